@@ -1,0 +1,114 @@
+# Everything that one does with this repository. `make` alone says what there is.
+# Tools live in .tools/ and .venv/, made from pinned versions; nothing is installed outside of this folder.
+
+UV_VERSION := 0.13.9
+SAM_VERSION := 1.170.0
+MINISTACK_VERSION := 1.5.33
+
+# Python 3.13 is what Lambda runs, so it is what makes the tools and compiles the bytecode.
+PYTHON ?= python3.13
+# What is built: arm64 or x86_64. What runs on this machine is built for this machine.
+LAMBDA_ARCHITECTURE ?= arm64
+HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+# Deployments take .aws-sam/build, the local stack takes .aws-sam/local: neither can get the other's architecture.
+BUILD_DIR ?= .aws-sam/build
+
+UV := $(CURDIR)/.tools/uv/bin/uv
+SAM := $(CURDIR)/.tools/sam/bin/sam
+RUN := $(CURDIR)/.venv/bin
+# sam runs with no account, no credentials, and leaves nothing in the home folder.
+SAM_ENV := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.aws-sam/home AWS_DEFAULT_REGION=us-east-1 \
+	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
+
+UV_STAMP := .tools/uv/.$(UV_VERSION)
+SAM_STAMP := .tools/sam/.$(SAM_VERSION)
+MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
+VENV_STAMP := .venv/.locked
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build build-local demo up down invoke logs migrate lint test test-unit test-integration test-stack \
+	test-structure clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV_STAMP) $(SAM_STAMP) $(MINISTACK_STAMP) ## Install the pinned tools into .tools/ and .venv/ (needs Python 3.13)
+
+build: $(VENV_STAMP) $(SAM_STAMP) shared/requirements.txt ## Build layer and functions (LAMBDA_ARCHITECTURE=arm64 or x86_64)
+	@$(SAM_ENV) UV=$(UV) PYTHON=$(RUN)/python LAMBDA_ARCHITECTURE=$(LAMBDA_ARCHITECTURE) $(SAM) build --cached --parallel \
+		--build-dir $(BUILD_DIR) --cache-dir .aws-sam/cache/$(LAMBDA_ARCHITECTURE) \
+		--parameter-overrides Architecture=$(LAMBDA_ARCHITECTURE)
+
+build-local: ## Build layer and functions for this machine, into .aws-sam/local
+	@$(MAKE) --no-print-directory build LAMBDA_ARCHITECTURE=$(HOST_ARCHITECTURE) BUILD_DIR=.aws-sam/local
+
+demo: setup build-local ## Show the whole system at work on this machine, then stop it
+	@$(RUN)/python -m local demo
+
+up: setup build-local ## Start the whole system on this machine and keep it running
+	@$(RUN)/python -m local up
+
+down: $(VENV_STAMP) ## Stop what `make up` started
+	@$(RUN)/python -m local down
+
+invoke: $(VENV_STAMP) ## Invoke one function of `make up` (FUNCTION=… EVENT=tests/payloads/….json)
+	@$(RUN)/python -m local invoke $(FUNCTION) $(EVENT)
+
+logs: $(VENV_STAMP) ## Print the logs of one function of `make up` (FUNCTION=…)
+	@$(RUN)/python -m local logs $(FUNCTION)
+
+migrate: $(VENV_STAMP) ## Migrate the database of DATABASE_URL, or that of `make up`
+	@url="$${DATABASE_URL:-$$($(RUN)/python -m local env DATABASE_URL)}" && \
+		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m migrate
+
+lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/cfn-lint template.yaml
+	$(SAM_ENV) $(SAM) validate --lint
+
+test: lint test-unit test-structure test-integration test-stack ## Run the checks and all four kinds of tests
+
+test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
+	$(RUN)/pytest tests/unit
+
+test-structure: $(VENV_STAMP) build-local ## Run the tests of the template and of the built artifacts
+	$(RUN)/pytest tests/structure
+
+test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
+	$(RUN)/pytest tests/integration -n 2
+
+test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
+	$(RUN)/pytest tests/stack
+
+clean: ## Stop what runs and remove all that was made, tools included
+	@if [ -f .local/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
+	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt
+
+# What the layer holds, as uv.lock has it, each file with its hash.
+shared/requirements.txt: uv.lock $(UV_STAMP)
+	@$(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --no-annotate --output-file $@
+
+$(UV_STAMP):
+	rm -rf .tools/uv
+	$(PYTHON) -m venv .tools/uv
+	.tools/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV_STAMP): uv.lock pyproject.toml $(UV_STAMP)
+	$(UV) sync --quiet --locked
+	@touch $@
+
+# aws-sam-cli and MiniStack pin their own botocore, so each has an environment of its own; a function sees MiniStack's.
+$(SAM_STAMP): $(UV_STAMP)
+	rm -rf .tools/sam
+	$(UV) venv --quiet --seed --python $(PYTHON) .tools/sam
+	$(UV) pip install --quiet --python .tools/sam aws-sam-cli==$(SAM_VERSION)
+	@touch $@
+
+$(MINISTACK_STAMP): $(UV_STAMP)
+	rm -rf .tools/ministack
+	$(UV) venv --quiet --python $(PYTHON) .tools/ministack
+	$(UV) pip install --quiet --python .tools/ministack 'ministack[full]==$(MINISTACK_VERSION)'
+	@touch $@

@@ -1,0 +1,143 @@
+"""Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from sqlalchemy import Row, Select, Text, and_, cast, exists, literal, or_, select, tuple_
+from sqlalchemy.orm import aliased
+
+from extract_todos.message import PROCESS, ExtractTodos
+from mojodex import jobs, queues
+from mojodex.clock import Deadline, utc_now
+from mojodex.db import DatabaseSettings, db_session
+from mojodex.observability import count, logger
+from mojodex.schema import BackgroundJob, MdProducedText, MdProducedTextVersion, MdUserTaskExecution
+
+# Claimed and published in one transaction: some hundred milliseconds, and what is sent again if it dies in
+# the middle.
+CLAIMS_PER_TRANSACTION = 200
+# A transaction is not begun with less time than this left.
+SECONDS_NEEDED = 10
+
+
+class ScheduleSettings(DatabaseSettings):
+    """Settings of the schedule.
+
+    Attributes:
+        queue_url: where the messages go.
+        minimum_age_minutes: a result that was left alone for this long is finished.
+        look_back_days: a result older than this is not looked at any more.
+    """
+
+    queue_url: str
+    minimum_age_minutes: int
+    look_back_days: int
+
+
+settings = ScheduleSettings.from_environment()
+
+
+@logger.inject_lambda_context
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """EventBridge Scheduler's target. The event does not matter: due is a state of the database."""
+    published = publish_due(settings, utc_now(), Deadline(context.get_remaining_time_in_millis))
+    logger.info("schedule ended", extra={"process": PROCESS, "published": published})
+    count("JobsQueued", published, process=PROCESS)
+    return {"published": published}
+
+
+def publish_due(settings: ScheduleSettings, now: datetime, deadline: Deadline) -> int:
+    """Claim and publish all that is due, a batch at a time; memory does not grow with what is due.
+
+    What time does not suffice for stays due.
+
+    Returns:
+        How many messages were published.
+    """
+    published = 0
+    after: tuple[datetime, int] | None = None
+    while deadline.seconds_left() > SECONDS_NEEDED:
+        with db_session(settings) as session:
+            rows = jobs.claim(session, PROCESS, due(settings, now, after), now=now)
+            claimed = [row for row in rows if row.claimed]
+            queues.publish(settings.queue_url, map(_message, claimed))
+            session.commit()
+        published += len(claimed)
+        if len(rows) < CLAIMS_PER_TRANSACTION:
+            return published
+        after = max((row.creation_date, row.produced_text_version_pk) for row in rows)
+    logger.warning("schedule ran out of time", extra={"process": PROCESS, "published": published})
+    return published
+
+
+def _message(row: Row[*tuple[Any, ...]]) -> str:
+    return ExtractTodos(user_task_execution_pk=int(row.subject)).model_dump_json()
+
+
+def due(
+    settings: ScheduleSettings, now: datetime, after: tuple[datetime, int] | None
+) -> Select[str, str, datetime, int]:
+    """The next batch of due executions, in the order of their newest produced-text version.
+
+    It walks the index on the versions' creation dates, over the look-back only, so that its cost follows what
+    was written in these days and not what exists; each batch goes on behind the last one.
+
+    Args:
+        settings: the window.
+        now: the present moment (aware).
+        after: creation date and primary key of the version where the last batch ended; None for the first
+            batch.
+
+    Returns:
+        A query of (subject, occasion, creation_date, produced_text_version_pk).
+    """
+    # The column holds UTC without saying so.
+    utc = now.astimezone(UTC).replace(tzinfo=None)
+    oldest = utc - timedelta(days=settings.look_back_days)
+    youngest = utc - timedelta(minutes=settings.minimum_age_minutes)
+    version, text, execution = MdProducedTextVersion, MdProducedText, MdUserTaskExecution
+    place = tuple_(version.creation_date, version.produced_text_version_pk)
+
+    newer_version, its_text = aliased(MdProducedTextVersion), aliased(MdProducedText)
+    is_newest = ~exists().where(
+        its_text.user_task_execution_fk == execution.user_task_execution_pk,
+        its_text.deleted_by_user.is_(None),
+        newer_version.produced_text_fk == its_text.produced_text_pk,
+        or_(
+            newer_version.creation_date > version.creation_date,
+            and_(
+                newer_version.creation_date == version.creation_date,
+                newer_version.produced_text_version_pk > version.produced_text_version_pk,
+            ),
+        ),
+    )
+    subject = cast(execution.user_task_execution_pk, Text)
+    not_in_ledger = ~exists().where(
+        BackgroundJob.process == PROCESS,
+        BackgroundJob.subject == subject,
+        BackgroundJob.occasion == "",
+        BackgroundJob.state != "skipped",
+    )
+    query = (
+        select(
+            subject.label("subject"),
+            literal("", Text).label("occasion"),
+            version.creation_date,
+            version.produced_text_version_pk,
+        )
+        .join(text, text.produced_text_pk == version.produced_text_fk)
+        .join(execution, execution.user_task_execution_pk == text.user_task_execution_fk)
+        .where(
+            version.creation_date > oldest,
+            version.creation_date <= youngest,
+            text.deleted_by_user.is_(None),
+            execution.todos_extracted.is_(None),
+            execution.deleted_by_user.is_(None),
+            is_newest,
+            not_in_ledger,
+        )
+        .order_by(version.creation_date, version.produced_text_version_pk)
+        .limit(CLAIMS_PER_TRANSACTION)
+    )
+    return query if after is None else query.where(place > after)

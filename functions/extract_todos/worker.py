@@ -1,0 +1,34 @@
+"""Extract the to-dos of the task executions that a batch of messages names."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from extract_todos.extraction import PROMPT, ExtractionSettings, extract_todos
+from extract_todos.message import PROCESS, ExtractTodos
+from mojodex.clock import Deadline
+from mojodex.jobs import Job
+from mojodex.observability import logger
+from mojodex.worker import Process, WorkerSettings, run_batch
+
+
+class Settings(WorkerSettings, ExtractionSettings):
+    """Settings of this worker."""
+
+
+settings = Settings.from_environment()
+settings.models_for(PROMPT)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `ExtractTodos` messages in, the ids of those that come back out."""
+    return run_batch(event, context, PROCESS_DEFINITION, settings)
+
+
+def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
+    extract_todos(settings, message.user_task_execution_pk, job, deadline)
+
+
+PROCESS_DEFINITION = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)

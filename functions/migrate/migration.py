@@ -1,0 +1,72 @@
+"""What the bundle adds to a Mojodex database. It alters no table of Mojodex, and can be run again and again.
+
+Indexes are built CONCURRENTLY, so that a live database goes on writing meanwhile. docs/database.md shows
+which query wants which.
+"""
+
+from sqlalchemy import Connection, text
+
+LEDGER = """
+CREATE TABLE IF NOT EXISTS md_background_job (
+    process     varchar(64)  NOT NULL,
+    subject     text         NOT NULL,
+    occasion    text         NOT NULL DEFAULT '',
+    state       varchar(16)  NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'skipped')),
+    attempts    integer      NOT NULL DEFAULT 0,
+    queued_at   timestamptz  NOT NULL DEFAULT now(),
+    started_at  timestamptz,
+    finished_at timestamptz,
+    outcome     jsonb,
+    PRIMARY KEY (process, subject, occasion)
+)
+"""
+
+# Name of each index and what it is on.
+INDEXES = {
+    "mojodex_background_version_by_date": (
+        "md_produced_text_version (creation_date, produced_text_version_pk)"
+    ),
+    "mojodex_background_version_by_text": "md_produced_text_version (produced_text_fk, creation_date)",
+    "mojodex_background_text_by_execution": "md_produced_text (user_task_execution_fk)",
+    "mojodex_background_message_by_session": "md_message (session_id, message_date)",
+    "mojodex_background_todo_by_execution": "md_todo (user_task_execution_fk)",
+    "mojodex_background_execution_by_user_task": "md_user_task_execution (user_task_fk)",
+    "mojodex_background_user_task_by_user": "md_user_task (user_id)",
+}
+
+# The database may be busy: another session's lock is waited for this long, then the migration stops and can
+# be run again.
+LOCK_TIMEOUT = "30s"
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Create what is missing.
+
+    Args:
+        connection: in autocommit, which CREATE INDEX CONCURRENTLY wants.
+
+    Returns:
+        The names of what was created; empty when everything was there.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: a lock was not to be had, a Mojodex table is missing, or the user may not
+        create.
+    """
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+    connection.execute(text("SET statement_timeout = 0"))
+    created = []
+    if connection.execute(text("SELECT to_regclass('md_background_job')")).scalar() is None:
+        connection.execute(text(LEDGER))
+        created.append("md_background_job")
+    for name, on in INDEXES.items():
+        valid = connection.execute(
+            text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"), {"name": name}
+        ).scalar()
+        if valid:
+            continue
+        if valid is False:
+            # A concurrent build that was interrupted leaves an index that is written but never read.
+            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        connection.execute(text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
+        created.append(name)
+    return created

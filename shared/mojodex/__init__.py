@@ -1,0 +1,1 @@
+"""What the processes of Mojodex Background have in common: the Lambda layer."""

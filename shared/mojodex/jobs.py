@@ -1,0 +1,190 @@
+"""The ledger (`md_background_job`): what is queued, running, done, failed or skipped, and why.
+
+    claim ▶ queued ──begin──▶ running ──finish──▶ done | failed | skipped
+               ▲                 │                               │
+               └────release──────┘       begin (asked for again) ◀┘
+
+A running job is held by a lease, `started_at`: whoever begins it again after the lease ran out takes it away,
+and the earlier holder's `finish` then fails, and with it the transaction that holds its effect. So a job
+takes effect once, whoever else runs it.
+
+Done and failed are final until someone asks for the job anew by deleting its row (docs/operations.md).
+Skipped is not: there was nothing to do when it was looked at, and a later message looks again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Row, Select, and_, literal, null, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from mojodex.errors import TransientError
+from mojodex.schema import BackgroundJob, MdError
+
+# Across all dispatches and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive
+# gets a full second try.
+MAX_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work that this invocation holds.
+
+    Attributes:
+        process: name of the process.
+        subject: what it is about, as text: a primary key, or a user and a URL.
+        occasion: '' for once in a lifetime; otherwise the user's local date or the id of the request.
+        lease: when it was begun; names the holder.
+        attempts: how often it was begun, this time included.
+    """
+
+    process: str
+    subject: str
+    occasion: str
+    lease: datetime
+    attempts: int
+
+
+class LeaseLostError(TransientError):
+    """Another invocation holds the job now; what this one was about to write must be rolled back."""
+
+
+def claim(
+    session: Session, process: str, due: Select[*tuple[Any, ...]], *, now: datetime
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Find due work and put it into the ledger as queued, in one statement. Does not commit.
+
+    The caller publishes the messages and then commits: if it dies in between, the claims are gone with the
+        transaction and the
+    next schedule finds the work again; messages that were already out are harmless, since a job takes effect
+    once.
+
+    Args:
+        process: name of the process.
+        due: selects `subject` and `occasion` (text), and whatever else the caller wants back.
+        now: the present moment (aware).
+
+    Returns:
+        Each row of `due`, in its order of columns, with one more column `claimed`: False when the ledger has
+        the job already.
+    """
+    found = due.cte("due")
+    queued = insert(BackgroundJob).from_select(
+        ["process", "subject", "occasion", "state", "attempts", "queued_at"],
+        select(
+            literal(process), found.c.subject, found.c.occasion, literal("queued"), literal(0), literal(now)
+        ),
+    )
+    claimed = (
+        queued.on_conflict_do_update(
+            index_elements=["process", "subject", "occasion"],
+            set_={"state": "queued", "queued_at": now, "finished_at": None, "outcome": None},
+            where=BackgroundJob.state == "skipped",
+        )
+        .returning(BackgroundJob.subject, BackgroundJob.occasion)
+        .cte("claimed")
+    )
+    same = and_(claimed.c.subject == found.c.subject, claimed.c.occasion == found.c.occasion)
+    statement = select(found, claimed.c.subject.is_not(null()).label("claimed")).outerjoin(claimed, same)
+    return session.execute(statement).all()
+
+
+def begin(
+    session: Session, *, process: str, subject: str, occasion: str, now: datetime, lease_seconds: int
+) -> Job | Literal["done", "failed"]:
+    """Take the job, or say why not. Commits.
+
+    Args:
+        process, subject, occasion: see `Job`.
+        now: the present moment (aware); it becomes the lease.
+        lease_seconds: after how long another invocation may take the job away; longer than the function's
+            timeout.
+
+    Returns:
+        The job, or the final state that it has already.
+
+    Raises:
+        TransientError: another invocation holds it.
+    """
+    key = {"process": process, "subject": subject, "occasion": occasion}
+    new = insert(BackgroundJob).values(**key, state="running", attempts=1, queued_at=now, started_at=now)
+    taken = session.execute(
+        new.on_conflict_do_update(
+            index_elements=list(key),
+            set_={
+                "state": "running",
+                "attempts": BackgroundJob.attempts + 1,
+                "started_at": now,
+                "finished_at": None,
+                "outcome": None,
+            },
+            where=or_(
+                BackgroundJob.state.in_(("queued", "skipped")),
+                and_(
+                    BackgroundJob.state == "running",
+                    BackgroundJob.started_at < now - timedelta(seconds=lease_seconds),
+                ),
+            ),
+        ).returning(BackgroundJob.attempts)
+    ).scalar()
+    session.commit()
+    if taken is not None:
+        return Job(process, subject, occasion, lease=now, attempts=taken)
+    state = session.execute(select(BackgroundJob.state).filter_by(**key)).scalar()
+    if state in ("done", "failed"):
+        return "done" if state == "done" else "failed"
+    raise TransientError("job is running elsewhere")
+
+
+def finish(
+    session: Session,
+    job: Job,
+    state: Literal["done", "failed", "skipped"],
+    outcome: dict[str, Any],
+    *,
+    now: datetime,
+) -> None:
+    """Record how the job ended, in the caller's transaction, next to its effect. Does not commit.
+
+    Raises:
+        LeaseLostError: the job is not this holder's any more.
+    """
+    _held(session, job, state=state, finished_at=now, outcome=outcome)
+
+
+def fail(session: Session, job: Job, reason: str, *, now: datetime) -> None:
+    """Record that the job can never work, in the ledger and in `md_error`. Commits.
+
+    Raises:
+        LeaseLostError: the job is not this holder's any more.
+    """
+    finish(session, job, "failed", {"reason": reason}, now=now)
+    session.add(
+        MdError(message=f"background {job.process} {job.subject} {job.occasion}: {reason}", creation_date=now)
+    )
+    session.commit()
+
+
+def release(session: Session, job: Job) -> None:
+    """Give the job back, so that its message's next delivery can begin it at once. Commits.
+
+    Raises:
+        LeaseLostError: the job is not this holder's any more.
+    """
+    _held(session, job, state="queued", started_at=None)
+    session.commit()
+
+
+def _held(session: Session, job: Job, **values: Any) -> None:
+    held = update(BackgroundJob).where(
+        BackgroundJob.process == job.process,
+        BackgroundJob.subject == job.subject,
+        BackgroundJob.occasion == job.occasion,
+        BackgroundJob.state == "running",
+        BackgroundJob.started_at == job.lease,
+    )
+    if session.execute(held.values(**values).returning(BackgroundJob.attempts)).scalar() is None:
+        raise LeaseLostError("job was taken over by another invocation")

@@ -1,0 +1,26 @@
+"""What travels on a queue: JSON objects, each process with its own model."""
+
+from abc import abstractmethod
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# A primary key as Mojodex's tables have it: a 32-bit integer, drawn from 1 upwards. Strict: "7", 7.0 and true
+# are not 7.
+PrimaryKey = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+
+
+class Message(BaseModel):
+    """A message of one process. An unknown field is an error: a misspelt one must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What the job is about: the ledger's key."""
+
+    @property
+    def occasion(self) -> str:
+        """Which time it is done for this subject; '' when it is done once."""
+        return ""

@@ -1,0 +1,34 @@
+"""Logs and metrics, in one place: JSON log lines and CloudWatch metrics in the embedded metric format.
+
+Log lines carry ids, counts and reasons, and never a user's words, an e-mail address, a prompt or a secret.
+"""
+
+from threading import Lock
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+METRIC_NAMESPACE = "MojodexBackground"
+
+# Name and level come from POWERTOOLS_SERVICE_NAME and POWERTOOLS_LOG_LEVEL.
+logger = Logger()
+
+# A metric is a printed line; two threads that print at once would share one line and CloudWatch would read
+# neither.
+_printing = Lock()
+
+
+def count(metric: str, value: float = 1, **dimensions: str) -> None:
+    """Emit one value of one metric.
+
+    Args:
+        metric: its name, in CloudWatch's CamelCase.
+        value: what to add.
+        dimensions: name and value of each dimension. An alarm must name exactly these.
+    """
+    with (
+        _printing,
+        single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=METRIC_NAMESPACE) as line,
+    ):
+        for name, text in dimensions.items():
+            line.add_dimension(name=name, value=text)

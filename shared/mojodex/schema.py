@@ -1,0 +1,121 @@
+"""The tables that this bundle touches, as SQLAlchemy models: the columns that are read or written, no others.
+
+Mojodex owns all of them but `BackgroundJob`; nothing here creates or alters a table. Names are Mojodex's own.
+"""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Enum, ForeignKey, Sequence, Text
+from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# Mojodex's "timestamp" columns hold UTC without saying so; its "timestamptz" columns say so.
+UTC_WITHOUT_ZONE = DateTime(timezone=False)
+WITH_ZONE = DateTime(timezone=True)
+
+
+class Base(DeclarativeBase):
+    """Registry of the models."""
+
+
+class MdUser(Base):
+    __tablename__ = "md_user"
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    language_code: Mapped[str | None]
+    timezone_offset: Mapped[int | None]
+    goal: Mapped[str | None]
+    company_description: Mapped[str | None]
+
+
+class MdTask(Base):
+    __tablename__ = "md_task"
+    task_pk: Mapped[int] = mapped_column(primary_key=True)
+    name_for_system: Mapped[str]
+    definition_for_system: Mapped[str]
+
+
+class MdUserTask(Base):
+    __tablename__ = "md_user_task"
+    user_task_pk: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
+    task_fk: Mapped[int] = mapped_column(ForeignKey("md_task.task_pk"))
+
+
+class MdUserTaskExecution(Base):
+    __tablename__ = "md_user_task_execution"
+    user_task_execution_pk: Mapped[int] = mapped_column(primary_key=True)
+    user_task_fk: Mapped[int] = mapped_column(ForeignKey("md_user_task.user_task_pk"))
+    session_id: Mapped[str]
+    predefined_action_from_user_task_execution_fk: Mapped[int | None]
+    todos_extracted: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    deleted_by_user: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
+class MdMessage(Base):
+    __tablename__ = "md_message"
+    message_pk: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[str]
+    sender: Mapped[str] = mapped_column(Enum("mojo", "user", "system", name="md_sender_"))
+    message: Mapped[Any] = mapped_column(JSON)
+    message_date: Mapped[datetime] = mapped_column(WITH_ZONE)
+
+
+class MdProducedText(Base):
+    __tablename__ = "md_produced_text"
+    produced_text_pk: Mapped[int] = mapped_column(primary_key=True)
+    user_task_execution_fk: Mapped[int | None]
+    deleted_by_user: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
+class MdProducedTextVersion(Base):
+    __tablename__ = "md_produced_text_version"
+    produced_text_version_pk: Mapped[int] = mapped_column(primary_key=True)
+    produced_text_fk: Mapped[int] = mapped_column(ForeignKey("md_produced_text.produced_text_pk"))
+    creation_date: Mapped[datetime] = mapped_column(UTC_WITHOUT_ZONE)
+    production: Mapped[str]
+    title: Mapped[str | None]
+
+
+class MdTodo(Base):
+    __tablename__ = "md_todo"
+    todo_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
+    user_task_execution_fk: Mapped[int]
+    description: Mapped[str] = mapped_column(Text)
+    creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
+    completed: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    deleted_by_user: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    deleted_by_mojo: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
+class MdTodoScheduling(Base):
+    __tablename__ = "md_todo_scheduling"
+    # Mojodex draws this key, too, from the sequence of the to-dos.
+    todo_scheduling_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
+    todo_fk: Mapped[int] = mapped_column(ForeignKey("md_todo.todo_pk"))
+    scheduled_date: Mapped[date]
+    creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
+    reschedule_justification: Mapped[str | None] = mapped_column(Text)
+
+
+class MdError(Base):
+    __tablename__ = "md_error"
+    error_pk: Mapped[int] = mapped_column(Sequence("md_error_seq"), primary_key=True)
+    message: Mapped[str] = mapped_column(Text)
+    creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
+
+
+class BackgroundJob(Base):
+    """The ledger: one row per job (see `jobs`)."""
+
+    __tablename__ = "md_background_job"
+    process: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    occasion: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    attempts: Mapped[int]
+    queued_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB)

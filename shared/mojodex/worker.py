@@ -1,0 +1,179 @@
+"""One batch of a queue: every record is parsed, begun in the ledger and run at the same time as the others of
+its batch.
+
+What becomes of a record is decided here, once, from the class of the error (`errors`). It is logged here,
+too, once.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from traceback import format_tb
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from mojodex import jobs, queues
+from mojodex.clock import Deadline, utc_now
+from mojodex.db import DatabaseSettings, db_session
+from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
+from mojodex.messages import Message
+from mojodex.observability import count, logger
+
+# SQS refuses a message attribute that, with the body, is longer than its limit; pydantic names each wrong
+# field.
+LONGEST_REASON = 1000
+
+
+class WorkerSettings(DatabaseSettings):
+    """What every worker needs.
+
+    Attributes:
+        queue_url: the queue that feeds it.
+        dead_letter_queue_url: where messages go that are not valid.
+        lease_seconds: how long a job is held; longer than the function's timeout, shorter than the queue's
+            visibility timeout.
+    """
+
+    queue_url: str
+    dead_letter_queue_url: str
+    lease_seconds: int
+
+
+@dataclass(frozen=True)
+class Process[M: Message]:
+    """What a worker does with one message.
+
+    Attributes:
+        name: the process, as in the ledger, the logs and the metrics.
+        message: model of its messages.
+        seconds_needed: a record is not begun with less time than this left.
+        run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. It raises
+            what `errors` lists.
+    """
+
+    name: str
+    message: type[M]
+    seconds_needed: float
+    run: Callable[[M, jobs.Job, Deadline], None]
+
+
+def run_batch[M: Message](
+    event: dict[str, Any], context: LambdaContext, process: Process[M], settings: WorkerSettings
+) -> PartialItemFailureResponse:
+    """Run all records of an SQS event at once.
+
+    Returns:
+        The partial batch response: the ids of the messages that come back.
+    """
+    records: list[dict[str, Any]] = event["Records"]
+    deadline = Deadline(context.get_remaining_time_in_millis)
+    with ThreadPoolExecutor(max_workers=max(1, len(records))) as threads:
+        running = {r["messageId"]: threads.submit(_run, r, deadline, process, settings) for r in records}
+        # Powertools runs records one after the other; here it only waits for each.
+        return process_partial_response(
+            event=event,
+            record_handler=partial(_wait_for, running),
+            processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+            context=context,
+        )
+
+
+def _wait_for(running: dict[str, Any], record: SQSRecord) -> None:
+    running[record.message_id].result()
+
+
+def _run[M: Message](
+    record: dict[str, Any], deadline: Deadline, process: Process[M], settings: WorkerSettings
+) -> None:
+    """Run one record. Returning deletes its message; raising brings it back."""
+    about = {"process": process.name, "message_id": record["messageId"]}
+    receive_count = int(record["attributes"]["ApproximateReceiveCount"])
+    try:
+        try:
+            message = process.message.model_validate_json(record["body"])
+        except ValidationError as error:
+            raise InvalidMessageError(_what_is_wrong(error)) from None
+        about |= {"subject": message.subject, "occasion": message.occasion}
+        if deadline.seconds_left() < process.seconds_needed:
+            raise TransientError("too little time left in this invocation", retry_after=1)
+        ended = _run_job(message, deadline, process, settings)
+        logger.info("job ended", extra={**about, "state": ended})
+        count(f"Jobs{ended.capitalize()}", process=process.name)
+    except InvalidMessageError as error:
+        logger.error("message is not valid", extra={**about, "reason": str(error)})
+        count("MessagesInvalid", process=process.name)
+        queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
+    except Exception as error:
+        if isinstance(error, TransientError):
+            delay = queues.back_off_seconds(receive_count, error.retry_after)
+            logger.warning("message comes back", extra={**about, "reason": str(error), "seconds": delay})
+        else:
+            delay = queues.back_off_seconds(receive_count)
+            # Where, but not the error's own text: it may quote what it could not handle.
+            where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
+            logger.error("message comes back, unknown error", extra={**about, **where, "seconds": delay})
+        count("MessagesReturned", process=process.name)
+        # If this fails, the message comes back all the same, after the queue's visibility timeout.
+        with suppress(TransientError):
+            queues.come_back_in(settings.queue_url, record, delay)
+        raise
+
+
+def _run_job[M: Message](
+    message: M, deadline: Deadline, process: Process[M], settings: WorkerSettings
+) -> str:
+    """Begin, run and end one job.
+
+    Returns:
+        How it ended: done, failed, skipped; or repeated, when it had ended before.
+    """
+    with db_session(settings) as session:
+        job = jobs.begin(
+            session,
+            process=process.name,
+            subject=message.subject,
+            occasion=message.occasion,
+            now=utc_now(),
+            lease_seconds=settings.lease_seconds,
+        )
+    if not isinstance(job, jobs.Job):
+        return "repeated"
+    try:
+        if job.attempts > jobs.MAX_ATTEMPTS:
+            raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
+        process.run(message, job, deadline)
+    except PermanentError as error:
+        with db_session(settings) as session:
+            jobs.fail(session, job, str(error), now=utc_now())
+        logger.error(
+            "job failed", extra={"process": job.process, "subject": job.subject, "reason": str(error)}
+        )
+        return "failed"
+    except (NothingToDoError, InvalidMessageError) as error:
+        with db_session(settings) as session:
+            jobs.finish(session, job, "skipped", {"reason": str(error)}, now=utc_now())
+            session.commit()
+        if isinstance(error, InvalidMessageError):
+            raise
+        return "skipped"
+    except Exception:
+        # If the database is away, too, the lease runs out by itself.
+        with suppress(MojodexError), db_session(settings) as session:
+            jobs.release(session, job)
+        raise
+    return "done"
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    """What pydantic found, without the input, which may hold anything."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    reason = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in found)
+    # The name of an unknown field is the sender's text; SQS refuses some characters in an attribute.
+    return "".join(c if c.isprintable() else "?" for c in reason)[:LONGEST_REASON]

@@ -1,0 +1,174 @@
+"""The offline stand-in, asked over HTTP as the layer asks a model."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from local.model_server import ModelServer
+
+TODAY = "2026-07-15 (Wednesday), 10:00"
+
+
+@pytest.fixture
+def client() -> Iterator[openai.OpenAI]:
+    with ModelServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as openai_client:
+            yield openai_client
+        server.shutdown()
+        thread.join()
+
+
+def prompt(*messages: str, result: str = "") -> str:
+    conversation = "\n\n".join(messages)
+    return (
+        f"Today is {TODAY}\nLanguage: en\n\n"
+        f"<conversation>\n{conversation}\n</conversation>\n<result>\n{result}\n</result>\n"
+    )
+
+
+def ask(client: openai.OpenAI, *contents: str, schema: str = "Extraction", **options: Any) -> Any:
+    """The completion; `contents` are by turns the user's and the assistant's."""
+    roles = ("user", "assistant")
+    return client.chat.completions.create(  # type: ignore[call-overload]
+        model="gpt-4.1",
+        messages=[{"role": roles[i % 2], "content": content} for i, content in enumerate(contents)],
+        response_format={"type": "json_schema", "json_schema": {"name": schema, "schema": {}}},
+        **options,
+    )
+
+
+def todos(client: openai.OpenAI, *contents: str) -> list[tuple[str, str, str]]:
+    """(description, due date, evidence) of each to-do in the answer."""
+    answer = json.loads(ask(client, *contents).choices[0].message.content)
+    return [(todo["description"], todo["due_date"], todo["evidence"]) for todo in answer["todos"]]
+
+
+def test_a_commitment_becomes_a_todo_with_its_date_and_its_words(client: openai.OpenAI) -> None:
+    sentence = "I’ll send the revised quote to Martin by Friday."
+    given = prompt("user: Thanks, that went well. " + sentence, "mojo: I'll note it.")
+
+    got = todos(client, given)
+
+    assert got == [("Send the revised quote to Martin", "2026-07-17", sentence)]
+
+
+def test_one_sentence_can_hold_two_steps(client: openai.OpenAI) -> None:
+    sentence = "I will book the room tomorrow, and I need to call Nadia back on Monday."
+    given = prompt("mojo: What is next?\nI will wait.", "user: Here it is:\n" + sentence)
+
+    got = todos(client, given)
+
+    assert got == [
+        ("Book the room", "2026-07-16", sentence),
+        ("Call Nadia back", "2026-07-20", sentence),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "description", "due"),
+    [
+        ("Je vais envoyer le devis à Camille vendredi.", "Envoyer le devis à Camille", "2026-07-17"),
+        ("J'enverrai le compte rendu demain matin.", "Envoyer le compte rendu", "2026-07-16"),
+        ("Il faut que je rappelle le fournisseur lundi.", "Rappeler le fournisseur", "2026-07-20"),
+        ("Je préparerai le budget dans deux semaines.", "Préparer le budget", "2026-07-29"),
+        ("Je dois lui écrire.", "Lui écrire", "2026-07-16"),
+    ],
+)
+def test_french_is_understood(client: openai.OpenAI, sentence: str, description: str, due: str) -> None:
+    given = prompt(f"user: {sentence}")
+
+    got = todos(client, given)
+
+    assert got == [(description, due, sentence)]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "due"),
+    [
+        ("I have to file the report by 3 July 2026.", "2026-07-03"),
+        ("I'm going to file the report by yesterday evening at the latest.", "2026-07-14"),
+        ("On Thursday I'll file the report.", "2026-07-16"),
+        ("I promised to file the report on 12 August.", "2026-08-12"),
+        ("I will also file the report of the 12 branches.", "2026-07-16"),
+    ],
+)
+def test_dates_are_read_from_the_users_day(client: openai.OpenAI, sentence: str, due: str) -> None:
+    given = prompt(f"user: {sentence}")
+
+    got = todos(client, given)
+
+    assert [(due_date, evidence) for _, due_date, evidence in got] == [(due, sentence)]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "I will not send the quote.",
+        "I'll also never send the quote.",
+        "If Martin agrees, I'll send the quote.",
+        "Should I say that I will send the quote?",
+        "I sent the quote on Friday.",
+        "Julie will send the contract on Friday.",
+        "Let me know what you think.",
+        "Je ne vais pas envoyer le devis.",
+        "S'il accepte, je vais envoyer le devis.",
+    ],
+)
+def test_what_is_no_commitment_is_left_out(client: openai.OpenAI, sentence: str) -> None:
+    given = prompt(f"user: {sentence}", "mojo: I will send everything.", result="I will send the quote.")
+
+    got = todos(client, given)
+
+    assert got == []
+
+
+def test_an_objection_gets_the_same_answer_again(client: openai.OpenAI) -> None:
+    given = prompt("user: I will send the minutes by 3 July 2026.")
+
+    first = todos(client, given)
+    second = todos(client, given, json.dumps(first), "Your answer cannot be used. 3 July is in the past.")
+
+    assert first == second == [("Send the minutes", "2026-07-03", "I will send the minutes by 3 July 2026.")]
+
+
+def test_the_answer_is_a_whole_chat_completion(client: openai.OpenAI) -> None:
+    given = prompt("user: Hello.")
+
+    completion = ask(client, given)
+
+    assert completion.object == "chat.completion"
+    assert completion.model == "gpt-4.1"
+    assert completion.choices[0].finish_reason == "stop"
+    assert completion.usage.prompt_tokens == len(given) // 4
+    assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (prompt("user: Hello."), {"schema": "Poem"}, "does not know the schema 'Poem'"),
+        (prompt("user: Hello."), {"stream": True}, "does not stream"),
+        ("Write a poem.", {}, "finds no <conversation>"),
+    ],
+)
+def test_what_it_cannot_answer_is_a_400_in_openais_form(
+    client: openai.OpenAI, content: str, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=words) as caught:
+        ask(client, content, **options)
+
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["type"] == "invalid_request_error"
+
+
+def test_it_names_its_model(client: openai.OpenAI) -> None:
+    models = client.models.list()
+
+    assert [model.id for model in models] == ["rule-based-stand-in"]
