@@ -12,6 +12,8 @@ LAMBDA_ARCHITECTURE ?= arm64
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 # Deployments take .aws-sam/build, the local stack takes .aws-sam/local: neither can get the other's architecture.
 BUILD_DIR ?= .aws-sam/build
+# Folders too: their dates tell that a file was deleted.
+SOURCES := $(shell find functions shared/mojodex shared/Makefile -not -path '*/__pycache__*')
 
 UV := $(CURDIR)/.tools/uv/bin/uv
 SAM := $(CURDIR)/.tools/sam/bin/sam
@@ -34,10 +36,7 @@ help: ## List the targets
 
 setup: $(VENV_STAMP) $(SAM_STAMP) $(MINISTACK_STAMP) ## Install the pinned tools into .tools/ and .venv/ (needs Python 3.13)
 
-build: $(VENV_STAMP) $(SAM_STAMP) shared/requirements.txt ## Build layer and functions (LAMBDA_ARCHITECTURE=arm64 or x86_64)
-	@$(SAM_ENV) UV=$(UV) PYTHON=$(RUN)/python LAMBDA_ARCHITECTURE=$(LAMBDA_ARCHITECTURE) $(SAM) build --cached --parallel \
-		--build-dir $(BUILD_DIR) --cache-dir .aws-sam/cache/$(LAMBDA_ARCHITECTURE) \
-		--parameter-overrides Architecture=$(LAMBDA_ARCHITECTURE)
+build: $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE) ## Build layer and functions (LAMBDA_ARCHITECTURE=arm64 or x86_64)
 
 build-local: ## Build layer and functions for this machine, into .aws-sam/local
 	@$(MAKE) --no-print-directory build LAMBDA_ARCHITECTURE=$(HOST_ARCHITECTURE) BUILD_DIR=.aws-sam/local
@@ -85,6 +84,16 @@ test-stack: setup build-local ## Deploy the built template to the emulator and t
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
 	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt
+
+# SAM empties the folder before it builds, and with it the stamp of another architecture.
+$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
+	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
+	@mkdir -p .aws-sam
+	@$(SAM_ENV) UV=$(UV) PYTHON=$(RUN)/python LAMBDA_ARCHITECTURE=$(LAMBDA_ARCHITECTURE) $(SAM) build --cached --parallel \
+		--build-dir $(BUILD_DIR) --cache-dir .aws-sam/cache/$(LAMBDA_ARCHITECTURE) \
+		--parameter-overrides Architecture=$(LAMBDA_ARCHITECTURE) >.aws-sam/build.log 2>&1 \
+		|| { cat .aws-sam/build.log; exit 1; }
+	@touch $@
 
 # What the layer holds, as uv.lock has it, each file with its hash.
 shared/requirements.txt: uv.lock $(UV_STAMP)

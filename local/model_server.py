@@ -1,12 +1,14 @@
 """The offline stand-in for a language model: an OpenAI-compatible HTTP server that follows rules.
 
-It is NOT a language model. It reads our own prompts, finds first-person commitments of the user with sentence patterns (English
-and French) and dates with `dateparser`, and answers as chat completions do, so that the bundle runs without network and key.
+It is NOT a language model. It reads our own prompts, finds first-person commitments of the user with sentence
+patterns (English and French) and dates with `dateparser`, and answers as chat completions do, so that the
+bundle runs without network and key.
 
-    python -m local.model_server --port 0      prints {"port": 54321} and serves on loopback until it is stopped
+    python -m local.model_server --port 0
 
-POST /v1/chat/completions, GET /v1/models, GET /health. It knows the answers named in `ANSWERS`; anything else gets a 400.
-Asked again because an answer was no use, it answers the same: rules cannot do better, and the bundle's fallback shows.
+prints {"port": 54321} and serves on loopback until it is stopped: POST /v1/chat/completions, GET /v1/models,
+GET /health. It knows the answers named in `ANSWERS`; anything else gets a 400. Asked once more because an
+answer was no use, it answers the same: rules cannot do better, and the bundle's fallback shows.
 """
 
 import argparse
@@ -64,17 +66,19 @@ class RequestError(Exception):
 # --- Extraction: what the user said that they will do ---
 
 _ADVERBS = r"(?:(?:also|then|still|now|just|aussi|également|encore|ensuite|donc)\s+)*+"
-_CLITICS = r"(?P<clitics>(?:(?:me|te|le|la|les|lui|leur|vous|en|y)\s+|l['’])*+)"
-_JE = r"\bj(?:e\s+|['’])"
+_CLITICS = r"(?P<clitics>(?:(?:me|te|le|la|les|lui|leur|vous|en|y)\s+|l['\u2019])*+)"
+_JE = r"\bj(?:e\s+|['\u2019])"
 
 # First persons of the French future and subjunctive whose infinitive does not follow from their ending.
-_INFINITIVES = {
-    **{"enverrai": "envoyer", "renverrai": "renvoyer", "ferai": "faire", "irai": "aller", "verrai": "voir"},
-    **{"appellerai": "appeler", "rappellerai": "rappeler", "viendrai": "venir", "reviendrai": "revenir"},
-    **{"tiendrai": "tenir", "essaierai": "essayer", "paierai": "payer", "recevrai": "recevoir"},
-    **{"envoie": "envoyer", "fasse": "faire", "aille": "aller", "voie": "voir", "prenne": "prendre"},
-    **{"appelle": "appeler", "rappelle": "rappeler", "écrive": "écrire", "relise": "relire", "finisse": "finir"},
-}
+_INFINITIVES = dict(
+    re.findall(
+        r"(\w+)/(\w+)",
+        "enverrai/envoyer renverrai/renvoyer ferai/faire irai/aller verrai/voir appellerai/appeler "
+        "rappellerai/rappeler viendrai/venir reviendrai/revenir tiendrai/tenir recevrai/recevoir "
+        "envoie/envoyer fasse/faire aille/aller voie/voir prenne/prendre appelle/appeler rappelle/rappeler "
+        "écrive/écrire relise/relire finisse/finir",
+    )
+)
 
 
 def _as_it_is(verb: str) -> str:
@@ -92,7 +96,7 @@ def _from_subjunctive(verb: str) -> str:
 
 @dataclass(frozen=True)
 class _Rule:
-    """How one language commits itself: the words before the step, and how its verb becomes the name of the step."""
+    """How one language commits itself: the words before the step, and what its verb becomes in the to-do."""
 
     language: str
     pattern: re.Pattern[str]
@@ -106,12 +110,12 @@ def _rule(language: str, pattern: str, infinitive: Callable[[str], str]) -> _Rul
 _RULES = (
     _rule(
         "en",
-        r"\b(?:I(?:['’]ll|\s+will|(?:['’]m|\s+am)\s+going\s+to|\s+need\s+to|\s+have\s+to|\s+promised\s+to)|let\s+me)\s+"
-        rf"{_ADVERBS}(?:(?:need|have)\s+to\s+)?+(?P<clitics>)(?!(?:not|never|be|know|see)\b)(?P<verb>[a-z-]+)",
+        r"\b(?:I(?:['\u2019]ll|\s+will|(?:['\u2019]m|\s+am)\s+going\s+to|\s+(?:need|have|promised)\s+to)|let\s+me)"
+        rf"\s+{_ADVERBS}(?:(?:need|have)\s+to\s+)?+(?P<clitics>)(?!(?:not|never|be|know|see)\b)(?P<verb>[a-z-]+)",
         _as_it_is,
     ),
     _rule("fr", rf"\bje\s+(?:vais|dois)\s+{_ADVERBS}{_CLITICS}(?P<verb>\w+(?:er|ir|re))\b", _as_it_is),
-    _rule("fr", rf"\bil\s+faut\s+que\s+j(?:e\s+|['’]){_CLITICS}(?P<verb>\w+e)\b", _from_subjunctive),
+    _rule("fr", rf"\bil\s+faut\s+que\s+j(?:e\s+|['\u2019]){_CLITICS}(?P<verb>\w+e)\b", _from_subjunctive),
     _rule(
         "fr",
         rf"{_JE}{_CLITICS}(?!(?:aurai|serai|saurai|pourrai|devrai|voudrai)\b)(?P<verb>\w*rai)\b",
@@ -120,20 +124,19 @@ _RULES = (
 )
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
-_CONDITION = re.compile(r"\b(?:if|unless|si|s['’]ils?)\b", re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:if|unless|si|s['\u2019]ils?)\b", re.IGNORECASE)
 _LOOSE_END = re.compile(r"(?:[\s,;:.!…]|\b(?:and|then|but|et|puis|mais)\b)+$", re.IGNORECASE)
 
-_MONTH = (
-    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|févr|avr|mai|juin|juil|août|déc)\w*"  # English and French
-)
-# dateparser also takes "je" for Thursday, "may" for a month and any number for a day: a date must contain one of these.
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|févr|avr|mai|juin|juil|août|déc)\w*"
+# dateparser also takes "je" for Thursday, "may" for a month and any number for a day: these must be there.
 _DATE_WORD = re.compile(
-    rf"\d{{4}}-\d\d-\d\d|\d/\d|\d(?:st|nd|rd|th)\b|\d(?:er)?\s+{_MONTH}|{_MONTH}\s+\d|\w+day\b|to(?:day|morrow)|days|week|month"
+    rf"\d{{4}}-\d\d-\d\d|\d/\d|\d(?:st|nd|rd|th)\b|\d(?:er)?\s+{_MONTH}|{_MONTH}\s+\d"
+    r"|\w+day\b|tomorrow|days|week|month"
     r"|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|demain|hier|aujourd|jours|semaine|mois",
     re.IGNORECASE,
 )
-_BEFORE_DATE = r"(?:[\s,]+(?:by|on|before|until|no later than|d['’]ici|avant|pour|dès|le))*"
-_AFTER_DATE = r"(?:\s+(?:morning|afternoon|evening|at the latest|matin|après-midi|soir|prochaine?|au plus tard))*"
+_BEFORE_DATE = r"(?:[\s,]+(?:by|on|before|until|no later than|d['\u2019]ici|avant|pour|dès|le))*"
+_AFTER_DATE = r"(?:\s+(?:morning|afternoon|evening|at the latest|matin|après-midi|soir|au plus tard))*"
 
 # dateparser keeps parsers and settings in globals, and requests are answered in threads.
 _dateparser_lock = threading.Lock()
@@ -142,9 +145,11 @@ _dateparser_lock = threading.Lock()
 def _find_date(text: str, language: str, today: date) -> tuple[str, date] | None:
     """The first date in the text, with the words that say it; relative ones count from `today`."""
     settings = {
-        "RELATIVE_BASE": datetime(today.year, today.month, today.day),  # noqa: DTZ001  (the user's wall clock)
+        "RELATIVE_BASE": datetime.combine(today, datetime.min.time()),
         "PREFER_DATES_FROM": "future",
     }
+    # Minutes without a number are those of a meeting.
+    text = re.sub(r"(?<!\d )\bminutes\b", "records", text, flags=re.IGNORECASE)
     with _dateparser_lock:
         found = search_dates(text, languages=[language], settings=settings) or []
     return next(((words, moment.date()) for words, moment in found if _DATE_WORD.search(words)), None)
@@ -161,8 +166,8 @@ def _commitments(sentence: str, today: date) -> Iterator[dict[str, Any]]:
         return
     found = [(match, rule) for rule in _RULES for match in rule.pattern.finditer(sentence)]
     found.sort(key=lambda pair: pair[0].start())
-    ends = [match.start() for match, _ in found[1:]] + [len(sentence)]
-    for (match, rule), end in zip(found, ends, strict=True):
+    ends = [match.start() for match, _ in found] + [len(sentence)]
+    for (match, rule), end in zip(found, ends[1:], strict=True):
         rest = sentence[match.end() : end]
         step = _LOOSE_END.sub("", f"{match['clitics']}{rule.infinitive(match['verb'].lower())}{rest}")
         # "On Monday I'll …": a date before the words counts, too, when it can only mean this step.
@@ -199,11 +204,11 @@ def extraction(prompt: str) -> dict[str, Any]:
     """The to-dos in a rendered `extract_todos` prompt.
 
     Args:
-        prompt: holds `<conversation>` … `</conversation>` and a line `Today is YYYY-MM-DD …` (the user's local day).
+        prompt: holds a `<conversation>` and a line `Today is YYYY-MM-DD …`, the user's day.
 
     Returns:
-        `{"todos": [{"description", "due_date", "evidence"}]}`: the evidence is the user's sentence as it stands there; a step
-        without a date is due tomorrow.
+        `{"todos": [{"description", "due_date", "evidence"}]}`: the evidence is the user's sentence as it
+        stands there; a step without a date is due tomorrow.
 
     Raises:
         RequestError: the prompt does not hold these.

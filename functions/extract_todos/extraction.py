@@ -192,7 +192,7 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
     ).one_or_none()
     if row is None:
         raise InvalidMessageError(f"there is no user_task_execution {pk}")
-    found, its_task, its_user = row.tuple()
+    found, its_task, its_user = row
     if found.deleted_by_user is not None:
         raise NothingToDoError("the user deleted it")
     if found.todos_extracted is not None:
@@ -273,7 +273,7 @@ def _open_todos(pk: int, user_id: str) -> Select[str]:
 def _text(message: Any) -> str:
     """The text of an md_message; '' for one without, such as an image."""
     text = message.get("text") if isinstance(message, dict) else None
-    return text.strip() if isinstance(text, str) else ""
+    return well_formed(text).strip() if isinstance(text, str) else ""
 
 
 def shorten(task: Task, token_budget: int) -> Task:

@@ -42,8 +42,8 @@ settings = ScheduleSettings.from_environment()
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge Scheduler's target. The event does not matter: due is a state of the database."""
     published = publish_due(settings, utc_now(), Deadline(context.get_remaining_time_in_millis))
-    logger.info("schedule ended", extra={"process": PROCESS, "published": published})
-    count("JobsQueued", published, process=PROCESS)
+    logger.info("schedule ended", extra={"published": published})
+    count("JobsQueued", published)
     return {"published": published}
 
 
@@ -67,7 +67,7 @@ def publish_due(settings: ScheduleSettings, now: datetime, deadline: Deadline) -
         if len(rows) < CLAIMS_PER_TRANSACTION:
             return published
         after = max((row.creation_date, row.produced_text_version_pk) for row in rows)
-    logger.warning("schedule ran out of time", extra={"process": PROCESS, "published": published})
+    logger.warning("schedule ran out of time", extra={"published": published})
     return published
 
 

@@ -16,5 +16,5 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, list[s
     """The event does not matter. Answers with the names of what was created."""
     with engine(settings).execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         created = migrate(connection)
-    logger.info("migrated", extra={"created": created})
+    logger.info("migrated", extra={"migration": created})
     return {"created": created}

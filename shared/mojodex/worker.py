@@ -93,7 +93,7 @@ def _run[M: Message](
     record: dict[str, Any], deadline: Deadline, process: Process[M], settings: WorkerSettings
 ) -> None:
     """Run one record. Returning deletes its message; raising brings it back."""
-    about = {"process": process.name, "message_id": record["messageId"]}
+    about = {"message_id": record["messageId"]}
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         try:
@@ -105,10 +105,10 @@ def _run[M: Message](
             raise TransientError("too little time left in this invocation", retry_after=1)
         ended = _run_job(message, deadline, process, settings)
         logger.info("job ended", extra={**about, "state": ended})
-        count(f"Jobs{ended.capitalize()}", process=process.name)
+        count(f"Jobs{ended.capitalize()}")
     except InvalidMessageError as error:
         logger.error("message is not valid", extra={**about, "reason": str(error)})
-        count("MessagesInvalid", process=process.name)
+        count("MessagesInvalid")
         queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
     except Exception as error:
         if isinstance(error, TransientError):
@@ -119,7 +119,7 @@ def _run[M: Message](
             # Where, but not the error's own text: it may quote what it could not handle.
             where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
             logger.error("message comes back, unknown error", extra={**about, **where, "seconds": delay})
-        count("MessagesReturned", process=process.name)
+        count("MessagesReturned")
         # If this fails, the message comes back all the same, after the queue's visibility timeout.
         with suppress(TransientError):
             queues.come_back_in(settings.queue_url, record, delay)
@@ -152,9 +152,7 @@ def _run_job[M: Message](
     except PermanentError as error:
         with db_session(settings) as session:
             jobs.fail(session, job, str(error), now=utc_now())
-        logger.error(
-            "job failed", extra={"process": job.process, "subject": job.subject, "reason": str(error)}
-        )
+        logger.error("job failed", extra={"subject": job.subject, "reason": str(error)})
         return "failed"
     except (NothingToDoError, InvalidMessageError) as error:
         with db_session(settings) as session:

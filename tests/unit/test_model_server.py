@@ -51,7 +51,7 @@ def todos(client: openai.OpenAI, *contents: str) -> list[tuple[str, str, str]]:
 
 
 def test_a_commitment_becomes_a_todo_with_its_date_and_its_words(client: openai.OpenAI) -> None:
-    sentence = "I’ll send the revised quote to Martin by Friday."
+    sentence = "I\u2019ll send the revised quote to Martin by Friday."
     given = prompt("user: Thanks, that went well. " + sentence, "mojo: I'll note it.")
 
     got = todos(client, given)
@@ -146,8 +146,9 @@ def test_the_answer_is_a_whole_chat_completion(client: openai.OpenAI) -> None:
     assert completion.object == "chat.completion"
     assert completion.model == "gpt-4.1"
     assert completion.choices[0].finish_reason == "stop"
-    assert completion.usage.prompt_tokens == len(given) // 4
-    assert completion.usage.total_tokens == completion.usage.prompt_tokens + completion.usage.completion_tokens
+    usage = completion.usage
+    assert usage.prompt_tokens == len(given) // 4
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
 
 
 @pytest.mark.parametrize(

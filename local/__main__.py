@@ -1,0 +1,119 @@
+"""`python -m local`: the bundle on this machine. The Makefile's targets call it."""
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from local import demo, stack
+from local.processes import StartError
+
+DIRECTORY = stack.ROOT / ".local"
+
+
+def main() -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        succeeded: bool = arguments.run(arguments)
+    except (stack.StackError, StartError, demo.DemoError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0 if succeeded else 1
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """End with what was started being stopped, which no second signal may interrupt."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start everything, and keep it running")
+    up.set_defaults(run=_up)
+
+    down = commands.add_parser("down", help="stop what `up` started, and remove its data")
+    down.set_defaults(run=_down)
+
+    show = commands.add_parser("demo", help="start everything apart from `up`, show it at work, stop it")
+    show.set_defaults(run=_demo)
+
+    environment = commands.add_parser("env", help="print the variables to use what `up` started")
+    environment.add_argument("name", nargs="?", metavar="NAME", help="only the value of this variable")
+    environment.set_defaults(run=_env)
+
+    invoke = commands.add_parser("invoke", help="invoke a function, print its answer and what it logged")
+    invoke.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
+    invoke.add_argument("event", nargs="?", type=Path, metavar="EVENT.json", help="the event; {} without")
+    invoke.set_defaults(run=_invoke)
+
+    logs = commands.add_parser("logs", help="print what a function logged")
+    logs.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
+    logs.set_defaults(run=_logs)
+    return parser
+
+
+def _up(_arguments: argparse.Namespace) -> bool:
+    running = stack.up(DIRECTORY, say=lambda what: print(f"  {what}", flush=True))
+    if running.model == "offline":
+        print(f"\n{demo.STAND_IN}")
+    print('\nIt runs until make down. For a shell (or: eval "$(.venv/bin/python -m local env)"):\n')
+    _print_environment(running)
+    print("\nQueues and functions:\n")
+    for name, value in running.outputs.items():
+        print(f"  {name:<34} {value}")
+    return True
+
+
+def _down(_arguments: argparse.Namespace) -> bool:
+    stack.down(DIRECTORY)
+    return True
+
+
+def _demo(_arguments: argparse.Namespace) -> bool:
+    demo.run()
+    return True
+
+
+def _env(arguments: argparse.Namespace) -> bool:
+    running = stack.Stack.load(DIRECTORY)
+    if arguments.name is None:
+        _print_environment(running)
+        return True
+    value = running.environment().get(arguments.name)
+    if value is not None:
+        print(value)
+    return value is not None
+
+
+def _print_environment(running: stack.Stack) -> None:
+    for name, value in running.environment().items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _invoke(arguments: argparse.Namespace) -> bool:
+    running = stack.Stack.load(DIRECTORY)
+    event = json.loads(arguments.event.read_text()) if arguments.event else {}
+    before = len(running.logs(arguments.function))
+    answer, succeeded = running.invoke(arguments.function, event)
+    print(*running.logs(arguments.function)[before:], sep="\n", file=sys.stderr)
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    return succeeded
+
+
+def _logs(arguments: argparse.Namespace) -> bool:
+    print(*stack.Stack.load(DIRECTORY).logs(arguments.function), sep="\n")
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

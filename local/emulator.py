@@ -1,0 +1,88 @@
+"""MiniStack, the emulator of AWS, from its own environment in .tools/ministack (the Makefile pins it).
+
+It listens on one port of 127.0.0.1, keeps what it writes in its directory, and runs functions as children.
+"""
+
+import http.client
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import processes
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / ".tools" / "ministack" / "bin" / "ministack"
+NAME = "ministack"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator; `endpoint` is what AWS_ENDPOINT_URL wants."""
+
+    endpoint: str
+
+
+def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
+    """Start an emulator that knows nothing yet.
+
+    Args:
+        directory: for its log, `ministack.log`, and its files.
+        environment: variables that it and every function get, besides what they need. They see nothing of the
+            caller's own environment.
+
+    Raises:
+        StartError: it is not installed (`make setup`), or did not come up; the text has the end of its log.
+    """
+    if not PROGRAM.exists():
+        raise processes.StartError("MiniStack is not installed: run 'make setup'")
+    directory = directory.resolve()
+    files = directory / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    port = processes.free_port()
+    processes.start(
+        [PROGRAM],
+        directory=directory,
+        name=NAME,
+        cwd=files,
+        ready=lambda: _healthy(port),
+        environment={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "HOME": str(files),
+            "TMPDIR": str(files),
+            "STATE_DIR": str(files / "state"),
+            "S3_DATA_DIR": str(files / "s3"),
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            # What queue URLs are made of; "localhost" may be ::1, where nobody listens.
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            # Never look for a Docker daemon.
+            "DOCKER_HOST": f"unix://{tempfile.gettempdir()}/no-docker.sock",
+            **environment,
+        },
+    )
+    return Emulator(f"http://127.0.0.1:{port}")
+
+
+def stop(directory: Path) -> None:
+    """Stop the emulator and its functions. Does nothing when it does not run."""
+    processes.stop(directory, NAME)
+
+
+def _healthy(port: int) -> bool:
+    # http.client and not urllib, which would ask a proxy of the environment.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()

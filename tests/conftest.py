@@ -1,0 +1,23 @@
+"""The environment that AWS and the template give to a function; nothing here reaches AWS."""
+
+import os
+
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "POWERTOOLS_SERVICE_NAME": "extract_todos",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "DATABASE_SECRET_ARN": "database",
+    "DATABASE_POOL_SIZE": "5",
+    "QUEUE_URL": "queue",
+    "DEAD_LETTER_QUEUE_URL": "dead-letters",
+    "LEASE_SECONDS": "150",
+    "MINIMUM_AGE_MINUTES": "10",
+    "LOOK_BACK_DAYS": "7",
+    "LLM_SECRET_ARN": "model",
+    "LLM_MODELS": "gpt-5-mini,gpt-4.1",
+    "CONVERSATION_TOKEN_BUDGET": "16000",
+}
+for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    os.environ.pop(name, None)

@@ -1,0 +1,123 @@
+"""A model with a script: an HTTP server of OpenAI's shape that answers what a test tells it to, and keeps
+what it was asked.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Reply:
+    """One answer: `content` in a chat completion, or a raw HTTP answer when `status` is not 200 or `body` is
+    given.
+    """
+
+    content: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    refusal: str | None = None
+    finish_reason: str = "stop"
+    delay: float = 0
+    body: str | None = None
+    error_code: str | None = None
+
+
+Script = Callable[[dict[str, Any]], Reply]
+
+
+@dataclass
+class FakeModel:
+    """The running server. `script` decides about each request; `calls` holds the requests' bodies, oldest
+    first.
+    """
+
+    url: str
+    script: Script
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def answers(self, *replies: Reply) -> None:
+        """Give these replies in turn, the last one for ever."""
+        waiting = list(replies)
+
+        def script(_request: dict[str, Any]) -> Reply:
+            return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+
+        self.script = script
+
+
+def prompt_of(request: dict[str, Any]) -> str:
+    """The text of the first message of a request."""
+    return str(request["messages"][0]["content"])
+
+
+def todos(*steps: tuple[str, str | None, str]) -> Reply:
+    """A valid answer to extract_todos: (description, due_date, evidence) each."""
+    keys = ("description", "due_date", "evidence")
+    return Reply({"todos": [dict(zip(keys, step, strict=True)) for step in steps]})
+
+
+@contextmanager
+def fake_model() -> Iterator[FakeModel]:
+    """Run one on a free port of loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            model.calls.append(request)
+            reply = model.script(request)
+            time.sleep(reply.delay)
+            body = (reply.body if reply.body is not None else json.dumps(_body(request, reply))).encode()
+            try:
+                self.send_response(reply.status)
+                for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            except (BrokenPipeError, ConnectionResetError):
+                # The client did not wait: that is what some tests are about.
+                self.close_connection = True
+
+        def log_message(self, *_args: object) -> None:
+            """Quiet."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 256
+
+        def handle_error(self, *_args: object) -> None:
+            """A client that was killed is not an error of the server."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    model = FakeModel(f"http://127.0.0.1:{server.server_port}/v1", lambda _request: todos())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield model
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _body(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    if reply.status != 200:
+        return {"error": {"message": "no", "type": "error", "param": None, "code": reply.error_code}}
+    content = reply.content if isinstance(reply.content, str | None) else json.dumps(reply.content)
+    message = {"role": "assistant", "content": content, "refusal": reply.refusal}
+    return {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": request["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+    }

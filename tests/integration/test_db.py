@@ -1,0 +1,219 @@
+"""Sessions on a real database: verified TLS, killed connections, locks, rotated passwords."""
+
+import datetime as dt
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from sqlalchemy import text
+
+from local.postgres import Database
+from mojodex import db
+from mojodex.errors import TransientError
+from tests.integration.conftest import Bundle
+from tests.mojodex import Mojodex
+
+
+def answer(bundle: Bundle) -> Any:
+    with db.db_session(bundle.worker_settings) as session:
+        return session.execute(text("SELECT 42")).scalar()
+
+
+def test_a_connection_that_was_killed_is_replaced(bundle: Bundle, mojodex: Mojodex) -> None:
+    assert answer(bundle) == 42
+
+    mojodex.run(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE application_name = 'mojodex-background'"
+    )
+
+    assert answer(bundle) == 42
+
+
+def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, mojodex: Mojodex) -> None:
+    with pytest.raises(TransientError), db.db_session(bundle.worker_settings) as session:
+        pid = session.execute(text("SELECT pg_backend_pid()")).scalar()
+        mojodex.run("SELECT pg_terminate_backend(:p)", p=pid)
+        session.execute(text("SELECT 1"))
+        session.execute(text("SELECT 1"))
+
+
+def test_what_is_not_committed_is_rolled_back(bundle: Bundle, mojodex: Mojodex) -> None:
+    with db.db_session(bundle.worker_settings) as session:
+        session.execute(text("INSERT INTO md_error (message, creation_date) VALUES ('x', now())"))
+
+    assert mojodex.run("SELECT count(*) FROM md_error") == 0
+
+
+def test_the_decorator_passes_a_session_and_closes_it(bundle: Bundle) -> None:
+    @db.with_db_session
+    def add(session: Any, a: int, *, b: int) -> Any:
+        return session.execute(text("SELECT CAST(:a AS integer) + :b"), {"a": a, "b": b}).scalar()
+
+    assert add(bundle.worker_settings, 1, b=2) == 3
+    assert db.engine(bundle.worker_settings).pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_an_error_of_ours_is_not_taken_for_an_outage(bundle: Bundle) -> None:
+    with (
+        pytest.raises(Exception, match="no_such_table") as caught,
+        db.db_session(bundle.worker_settings) as s,
+    ):
+        s.execute(text("SELECT * FROM no_such_table"))
+
+    assert not isinstance(caught.value, TransientError)
+
+
+def test_a_rotated_password_is_read_anew(make_bundle: Callable[..., Bundle], database: Database) -> None:
+    bundle = make_bundle(secret=database.secret() | {"password": "old"})
+    with pytest.raises(TransientError):
+        answer(bundle)
+
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId="database", SecretString=json.dumps(database.secret())
+    )
+
+    assert answer(bundle) == 42
+
+
+@pytest.mark.parametrize("missing", ["host", "username", "password", "dbname"])
+def test_a_secret_without_a_field_says_which(
+    make_bundle: Callable[..., Bundle], database: Database, missing: str
+) -> None:
+    secret = database.secret()
+    del secret[missing]
+
+    with pytest.raises(TransientError, match=missing):
+        answer(make_bundle(secret=secret))
+
+
+def test_plaintext_is_refused_for_a_host_that_is_not_loopback(
+    make_bundle: Callable[..., Bundle], database: Database
+) -> None:
+    with pytest.raises(TransientError, match="sslmode"):
+        answer(make_bundle(secret=database.secret() | {"host": "db.example.com"}))
+
+
+# TLS. The embedded Postgres is built without it, so a proxy speaks it in front: what Postgres's protocol asks
+# of a server (one byte, then a handshake) is all that it adds.
+
+
+def certificate(name: str, directory: Path) -> tuple[str, ssl.SSLContext]:
+    """A self-signed certificate for `name`, in PEM, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(True, False, False, False, False, True, False, False, False), critical=True
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    path = directory / f"{name}.pem"
+    no_password = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
+    path.write_bytes(private + pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return pem.decode(), context
+
+
+@pytest.fixture
+def tls_proxy(database: Database) -> Iterator[Callable[[ssl.SSLContext | None], int]]:
+    """Start a proxy with this context, or one that offers no TLS; its port."""
+    listeners: list[socket.socket] = []
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve(client: socket.socket, context: ssl.SSLContext | None) -> None:
+        with suppress(OSError), client:
+            client.recv(8)
+            client.sendall(b"S" if context else b"N")
+            if context is None:
+                return
+            with (
+                context.wrap_socket(client, server_side=True) as secure,
+                socket.create_connection((database.host, database.port)) as server,
+            ):
+                back = threading.Thread(target=pump, args=(server, secure), daemon=True)
+                back.start()
+                pump(secure, server)
+                back.join()
+
+    def accept(listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=serve, args=(client, context), daemon=True).start()
+
+    def start(context: ssl.SSLContext | None) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=accept, args=(listener, context), daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for listener in listeners:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def tls_secret(database: Database, port: int, **more: Any) -> dict[str, Any]:
+    secret = database.secret() | {"host": "localhost", "port": port} | more
+    del secret["sslmode"]
+    return secret
+
+
+def test_a_certificate_of_the_trusted_authority_is_accepted(
+    make_bundle: Callable[..., Bundle], database: Database, tls_proxy: Any, tmp_path: Path
+) -> None:
+    pem, context = certificate("localhost", tmp_path)
+
+    bundle = make_bundle(secret=tls_secret(database, tls_proxy(context), sslrootcert=pem))
+
+    assert answer(bundle) == 42
+
+
+@pytest.mark.parametrize("case", ["other authority", "other host", "system authorities", "no TLS"])
+def test_an_unverified_server_is_refused(
+    make_bundle: Callable[..., Bundle], database: Database, tls_proxy: Any, tmp_path: Path, case: str
+) -> None:
+    pem, context = certificate("localhost", tmp_path)
+    other_pem, other_context = certificate("elsewhere.example.com", tmp_path)
+    served, trusted = {
+        "other authority": (context, other_pem),
+        "other host": (other_context, other_pem),
+        "system authorities": (context, None),
+        "no TLS": (None, pem),
+    }[case]
+    more = {"sslrootcert": trusted} if trusted else {}
+
+    bundle = make_bundle(secret=tls_secret(database, tls_proxy(served), **more))
+
+    with pytest.raises(TransientError):
+        answer(bundle)

@@ -1,0 +1,86 @@
+"""The ledger: two writers at once on a real database."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+
+import pytest
+from sqlalchemy.orm import Session
+
+from mojodex import jobs
+from mojodex.errors import TransientError
+from tests.mojodex import Mojodex
+
+NOW = datetime.now(UTC)
+
+
+def begin(mojodex: Mojodex, now: datetime = NOW) -> jobs.Job | str:
+    with Session(mojodex.engine, expire_on_commit=False) as session:
+        return jobs.begin(session, process="p", subject="s", occasion="", now=now, lease_seconds=150)
+
+
+def test_of_many_who_begin_a_job_at_once_one_gets_it(mojodex: Mojodex) -> None:
+    together = Barrier(8)
+
+    def try_to_begin(_: int) -> bool:
+        together.wait()
+        try:
+            return isinstance(begin(mojodex), jobs.Job)
+        except TransientError:
+            return False
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(try_to_begin, range(8))) == 1
+
+
+def test_a_job_is_held_for_as_long_as_its_lease(mojodex: Mojodex) -> None:
+    begin(mojodex)
+
+    with pytest.raises(TransientError):
+        begin(mojodex, NOW + timedelta(seconds=149))
+    taken_over = begin(mojodex, NOW + timedelta(seconds=151))
+
+    assert isinstance(taken_over, jobs.Job)
+    assert taken_over.attempts == 2
+
+
+def test_only_the_holder_can_end_or_release_a_job(mojodex: Mojodex) -> None:
+    first = begin(mojodex)
+    second = begin(mojodex, NOW + timedelta(seconds=151))
+    assert isinstance(first, jobs.Job)
+    assert isinstance(second, jobs.Job)
+
+    with Session(mojodex.engine) as session:
+        for act in (
+            lambda: jobs.finish(session, first, "done", {}, now=NOW),
+            lambda: jobs.release(session, first),
+            lambda: jobs.fail(session, first, "why", now=NOW),
+        ):
+            with pytest.raises(jobs.LeaseLostError):
+                act()
+            session.rollback()
+        jobs.finish(session, second, "done", {"n": 1}, now=NOW)
+        session.commit()
+
+    assert mojodex.job("s", "p").state == "done"
+    assert begin(mojodex) == "done"
+
+
+def test_a_released_job_can_be_begun_at_once(mojodex: Mojodex) -> None:
+    job = begin(mojodex)
+    assert isinstance(job, jobs.Job)
+    with Session(mojodex.engine) as session:
+        jobs.release(session, job)
+
+    assert isinstance(begin(mojodex), jobs.Job)
+
+
+def test_finish_is_part_of_the_callers_transaction(mojodex: Mojodex) -> None:
+    job = begin(mojodex)
+    assert isinstance(job, jobs.Job)
+
+    with Session(mojodex.engine) as session:
+        jobs.finish(session, job, "done", {}, now=NOW)
+        session.rollback()
+
+    assert mojodex.job("s", "p").state == "running"

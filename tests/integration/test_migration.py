@@ -1,0 +1,80 @@
+"""The migration: additive, repeatable, and harmless to a database that is in use."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from local import postgres
+from migrate.migration import INDEXES, migrate
+from tests import ROOT
+
+
+@pytest.fixture
+def fresh(database: postgres.Database) -> Any:
+    name = "fresh"
+    fresh = postgres.create_database(database, name)
+    postgres.run_sql_file(fresh, ROOT / "local" / "mojodex_schema.sql")
+    engine = create_engine(fresh.url, isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+    admin = create_engine(database.url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+COLUMNS = text(
+    "SELECT table_name, column_name, data_type, column_default, is_nullable FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND table_name <> 'md_background_job' ORDER BY 1, 2"
+)
+
+
+def test_it_adds_the_ledger_and_the_indexes_and_alters_no_table_of_mojodex(fresh: Any) -> None:
+    with fresh.connect() as connection:
+        before = connection.execute(COLUMNS).all()
+
+        created = migrate(connection)
+
+        assert created == ["md_background_job", *INDEXES]
+        assert connection.execute(COLUMNS).all() == before
+
+
+def test_the_second_time_it_does_nothing(fresh: Any) -> None:
+    with fresh.connect() as connection:
+        migrate(connection)
+
+        assert migrate(connection) == []
+
+
+def test_an_index_whose_build_was_interrupted_is_built_again(fresh: Any) -> None:
+    with fresh.connect() as connection:
+        migrate(connection)
+        name = next(iter(INDEXES))
+        connection.execute(
+            text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(:n)"), {"n": name}
+        )
+
+        assert migrate(connection) == [name]
+        assert migrate(connection) == []
+
+
+def test_a_database_in_use_goes_on_writing_meanwhile(fresh: Any) -> None:
+    """CREATE INDEX waits for older writers, but blocks nobody: a plain CREATE INDEX would fail here on its
+    lock timeout.
+    """
+    with fresh.connect() as connection, create_engine(fresh.url).connect() as writer:
+        writer.execute(text("LOCK TABLE md_task IN ROW EXCLUSIVE MODE"))
+
+        assert migrate(connection)
+
+        writer.rollback()
+        writer.engine.dispose()
+
+
+def test_a_database_that_is_not_mojodex_is_refused(database: postgres.Database) -> None:
+    name = "not_mojodex"
+    empty = create_engine(postgres.create_database(database, name).url, isolation_level="AUTOCOMMIT")
+    with empty.connect() as connection, pytest.raises(Exception, match="md_produced_text_version"):
+        migrate(connection)
+    empty.dispose()

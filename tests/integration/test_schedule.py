@@ -1,0 +1,150 @@
+"""What is due, and that claiming and publishing it loses nothing and doubles nothing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import extract_todos.schedule
+from mojodex import queues
+from mojodex.errors import TransientError
+from tests.integration.conftest import Bundle
+from tests.mojodex import Mojodex
+
+
+def published(bundle: Bundle) -> set[int]:
+    bundle.schedule()
+    return {body["user_task_execution_pk"] for body in bundle.queued()}
+
+
+def test_an_execution_that_was_left_alone_is_due_once(bundle: Bundle, mojodex: Mojodex) -> None:
+    pk = mojodex.execution("x")
+
+    assert published(bundle) == {pk}
+    assert published(bundle) == set()
+    assert mojodex.job(pk).state == "queued"
+
+
+def test_what_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
+    mojodex.execution("still being edited", age=timedelta(minutes=9))
+    mojodex.execution("too old", age=timedelta(days=8))
+    mojodex.execution("deleted", deleted=True)
+    mojodex.execution("extracted", extracted=True)
+    hidden = mojodex.execution("its text is deleted")
+    mojodex.run(
+        "UPDATE md_produced_text SET deleted_by_user = now() WHERE user_task_execution_fk = :e", e=hidden
+    )
+
+    assert published(bundle) == set()
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "done", "failed"])
+def test_what_the_ledger_has_is_not_due(bundle: Bundle, mojodex: Mojodex, state: str) -> None:
+    pk = mojodex.execution("x")
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, state) VALUES ('extract_todos', :s, :state)",
+        s=str(pk),
+        state=state,
+    )
+
+    assert published(bundle) == set()
+
+
+def test_what_was_skipped_is_due_again_when_its_reason_is_gone(bundle: Bundle, mojodex: Mojodex) -> None:
+    pk = mojodex.execution("x", deleted=True)
+    bundle.work({"user_task_execution_pk": pk})
+    assert mojodex.job(pk).state == "skipped"
+
+    mojodex.run("UPDATE md_user_task_execution SET deleted_by_user = NULL")
+
+    assert published(bundle) == {pk}
+
+
+def test_only_the_newest_version_counts(bundle: Bundle, mojodex: Mojodex) -> None:
+    edited = mojodex.execution("x", age=timedelta(hours=5))
+    mojodex.run(
+        "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production)"
+        " SELECT produced_text_fk, :now, 'edited' FROM md_produced_text_version",
+        now=datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=2),
+    )
+    assert published(bundle) == set()
+
+    mojodex.run("UPDATE md_produced_text_version SET creation_date = creation_date - interval '1 hour'")
+
+    assert published(bundle) == {edited}
+
+
+def test_many_versions_of_many_texts_are_one_message(bundle: Bundle, mojodex: Mojodex) -> None:
+    pk = mojodex.execution("x")
+    mojodex.run(
+        "INSERT INTO md_produced_text (user_id, user_task_execution_fk)"
+        " SELECT user_id, user_task_execution_fk FROM md_produced_text"
+    )
+    mojodex.run(
+        "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production)"
+        " SELECT produced_text_pk, v.creation_date, 'same moment' FROM md_produced_text,"
+        " md_produced_text_version v, generate_series(1, 3)"
+    )
+
+    assert bundle.schedule() == 1
+    assert bundle.queued() == [{"user_task_execution_pk": pk}]
+
+
+@pytest.mark.parametrize("due", [1, 9, 10, 11, 199, 200, 201, 450])
+def test_every_number_of_due_executions_is_published_whole(
+    bundle: Bundle, mojodex: Mojodex, due: int
+) -> None:
+    first = mojodex.execution("x")
+    mojodex.run(
+        "WITH e AS (INSERT INTO md_user_task_execution (user_task_fk, session_id, json_input_values)"
+        "  SELECT user_task_fk, session_id, '{}' FROM md_user_task_execution, generate_series(2, :n)"
+        "  RETURNING user_task_execution_pk),"
+        " p AS (INSERT INTO md_produced_text (user_id, user_task_execution_fk)"
+        "  SELECT user_id, user_task_execution_pk FROM e, md_user RETURNING produced_text_pk)"
+        " INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production)"
+        " SELECT produced_text_pk, v.creation_date, 'x' FROM p, md_produced_text_version v",
+        n=due,
+    )
+
+    assert bundle.schedule() == due
+    bodies = bundle.queued()
+    assert len(bodies) == due
+    assert len({body["user_task_execution_pk"] for body in bodies}) == due
+    assert {"user_task_execution_pk": first} in bodies
+
+
+def test_a_schedule_that_dies_while_publishing_loses_nothing(
+    bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk = mojodex.execution("x")
+
+    def die(*_args: Any) -> None:
+        raise TransientError("queue: gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(extract_todos.schedule.queues, "publish", die)
+        with pytest.raises(TransientError):
+            bundle.schedule()
+
+    assert mojodex.job(pk) is None
+    assert published(bundle) == {pk}
+
+
+def test_a_queue_that_takes_only_some_raises(bundle: Bundle) -> None:
+    too_long = "x" * (2 * 1024 * 1024)
+
+    with pytest.raises(TransientError):
+        queues.publish(bundle.queue_url, ["fine", too_long])
+
+
+def test_a_schedule_without_time_leaves_the_rest_due(bundle: Bundle, mojodex: Mojodex) -> None:
+    pk = mojodex.execution("x")
+
+    assert bundle.schedule(seconds=5) == 0
+    assert published(bundle) == {pk}
+
+
+def test_a_missed_schedule_loses_nothing(bundle: Bundle, mojodex: Mojodex) -> None:
+    pk = mojodex.execution("x", age=timedelta(days=6, hours=23))
+
+    assert published(bundle) == {pk}

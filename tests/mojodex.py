@@ -1,0 +1,162 @@
+"""A Mojodex database to test against: users, tasks and finished executions, as its backend writes them."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Mojodex:
+    """Writes into, and reads from, one database. Every method is one transaction."""
+
+    engine: Engine
+
+    def run(self, sql: str, **values: Any) -> Any:
+        """Run one statement; its only value, if it returns one."""
+        with self.engine.begin() as connection:
+            result = connection.execute(text(sql), values)
+            return result.scalar() if result.returns_rows else None
+
+    def rows(self, sql: str, **values: Any) -> list[Any]:
+        """All rows of a query."""
+        with self.engine.begin() as connection:
+            return list(connection.execute(text(sql), values))
+
+    def empty(self) -> None:
+        """Remove every row."""
+        self.run(
+            "TRUNCATE md_user, md_task, md_user_task, md_session, md_message, md_produced_text,"
+            " md_produced_text_version, md_user_task_execution, md_todo, md_todo_scheduling, md_error,"
+            " md_background_job CASCADE"
+        )
+
+    def user(self, *, timezone_offset: int | None = 0, language: str | None = "en") -> str:
+        """A user; their id."""
+        user_id = f"user-{next(_numbers)}"
+        self.run(
+            "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, goal, creation_date)"
+            " VALUES (:id, :email, 'Ann Archer', :language, :tz, 'Sell more', now())",
+            id=user_id,
+            email=f"{user_id}@example.com",
+            language=language,
+            tz=timezone_offset,
+        )
+        return user_id
+
+    def execution(
+        self,
+        *said: str,
+        user_id: str | None = None,
+        result: str = "The minutes.",
+        age: timedelta = timedelta(minutes=30),
+        after: int | None = None,
+        deleted: bool = False,
+        extracted: bool = False,
+    ) -> int:
+        """A task execution in which the user said these things; its primary key.
+
+        `result` was written `age` ago; `after` is the execution that this one continues.
+        """
+        user_id = user_id or self.user()
+        now = datetime.now(UTC)
+        session_id = f"session-{next(_numbers)}"
+        with self.engine.begin() as connection:
+
+            def run(sql: str, **values: Any) -> Any:
+                result = connection.execute(text(sql), values)
+                return result.scalar() if result.returns_rows else None
+
+            task = run(
+                "INSERT INTO md_task (name_for_system, definition_for_system)"
+                " VALUES ('meeting_minutes', 'Write the minutes of a meeting') RETURNING task_pk"
+            )
+            user_task = run(
+                "INSERT INTO md_user_task (user_id, task_fk) VALUES (:u, :t) RETURNING user_task_pk",
+                u=user_id,
+                t=task,
+            )
+            run(
+                "INSERT INTO md_session (session_id, user_id, creation_date) VALUES (:s, :u, now())",
+                s=session_id,
+                u=user_id,
+            )
+            for i, line in enumerate(said):
+                run(
+                    "INSERT INTO md_message (session_id, sender, message, creation_date, message_date)"
+                    " VALUES (:s, 'user', CAST(:m AS json), :d, :d)",
+                    s=session_id,
+                    m=json.dumps({"text": line}),
+                    d=now - age - timedelta(minutes=len(said) - i),
+                )
+            pk = run(
+                "INSERT INTO md_user_task_execution (user_task_fk, session_id, json_input_values,"
+                " todos_extracted, deleted_by_user, predefined_action_from_user_task_execution_fk)"
+                " VALUES (:ut, :s, '{}', CAST(:e AS timestamptz), CAST(:d AS timestamptz),"
+                " CAST(:a AS integer)) RETURNING user_task_execution_pk",
+                ut=user_task,
+                s=session_id,
+                e=now if extracted else None,
+                d=now if deleted else None,
+                a=after,
+            )
+            produced = run(
+                "INSERT INTO md_produced_text (user_id, user_task_execution_fk, session_id)"
+                " VALUES (:u, :e, :s) RETURNING produced_text_pk",
+                u=user_id,
+                e=pk,
+                s=session_id,
+            )
+            run(
+                "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production, title)"
+                " VALUES (:p, :d, :r, 'Minutes')",
+                p=produced,
+                d=(now - age).replace(tzinfo=None),
+                r=result,
+            )
+        return int(pk)
+
+    def todo(self, execution_pk: int, description: str, *, completed: bool = False) -> int:
+        """A to-do of an execution; its primary key."""
+        return int(
+            self.run(
+                "INSERT INTO md_todo (user_task_execution_fk, description, completed)"
+                " VALUES (:e, :d, CASE WHEN :c THEN now() END) RETURNING todo_pk",
+                e=execution_pk,
+                d=description,
+                c=completed,
+            )
+        )
+
+    def todos_of(self, execution_pk: int) -> list[tuple[str, str]]:
+        """Description and due date of each to-do of an execution, in the order in which they were made."""
+        return [
+            (row.description, row.scheduled_date.isoformat())
+            for row in self.rows(
+                "SELECT description, scheduled_date FROM md_todo JOIN md_todo_scheduling ON todo_fk = todo_pk"
+                " WHERE user_task_execution_fk = :e ORDER BY todo_pk",
+                e=execution_pk,
+            )
+        ]
+
+    def is_extracted(self, execution_pk: int) -> bool:
+        """Whether the execution has the mark."""
+        return bool(
+            self.run(
+                "SELECT todos_extracted IS NOT NULL FROM md_user_task_execution"
+                " WHERE user_task_execution_pk = :e",
+                e=execution_pk,
+            )
+        )
+
+    def job(self, subject: int | str, process: str = "extract_todos") -> Any:
+        """The ledger's row for a subject; None if there is none."""
+        rows = self.rows(
+            "SELECT * FROM md_background_job WHERE process = :p AND subject = :s", p=process, s=str(subject)
+        )
+        return rows[0] if rows else None

@@ -1,0 +1,150 @@
+"""The built template, deployed to the local emulator, with real Postgres and a model with a script."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import create_engine
+
+from local import stack as local_stack
+from tests.fake_model import FakeModel, fake_model, todos
+from tests.mojodex import Mojodex
+
+# Long enough for this machine at its slowest; a test that waits for it in vain fails with what it waited for.
+PATIENCE_SECONDS = 90
+
+
+def eventually(what: str, condition: Callable[[], Any]) -> Any:
+    """Wait until the condition holds; its value."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.1)
+    pytest.fail(f"waited {PATIENCE_SECONDS} s in vain: {what}")
+
+
+@dataclass
+class Deployed:
+    """The deployed bundle, driven through its queue, its schedule and its tables."""
+
+    stack: local_stack.Stack
+    directory: Path
+    mojodex: Mojodex
+    model: FakeModel
+
+    @property
+    def queue_url(self) -> str:
+        return self.stack.outputs["ExtractTodosQueueUrl"]
+
+    @property
+    def dead_letter_queue_url(self) -> str:
+        return self.stack.outputs["ExtractTodosDeadLetterQueueUrl"]
+
+    def send(self, *bodies: str) -> None:
+        """Publish messages, in one request."""
+        entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]
+        answer = self.stack.client("sqs").send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+        assert "Failed" not in answer
+
+    def schedule(self) -> int:
+        """Fire the schedule function; how many messages it published."""
+        answer, succeeded = self.stack.invoke("ExtractTodosScheduleFunction")
+        assert succeeded, answer
+        return int(answer["published"])
+
+    def pending(self) -> int:
+        """Messages in the queue, hidden ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.stack.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def wait_for(self, pk: int, state: str) -> Any:
+        """Wait until the job of an execution is in this state; its row."""
+        row = self.mojodex.job
+        return eventually(
+            f"job {pk} is {state}", lambda: row(pk) if (r := row(pk)) and r.state == state else None
+        )
+
+    def wait_until_drained(self) -> None:
+        """Wait until the queue is empty."""
+        eventually("the queue is empty", lambda: self.pending() == 0)
+
+    def dead_letters(self) -> list[tuple[str, str]]:
+        """Take all dead letters out: (body, reason)."""
+        sqs = self.stack.client("sqs")
+        letters = []
+        while got := sqs.receive_message(
+            QueueUrl=self.dead_letter_queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for message in got:
+                letters.append((message["Body"], message["MessageAttributes"]["reason"]["StringValue"]))
+                sqs.delete_message(
+                    QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+        return letters
+
+    @contextmanager
+    def quick_redelivery(self) -> Iterator[None]:
+        """Messages of a dead worker come back after 5 seconds instead of 12 minutes."""
+        sqs = self.stack.client("sqs")
+
+        def hide_for(seconds: str) -> None:
+            sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={"VisibilityTimeout": seconds})
+
+        hide_for("5")
+        try:
+            yield
+        finally:
+            hide_for("725")
+
+    def kill_workers(self) -> int:
+        """SIGKILL every process that runs the worker function; how many there were."""
+        function = self.stack.function_name("ExtractTodosWorkerFunction")
+        killed = 0
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == function:
+                    os.kill(process.pid, signal.SIGKILL)
+                    killed += 1
+            except (psutil.Error, ProcessLookupError):
+                continue
+        return killed
+
+    def let_leases_run_out(self) -> None:
+        """What 150 seconds do: jobs that are running can be taken over."""
+        self.mojodex.run(
+            "UPDATE md_background_job SET started_at = started_at - interval '10 minutes'"
+            " WHERE state = 'running'"
+        )
+
+
+@pytest.fixture(scope="session")
+def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    directory = tmp_path_factory.mktemp("stack") / "run"
+    local_stack.build()
+    with fake_model() as model:
+        stack = local_stack.up(directory, parameters={"LlmBaseUrl": model.url, "LlmTimeoutSeconds": "10"})
+        engine = create_engine(stack.database.url, pool_pre_ping=True)
+        try:
+            yield Deployed(stack, directory, Mojodex(engine), model)
+        finally:
+            engine.dispose()
+            local_stack.down(directory)
+
+
+@pytest.fixture
+def deployed(_deployed: Deployed) -> Deployed:
+    _deployed.wait_until_drained()
+    _deployed.mojodex.empty()
+    _deployed.model.script = lambda _request: todos()
+    _deployed.model.calls.clear()
+    _deployed.dead_letters()
+    return _deployed
