@@ -5,6 +5,7 @@ import json
 import shlex
 import signal
 import sys
+import textwrap
 from pathlib import Path
 from types import FrameType
 
@@ -65,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 def _up(_arguments: argparse.Namespace) -> bool:
     running = stack.up(DIRECTORY, say=lambda what: print(f"  {what}", flush=True))
     if running.model == "offline":
-        print(f"\n{demo.STAND_IN}")
-    print('\nIt runs until make down. For a shell (or: eval "$(.venv/bin/python -m local env)"):\n')
+        print("\n" + textwrap.fill(demo.STAND_IN, demo.WIDTH))
+    print('\nIt runs until `make down`. For a shell (or: eval "$(.venv/bin/python -m local env)"):\n')
     _print_environment(running)
     print("\nQueues and functions:\n")
     for name, value in running.outputs.items():

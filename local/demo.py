@@ -59,9 +59,10 @@ def run() -> None:
             print("\n" + textwrap.fill(STAND_IN, WIDTH))
         try:
             _show(running)
-        except BaseException:
-            logs = running.logs("ExtractTodosWorkerFunction")[-20:]
-            print("\nThe last lines that the worker has logged:", *logs, sep="\n  ")
+        except Exception:
+            # Without the metrics, which are lines too.
+            logs = [line for line in running.logs("ExtractTodosWorkerFunction") if '"_aws"' not in line]
+            print("\nThe last lines that the worker has logged:", *logs[-20:], sep="\n  ")
             print("\nThe emulator complained:", *stack.complaints(directory), sep="\n  ")
             raise
     finally:

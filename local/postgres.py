@@ -123,7 +123,10 @@ def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
     """
     directory.mkdir(parents=True, exist_ok=True)
     server = _make(directory)
-    (directory / "postgres.json").write_text(json.dumps(asdict(server), default=str))
+    memory = directory / "postgres.json"
+    # It has the password, so it is its owner's only.
+    memory.touch(mode=0o600)
+    memory.write_text(json.dumps(asdict(server), default=str))
     try:
         password_file = server.home / "password"
         password_file.write_text(server.database.password)

@@ -9,8 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -192,8 +191,10 @@ def up(
         if not succeeded:
             logs = "\n".join(stack.logs("MigrateFunction")[-20:])
             raise StackError(f"MigrateFunction failed: {answer}\n{logs}")
-        with _private(directory / "state.json") as state:
-            state.write(json.dumps(asdict(stack)))
+        state = directory / "state.json"
+        # It has the password, so it is its owner's only.
+        state.touch(mode=0o600)
+        state.write_text(json.dumps(asdict(stack)))
     except BaseException:
         down(directory)
         raise
@@ -322,10 +323,3 @@ def _client(endpoint: str, service: str) -> Any:
     # Typed for services whose stubs are installed only.
     make: Any = session.client
     return make(service, endpoint_url=endpoint, config=config)
-
-
-@contextmanager
-def _private(path: Path) -> Iterator[Any]:
-    """A new file that only its owner may read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        yield file

@@ -1,4 +1,4 @@
-"""`template.yaml` as plain data: `!Ref X` reads as {"Ref": "X"}, every other `!Tag value` as {"Tag": value}."""
+"""`template.yaml` as plain data: `!Ref X` reads as {"Ref": "X"}, every `!Tag value` as {"Tag": value}."""
 
 from functools import cache
 from typing import Any

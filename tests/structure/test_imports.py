@@ -1,4 +1,4 @@
-"""Two floors: processes stand on the layer, and on nothing else of ours; a schedule function imports no heavy SDK."""
+"""Two floors: processes stand on the layer and on nothing else of ours; a schedule imports no heavy SDK."""
 
 import ast
 import os

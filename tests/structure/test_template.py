@@ -30,7 +30,7 @@ def test_a_queue_hides_a_message_long_enough(
     name: str, function: dict[str, Any], source: dict[str, Any]
 ) -> None:
     queue = QUEUES[named(source["Queue"])]
-    lease = function["Environment"]["Variables"]["LEASE_SECONDS"]
+    lease = int(function["Environment"]["Variables"]["LEASE_SECONDS"])
 
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + source["MaximumBatchingWindowInSeconds"]
     assert function["Timeout"] < lease < queue["VisibilityTimeout"]
@@ -178,7 +178,7 @@ def test_the_default_concurrency_leaves_the_database_room() -> None:
     parameters = template()["Parameters"]
     connections = sum(
         parameters[source["ScalingConfig"]["MaximumConcurrency"]["Ref"]]["Default"]
-        * function["Environment"]["Variables"]["DATABASE_POOL_SIZE"]
+        * int(function["Environment"]["Variables"]["DATABASE_POOL_SIZE"])
         for _, function, source in sqs_sources()
     )
 
