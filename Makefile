@@ -89,8 +89,8 @@ clean: ## Stop what runs and remove all that was made, tools included
 # SAM empties the folder before it builds, and with it the stamp of another architecture.
 $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
 	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
-	@mkdir -p .aws-sam
-	@$(SAM_ENV) UV=$(UV) PYTHON=$(RUN)/python LAMBDA_ARCHITECTURE=$(LAMBDA_ARCHITECTURE) $(SAM) build --cached --parallel \
+	@rm -rf .aws-sam/tmp && mkdir -p .aws-sam/tmp
+	@$(SAM_ENV) TMPDIR=$(CURDIR)/.aws-sam/tmp UV=$(UV) PYTHON=$(RUN)/python LAMBDA_ARCHITECTURE=$(LAMBDA_ARCHITECTURE) $(SAM) build --cached --parallel \
 		--build-dir $(BUILD_DIR) --cache-dir .aws-sam/cache/$(LAMBDA_ARCHITECTURE) \
 		--parameter-overrides Architecture=$(LAMBDA_ARCHITECTURE) >.aws-sam/build.log 2>&1 \
 		|| { cat .aws-sam/build.log; exit 1; }

@@ -276,8 +276,9 @@ def _deploy(directory: Path, endpoint: str, parameters: Mapping[str, str]) -> No
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
-                # sam writes into the home folder.
+                # sam writes into the home folder, and leaves temporary ones behind.
                 "HOME": str(directory.resolve()),
+                "TMPDIR": str(directory.resolve()),
                 "AWS_ENDPOINT_URL": endpoint,
                 **CREDENTIALS,
                 "AWS_CONFIG_FILE": os.devnull,

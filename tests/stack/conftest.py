@@ -52,7 +52,7 @@ class Deployed:
         """Publish messages, in one request."""
         entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)]
         answer = self.stack.client("sqs").send_message_batch(QueueUrl=self.queue_url, Entries=entries)
-        assert "Failed" not in answer
+        assert not answer.get("Failed")
 
     def schedule(self) -> int:
         """Fire the schedule function; how many messages it published."""
