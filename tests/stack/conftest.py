@@ -21,14 +21,14 @@ from tests.mojodex import Mojodex
 PATIENCE_SECONDS = 90
 
 
-def eventually(what: str, condition: Callable[[], Any]) -> Any:
-    """Wait until the condition holds; its value."""
+def eventually(what: str, condition: Callable[[], Any], instead: Callable[[], object] = str) -> Any:
+    """Wait until the condition holds; its value. If it never does, `instead` tells what is the case."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         if value := condition():
             return value
         time.sleep(0.1)
-    pytest.fail(f"waited {PATIENCE_SECONDS} s in vain: {what}")
+    pytest.fail(f"waited {PATIENCE_SECONDS} s in vain: {what}\n{instead()}")
 
 
 @dataclass
@@ -68,10 +68,19 @@ class Deployed:
 
     def wait_for(self, pk: int, state: str) -> Any:
         """Wait until the job of an execution is in this state; its row."""
-        row = self.mojodex.job
-        return eventually(
-            f"job {pk} is {state}", lambda: row(pk) if (r := row(pk)) and r.state == state else None
-        )
+        row = None
+
+        def reached() -> bool:
+            nonlocal row
+            row = self.mojodex.job(pk)
+            return row is not None and row.state == state
+
+        eventually(f"job {pk} is {state}", reached, lambda: f"{row}\n{self.worker_logs()}")
+        return row
+
+    def worker_logs(self) -> str:
+        """The last lines that the worker function has logged."""
+        return "\n".join(self.stack.logs("ExtractTodosWorkerFunction")[-20:])
 
     def wait_until_drained(self) -> None:
         """Wait until the queue is empty."""

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -206,12 +207,11 @@ def test_the_functions_log_json_lines_with_ids(deployed: Deployed) -> None:
 
 
 def test_no_port_is_open_beyond_loopback(deployed: Deployed) -> None:
-    def related(process: psutil.Process) -> bool:
-        return str(deployed.directory) in " ".join([*process.cmdline(), process.cwd()])
-
-    ours = {process.pid for process in psutil.process_iter() if related(process)}
-    for pid in [os.getpid(), *ours]:
-        ours |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    ours = {os.getpid()}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(deployed.directory) in " ".join([*process.cmdline(), process.cwd()]):
+                ours |= {process.pid, *(child.pid for child in process.children(recursive=True))}
     connections = psutil.net_connections("inet")
     listening = [c for c in connections if c.status == psutil.CONN_LISTEN and c.pid in ours]
 
