@@ -1,13 +1,20 @@
 """The migration: additive, repeatable, and harmless to a database that is in use."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
+import migrate.handler as migrate_handler
 from local import postgres
 from migrate.migration import INDEXES, migrate
+from mojodex import db
 from tests import ROOT
+from tests.integration.conftest import Bundle
+from tests.lambda_events import FakeContext
 
 
 @pytest.fixture
@@ -59,17 +66,37 @@ def test_an_index_whose_build_was_interrupted_is_built_again(fresh: Any) -> None
         assert migrate(connection) == []
 
 
-def test_a_database_in_use_goes_on_writing_meanwhile(fresh: Any) -> None:
-    """CREATE INDEX waits for older writers, but blocks nobody: a plain CREATE INDEX would fail here on its
-    lock timeout.
-    """
-    with fresh.connect() as connection, create_engine(fresh.url).connect() as writer:
-        writer.execute(text("LOCK TABLE md_task IN ROW EXCLUSIVE MODE"))
+def test_a_database_in_use_goes_on_writing_meanwhile(
+    fresh: Any, make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the function, slower than its connections would let another statement be."""
+    monkeypatch.setattr(db, "SOCKET_TIMEOUT_SECONDS", 1)
+    url = fresh.url
+    secret = {"host": url.host, "port": url.port, "username": url.username, "password": url.password}
+    make_bundle(secret=secret | {"dbname": url.database, "sslmode": "disable"})
+    write = text("LOCK TABLE md_message IN ROW EXCLUSIVE MODE")
+    writers = create_engine(url)
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE%' AND wait_event_type = 'Lock'"
+    )
 
-        assert migrate(connection)
+    with ThreadPoolExecutor() as threads, writers.connect() as earlier, writers.connect() as later:
+        earlier.execute(write)
+        migration = threads.submit(migrate_handler.handler, {}, FakeContext())
+        with fresh.connect() as watch:
+            while not watch.execute(waiting).scalar():
+                assert not migration.done()
+                time.sleep(0.05)
+            # Behind a plain CREATE INDEX, which asks for a lock that no writer can pass, this would wait.
+            later.execute(text("SET lock_timeout = '2s'"))
+            later.execute(write)
+            later.rollback()
+        time.sleep(1.5)
+        earlier.rollback()
+        answer = migration.result()
 
-        writer.rollback()
-        writer.engine.dispose()
+    writers.dispose()
+    assert set(INDEXES) <= set(answer["created"])
 
 
 def test_a_database_that_is_not_mojodex_is_refused(database: postgres.Database) -> None:

@@ -140,7 +140,9 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     directory = tmp_path_factory.mktemp("stack") / "run"
     local_stack.build()
     with fake_model() as model:
-        stack = local_stack.up(directory, parameters={"LlmBaseUrl": model.url, "LlmTimeoutSeconds": "10"})
+        # Two cores: more cold starts at once are only slower.
+        parameters = {"LlmBaseUrl": model.url, "LlmTimeoutSeconds": "10", "ExtractTodosConcurrency": "2"}
+        stack = local_stack.up(directory, parameters=parameters)
         engine = create_engine(stack.database.url, pool_pre_ping=True)
         try:
             yield Deployed(stack, directory, Mojodex(engine), model)
