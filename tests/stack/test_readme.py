@@ -1,0 +1,42 @@
+"""What the README says to run is run. `make demo` and `make test` are not: CI runs those two itself."""
+
+import os
+import subprocess
+import sys
+
+from local.stack import CREDENTIALS
+from tests import ROOT
+from tests.readme import blocks, commands
+from tests.stack.conftest import Deployed
+
+
+def test_the_example_for_the_backend_publishes_a_message_that_is_handled(deployed: Deployed) -> None:
+    pk = deployed.mojodex.execution("Hello.")
+    (example,) = blocks("python")
+    assert "user_task_execution_pk = 123" in example
+
+    subprocess.run(
+        [sys.executable, "-c", example.replace("= 123", f"= {pk}")],
+        env=os.environ
+        | CREDENTIALS
+        | {"AWS_ENDPOINT_URL": deployed.stack.endpoint, "QUEUE_URL": deployed.queue_url},
+        check=True,
+    )
+
+    deployed.wait_for(pk, "done")
+
+
+def test_the_commands_of_the_local_stack_run_one_after_the_other() -> None:
+    listed = [command for command in commands() if command not in ("make demo", "make test")]
+    assert any(command.startswith("make up") for command in listed)
+    # As a shell that make did not start.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+
+    try:
+        for command in listed:
+            done = subprocess.run(
+                command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    finally:
+        subprocess.run(["make", "down"], cwd=ROOT, env=environment, check=True, capture_output=True)

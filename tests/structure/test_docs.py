@@ -1,0 +1,61 @@
+"""The README and the docs say what is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import ROOT
+from tests.readme import README, blocks, commands
+from tests.structure.template import functions, template
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAKEFILE = (ROOT / "Makefile").read_text()
+CI = (ROOT / ".ci" / "run").read_text()
+
+
+def test_ci_runs_what_the_readme_names() -> None:
+    in_ci = set(re.findall(r"^make ([\w-]+)$", CI, re.MULTILINE))
+
+    assert {"demo", "test"} <= in_ci
+    assert {"make demo", "make test"} <= set(commands())
+    assert all(f"make {target}" in README for target in in_ci)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+
+    for target in re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE):
+        assert target in targets
+
+
+@pytest.mark.parametrize("name", template()["Parameters"])
+def test_every_parameter_is_in_the_settings_table_with_its_default(name: str) -> None:
+    (row,) = re.findall(rf"^\| `{name}` \|(.*)\|$", README, re.MULTILINE)
+    parameter: dict[str, Any] = template()["Parameters"][name]
+
+    cell = row.split("|")[0].strip()
+    if parameter.get("Default", "") != "":
+        assert cell == f"`{parameter['Default']}`"
+
+
+def test_what_a_deployment_is_given_exists() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    environments = set(re.findall(r"^\[(\w+)\.deploy", (ROOT / "samconfig.toml").read_text(), re.MULTILINE))
+
+    for name in re.findall(r"\b([A-Z]\w+)=(?:arn:|\$|…|<)", "\n".join(blocks("bash"))):
+        assert name in template()["Parameters"] or name.isupper()
+    for environment in re.findall(r"--config-env (\w+)", text):
+        assert environment in environments
+    for function in re.findall(r"FUNCTION=(\w+)", text):
+        assert function in functions()
+    for payload in re.findall(r"EVENT=([\w/.-]+)", text):
+        assert (ROOT / payload).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
+        assert not target or (page.parent / target).exists(), target
