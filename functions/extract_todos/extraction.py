@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import category, normalize
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import Select, func, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
@@ -252,21 +252,28 @@ def _open_todos(pk: int, user_id: str) -> Select[str]:
             earlier, execution.user_task_execution_pk == earlier.c.pk
         )
     )
-    in_chain = todo.user_task_execution_fk.in_(select(earlier.c.pk).where(earlier.c.pk.is_not(None)))
-    of_user = todo.user_task_execution_fk.in_(
-        select(execution.user_task_execution_pk)
+    executions = union_all(
+        select(earlier.c.pk, literal(True).label("in_chain")).where(earlier.c.pk.is_not(None)),
+        select(execution.user_task_execution_pk, literal(False))
         .join(MdUserTask, MdUserTask.user_task_pk == execution.user_task_fk)
-        .where(MdUserTask.user_id == user_id)
+        .where(MdUserTask.user_id == user_id),
+    ).subquery()
+    # An execution may come from both sides. Joined, and not compared with IN … OR IN …, which reads every
+    # to-do there is.
+    each = (
+        select(executions.c.pk, func.bool_or(executions.c.in_chain).label("in_chain"))
+        .group_by(executions.c.pk)
+        .subquery()
     )
     return (
         select(todo.description)
+        .join(each, each.c.pk == todo.user_task_execution_fk)
         .where(
-            or_(in_chain, of_user),
             todo.completed.is_(None),
             todo.deleted_by_user.is_(None),
             todo.deleted_by_mojo.is_(None),
         )
-        .order_by(in_chain.desc(), todo.todo_pk.desc())
+        .order_by(each.c.in_chain.desc(), todo.todo_pk.desc())
     )
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from sqlalchemy import Row, Select, Text, and_, cast, exists, literal, or_, select, tuple_
+from sqlalchemy import Row, Select, Text, and_, cast, func, literal, or_, select, true, tuple_
 from sqlalchemy.orm import aliased
 
 from extract_todos.message import PROCESS, ExtractTodos
@@ -81,7 +81,9 @@ def due(
     """The next batch of due executions, in the order of their newest produced-text version.
 
     It walks the index on the versions' creation dates, over the look-back only, so that its cost follows what
-    was written in these days and not what exists; each batch goes on behind the last one.
+    was written in these days and not what exists; each batch goes on behind the last one. All else is looked
+    up version by version: no subquery has a form that the planner can turn into a join (they have LIMIT,
+    OFFSET, or are scalar), because with old statistics it chose joins that read whole tables.
 
     Args:
         settings: the window.
@@ -99,25 +101,55 @@ def due(
     version, text, execution = MdProducedTextVersion, MdProducedText, MdUserTaskExecution
     place = tuple_(version.creation_date, version.produced_text_version_pk)
 
-    newer_version, its_text = aliased(MdProducedTextVersion), aliased(MdProducedText)
-    is_newest = ~exists().where(
-        its_text.user_task_execution_fk == execution.user_task_execution_pk,
-        its_text.deleted_by_user.is_(None),
-        newer_version.produced_text_fk == its_text.produced_text_pk,
-        or_(
-            newer_version.creation_date > version.creation_date,
-            and_(
-                newer_version.creation_date == version.creation_date,
-                newer_version.produced_text_version_pk > version.produced_text_version_pk,
-            ),
-        ),
+    its_execution = (
+        select(execution.user_task_execution_pk)
+        .join(text, text.user_task_execution_fk == execution.user_task_execution_pk)
+        .where(
+            text.produced_text_pk == version.produced_text_fk,
+            text.deleted_by_user.is_(None),
+            execution.todos_extracted.is_(None),
+            execution.deleted_by_user.is_(None),
+        )
+        .limit(1)
+        .correlate(version)
+        .lateral("its_execution")
     )
-    subject = cast(execution.user_task_execution_pk, Text)
-    not_in_ledger = ~exists().where(
-        BackgroundJob.process == PROCESS,
-        BackgroundJob.subject == subject,
-        BackgroundJob.occasion == "",
-        BackgroundJob.state != "skipped",
+    newer, its_text = aliased(MdProducedTextVersion), aliased(MdProducedText)
+    newer_version = (
+        select(newer.produced_text_version_pk)
+        .where(
+            newer.produced_text_fk == its_text.produced_text_pk,
+            or_(
+                newer.creation_date > version.creation_date,
+                and_(
+                    newer.creation_date == version.creation_date,
+                    newer.produced_text_version_pk > version.produced_text_version_pk,
+                ),
+            ),
+        )
+        .limit(1)
+        .correlate(version, its_text)
+        .lateral("newer_version")
+    )
+    is_newest = (
+        ~select(its_text.produced_text_pk)
+        .join(newer_version, true())
+        .where(
+            its_text.user_task_execution_fk == its_execution.c.user_task_execution_pk,
+            its_text.deleted_by_user.is_(None),
+        )
+        .offset(0)
+        .correlate(version, its_execution)
+        .exists()
+    )
+    subject = cast(its_execution.c.user_task_execution_pk, Text)
+    state = (
+        select(BackgroundJob.state)
+        .where(
+            BackgroundJob.process == PROCESS, BackgroundJob.subject == subject, BackgroundJob.occasion == ""
+        )
+        .correlate(its_execution)
+        .scalar_subquery()
     )
     query = (
         select(
@@ -126,16 +158,12 @@ def due(
             version.creation_date,
             version.produced_text_version_pk,
         )
-        .join(text, text.produced_text_pk == version.produced_text_fk)
-        .join(execution, execution.user_task_execution_pk == text.user_task_execution_fk)
+        .join(its_execution, true())
         .where(
             version.creation_date > oldest,
             version.creation_date <= youngest,
-            text.deleted_by_user.is_(None),
-            execution.todos_extracted.is_(None),
-            execution.deleted_by_user.is_(None),
             is_newest,
-            not_in_ledger,
+            func.coalesce(state, "skipped") == "skipped",
         )
         .order_by(version.creation_date, version.produced_text_version_pk)
         .limit(CLAIMS_PER_TRANSACTION)

@@ -34,7 +34,7 @@ BAD = {
     "misspelt": ('{"user_task_execution_fk": 7}', "user_task_execution_fk: Extra inputs"),
     "unknown execution": ('{"user_task_execution_pk": 2147483647}', "there is no user_task_execution"),
     "odd name": ('{"\\u0000\\u0007\\ufffe": 1, "user_task_execution_pk": 7}', "???: Extra inputs"),
-    "lone surrogate": ('{"\\ud83d": 1}', "surrogate"),
+    "lone surrogate": ('{"\\ud83d": 1}', "JSON"),
 }
 
 

@@ -129,7 +129,7 @@ def test_text_that_utf8_or_postgres_cannot_hold_does_not_fail_the_job(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution("I'll call \ud800 Bob today.")
-    model.answers(todos(("Call Bob\0", TODAY.isoformat(), "I'll call \ud800 Bob today.")))
+    model.answers(todos(("Call Bob\0", TODAY.isoformat(), "I'll call ? Bob today.")))
 
     bundle.work(message(pk))
 
