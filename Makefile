@@ -73,7 +73,7 @@ test: test-unit test-structure test-integration test-stack ## Run all four kinds
 test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
 	$(RUN)/pytest tests/unit
 
-test-structure: $(VENV_STAMP) build-local ## Run the tests of the template and of the built artifacts
+test-structure: $(VENV_STAMP) build ## Run the tests of the template and of the built artifacts
 	$(RUN)/pytest tests/structure
 
 test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres

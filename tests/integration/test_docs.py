@@ -1,0 +1,59 @@
+"""The database user of the README: its rights suffice, and are no more than that."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from local.postgres import Database
+from tests.fake_model import FakeModel, Reply, todos
+from tests.integration.conftest import Bundle
+from tests.mojodex import Mojodex
+from tests.readme import blocks
+
+ROLE = "mojodex_background"
+SAID = "I'll send the offer to Bob."
+
+
+@pytest.fixture
+def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
+    """The secret of a user that was made with the README's first SQL block, and has the ledger."""
+    for statement in filter(None, map(str.strip, blocks("sql")[0].split(";"))):
+        mojodex.run(statement.replace("…", "secret"))
+    mojodex.run(f"GRANT SELECT, INSERT, UPDATE ON md_background_job TO {ROLE}")
+    yield database.secret() | {"username": ROLE, "password": "secret"}
+    mojodex.run(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{ROLE}'")
+    mojodex.run(f"DROP OWNED BY {ROLE}")
+    mojodex.run(f"DROP ROLE {ROLE}")
+
+
+def test_the_readmes_database_user_may_do_all_that_the_functions_do(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, user: dict[str, Any]
+) -> None:
+    bundle = make_bundle(secret=user)
+    good, refused = mojodex.execution(SAID), mojodex.execution(SAID)
+
+    assert bundle.schedule() == 2
+    model.answers(todos(("Send the offer", None, SAID)))
+    bundle.work({"user_task_execution_pk": good})
+    model.answers(Reply(refusal="No."))
+    bundle.work({"user_task_execution_pk": refused})
+
+    assert len(mojodex.todos_of(good)) == 1
+    assert mojodex.job(refused).state == "failed"
+    assert mojodex.run("SELECT count(*) FROM md_error") == 1
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    ["SELECT password FROM md_user", "DELETE FROM md_todo", "UPDATE md_todo SET description = ''"],
+)
+def test_the_readmes_database_user_may_do_no_more(
+    database: Database, user: dict[str, Any], forbidden: str
+) -> None:
+    engine = create_engine(database.url.set(username=ROLE, password="secret"))
+    with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
+        connection.execute(text(forbidden))
+    engine.dispose()

@@ -1,0 +1,60 @@
+"""What `make build` has built for AWS."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from tests.structure.template import functions
+
+BUILD = ROOT / ".aws-sam" / "build"
+LAYER = BUILD / "MojodexLayer" / "python"
+MEGABYTE = 1_000_000
+
+
+def size(directory: Path) -> int:
+    """Bytes of all files below a directory."""
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def test_the_layer_and_each_function_are_within_125_megabytes() -> None:
+    layer = size(LAYER.parent)
+
+    assert layer > 10 * MEGABYTE
+    for name in functions():
+        assert layer + size(BUILD / name) < 125 * MEGABYTE
+
+
+@pytest.mark.parametrize("name", [*functions(), "MojodexLayer"])
+def test_bytecode_is_compiled_and_not_checked_against_dates(name: str) -> None:
+    """SAM dates every file 1980, which dated bytecode never matches. PEP 552: flags 1, unchecked hash."""
+    directory = BUILD / name
+    sources = [path for path in directory.rglob("*.py") if "template" not in path.name]
+
+    assert sources
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
+        assert compiled.is_file(), source
+        assert struct.unpack("<I", compiled.read_bytes()[4:8]) == (1,), source
+
+
+@pytest.mark.parametrize("name", functions())
+def test_a_function_brings_its_handler_and_its_prompts_and_nothing_of_ours_else(name: str) -> None:
+    module = functions()[name]["Handler"].rpartition(".")[0]
+
+    assert (BUILD / name / (module.replace(".", "/") + ".py")).is_file()
+    assert (BUILD / name / "extract_todos" / "extract_todos.mpt").is_file()
+    assert not {"tests", "local", "bench", "shared"} & {path.name for path in (BUILD / name).iterdir()}
+
+
+def test_libraries_keep_their_metadata_and_are_for_arm64() -> None:
+    names = {path.name.partition("-")[0] for path in LAYER.glob("*.dist-info")}
+    binaries = list(LAYER.rglob("*.so"))
+
+    assert {"openai", "sqlalchemy", "pg8000", "boto3", "pydantic", "jinja2"} <= {
+        name.lower() for name in names
+    }
+    assert binaries
+    # ELF's e_machine: 183 is AArch64.
+    assert {struct.unpack("<H", path.read_bytes()[18:20])[0] for path in binaries} == {183}
