@@ -197,7 +197,7 @@ class Filled:
     engine: Engine
 
     def run(self, *statements: str, **values: Any) -> None:
-        """Run statements, each in its own transaction."""
+        """Run statements, each in its own transaction, with those of `values` that it names."""
         with self.engine.connect() as connection:
             for statement in statements:
                 used = {name: values[name] for name in values if f":{name}" in statement}
@@ -232,17 +232,9 @@ class Filled:
         self.run(
             "DELETE FROM md_background_job WHERE process = 'extract_todos'"
             " AND subject IN (SELECT CAST(pk AS text) FROM bench_due)",
-            "UPDATE md_produced_text_version SET creation_date = :now WHERE creation_date > :newest"
-            " AND production = 'Edited'",
-            now=utc_now().replace(tzinfo=None),
-            newest=datetime_of(self.engine),
+            "UPDATE md_produced_text_version SET creation_date = CAST(now() AS timestamp)"
+            " WHERE production = 'Edited' AND creation_date > CAST(now() AS timestamp) - interval '2 hours'",
         )
-
-
-def datetime_of(engine: Engine) -> Any:
-    """Two hours before now, as the column of a version's date has it."""
-    with engine.connect() as connection:
-        return connection.execute(text("SELECT CAST(now() - interval '2 hours' AS timestamp)")).scalar()
 
 
 class Cloud:
@@ -250,14 +242,14 @@ class Cloud:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        session = boto3.Session(
+            CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=emulator.REGION,
+        )
         config = Config(proxies={}, retries={"total_max_attempts": 1})
-        access = {
-            "region_name": emulator.REGION,
-            "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        }
-        self.sqs = boto3.client("sqs", endpoint_url=endpoint, config=config, **access)
-        self.secrets = boto3.client("secretsmanager", endpoint_url=endpoint, config=config, **access)
+        self.sqs = session.client("sqs", endpoint_url=endpoint, config=config)
+        self.secrets = session.client("secretsmanager", endpoint_url=endpoint, config=config)
 
     def keep(self, name: str, database: postgres.Database) -> str:
         """Store the connection to a database as a secret; its ARN."""
@@ -275,9 +267,8 @@ class Cloud:
 
     def waiting(self, url: str) -> int:
         """Messages in a queue."""
-        name = "ApproximateNumberOfMessages"
         answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        return int(answer["Attributes"][name])
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
 def fill(server: postgres.Database, name: str, executions: int, never: int, cloud: Cloud) -> Filled:
@@ -286,7 +277,7 @@ def fill(server: postgres.Database, name: str, executions: int, never: int, clou
     Args:
         server: any database of the server.
         name: of the new one.
-        executions: how many; a multiple of 100.
+        executions: how many; a multiple of 500.
         never: percent of those beyond the look-back that were never extracted.
         cloud: gets the secret.
     """
@@ -373,6 +364,7 @@ def plans(filled: Filled, environment: dict[str, str]) -> list[Plan]:
     """The plans of the statements as the functions run them, executed and rolled back."""
     os.environ |= environment
     from extract_todos import extraction, schedule
+    from extract_todos.message import PROCESS
 
     engine = create_engine(filled.database.url)
     now = utc_now()
@@ -385,7 +377,8 @@ def plans(filled: Filled, environment: dict[str, str]) -> list[Plan]:
         def claim(after: Any) -> tuple[tuple[str, Any], Any]:
             with statements(connection) as seen:
                 due = schedule.due(schedule.settings, now, after)
-                rows = jobs.claim(session, schedule.PROCESS, due, now=now)
+                rows = jobs.claim(session, PROCESS, due, now=now)
+            assert len(rows) == schedule.CLAIMS_PER_TRANSACTION, "too few are due for a later batch"
             return seen[0], (rows[-1].creation_date, rows[-1].produced_text_version_pk)
 
         first, after = claim(None)
@@ -545,22 +538,16 @@ def _table(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.scan", description=__doc__)
     add = parser.add_argument
-    add(
-        "--small",
-        type=int,
-        default=100_000,
-        metavar="N",
-        help="executions of the small database (%(default)s)",
-    )
-    add(
-        "--big", type=int, default=1_000_000, metavar="N", help="executions of the big database (%(default)s)"
-    )
-    add("--due", type=int, default=1_000, metavar="N", help="due in both (%(default)s)")
-    add(
-        "--little", type=int, default=100, metavar="N", help="due, for the comparison of memory (%(default)s)"
-    )
-    add("--much", type=int, default=10_000, metavar="N", help="the same (%(default)s)")
-    add("--rounds", type=int, default=5, metavar="N", help="runs in each database (%(default)s)")
+    numbers = {
+        "small": (100_000, "executions in the small database, a multiple of 500"),
+        "big": (1_000_000, "executions in the big database, a multiple of 500"),
+        "due": (1_000, "due in both, at least two batches"),
+        "little": (100, "due, for the comparison of memory"),
+        "much": (10_000, "due, against it"),
+        "rounds": (5, "runs in each database"),
+    }
+    for name, (default, meaning) in numbers.items():
+        add(f"--{name}", type=int, default=default, metavar="N", help=f"{meaning} (%(default)s)")
     add(
         "--never-extracted",
         type=int,
