@@ -4,7 +4,11 @@ Indexes are built CONCURRENTLY, so that a live database goes on writing meanwhil
 which query wants which.
 """
 
-from sqlalchemy import Connection, text
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, text
+
+from mojodex.db import connect_arguments
 
 LEDGER = """
 CREATE TABLE IF NOT EXISTS md_background_job (
@@ -37,6 +41,15 @@ INDEXES = {
 # The database may be busy: another session's lock is waited for this long, then the migration stops and can
 # be run again.
 LOCK_TIMEOUT = "30s"
+
+
+def migrate_database(secret: dict[str, Any]) -> list[str]:
+    """`migrate` the database that a secret names (see `mojodex.db`)."""
+    # An index of a large table takes longer than any statement of the other functions may.
+    arguments = connect_arguments(secret) | {"timeout": None}
+    url = URL.create("postgresql+pg8000")
+    with create_engine(url, isolation_level="AUTOCOMMIT", connect_args=arguments).connect() as connection:
+        return migrate(connection)
 
 
 def migrate(connection: Connection) -> list[str]:

@@ -55,14 +55,15 @@ def _tls(secret: dict[str, Any]) -> ssl.SSLContext | None:
     mode, host = secret.get("sslmode", "verify-full"), str(secret["host"])
     if mode == "verify-full":
         return ssl.create_default_context(cadata=secret.get("sslrootcert"))
-    if mode == "disable" and (host == "localhost" or _is_loopback(host)):
+    if mode == "disable" and is_loopback(host):
         return None
     raise TransientError("database secret: sslmode is verify-full, or disable for a loopback address only")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost` or a loopback address."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

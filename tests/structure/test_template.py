@@ -70,7 +70,9 @@ def test_queues_are_encrypted(name: str) -> None:
 
 
 def statements(function: dict[str, Any]) -> list[dict[str, Any]]:
-    return [s for policy in function["Policies"] for s in policy["Statement"]]
+    """What the function's role allows. With a role that SAM makes, it could receive from every queue."""
+    role = resources("AWS::IAM::Role")[named(function["Role"])]
+    return [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
 
 
 @pytest.mark.parametrize("name", functions())
@@ -87,15 +89,23 @@ def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: s
     secrets = {value["Ref"] for key, value in variables.items() if key.endswith("_SECRET_ARN")}
     queues = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")}
 
-    may: dict[str, set[str]] = {"secretsmanager": set(), "sqs": set()}
+    may: dict[str, set[str]] = {"secretsmanager": set(), "sqs": set(), "logs": set()}
     for statement in statements(function):
         targets = (
             statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         )
-        service = str(statement["Action"]).partition(":")[0]
+        action = statement["Action"]
+        (service,) = {a.partition(":")[0] for a in (action if isinstance(action, list) else [action])}
         may[service] |= {target.get("Ref") or named(target) for target in targets}
 
-    assert may == {"secretsmanager": secrets, "sqs": queues}
+    logs = {function["LoggingConfig"]["LogGroup"]["Ref"]}
+    assert may == {"secretsmanager": secrets, "sqs": queues, "logs": logs}
+
+
+def test_no_two_functions_share_a_role() -> None:
+    roles = [named(function["Role"]) for function in functions().values()]
+
+    assert len(set(roles)) == len(roles) == len(resources("AWS::IAM::Role"))
 
 
 @pytest.mark.parametrize("name", functions())
