@@ -29,7 +29,7 @@ VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-local demo up down invoke logs migrate lint test test-unit test-integration test-stack \
-	test-structure clean
+	test-structure bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,11 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack
+
+bench: setup build build-local ## Measure scans at scale, imports and sizes; each against its bar
+	$(RUN)/python -m bench.size
+	$(RUN)/python -m bench.imports
+	$(RUN)/python -m bench.scan
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi

@@ -66,7 +66,7 @@ def main() -> int:
         for directory in (layer, worker):
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(directory, bare / directory.name, ignore=ignore)
-        variants = {
+        variants: dict[str, tuple[str, *tuple[Path, ...]]] = {
             "worker": ("extract_todos.worker", layer, worker),
             "its libraries": (LIBRARIES, layer),
             "worker without bytecode": ("extract_todos.worker", bare / layer.name, bare / worker.name),
