@@ -151,7 +151,7 @@ def test_a_missed_schedule_loses_nothing(bundle: Bundle, mojodex: Mojodex) -> No
 
 
 def test_the_claim_looks_single_jobs_up_even_without_statistics(bundle: Bundle, mojodex: Mojodex) -> None:
-    """With joins instead of lookups, the planner read a whole ledger of a million jobs for each batch: 20 s."""
+    """With joins instead of lookups, the planner read a ledger of a million jobs whole, for each batch."""
     mojodex.execution("x")
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state)"
@@ -164,8 +164,6 @@ def test_the_claim_looks_single_jobs_up_even_without_statistics(bundle: Bundle, 
         compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {compiled}"))
 
-    assert (
-        "Index Scan using md_background_job_pkey" in plan
-        or "Index Only Scan using md_background_job_pkey" in plan
-    )
-    assert "subject =" in plan.partition("md_background_job_pkey")[2].splitlines()[1]
+    _, lookup, condition = plan.partition("using md_background_job_pkey")
+    assert lookup
+    assert "subject =" in condition.splitlines()[1]
