@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from sqlalchemy import Select, func, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
@@ -100,8 +100,7 @@ class Task:
     open_todos: list[str]
 
 
-# What the model answers. Fields may be null where a missing one concerns one step only: it must not cost the
-# others.
+# What the model answers. It gets these models' JSON schema, docstrings included.
 
 
 class Step(BaseModel):
@@ -112,9 +111,17 @@ class Step(BaseModel):
     due_date: str | None
     evidence: str | None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_only(cls, step: Any) -> Any:
+        # What is missing or is no text counts as null, and so costs this step but not the others.
+        if not isinstance(step, dict):
+            return step
+        return {name: text if isinstance(text := step.get(name), str) else None for name in cls.model_fields}
+
 
 class Extraction(BaseModel):
-    """The model's answer."""
+    """The next steps of the user."""
 
     model_config = ConfigDict(extra="forbid")
     todos: list[Step] | None

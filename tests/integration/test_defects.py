@@ -5,6 +5,7 @@
 processes that do not exist yet.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -101,13 +102,16 @@ STEP = {"description": "Send the offer to Bob", "due_date": TOMORROW, "evidence"
         ({"todos": []}, []),
         ({"todos": [STEP, {**STEP, "description": None}]}, ONE_TODO),
         ({"todos": [STEP, {**STEP, "evidence": None}]}, ONE_TODO),
+        ({"todos": [STEP, {"due_date": TOMORROW, "evidence": SAID}]}, ONE_TODO),
+        ({"todos": [STEP, {**STEP, "description": True}]}, ONE_TODO),
+        ({"todos": [{**STEP, "certain": True}]}, ONE_TODO),
         (
             {"todos": [{**STEP, "due_date": None}]},
             [("Send the offer to Bob", next_working_day(TODAY).isoformat())],
         ),
     ],
 )
-def test_defect_3_what_is_null_in_an_answer_costs_one_step_and_not_the_task(
+def test_defect_3_what_is_null_or_missing_in_an_answer_costs_one_step_and_not_the_task(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, answer: Any, expected: list[tuple[str, str]]
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -117,9 +121,11 @@ def test_defect_3_what_is_null_in_an_answer_costs_one_step_and_not_the_task(
 
     assert mojodex.job(pk).state == "done"
     assert mojodex.todos_of(pk) == expected
+    # Only a date is worth another question.
+    assert len(model.calls) == (2 if '"due_date": null' in json.dumps(answer) else 1)
 
 
-@pytest.mark.parametrize("odd", [{"todos": True}, {"todos": [{"due_date": TOMORROW}]}, "Yes.", True])
+@pytest.mark.parametrize("odd", [{"todos": True}, {"todos": [True]}, "Yes.", True])
 def test_defect_3_an_answer_of_another_form_is_asked_again(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, odd: Any
 ) -> None:
