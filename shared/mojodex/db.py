@@ -14,7 +14,7 @@ from functools import cache, wraps
 from typing import Any, Concatenate
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -103,7 +103,6 @@ def engine(settings: DatabaseSettings) -> Engine:
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=SOCKET_TIMEOUT_SECONDS,
-        pool_pre_ping=True,
         hide_parameters=True,
     )
 
@@ -116,6 +115,14 @@ def engine(settings: DatabaseSettings) -> Engine:
             if sqlstate(error) not in WRONG_CREDENTIALS:
                 raise
             return dialect.connect(**connect_arguments(read_secret(arn, force=True)))
+
+    @event.listens_for(made, "checkout")
+    def _ping(connection: Any, _record: Any, _proxy: Any) -> None:
+        # Not pool_pre_ping, which does not know that pg8000 lets a socket's own errors through.
+        try:
+            made.dialect.do_ping(connection)
+        except (OSError, made.dialect.loaded_dbapi.Error) as error:
+            raise DisconnectionError from error
 
     @event.listens_for(made, "begin")
     def _limit(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pg8000
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -39,6 +40,27 @@ def test_a_connection_that_was_killed_is_replaced(bundle: Bundle, mojodex: Mojod
     )
 
     assert answer(bundle) == 42
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError, BrokenPipeError, TimeoutError, pg8000.InterfaceError]
+)
+def test_a_connection_that_does_not_answer_is_replaced_before_it_is_used(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    dialect = db.engine(bundle.worker_settings).dialect
+    ping, pings = dialect.do_ping, iter([error()])
+    assert answer(bundle) == 42
+
+    def fail_once(connection: Any) -> bool:
+        for first in pings:
+            raise first
+        return ping(connection)
+
+    monkeypatch.setattr(dialect, "do_ping", fail_once)
+
+    assert answer(bundle) == 42
+    assert list(pings) == []
 
 
 def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, mojodex: Mojodex) -> None:
