@@ -97,19 +97,17 @@ def _run[M: Message](
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         try:
-            message = process.message.model_validate_json(record["body"])
-        except ValidationError as error:
-            raise InvalidMessageError(_what_is_wrong(error)) from None
-        about |= {"subject": message.subject, "occasion": message.occasion}
-        if deadline.seconds_left() < process.seconds_needed:
-            raise TransientError("too little time left in this invocation", retry_after=1)
-        ended = _run_job(message, deadline, process, settings)
-        logger.info("job ended", extra={**about, "state": ended})
-        count(f"Jobs{ended.capitalize()}")
-    except InvalidMessageError as error:
-        logger.error("message is not valid", extra={**about, "reason": str(error)})
-        count("MessagesInvalid")
-        queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
+            message = _parse(record["body"], process.message)
+            about |= {"subject": message.subject, "occasion": message.occasion}
+            ended = _run_job(message, deadline, process, settings)
+        except InvalidMessageError as error:
+            # When the dead-letter queue does not take it, it comes back like any other.
+            queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
+            logger.error("message is not valid", extra={**about, "reason": str(error)})
+            count("MessagesInvalid")
+        else:
+            logger.info("job ended", extra={**about, "state": ended})
+            count(f"Jobs{ended.capitalize()}")
     except Exception as error:
         if isinstance(error, TransientError):
             delay = queues.back_off_seconds(receive_count, error.retry_after)
@@ -134,6 +132,8 @@ def _run_job[M: Message](
     Returns:
         How it ended: done, failed, skipped; or repeated, when it had ended before.
     """
+    if deadline.seconds_left() < process.seconds_needed:
+        raise TransientError("too little time left in this invocation", retry_after=1)
     with db_session(settings) as session:
         job = jobs.begin(
             session,
@@ -169,8 +169,19 @@ def _run_job[M: Message](
     return "done"
 
 
+def _parse[M: Message](body: str, model: type[M]) -> M:
+    """The message.
+
+    Raises:
+        InvalidMessageError: what pydantic found, without the input, which may hold anything.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidMessageError(_what_is_wrong(error)) from None
+
+
 def _what_is_wrong(error: ValidationError) -> str:
-    """What pydantic found, without the input, which may hold anything."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     reason = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in found)
     # The name of an unknown field is the sender's text; SQS refuses some characters in an attribute.

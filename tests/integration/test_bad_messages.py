@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fake_model import FakeModel
 from tests.integration.conftest import Bundle
-from tests.lambda_events import sqs_event
+from tests.lambda_events import failed_ids, sqs_event
 from tests.mojodex import Mojodex
 
 BAD = {
@@ -53,6 +53,17 @@ def test_a_bad_message_goes_to_the_dead_letter_queue_with_its_reason(
     assert letter == (body or "(empty)")
     assert reason
     assert why in reason
+
+
+def test_a_bad_message_that_the_dead_letter_queue_does_not_take_comes_back(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
+    event = sqs_event("{oops", {"user_task_execution_pk": mojodex.execution("x")})
+    bundle.sqs.delete_queue(QueueUrl=bundle.dead_letter_queue_url)
+
+    response = bundle.work_on(event)
+
+    assert failed_ids(response) == {event["Records"][0]["messageId"]}
 
 
 def test_a_deleted_execution_is_no_error(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
