@@ -10,8 +10,10 @@ PYTHON ?= python3.13
 # What is built: arm64 or x86_64. What runs on this machine is built for this machine.
 LAMBDA_ARCHITECTURE ?= arm64
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-# Deployments take .aws-sam/build, the local stack takes .aws-sam/local: neither can get the other's architecture.
+# Deployments take .aws-sam/build, the local stack takes .aws-sam/local/build: neither can get the other's architecture.
 BUILD_DIR ?= .aws-sam/build
+# Beside the folder, as SAM's own note of what the cache holds: two that share one get each other's stale layer.
+CACHE_DIR := $(dir $(BUILD_DIR))cache
 # Folders too: their dates tell that a file was deleted.
 SOURCES := $(shell find functions shared/mojodex shared/Makefile -not -path '*/__pycache__*')
 
@@ -28,7 +30,7 @@ MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo up down invoke logs migrate lint test test-unit test-integration test-stack \
+.PHONY: help setup build build-local demo preview-email up down invoke logs migrate lint test test-unit test-integration test-stack \
 	test-structure bench clean
 
 help: ## List the targets
@@ -39,11 +41,14 @@ setup: $(VENV_STAMP) $(SAM_STAMP) $(MINISTACK_STAMP) ## Install the pinned tools
 build: $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE) ## Build layer and functions (LAMBDA_ARCHITECTURE=arm64 or x86_64)
 	@:
 
-build-local: ## Build layer and functions for this machine, into .aws-sam/local
-	@$(MAKE) --no-print-directory build LAMBDA_ARCHITECTURE=$(HOST_ARCHITECTURE) BUILD_DIR=.aws-sam/local
+build-local: ## Build layer and functions for this machine, into .aws-sam/local/build
+	@$(MAKE) --no-print-directory build LAMBDA_ARCHITECTURE=$(HOST_ARCHITECTURE) BUILD_DIR=.aws-sam/local/build
 
 demo: setup build-local ## Show the whole system at work on this machine, then stop it
 	@$(RUN)/python -m local demo
+
+preview-email: $(VENV_STAMP) ## Write the e-mails of the demo's account into .local/preview-email
+	@$(RUN)/python -m local preview
 
 up: setup build-local ## Start the whole system on this machine and keep it running
 	@$(RUN)/python -m local up
@@ -82,21 +87,23 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack
 
-bench: setup build build-local ## Measure scans at scale, imports and sizes; each against its bar
+bench: setup build build-local ## Measure schedules at scale, imports and sizes; each against its bar
 	$(RUN)/python -m bench.size
 	$(RUN)/python -m bench.imports
 	$(RUN)/python -m bench.scan
+	$(RUN)/python -m bench.users
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
 	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt
 
-# SAM empties the folder before it builds, and with it the stamp of another architecture.
+# SAM empties the folder before it builds, and with it the stamp of another architecture; what is cached is of the last.
 $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
 	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
+	@test -f $@ || rm -rf $(CACHE_DIR)
 	@rm -rf .aws-sam/tmp && mkdir -p .aws-sam/tmp
 	@$(SAM_ENV) TMPDIR=$(CURDIR)/.aws-sam/tmp UV=$(UV) PYTHON=$(RUN)/python LAMBDA_ARCHITECTURE=$(LAMBDA_ARCHITECTURE) $(SAM) build --cached --parallel \
-		--build-dir $(BUILD_DIR) --cache-dir .aws-sam/cache/$(LAMBDA_ARCHITECTURE) \
+		--build-dir $(BUILD_DIR) --cache-dir $(CACHE_DIR) \
 		--parameter-overrides Architecture=$(LAMBDA_ARCHITECTURE) >.aws-sam/build.log 2>&1 \
 		|| { cat .aws-sam/build.log; exit 1; }
 	@touch $@

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import ROOT
 
-BUILD = ROOT / ".aws-sam" / "local"
+BUILD = ROOT / ".aws-sam" / "local" / "build"
 ROUNDS = 15
 BAR = 1.15
 # What a worker uses of its libraries: the modules that it imports itself.

@@ -7,41 +7,23 @@ Secrets Manager over HTTP from MiniStack, and explains the statements of the sch
 """
 
 import argparse
-import json
 import os
-import re
-import signal
-import statistics
-import subprocess
 import sys
-import tempfile
 import textwrap
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from bench import ROOT
-from local import emulator, postgres
-from local.stack import CREDENTIALS
-from migrate.migration import migrate
+from bench import database
+from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
+from local import postgres
 from mojodex import jobs
 from mojodex.clock import utc_now
 
-PAGE = ROOT / "docs" / "explain.md"
 COMMAND = "python -m bench.scan --write"
-BIG_TABLES = (
-    *("md_user_task_execution", "md_produced_text", "md_produced_text_version", "md_user_task"),
-    *("md_message", "md_todo", "md_session", "md_background_job"),
-)
 # Bars: the big database against the small one (time, memory), and much due against little (memory). For the
 # last one the allowance is the noise between two runs of the same.
 SCALE_BAR = 1.5
@@ -65,8 +47,6 @@ DATES = "CAST(:now AS timestamptz) - interval '365 days' * (1 - i / CAST(:n AS f
 IS_OLD = f"{DATES} < CAST(:now AS timestamptz) - interval '{LOOK_BACK_DAYS} days'"
 NEVER_EXTRACTED = f"(mod(i, 100) < 16 OR (mod(i, 100) < 16 + :never AND {IS_OLD}))"
 LOAD = (
-    # No check of foreign keys, which are right.
-    "SET session_replication_role = replica",
     "INSERT INTO md_task (task_pk, name_for_system, definition_for_system)"
     " SELECT i, 'task_' || i, 'Write the minutes of a meeting' FROM generate_series(1, 20) i",
     "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, creation_date)"
@@ -126,82 +106,9 @@ CANDIDATES = (
     " AND CAST(:now AS timestamptz) - interval '1 hour'"
 )
 
-# The handler in its own process: its result is the last line of what it prints. On Linux VmHWM and not
-# getrusage, whose figure includes what the process was before exec: a copy of its parent.
-CHILD = """
-import json, resource, sys, time
-from pathlib import Path
-from extract_todos.schedule import handler
 
-class Context:
-    function_name, memory_limit_in_mb, aws_request_id = "schedule", 512, "request"
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:schedule"
-    def get_remaining_time_in_millis(self):
-        return int((ends - time.perf_counter()) * 1000)
-
-began = time.perf_counter()
-ends = began + float(sys.argv[1])
-published = handler({}, Context())["published"]
-seconds = time.perf_counter() - began
-status = Path("/proc/self/status")
-if status.exists():
-    peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-else:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(json.dumps({"seconds": seconds, "peak": peak / 1024, "published": published}))
-"""
-
-
-class BenchError(Exception):
-    """What is measured did not do what it should."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One invocation: its handler's duration in seconds, its process's peak memory in MiB."""
-
-    seconds: float
-    peak: float
-    published: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A statement's plan: `explanation` is PostgreSQL's."""
-
-    title: str
-    purpose: str
-    explanation: str
-
-    @property
-    def indexes(self) -> list[str]:
-        """The indexes that it uses, each once, in the order of the plan."""
-        found = re.findall(r"Index (?:Only )?Scan (?:Backward )?using (\w+)", self.explanation)
-        return list(dict.fromkeys([*found, *re.findall(r"Bitmap Index Scan on (\w+)", self.explanation)]))
-
-    @property
-    def sequential_scans(self) -> list[str]:
-        """The big tables that it reads from one end to the other."""
-        found = re.findall(r"Seq Scan on (?:\w+\.)?(\w+)", self.explanation)
-        return [table for table in dict.fromkeys(found) if table in BIG_TABLES]
-
-
-@dataclass(frozen=True)
-class Filled:
+class Executions(Filled):
     """A database with so many executions."""
-
-    name: str
-    executions: int
-    database: postgres.Database
-    secret_arn: str
-    engine: Engine
-
-    def run(self, *statements: str, **values: Any) -> None:
-        """Run statements, each in its own transaction, with those of `values` that it names."""
-        with self.engine.connect() as connection:
-            for statement in statements:
-                used = {name: values[name] for name in values if f":{name}" in statement}
-                connection.execute(text(statement), used)
 
     def make_due(self, count: int, *, days: float = LOOK_BACK_DAYS - 0.5) -> None:
         """Let exactly `count` executions be due, evenly over the last `days`; all others are not."""
@@ -222,8 +129,7 @@ class Filled:
         )
         self.reset()
         self.run("VACUUM (ANALYZE)")
-        with self.engine.connect() as connection:
-            made = connection.execute(text("SELECT count(*) FROM bench_due")).scalar()
+        made = self.value("SELECT count(*) FROM bench_due")
         if made != count:
             raise BenchError(f"{self.name}: only {made} executions can be due, not {count}")
 
@@ -237,41 +143,7 @@ class Filled:
         )
 
 
-class Cloud:
-    """Queues and secrets of the emulator."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
-        session = boto3.Session(
-            CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            region_name=emulator.REGION,
-        )
-        config = Config(proxies={}, retries={"total_max_attempts": 1})
-        self.sqs = session.client("sqs", endpoint_url=endpoint, config=config)
-        self.secrets = session.client("secretsmanager", endpoint_url=endpoint, config=config)
-
-    def keep(self, name: str, database: postgres.Database) -> str:
-        """Store the connection to a database as a secret; its ARN."""
-        secret = json.dumps(database.secret())
-        return self.secrets.create_secret(Name=name, SecretString=secret)["ARN"]
-
-    @contextmanager
-    def queue(self) -> Iterator[str]:
-        """An empty queue; its address."""
-        url = self.sqs.create_queue(QueueName=f"queue-{time.monotonic_ns()}")["QueueUrl"]
-        try:
-            yield url
-        finally:
-            self.sqs.delete_queue(QueueUrl=url)
-
-    def waiting(self, url: str) -> int:
-        """Messages in a queue."""
-        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
-
-
-def fill(server: postgres.Database, name: str, executions: int, never: int, cloud: Cloud) -> Filled:
+def fill(server: postgres.Database, name: str, executions: int, never: int, cloud: Cloud) -> Executions:
     """Make a database with a year of executions, and migrate it.
 
     Args:
@@ -281,86 +153,34 @@ def fill(server: postgres.Database, name: str, executions: int, never: int, clou
         never: percent of those beyond the look-back that were never extracted.
         cloud: gets the secret.
     """
-    began = time.perf_counter()
-    database = postgres.create_database(server, name)
-    postgres.run_sql_file(database, ROOT / "local" / "mojodex_schema.sql")
-    engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
-    filled = Filled(name, executions, database, cloud.keep(name, database), engine)
-    values = {"n": executions, "now": utc_now(), "never": never}
-    filled.run(*LOAD, **values)
-    with engine.connect() as connection:
-        migrate(connection)
-    filled.run(LEDGER, "VACUUM (ANALYZE)", **values)
-    print(f"  {executions:>9,} executions in {time.perf_counter() - began:.0f} s", flush=True)
+    filled = Executions.create(server, name, executions, cloud)
+    filled.fill(LOAD, LEDGER, "executions", now=utc_now(), never=never)
     return filled
 
 
-def environment(filled: Filled, cloud: Cloud, queue_url: str, look_back_days: int) -> dict[str, str]:
-    """What the template gives to the schedule function, and what leads to the emulator."""
-    return {
-        "AWS_ENDPOINT_URL": cloud.endpoint,
-        **CREDENTIALS,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "POWERTOOLS_SERVICE_NAME": "extract_todos",
-        "POWERTOOLS_LOG_LEVEL": "INFO",
-        "DATABASE_SECRET_ARN": filled.secret_arn,
-        "QUEUE_URL": queue_url,
+def environment(filled: Executions, cloud: Cloud, queue_url: str) -> dict[str, str]:
+    """What the schedule function sees."""
+    return database.schedule_environment(filled, cloud, "extract_todos", queue_url) | {
         "MINIMUM_AGE_MINUTES": str(MINIMUM_AGE_MINUTES),
-        "LOOK_BACK_DAYS": str(look_back_days),
+        "LOOK_BACK_DAYS": str(LOOK_BACK_DAYS),
     }
 
 
-def measure(
-    filled: Filled,
-    cloud: Cloud,
-    due: int,
-    *,
-    look_back_days: int = LOOK_BACK_DAYS,
-    seconds: int = TIMEOUT_SECONDS,
-) -> Run:
+def measure(filled: Executions, cloud: Cloud, due: int) -> Run:
     """Run the schedule's handler in a new process, and take its claims back.
 
     Raises:
         BenchError: it failed, or did not publish exactly what is due.
     """
     with cloud.queue() as url:
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", CHILD, str(seconds)],
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("functions", "shared")),
-                **environment(filled, cloud, url, look_back_days),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BenchError(f"the handler failed\n{done.stdout}{done.stderr}")
-        run = Run(**json.loads(done.stdout.splitlines()[-1]))
+        run = database.run_schedule("extract_todos", environment(filled, cloud, url), TIMEOUT_SECONDS)
         if not run.published == cloud.waiting(url) == due:
             raise BenchError(f"{due} due, {run.published} published, {cloud.waiting(url)} in the queue")
     filled.reset()
     return run
 
 
-@contextmanager
-def statements(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
-    """Collects the statements that are run, with their parameters."""
-    seen: list[tuple[str, Any]] = []
-
-    def see(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        seen.append((statement, parameters))
-
-    event.listen(connection, "before_cursor_execute", see)
-    try:
-        yield seen
-    finally:
-        event.remove(connection, "before_cursor_execute", see)
-
-
-def plans(filled: Filled, environment: dict[str, str]) -> list[Plan]:
+def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
     """The plans of the statements as the functions run them, executed and rolled back."""
     os.environ |= environment
     from extract_todos import extraction, schedule
@@ -369,13 +189,10 @@ def plans(filled: Filled, environment: dict[str, str]) -> list[Plan]:
     engine = create_engine(filled.database.url)
     now = utc_now()
     with engine.connect() as connection, Session(connection) as session:
-
-        def explain(title: str, purpose: str, statement: tuple[str, Any]) -> Plan:
-            rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement[0]}", statement[1])
-            return Plan(title, purpose, "\n".join(row[0] for row in rows))
+        explain = partial(database.explain, connection)
 
         def claim(after: Any) -> tuple[tuple[str, Any], Any]:
-            with statements(connection) as seen:
+            with database.statements(connection) as seen:
                 due = schedule.due(schedule.settings, now, after)
                 rows = jobs.claim(session, PROCESS, due, now=now)
             assert len(rows) == schedule.CLAIMS_PER_TRANSACTION, "too few are due for a later batch"
@@ -404,8 +221,8 @@ def plans(filled: Filled, environment: dict[str, str]) -> list[Plan]:
         )
         connection.rollback()
         # A late execution of a user who has many, which continues another one.
-        pk = filled.executions - 4
-        with statements(connection) as seen:
+        pk = filled.size - 4
+        with database.statements(connection) as seen:
             collect: Callable[..., Any] = extraction.collect.__wrapped__  # type: ignore[attr-defined]
             session.execute(
                 text(
@@ -428,51 +245,15 @@ def plans(filled: Filled, environment: dict[str, str]) -> list[Plan]:
     return made
 
 
-def page(made: Sequence[Plan], filled: Filled) -> str:
-    """docs/explain.md."""
-    parts = [
-        "# How PostgreSQL answers our queries",
-        f"Generated by `{COMMAND}`; do not edit. {filled.executions:,} executions spread over a year,"
-        " statistics up to date, PostgreSQL's default costs. The indexes `mojodex_background_…` are those of"
-        " `functions/migrate/migration.py`; the others are primary keys.",
-    ]
-    for plan in made:
-        served = ", ".join(f"`{name}`" for name in plan.indexes)
-        parts.append(f"## {plan.title}")
-        parts.append(f"{plan.purpose} Served by {served}. Regenerate: `{COMMAND}`.")
-        parts.append(f"```\n{plan.explanation}\n```")
-    return "\n\n".join(parts) + "\n"
-
-
 def main() -> int:
     """Measure, print and judge; returns the exit code."""
-    arguments = _parser().parse_args()
-    # A signal ends it as an exception does: with all that was started being stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
-    with tempfile.TemporaryDirectory(prefix="bench-scan-") as name:
-        directory = Path(name)
-        try:
-            print("PostgreSQL, MiniStack, and the databases:", flush=True)
-            server = postgres.start(
-                directory / "postgres",
-                settings={"shared_buffers": "512MB", "max_wal_size": "8GB", "autovacuum": "off"},
-            )
-            cloud = Cloud(emulator.start(directory / "ministack").endpoint)
-            return _run(arguments, server, cloud)
-        except BenchError as error:
-            print(f"\n{error}", file=sys.stderr)
-            return 1
-        finally:
-            emulator.stop(directory / "ministack")
-            postgres.stop(directory / "postgres")
+    return database.run_bench("scan", partial(_run, _parser().parse_args()))
 
 
-def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud) -> int:
+def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud) -> list[Verdict]:
     make = partial(fill, server, never=arguments.never_extracted, cloud=cloud)
     small = make("small", arguments.small)
     big = make("big", arguments.big)
-    verdicts: list[tuple[str, bool]] = []
 
     for filled in (small, big):
         filled.make_due(arguments.due)
@@ -482,10 +263,10 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
         order = (small, big) if round_number % 2 else (big, small)
         for filled in order:
             runs[filled.name].append(measure(filled, cloud, arguments.due))
-    heads = [f"{filled.executions:,} executions" for filled in (small, big)]
-    verdicts += _table(f"{arguments.due:,} due", heads, list(runs.values()), SCALE_BAR, SCALE_BAR)
+    heads = [f"{filled.size:,} executions" for filled in (small, big)]
+    verdicts = _table(f"{arguments.due:,} due", heads, list(runs.values()), SCALE_BAR, SCALE_BAR)
 
-    made = plans(big, environment(big, cloud, "none", LOOK_BACK_DAYS))
+    made = plans(big, environment(big, cloud, "none"))
 
     counts = (arguments.little, arguments.much)
     by_due: list[list[Run]] = []
@@ -493,46 +274,32 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
         big.make_due(count)
         by_due.append([measure(big, cloud, count) for _ in range(3)])
     verdicts += _table(
-        f"{big.executions:,} executions", [f"{count:,} due" for count in counts], by_due, None, MEMORY_BAR
+        f"{big.size:,} executions", [f"{count:,} due" for count in counts], by_due, None, MEMORY_BAR
     )
 
     for plan in made:
-        scans = plan.sequential_scans
         print(f"\n{plan.title}\n{textwrap.indent(plan.explanation, '    ')}")
-        verdicts.append(
-            (f"{plan.title}: {', '.join(scans) or 'no big table'} read from end to end", not scans)
-        )
     if arguments.write:
-        PAGE.write_text(page(made, big))
+        database.write_part(
+            "extract_todos",
+            f"{big.size:,} executions are spread evenly over a year; nearly all are extracted.",
+            COMMAND,
+            made,
+        )
     for filled in (small, big):
         filled.engine.dispose()
-
-    print()
-    for verdict, passed in verdicts:
-        print(f"{'ok  ' if passed else 'FAIL'}  {verdict}")
-    return 0 if all(passed for _, passed in verdicts) else 1
+    return verdicts + [plan.verdict for plan in made]
 
 
 def _table(
     title: str, heads: Sequence[str], runs: Sequence[Sequence[Run]], time_bar: float | None, memory_bar: float
-) -> list[tuple[str, bool]]:
-    """Print two columns and their ratio; what to say of each bar, and whether it is kept."""
-    print(
-        f"\n{title}, median of {len(runs[0])} runs\n{'':24}{heads[0]:>24}{heads[1]:>24}{'ratio':>8}{'bar':>6}"
+) -> list[Verdict]:
+    figures = (
+        Figure("handler, seconds", lambda run: run.seconds, ".3f", time_bar),
+        Figure("peak memory, MiB", lambda run: run.peak, ".1f", memory_bar),
+        Figure("published", lambda run: run.published, ",.0f"),
     )
-    verdicts = []
-    rows: tuple[tuple[str, Callable[[Run], float], str, float | None], ...] = (
-        ("handler, seconds", lambda run: run.seconds, ".3f", time_bar),
-        ("peak memory, MiB", lambda run: run.peak, ".1f", memory_bar),
-        ("published", lambda run: run.published, ",.0f", None),
-    )
-    for name, value, form, bar in rows:
-        first, second = (statistics.median(map(value, column)) for column in runs)
-        ratio = second / first
-        print(f"{name:24}{first:>24{form}}{second:>24{form}}{ratio:>8.2f}{bar or '':>6}")
-        if bar:
-            verdicts.append((f"{title}: {name}, ratio {ratio:.2f}, bar {bar}", ratio <= bar))
-    return verdicts
+    return database.print_table(f"{title}, median of {len(runs[0])} runs", heads, runs, figures)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -555,7 +322,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help="executions beyond the look-back that were never extracted (%(default)s)",
     )
-    add("--write", action="store_true", help=f"write the plans to {PAGE.relative_to(ROOT)}")
+    add("--write", action="store_true", help="write the plans to docs/explain.md")
     return parser
 
 

@@ -2,17 +2,24 @@
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
-import textwrap
 from pathlib import Path
 from types import FrameType
 
-from local import demo, stack
+from local import demo, model, stack, terminal
 from local.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local"
+PREVIEW = DIRECTORY / "preview-email"
+# For the functions' code when it runs in this process: no AWS but a mocked one, no log.
+IN_PROCESS = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
 
 
 def main() -> int:
@@ -48,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("demo", help="start everything apart from `up`, show it at work, stop it")
     show.set_defaults(run=_demo)
 
+    look = commands.add_parser("preview", help="write the e-mails of the demo's account into files")
+    look.add_argument("directory", nargs="?", type=Path, metavar="DIRECTORY", default=PREVIEW)
+    look.set_defaults(run=_preview)
+
     environment = commands.add_parser("env", help="print the variables to use what `up` started")
     environment.add_argument("name", nargs="?", metavar="NAME", help="only the value of this variable")
     environment.set_defaults(run=_env)
@@ -65,8 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(_arguments: argparse.Namespace) -> bool:
     running = stack.up(DIRECTORY, say=lambda what: print(f"  {what}", flush=True))
-    if running.model == "offline":
-        print("\n" + textwrap.fill(demo.STAND_IN, demo.WIDTH))
+    if running.model == model.OFFLINE:
+        print()
+        terminal.paragraph(demo.STAND_IN, indent="")
     print('\nIt runs until `make down`. For a shell (or: eval "$(.venv/bin/python -m local env)"):\n')
     _print_environment(running)
     print("\nQueues and functions:\n")
@@ -83,6 +95,33 @@ def _down(_arguments: argparse.Namespace) -> bool:
 def _demo(_arguments: argparse.Namespace) -> bool:
     demo.run()
     return True
+
+
+def _preview(arguments: argparse.Namespace) -> bool:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        os.environ.pop(name, None)
+    os.environ |= IN_PROCESS
+    sys.path[:0] = [str(stack.ROOT / name) for name in ("functions", "shared")]
+    # Only now, because it imports the functions' code.
+    from local import preview
+
+    mails = preview.run(arguments.directory)
+    terminal.table(
+        [
+            ("file", "to", "subject", "words"),
+            *(
+                (mail.stem.name, mail.address, mail.subject, "model" if mail.worded_by_model else "our own")
+                for mail in mails
+            ),
+        ]
+    )
+    print(f"\n  Each as .html, .txt and .eml (with all headers) in {_from_here(arguments.directory)}")
+    return True
+
+
+def _from_here(path: Path) -> Path:
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _env(arguments: argparse.Namespace) -> bool:

@@ -4,11 +4,14 @@ It listens on one port of 127.0.0.1, keeps what it writes in its directory, and 
 """
 
 import http.client
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from local import processes
 
@@ -76,13 +79,31 @@ def stop(directory: Path) -> None:
     processes.stop(directory, NAME)
 
 
+def sent_mails(endpoint: str) -> list[dict[str, Any]]:
+    """The mails that SES has taken, oldest first, with "To", "Subject", "BodyText" and "BodyHtml".
+
+    Raises:
+        OSError: the emulator does not answer.
+    """
+    status, body = _get(endpoint, "/_ministack/ses/messages")
+    if status != http.HTTPStatus.OK:
+        raise OSError(f"MiniStack answers {status} when asked for its mails")
+    return [mail for mails in json.loads(body)["messages"].values() for mail in mails]
+
+
 def _healthy(port: int) -> bool:
-    # http.client and not urllib, which would ask a proxy of the environment.
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", "/_ministack/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        return _get(f"http://127.0.0.1:{port}", "/_ministack/health")[0] == http.HTTPStatus.OK
     except OSError:
         return False
+
+
+def _get(endpoint: str, path: str) -> tuple[int, bytes]:
+    # http.client and not urllib, which would ask a proxy of the environment.
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=2)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     finally:
         connection.close()

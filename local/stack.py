@@ -6,24 +6,27 @@ Nothing here reads or changes the AWS account, profile or credentials of whoever
 import json
 import os
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import boto3
 import botocore.session
 from botocore.config import Config
 
-from local import emulator, postgres, processes
+from local import emulator, model, postgres, processes
 from local.postgres import Database
 
 ROOT = emulator.ROOT
 # `make build` fills .aws-sam/build, for AWS; what runs here is built apart, for this machine's processor.
-BUILD_DIRECTORY = ROOT / ".aws-sam" / "local"
+BUILD_DIRECTORY = ROOT / ".aws-sam" / "local" / "build"
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 STACK_NAME = "mojodex-background"
 CREDENTIALS = {
@@ -32,6 +35,13 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": emulator.REGION,
 }
 MODEL_SERVER = "model-server"
+# Where mails come from, and where their links lead: nobody has the domain "example" (RFC 2606).
+MAIL_PARAMETERS = {
+    "EmailSender": "mojo@mojodex.example",
+    "MojodexWebappUri": "https://app.mojodex.example",
+    "UnsubscribeUrl": "https://app.mojodex.example/unsubscribe",
+}
+SECONDS_TO_UPDATE = 30
 # What a function needs to reach a real model from behind a proxy.
 NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
@@ -41,6 +51,15 @@ NETWORK_VARIABLES = (
 
 class StackError(Exception):
     """A step on the way to a running stack failed, or there is none where one is asked for."""
+
+
+class SentMail(NamedTuple):
+    """A mail that SES has taken."""
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
 
 
 @dataclass(frozen=True)
@@ -90,15 +109,67 @@ class Stack:
         Raises:
             StackError: the template has no such function.
         """
+        names = self._function_names()
+        if logical_id not in names:
+            raise StackError(f"no function {logical_id}; there are {', '.join(sorted(names))}")
+        return names[logical_id]
+
+    def _function_names(self) -> dict[str, str]:
+        """The name of every function of the template, by its logical id."""
         resources = self.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
-        names: dict[str, str] = {
+        return {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in resources["StackResources"]
             if resource["ResourceType"] == "AWS::Lambda::Function"
         }
-        if logical_id not in names:
-            raise StackError(f"no function {logical_id}; there are {', '.join(sorted(names))}")
-        return names[logical_id]
+
+    def set_environment(self, logical_id: str, **variables: str) -> None:
+        """Change variables of a function; its next invocation is a cold start that sees them.
+
+        Raises:
+            StackError: there is no such function, or it does not take the change.
+        """
+        self._set_environment([self.function_name(logical_id)], variables)
+
+    def set_clock(self, moment: datetime) -> None:
+        """Let the clock of all functions run on from this moment (aware). Postgres and queues keep theirs.
+
+        What runs is ended, so nothing should.
+
+        Raises:
+            StackError: a function does not take the change.
+        """
+        offset = (moment - datetime.now(UTC)).total_seconds()
+        self._set_environment(list(self._function_names().values()), {"CLOCK_OFFSET_SECONDS": str(offset)})
+
+    def _set_environment(self, names: Sequence[str], variables: Mapping[str, str]) -> None:
+        functions = self.client("lambda")
+        for name in names:
+            there = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": {**there, **variables}}
+            )
+        deadline = time.monotonic() + SECONDS_TO_UPDATE
+        for name in names:
+            while functions.get_function_configuration(FunctionName=name)["LastUpdateStatus"] != "Successful":
+                if time.monotonic() > deadline:
+                    raise StackError(f"{name} did not take its new environment")
+                time.sleep(0.1)
+
+    def stop_schedules(self) -> None:
+        """Let no schedule fire by itself any more; `invoke` does it then."""
+        scheduler = self.client("scheduler")
+        for listed in scheduler.list_schedules()["Schedules"]:
+            schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
+            kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+            scheduler.update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
+
+    def mails(self) -> list[SentMail]:
+        """What SES has sent, oldest first."""
+        return [
+            SentMail(tuple(mail["To"]), mail["Subject"], mail["BodyText"], mail["BodyHtml"] or "")
+            for mail in emulator.sent_mails(self.endpoint)
+        ]
 
     def invoke(self, logical_id: str, event: Any = None) -> tuple[Any, bool]:
         """Invoke a function of the template and wait for it.
@@ -164,27 +235,31 @@ def up(
         database = postgres.start(directory)
         postgres.run_sql_file(database, ROOT / "local" / "mojodex_schema.sql")
 
-        model, settings, network = _model(directory, parameters)
-        say(f"language model: {model}")
+        name, settings, network = _model(directory, parameters)
+        say(f"language model: {name}")
 
         say("MiniStack, the emulator of AWS")
         endpoint = emulator.start(directory, environment=network).endpoint
-        secrets = _client(endpoint, "secretsmanager")
+        secret_manager = _client(endpoint, "secretsmanager")
         arns = {
-            parameter: secrets.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
-            for parameter, name, value in (
+            parameter: secret_manager.create_secret(Name=secret, SecretString=json.dumps(value))["ARN"]
+            for parameter, secret, value in (
                 ("DatabaseSecretArn", "mojodex/database", database.secret()),
-                ("LlmSecretArn", "mojodex/llm", {"api_key": os.environ.get("OPENAI_API_KEY", "none")}),
+                ("LlmSecretArn", "mojodex/llm", {"api_key": model.api_key()}),
+                ("UnsubscribeSecretArn", "mojodex/unsubscribe", {"signing_key": secrets.token_hex()}),
             )
         }
 
         say("sam deploy of template.yaml")
         architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        _deploy(directory, endpoint, {"Architecture": architecture, **arns, **settings, **parameters})
+        parameters = {"Architecture": architecture, **arns, **MAIL_PARAMETERS, **settings, **parameters}
+        _deploy(directory, endpoint, parameters)
         _number_concurrency(endpoint)
+        # Verified at once, and MiniStack has no sandbox unless it is asked for one.
+        _client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
         described = _client(endpoint, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-        stack = Stack(endpoint, database, model, outputs)
+        stack = Stack(endpoint, database, name, outputs)
 
         say("migration of the database")
         answer, succeeded = stack.invoke("MigrateFunction")
@@ -222,14 +297,10 @@ def _model(directory: Path, parameters: Mapping[str, str]) -> tuple[str, dict[st
     network = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
     if url := parameters.get("LlmBaseUrl"):
         return url, {}, network
-    if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
-        settings = {}
-        if url := os.environ.get("OPENAI_BASE_URL"):
-            settings["LlmBaseUrl"] = url
-        if model := os.environ.get("OPENAI_MODEL"):
-            settings["LlmModels"] = f"gpt-4.1={model}"
-        return url or "OpenAI", settings, network
-    return "offline", {"LlmBaseUrl": f"http://127.0.0.1:{_start_model_server(directory)}/v1"}, {}
+    if found := model.from_environment():
+        settings = {"LlmBaseUrl": found.base_url, "LlmModels": found.models}
+        return found.name, {name: value for name, value in settings.items() if value}, network
+    return model.OFFLINE, {"LlmBaseUrl": f"http://127.0.0.1:{_start_model_server(directory)}/v1"}, {}
 
 
 def _start_model_server(directory: Path) -> int:

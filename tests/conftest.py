@@ -18,6 +18,14 @@ os.environ |= {
     "LLM_SECRET_ARN": "model",
     "LLM_MODELS": "gpt-5-mini,gpt-4.1",
     "CONVERSATION_TOKEN_BUDGET": "16000",
+    "NIGHT_FROM_HOUR": "1",
+    "NIGHT_UNTIL_HOUR": "6",
+    "LOAD_CAP": "8",
+    "SLIPPING_AFTER_MOVES": "5",
+    "DAILY_TODO_EMAIL_TIME": "8",
+    "EMAIL_SENDER": "mojo@example.com",
+    "SES_CONFIGURATION_SET": "mojodex",
+    "MOJODEX_WEBAPP_URI": "https://app.example.com",
 }
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)

@@ -24,6 +24,8 @@ class Reply:
     refusal: str | None = None
     finish_reason: str = "stop"
     delay: float = 0
+    # Spaces before the body, one each fifth of a second, as some proxies keep a connection alive.
+    drips: int = 0
     body: str | None = None
     error_code: str | None = None
 
@@ -80,8 +82,11 @@ def fake_model() -> Iterator[FakeModel]:
                 self.send_response(reply.status)
                 for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(reply.drips + len(body)))
                 self.end_headers()
+                for _ in range(reply.drips):
+                    self.wfile.write(b" ")
+                    time.sleep(0.2)
                 self.wfile.write(body)
             except (BrokenPipeError, ConnectionResetError):
                 # The client did not wait: that is what some tests are about.

@@ -30,7 +30,10 @@ def sqs_record(body: str, *, receive_count: int = 1, receipt: str = "receipt") -
         "messageId": f"message-{next(_numbers)}",
         "receiptHandle": receipt,
         "body": body,
-        "attributes": {"ApproximateReceiveCount": str(receive_count), "SentTimestamp": "0"},
+        "attributes": {
+            "ApproximateReceiveCount": str(receive_count),
+            "SentTimestamp": str(int(time.time() * 1000)),
+        },
         "messageAttributes": {},
         "md5OfBody": "",
         "eventSource": "aws:sqs",

@@ -3,7 +3,7 @@
 import itertools
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -32,20 +32,30 @@ class Mojodex:
         """Remove every row."""
         self.run(
             "TRUNCATE md_user, md_task, md_user_task, md_session, md_message, md_produced_text,"
-            " md_produced_text_version, md_user_task_execution, md_todo, md_todo_scheduling, md_error,"
-            " md_background_job CASCADE"
+            " md_produced_text_version, md_user_task_execution, md_todo, md_todo_scheduling, md_event,"
+            " md_error, md_background_job CASCADE"
         )
 
-    def user(self, *, timezone_offset: int | None = 0, language: str | None = "en") -> str:
-        """A user; their id."""
+    def user(
+        self,
+        *,
+        timezone_offset: int | None = 0,
+        language: str | None = "en",
+        name: str | None = "Ann Archer",
+        email: str | None = None,
+        wants_email: bool = True,
+    ) -> str:
+        """A user; their id. Their e-mail address is made of it."""
         user_id = f"user-{next(_numbers)}"
         self.run(
-            "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, goal, creation_date)"
-            " VALUES (:id, :email, 'Ann Archer', :language, :tz, 'Sell more', now())",
+            "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, goal, creation_date,"
+            " todo_email_reception) VALUES (:id, :email, :name, :language, :tz, 'Sell more', now(), :wants)",
             id=user_id,
-            email=f"{user_id}@example.com",
+            email=email or f"{user_id}@example.com",
+            name=name,
             language=language,
             tz=timezone_offset,
+            wants=wants_email,
         )
         return user_id
 
@@ -132,6 +142,42 @@ class Mojodex:
                 c=completed,
             )
         )
+
+    def scheduled(
+        self,
+        execution_pk: int,
+        description: str,
+        *dates: date,
+        moved_at: datetime | None = None,
+        completed: bool = False,
+    ) -> int:
+        """A to-do that was first planned for the first of these dates, and moved to each of the others.
+
+        The last of them was written at `moved_at`, each one before it a day earlier.
+        """
+        pk = self.todo(execution_pk, description, completed=completed)
+        moved_at = moved_at or datetime.now(UTC) - timedelta(days=1)
+        for number, day in enumerate(dates):
+            self.run(
+                "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date,"
+                " reschedule_justification) VALUES (:t, :d, :at, :why)",
+                t=pk,
+                d=day,
+                at=moved_at - timedelta(days=len(dates) - 1 - number),
+                why=f"Reason {number}." if number else None,
+            )
+        return pk
+
+    def schedulings(self, todo_pk: int) -> list[tuple[str, str | None]]:
+        """Date and justification of each scheduling of a to-do, oldest first."""
+        return [
+            (row.scheduled_date.isoformat(), row.reschedule_justification)
+            for row in self.rows(
+                "SELECT scheduled_date, reschedule_justification FROM md_todo_scheduling WHERE todo_fk = :t"
+                " ORDER BY creation_date, todo_scheduling_pk",
+                t=todo_pk,
+            )
+        ]
 
     def todos_of(self, execution_pk: int) -> list[tuple[str, str]]:
         """Description and due date of each to-do of an execution, in the order in which they were made."""

@@ -3,27 +3,26 @@ it.
 """
 
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
 
-from pydantic import BaseModel, ConfigDict, model_validator
 from sqlalchemy import Select, func, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
-from mojodex.clock import Deadline, local_time, next_working_day, utc_now
+from mojodex.clock import Deadline, next_working_day, utc_now
 from mojodex.db import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.llm import well_formed
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
+from mojodex.reads import User, as_user, is_open, newest_version
 from mojodex.schema import (
     MdMessage,
-    MdProducedText,
-    MdProducedTextVersion,
     MdTask,
     MdTodo,
     MdTodoScheduling,
@@ -60,18 +59,6 @@ class ExtractionSettings(DatabaseSettings, llm.LlmSettings):
 
 
 @dataclass(frozen=True)
-class User:
-    """Whom the to-dos are for; `today` and `time` (HH:MM) are local."""
-
-    name: str
-    language: str
-    goal: str
-    company: str
-    today: date
-    time: str
-
-
-@dataclass(frozen=True)
 class Line:
     """One message of the conversation; `sender` is user or mojo."""
 
@@ -103,27 +90,17 @@ class Task:
 # What the model answers. It gets these models' JSON schema, docstrings included.
 
 
-class Step(BaseModel):
+class Step(llm.Answer):
     """A next step."""
 
-    model_config = ConfigDict(extra="forbid")
     description: str | None
     due_date: str | None
     evidence: str | None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _texts_only(cls, step: Any) -> Any:
-        # What is missing or is no text counts as null, and so costs this step but not the others.
-        if not isinstance(step, dict):
-            return step
-        return {name: text if isinstance(text := step.get(name), str) else None for name in cls.model_fields}
 
-
-class Extraction(BaseModel):
+class Extraction(llm.Answer):
     """The next steps of the user."""
 
-    model_config = ConfigDict(extra="forbid")
     todos: list[Step] | None
 
 
@@ -169,6 +146,7 @@ def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline
         Extraction,
         deadline,
         review=lambda got: wrong_dates(got, task, user.today),
+        correct=with_dates_of,
     )
     todos, left_out = check(answer, task, user.today)
     save(settings, pk, job, todos, left_out, utc_now())
@@ -204,26 +182,17 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
         raise NothingToDoError("the user deleted it")
     if found.todos_extracted is not None:
         raise NothingToDoError("its to-dos were extracted already")
-    result = session.scalars(_newest_version(pk)).first()
+    result = session.scalars(newest_version(pk)).first()
     if result is None:
         raise NothingToDoError("it has no result")
 
-    offset = its_user.timezone_offset
-    local = local_time(now, default_timezone_offset if offset is None else offset)
     messages = session.execute(
         select(MdMessage.sender, MdMessage.message)
         .where(MdMessage.session_id == found.session_id, MdMessage.sender.in_(("user", "mojo")))
         .order_by(MdMessage.message_date, MdMessage.message_pk)
     )
     return (
-        User(
-            name=its_user.name or "the user",
-            language=its_user.language_code or "en",
-            goal=its_user.goal or "",
-            company=its_user.company_description or "",
-            today=local.date(),
-            time=local.strftime("%H:%M"),
-        ),
+        as_user(its_user, now, default_timezone_offset),
         Task(
             name=its_task.name_for_system,
             definition=its_task.definition_for_system,
@@ -231,17 +200,6 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
             result=Result(result.title or "", result.production),
             open_todos=list(session.scalars(_open_todos(pk, its_user.user_id))),
         ),
-    )
-
-
-def _newest_version(pk: int) -> Select[MdProducedTextVersion]:
-    version, text = MdProducedTextVersion, MdProducedText
-    return (
-        select(version)
-        .join(text, text.produced_text_pk == version.produced_text_fk)
-        .where(text.user_task_execution_fk == pk, text.deleted_by_user.is_(None))
-        .order_by(version.creation_date.desc(), version.produced_text_version_pk.desc())
-        .limit(1)
     )
 
 
@@ -275,11 +233,7 @@ def _open_todos(pk: int, user_id: str) -> Select[str]:
     return (
         select(todo.description)
         .join(each, each.c.pk == todo.user_task_execution_fk)
-        .where(
-            todo.completed.is_(None),
-            todo.deleted_by_user.is_(None),
-            todo.deleted_by_mojo.is_(None),
-        )
+        .where(is_open())
         .order_by(each.c.in_chain.desc(), todo.todo_pk.desc())
     )
 
@@ -336,6 +290,31 @@ def wrong_dates(answer: Extraction, task: Task, today: date) -> str | None:
         except ValueError as error:
             wrong.append(f'"{step.description}": {error}.')
     return " ".join(wrong) or None
+
+
+def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
+    """The steps of the first answer with the due dates of the second: asked about a date, a model may leave
+    out steps that were right.
+    """
+    by_description = {fold(step.description or ""): step.due_date for step in second.todos or []}
+    often = Counter(fold(step.evidence or "") for step in second.todos or [])
+    by_evidence = {
+        evidence: step.due_date
+        for step in second.todos or []
+        if often[evidence := fold(step.evidence or "")] == 1
+    }
+    return Extraction(
+        todos=[
+            step.model_copy(
+                update={
+                    "due_date": by_description.get(fold(step.description or ""))
+                    or by_evidence.get(fold(step.evidence or ""))
+                    or step.due_date
+                }
+            )
+            for step in first.todos or []
+        ]
+    )
 
 
 def _due_date(step: Step, today: date) -> date:

@@ -1,83 +1,64 @@
 """Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from sqlalchemy import Row, Select, Text, and_, cast, func, literal, or_, select, true, tuple_
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from extract_todos.message import PROCESS, ExtractTodos
-from mojodex import jobs, queues
+from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.db import DatabaseSettings, db_session
-from mojodex.observability import count, logger
+from mojodex.observability import logger
+from mojodex.schedule import Rows, ScheduleSettings, publish_due
 from mojodex.schema import BackgroundJob, MdProducedText, MdProducedTextVersion, MdUserTaskExecution
 
 # Claimed and published in one transaction: some hundred milliseconds, and what is sent again if it dies in
 # the middle.
 CLAIMS_PER_TRANSACTION = 200
-# A transaction is not begun with less time than this left.
-SECONDS_NEEDED = 10
+
+type Place = tuple[datetime, int]
 
 
-class ScheduleSettings(DatabaseSettings):
+class Settings(ScheduleSettings):
     """Settings of the schedule.
 
     Attributes:
-        queue_url: where the messages go.
         minimum_age_minutes: a result that was left alone for this long is finished.
         look_back_days: a result older than this is not looked at any more.
     """
 
-    queue_url: str
     minimum_age_minutes: int
     look_back_days: int
 
 
-settings = ScheduleSettings.from_environment()
+settings = Settings.from_environment()
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge Scheduler's target. The event does not matter: due is a state of the database."""
-    published = publish_due(settings, utc_now(), Deadline(context.get_remaining_time_in_millis))
-    logger.info("schedule ended", extra={"published": published})
-    count("JobsQueued", published)
-    return {"published": published}
+    claim_page = partial(_claim_page, settings, utc_now())
+    deadline = Deadline(context.get_remaining_time_in_millis)
+    return {"published": publish_due(settings, claim_page, _message, deadline)}
 
 
-def publish_due(settings: ScheduleSettings, now: datetime, deadline: Deadline) -> int:
-    """Claim and publish all that is due, a batch at a time; memory does not grow with what is due.
-
-    What time does not suffice for stays due.
-
-    Returns:
-        How many messages were published.
-    """
-    published = 0
-    after: tuple[datetime, int] | None = None
-    while deadline.seconds_left() > SECONDS_NEEDED:
-        with db_session(settings) as session:
-            rows = jobs.claim(session, PROCESS, due(settings, now, after), now=now)
-            claimed = [row for row in rows if row.claimed]
-            queues.publish(settings.queue_url, map(_message, claimed))
-            session.commit()
-        published += len(claimed)
-        if len(rows) < CLAIMS_PER_TRANSACTION:
-            return published
-        after = max((row.creation_date, row.produced_text_version_pk) for row in rows)
-    logger.warning("schedule ran out of time", extra={"published": published})
-    return published
+def _claim_page(
+    settings: Settings, now: datetime, session: Session, after: Place | None
+) -> tuple[Rows, Place | None]:
+    rows = jobs.claim(session, PROCESS, due(settings, now, after), now=now)
+    if len(rows) < CLAIMS_PER_TRANSACTION:
+        return rows, None
+    return rows, max((row.creation_date, row.produced_text_version_pk) for row in rows)
 
 
 def _message(row: Row[*tuple[Any, ...]]) -> str:
     return ExtractTodos(user_task_execution_pk=int(row.subject)).model_dump_json()
 
 
-def due(
-    settings: ScheduleSettings, now: datetime, after: tuple[datetime, int] | None
-) -> Select[str, str, datetime, int]:
+def due(settings: Settings, now: datetime, after: Place | None) -> Select[str, str, datetime, int]:
     """The next batch of due executions, in the order of their newest produced-text version.
 
     It walks the index on the versions' creation dates, over the look-back only, so that its cost follows what

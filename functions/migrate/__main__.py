@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from migrate.migration import migrate_database
-from mojodex.db import is_loopback
+from mojodex.runtime import is_loopback
 
 if __name__ == "__main__":
     if not os.environ.get("DATABASE_URL"):

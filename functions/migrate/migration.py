@@ -36,6 +36,13 @@ INDEXES = {
     "mojodex_background_todo_by_execution": "md_todo (user_task_execution_fk)",
     "mojodex_background_execution_by_user_task": "md_user_task_execution (user_task_fk)",
     "mojodex_background_user_task_by_user": "md_user_task (user_id)",
+    "mojodex_background_open_todo": (
+        "md_todo (todo_pk) WHERE completed IS NULL AND deleted_by_user IS NULL AND deleted_by_mojo IS NULL"
+    ),
+    "mojodex_background_scheduling_by_todo": (
+        "md_todo_scheduling (todo_fk, creation_date, todo_scheduling_pk) INCLUDE (scheduled_date)"
+    ),
+    "mojodex_background_user_by_offset": "md_user (timezone_offset, user_id)",
 }
 
 # The database may be busy: another session's lock is waited for this long, then the migration stops and can

@@ -1,10 +1,11 @@
 """AWS clients, made once per execution environment."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+
+from mojodex.runtime import made_once
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -16,7 +17,7 @@ CLIENT_CONFIG = Config(
 )
 
 
-@cache
+@made_once
 def sqs() -> "SQSClient":
     """The SQS client. boto3 clients are safe to share between threads."""
     return boto3.client("sqs", config=CLIENT_CONFIG)

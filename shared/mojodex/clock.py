@@ -1,12 +1,42 @@
 """Time: UTC inside, the user's local day at the edges. "Now" is an argument, read once by a handler."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from mojodex.runtime import is_local
+from mojodex.settings import SettingsError
+
 FRIDAY = 4
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+# The world's zones reach from UTC-12 to UTC+14; the sign of the lower bound is JavaScript's, as in Mojodex.
+OFFSETS = range(-14 * 60, 14 * 60 + 1)
 # Kept back of an invocation's time for saving and answering.
 RESERVE_SECONDS = 5
+
+
+def clock_offset(environment: Mapping[str, str]) -> timedelta:
+    """How far `utc_now` is ahead of the real time: `CLOCK_OFFSET_SECONDS`, for demos and tests.
+
+    An offset, and not a fixed time, because leases and durations need a clock that runs.
+
+    Raises:
+        SettingsError: it is set on AWS, or is not a number.
+    """
+    text = environment.get("CLOCK_OFFSET_SECONDS", "").strip()
+    if not text:
+        return timedelta()
+    if not is_local(environment):
+        raise SettingsError("CLOCK_OFFSET_SECONDS: the clock can be set in a local run only")
+    try:
+        return timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        raise SettingsError("CLOCK_OFFSET_SECONDS: not a number of seconds") from None
+
+
+_OFFSET = clock_offset(os.environ)
 
 
 @dataclass(frozen=True)
@@ -26,7 +56,12 @@ class Deadline:
 
 def utc_now() -> datetime:
     """The present moment, aware, in UTC."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + _OFFSET
+
+
+def sent_at(record: Mapping[str, Mapping[str, str]]) -> datetime:
+    """When the message of an SQS record was sent (aware), on the clock of `utc_now`."""
+    return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC) + _OFFSET
 
 
 def local_time(now: datetime, timezone_offset: int) -> datetime:
@@ -40,9 +75,53 @@ def local_time(now: datetime, timezone_offset: int) -> datetime:
     return now.astimezone(UTC).replace(tzinfo=None) - timedelta(minutes=timezone_offset)
 
 
+def start_of_day(day: date, timezone_offset: int) -> datetime:
+    """The moment (aware, UTC) at which a user's local day begins; the inverse of `local_time`."""
+    return datetime.combine(day, datetime.min.time(), UTC) + timedelta(minutes=timezone_offset)
+
+
+def is_working_day(day: date) -> bool:
+    """Whether it is a Monday to Friday."""
+    return day.weekday() <= FRIDAY
+
+
 def next_working_day(day: date) -> date:
     """The first Monday to Friday after `day`."""
-    following = day + timedelta(days=1)
-    while following.weekday() > FRIDAY:
-        following += timedelta(days=1)
+    following = day + DAY
+    while not is_working_day(following):
+        following += DAY
     return following
+
+
+@dataclass(frozen=True)
+class LocalWindow:
+    """The offsets (minutes, both included) for which it is now `local_date`, within certain hours."""
+
+    local_date: date
+    first_offset: int
+    last_offset: int
+
+
+def local_windows(now: datetime, from_hour: int, until_hour: int) -> list[LocalWindow]:
+    """Where it is now a working day (Monday to Friday) and between two hours of the wall clock.
+
+    Ranges of offsets, and not a condition on each user's local time, so that an index on it can serve.
+
+    Args:
+        now: the present moment (aware).
+        from_hour: 0 to 23, included.
+        until_hour: 1 to 24, not included; after `from_hour`.
+
+    Returns:
+        At most one window for each of the dates that there are on earth at `now`: up to three.
+    """
+    utc = now.astimezone(UTC).replace(tzinfo=None)
+    windows = []
+    for day in (utc.date() - DAY, utc.date(), utc.date() + DAY):
+        # from <= utc - offset < until, solved for the offset.
+        since_midnight = utc - datetime.combine(day, datetime.min.time())
+        first = max((since_midnight - timedelta(hours=until_hour)) // MINUTE + 1, OFFSETS[0])
+        last = min((since_midnight - timedelta(hours=from_hour)) // MINUTE, OFFSETS[-1])
+        if is_working_day(day) and first <= last:
+            windows.append(LocalWindow(day, first, last))
+    return windows

@@ -6,19 +6,19 @@ to trust, in PEM; without it the system's own are used, which know RDS Proxy but
 (`verify-full`, or `disable` for loopback only).
 """
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import wraps
 from typing import Any, Concatenate
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from mojodex.errors import TransientError
+from mojodex.runtime import is_loopback, made_once
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
 
@@ -30,9 +30,10 @@ SOCKET_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
 
 # SQLSTATE, PostgreSQL manual, appendix A. Classes: connection, resources, operator intervention (restart,
 # cancelled statement), system error. Codes: serialization failure, deadlock, lock not available, and a
-# password or user that is just being rotated.
+# password or user that is just being rotated, a server that is read-only.
+READ_ONLY = "25006"
 TRANSIENT_CLASSES = ("08", "53", "57", "58")
-TRANSIENT_CODES = ("40001", "40P01", "55P03", "28P01", "28000")
+TRANSIENT_CODES = ("40001", "40P01", "55P03", "28P01", "28000", READ_ONLY)
 WRONG_CREDENTIALS = ("28P01", "28000")
 
 
@@ -60,14 +61,6 @@ def _tls(secret: dict[str, Any]) -> ssl.SSLContext | None:
     raise TransientError("database secret: sslmode is verify-full, or disable for a loopback address only")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost` or a loopback address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def connect_arguments(secret: dict[str, Any]) -> dict[str, Any]:
     """pg8000's arguments for the connection that a secret describes.
 
@@ -91,7 +84,7 @@ def connect_arguments(secret: dict[str, Any]) -> dict[str, Any]:
         raise TransientError(f"database secret: a field is not valid ({type(error).__name__})") from None
 
 
-@cache
+@made_once
 def engine(settings: DatabaseSettings) -> Engine:
     """The engine of this execution environment; it connects when a session needs it.
 
@@ -134,6 +127,12 @@ def engine(settings: DatabaseSettings) -> Engine:
             ),
             {"statement": f"{STATEMENT_TIMEOUT_SECONDS}s", "lock": f"{LOCK_TIMEOUT_SECONDS}s"},
         )
+
+    @event.listens_for(made, "handle_error")
+    def _leave(context: ExceptionContext) -> None:
+        # After a failover, a kept connection may lead to what is a read-only standby now.
+        if sqlstate(context.original_exception) == READ_ONLY:
+            context.is_disconnect = True
 
     return made
 

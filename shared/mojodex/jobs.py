@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, literal, null, or_, select, update
+from sqlalchemy import Row, Select, and_, case, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -39,6 +39,7 @@ class Job:
         occasion: '' for once in a lifetime; otherwise the user's local date or the id of the request.
         lease: when it was begun; names the holder.
         attempts: how often it was begun, this time included.
+        progress: what an earlier holder has recorded, see `record`; None if nothing.
     """
 
     process: str
@@ -46,6 +47,7 @@ class Job:
     occasion: str
     lease: datetime
     attempts: int
+    progress: dict[str, Any] | None = None
 
 
 class LeaseLostError(TransientError):
@@ -116,10 +118,12 @@ def begin(
             index_elements=list(key),
             set_={
                 "state": "running",
-                "attempts": BackgroundJob.attempts + 1,
+                # There was nothing to do: that was no attempt.
+                "attempts": case((BackgroundJob.state == "skipped", 1), else_=BackgroundJob.attempts + 1),
                 "started_at": now,
                 "finished_at": None,
-                "outcome": None,
+                # What a holder that did not end it has recorded stays.
+                "outcome": case((BackgroundJob.state == "skipped", null()), else_=BackgroundJob.outcome),
             },
             where=or_(
                 BackgroundJob.state.in_(("queued", "skipped")),
@@ -128,11 +132,12 @@ def begin(
                     BackgroundJob.started_at < now - timedelta(seconds=lease_seconds),
                 ),
             ),
-        ).returning(BackgroundJob.attempts)
-    ).scalar()
+        ).returning(BackgroundJob.attempts, BackgroundJob.outcome)
+    ).one_or_none()
     session.commit()
     if taken is not None:
-        return Job(process, subject, occasion, lease=now, attempts=taken)
+        attempts, progress = taken
+        return Job(process, subject, occasion, lease=now, attempts=attempts, progress=progress)
     state = session.execute(select(BackgroundJob.state).filter_by(**key)).scalar()
     if state in ("done", "failed"):
         return "done" if state == "done" else "failed"
@@ -165,6 +170,16 @@ def fail(session: Session, job: Job, reason: str, *, now: datetime) -> None:
     session.add(
         MdError(message=f"background {job.process} {job.subject} {job.occasion}: {reason}", creation_date=now)
     )
+    session.commit()
+
+
+def record(session: Session, job: Job, progress: dict[str, Any] | None) -> None:
+    """Keep in the ledger how far the job is, for whoever holds it next. Commits.
+
+    Raises:
+        LeaseLostError: the job is not this holder's any more.
+    """
+    _held(session, job, outcome=progress)
     session.commit()
 
 

@@ -5,21 +5,23 @@ are switched off. `chat.completions.create` is used with the schema of the answe
 throws away the text and the token count of an answer that is not valid, just when both are needed.
 """
 
+import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
+import httpx2
 import openai
-from openai.types.chat import ChatCompletionMessageParam
-from pydantic import BaseModel, BeforeValidator, ValidationError, model_validator
+from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from mojodex.clock import Deadline, utc_now
 from mojodex.errors import MojodexError, PermanentError, TransientError
 from mojodex.observability import count
 from mojodex.prompts import Prompt
+from mojodex.runtime import made_once
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
 
@@ -32,14 +34,10 @@ SHORTEST_CALL_SECONDS = 3
 # A wait longer than this is not paid for inside an invocation: the next model is asked, or the message comes
 # back later.
 LONGEST_PAUSE_SECONDS = 3
-# Codes of a 400 that is about this content, and so is final. Any other 400 is about how we ask, for an
-# operator to put right.
-CONTENT_CODES = (
-    "content_filter",
-    "content_policy_violation",
-    "context_length_exceeded",
-    "string_above_max_length",
-)
+# Codes of a 400 that is about this content, and so is final (OpenAI, Azure OpenAI). Any other 400 is about
+# how we ask, for an operator to put right.
+REFUSAL_CODES = ("content_filter", "content_policy_violation", "invalid_prompt")
+TOO_LONG_CODES = ("context_length_exceeded", "string_above_max_length")
 CHARS_OF_COMPLAINT = 1500
 
 
@@ -90,11 +88,30 @@ class LlmSettings(Settings):
         return models
 
 
+class Answer(BaseModel):
+    """Base of what a model is to answer; its fields that are text are declared as `str | None`.
+
+    A text that is missing, or is no text, counts as null, and so costs this field and not the whole answer.
+    The schema that the model gets still demands every field and allows no other.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_or_null(cls, answer: Any) -> Any:
+        if not isinstance(answer, dict):
+            return answer
+        texts = {name for name, field in cls.model_fields.items() if field.annotation == str | None}
+        given = {name: answer[name] for name in cls.model_fields if name in answer}
+        return given | {name: None for name in texts if not isinstance(given.get(name), str)}
+
+
 class ModelRefusedError(PermanentError):
     """The model, or its provider's content filter, refuses this content."""
 
 
-@lru_cache(maxsize=2)
+@made_once
 def _client(settings: LlmSettings, api_key: str) -> openai.OpenAI:
     if settings.llm_provider == "azure":
         assert settings.llm_base_url
@@ -113,12 +130,13 @@ def ask[A: BaseModel](
     variables: dict[str, Any],
     answer: type[A],
     deadline: Deadline,
-    review: Callable[[A], str | None],
+    review: Callable[[A], str | None] = lambda _: None,
+    correct: Callable[[A, A], A] = lambda _, second: second,
 ) -> A:
     """Ask a model and get a valid `answer`.
 
     An answer of the wrong form is asked for again, with what was wrong, at most twice. A valid answer that
-    `review` objects to is asked for again once; if the second is no use, the first one stands.
+    `review` objects to is asked for again once; if the second is not valid, the first one stands.
 
     Args:
         settings: which models are available.
@@ -128,6 +146,7 @@ def ask[A: BaseModel](
             it.
         deadline: when the invocation ends.
         review: says what is wrong with an answer, in words for the model; None if nothing is.
+        correct: makes one answer of the first and the second; by itself the second replaces the first.
 
     Raises:
         TransientError: no model answered in time.
@@ -151,7 +170,7 @@ def ask[A: BaseModel](
             return got
         try:
             second = _complete(settings, prompt, conversation + _objection(text, objection), answer, deadline)
-            return answer.model_validate_json(second)
+            return correct(got, answer.model_validate_json(second))
         except (ValidationError, MojodexError):
             return got
     raise PermanentError("the model's answers do not have the form that was asked for")
@@ -239,7 +258,8 @@ def _call(
     except KeyError:
         raise TransientError("model secret: api_key is missing") from None
     try:
-        completion = client.chat.completions.create(
+        # Streamed, because the SDK's timeout is per read, and a server may keep a connection alive for ever.
+        with client.chat.completions.with_streaming_response.create(
             model=deployment,
             messages=conversation,
             response_format={
@@ -251,7 +271,8 @@ def _call(
                 },
             },
             timeout=timeout,
-        )
+        ) as response:
+            completion = _read(response.iter_bytes(), until=time.monotonic() + timeout)
     except openai.AuthenticationError:
         # The key may just have been rotated: the next try reads it anew.
         read_secret(arn, force=True)
@@ -259,9 +280,9 @@ def _call(
     except openai.RateLimitError as error:
         raise _ModelFailedError("429", retry_after=_retry_after(error)) from None
     except openai.BadRequestError as error:
-        if error.code in CONTENT_CODES[:2]:
+        if error.code in REFUSAL_CODES:
             raise ModelRefusedError(f"the model's provider refuses this content ({error.code})") from None
-        if error.code in CONTENT_CODES:
+        if error.code in TOO_LONG_CODES:
             raise PermanentError(f"the content is too long for the model ({error.code})") from None
         raise _ModelFailedError(f"400 ({error.code})", try_next_model=True) from None
     except openai.APIStatusError as error:
@@ -269,24 +290,43 @@ def _call(
         raise _ModelFailedError(
             str(error.status_code), retry_after=_retry_after(error), try_next_model=not again_later
         ) from None
-    except openai.APITimeoutError:
+    except (openai.APITimeoutError, httpx2.TimeoutException):
         raise _ModelFailedError("timeout", try_next_model=True) from None
-    except openai.OpenAIError as error:
+    except (openai.OpenAIError, httpx2.HTTPError) as error:
         raise _ModelFailedError(type(error).__name__) from None
-    except ValueError:
-        # A 200 whose body is not JSON.
-        raise _ModelFailedError("response is not JSON") from None
 
     count("LlmCalls", model=model, prompt=prompt_name)
     if completion.usage:
         count("LlmPromptTokens", completion.usage.prompt_tokens, model=model, prompt=prompt_name)
         count("LlmCompletionTokens", completion.usage.completion_tokens, model=model, prompt=prompt_name)
-    if not completion.choices:
-        raise _ModelFailedError("response has no choices")
     choice = completion.choices[0]
     if choice.message.refusal or choice.finish_reason == "content_filter":
         raise ModelRefusedError("the model refuses this content")
     return choice.message.content or ""
+
+
+def _read(chunks: Iterator[bytes], until: float) -> ChatCompletion:
+    """The completion that a response holds, read until a moment of `time.monotonic` at most.
+
+    Raises:
+        _ModelFailedError: it takes too long, or is none.
+    """
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if time.monotonic() > until:
+            raise _ModelFailedError("timeout", try_next_model=True)
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        raise _ModelFailedError("response is not JSON") from None
+    try:
+        # As lenient as the SDK is with servers that leave out fields; this one is needed.
+        completion = ChatCompletion.construct(**fields)
+        completion.choices[0].message.content  # noqa: B018
+    except (TypeError, AttributeError, IndexError):
+        raise _ModelFailedError("response has no message") from None
+    return completion
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:

@@ -1,6 +1,7 @@
 """What travels on a queue: JSON objects, each process with its own model."""
 
 from abc import abstractmethod
+from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 # A primary key as Mojodex's tables have it: a 32-bit integer, drawn from 1 upwards. Strict: "7", 7.0 and true
 # are not 7.
 PrimaryKey = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+
+# A user's local day. Strict: "2026-11-24", and neither a moment nor a number.
+LocalDate = Annotated[date, Field(strict=True)]
 
 
 class Message(BaseModel):
@@ -19,8 +23,3 @@ class Message(BaseModel):
     @abstractmethod
     def subject(self) -> str:
         """What the job is about: the ledger's key."""
-
-    @property
-    def occasion(self) -> str:
-        """Which time it is done for this subject; '' when it is done once."""
-        return ""

@@ -3,6 +3,7 @@
 Log lines carry ids, counts and reasons, and never a user's words, an e-mail address, a prompt or a secret.
 """
 
+import logging
 from threading import Lock
 
 from aws_lambda_powertools import Logger
@@ -13,6 +14,10 @@ METRIC_NAMESPACE = "MojodexBackground"
 # Level and service come from POWERTOOLS_LOG_LEVEL and POWERTOOLS_SERVICE_NAME; a function's service is its
 # process.
 logger = Logger()
+
+# At LogLevel DEBUG Lambda opens the root logger, and these would log secrets, prompts and answers.
+for library in ("boto3", "botocore", "urllib3", "openai", "httpx2", "httpcore", "sqlalchemy"):
+    logging.getLogger(library).setLevel(logging.WARNING)
 
 # A metric is a printed line; two threads that print at once would share one line and CloudWatch would read
 # neither.

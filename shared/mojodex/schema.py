@@ -22,11 +22,14 @@ class Base(DeclarativeBase):
 class MdUser(Base):
     __tablename__ = "md_user"
     user_id: Mapped[str] = mapped_column(primary_key=True)
+    # Read where mail is written, and nowhere else.
+    email: Mapped[str] = mapped_column(deferred=True)
     name: Mapped[str | None]
     language_code: Mapped[str | None]
     timezone_offset: Mapped[int | None]
     goal: Mapped[str | None]
     company_description: Mapped[str | None]
+    todo_email_reception: Mapped[bool]
 
 
 class MdTask(Base):
@@ -48,6 +51,7 @@ class MdUserTaskExecution(Base):
     user_task_execution_pk: Mapped[int] = mapped_column(primary_key=True)
     user_task_fk: Mapped[int] = mapped_column(ForeignKey("md_user_task.user_task_pk"))
     session_id: Mapped[str]
+    title: Mapped[str | None]
     predefined_action_from_user_task_execution_fk: Mapped[int | None]
     todos_extracted: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     deleted_by_user: Mapped[datetime | None] = mapped_column(WITH_ZONE)
@@ -99,6 +103,15 @@ class MdTodoScheduling(Base):
     reschedule_justification: Mapped[str | None] = mapped_column(Text)
 
 
+class MdEvent(Base):
+    __tablename__ = "md_event"
+    event_pk: Mapped[int] = mapped_column(Sequence("md_event_seq"), primary_key=True)
+    event_type: Mapped[str]
+    user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
+    message: Mapped[Any] = mapped_column(JSON)
+    creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
+
+
 class MdError(Base):
     __tablename__ = "md_error"
     error_pk: Mapped[int] = mapped_column(Sequence("md_error_seq"), primary_key=True)
@@ -118,4 +131,4 @@ class BackgroundJob(Base):
     queued_at: Mapped[datetime] = mapped_column(WITH_ZONE)
     started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

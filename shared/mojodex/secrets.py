@@ -2,7 +2,7 @@
 deployment.
 """
 
-from functools import cache
+from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools.utilities.parameters import (
@@ -13,11 +13,14 @@ from aws_lambda_powertools.utilities.parameters import (
 
 from mojodex.aws import CLIENT_CONFIG
 from mojodex.errors import TransientError
+from mojodex.runtime import made_once
 
 MAX_AGE_SECONDS = 300
+# Of all threads that want a secret at a cold start one asks AWS, and the others get its copy.
+_asking = Lock()
 
 
-@cache
+@made_once
 def _provider() -> SecretsProvider:
     return SecretsProvider(boto_config=CLIENT_CONFIG)
 
@@ -34,7 +37,8 @@ def read_secret(arn: str, *, force: bool = False) -> dict[str, Any]:
             these are for an operator to put right, after which the waiting messages work.
     """
     try:
-        secret: Any = _provider().get(arn, transform="json", max_age=MAX_AGE_SECONDS, force_fetch=force)
+        with _asking:
+            secret: Any = _provider().get(arn, transform="json", max_age=MAX_AGE_SECONDS, force_fetch=force)
     except (GetParameterError, TransformParameterError) as error:
         # The error's own text may quote the secret.
         raise TransientError(f"secret cannot be read ({type(error).__name__})") from None

@@ -35,6 +35,7 @@ class Settings(BaseModel):
             return cls.model_validate(found)
         except ValidationError as error:
             wrong = "; ".join(
-                f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_url=False)
+                f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}"
+                for e in error.errors(include_url=False)
             )
             raise SettingsError(f"{cls.__module__}: {wrong}") from None

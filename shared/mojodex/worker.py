@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from traceback import format_tb
 from typing import Any
@@ -20,7 +21,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from mojodex import jobs, queues
-from mojodex.clock import Deadline, utc_now
+from mojodex.clock import Deadline, sent_at, utc_now
 from mojodex.db import DatabaseSettings, db_session
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
@@ -46,6 +47,10 @@ class WorkerSettings(DatabaseSettings):
     lease_seconds: int
 
 
+def _once(_message: Message, _sent: datetime) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Process[M: Message]:
     """What a worker does with one message.
@@ -56,12 +61,15 @@ class Process[M: Message]:
         seconds_needed: a record is not begun with less time than this left.
         run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. It raises
             what `errors` lists.
+        occasion: which time the work is done for this subject, from the message and when it was sent, so that
+            each delivery of a message means the same job. Without it: '', the work is done once.
     """
 
     name: str
     message: type[M]
     seconds_needed: float
     run: Callable[[M, jobs.Job, Deadline], None]
+    occasion: Callable[[M, datetime], str] = _once
 
 
 def run_batch[M: Message](
@@ -98,8 +106,9 @@ def _run[M: Message](
     try:
         try:
             message = _parse(record["body"], process.message)
-            about |= {"subject": message.subject, "occasion": message.occasion}
-            ended = _run_job(message, deadline, process, settings)
+            about["subject"] = message.subject
+            about["occasion"] = process.occasion(message, sent_at(record))
+            ended = _run_job(message, about["occasion"], deadline, process, settings)
         except InvalidMessageError as error:
             # When the dead-letter queue does not take it, it comes back like any other.
             queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
@@ -125,7 +134,7 @@ def _run[M: Message](
 
 
 def _run_job[M: Message](
-    message: M, deadline: Deadline, process: Process[M], settings: WorkerSettings
+    message: M, occasion: str, deadline: Deadline, process: Process[M], settings: WorkerSettings
 ) -> str:
     """Begin, run and end one job.
 
@@ -139,7 +148,7 @@ def _run_job[M: Message](
             session,
             process=process.name,
             subject=message.subject,
-            occasion=message.occasion,
+            occasion=occasion,
             now=utc_now(),
             lease_seconds=settings.lease_seconds,
         )
@@ -152,7 +161,8 @@ def _run_job[M: Message](
     except PermanentError as error:
         with db_session(settings) as session:
             jobs.fail(session, job, str(error), now=utc_now())
-        logger.error("job failed", extra={"subject": job.subject, "reason": str(error)})
+        about = {"subject": job.subject, "occasion": job.occasion}
+        logger.error("job failed", extra={**about, "reason": str(error)})
         return "failed"
     except (NothingToDoError, InvalidMessageError) as error:
         with db_session(settings) as session:

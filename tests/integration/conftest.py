@@ -2,9 +2,11 @@
 script.
 """
 
+import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,8 +14,6 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import create_engine
 
-import extract_todos.schedule
-import extract_todos.worker
 from local import postgres
 from migrate.migration import migrate
 from mojodex import aws, db, llm, secrets
@@ -63,25 +63,27 @@ def model() -> Iterator[FakeModel]:
 
 @dataclass
 class Bundle:
-    """The functions of extract_todos, wired to the test's database, queues and model."""
+    """The functions of one process, wired to the test's database, queues and model."""
 
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
-    worker_settings: extract_todos.worker.Settings
-    schedule_settings: extract_todos.schedule.ScheduleSettings
+    worker: ModuleType
+    scheduler: ModuleType
+    worker_settings: Any
+    schedule_settings: Any
 
     def work(self, *bodies: Any, seconds: float = 120) -> Any:
         """Invoke the worker with a batch of these bodies; its partial batch response."""
-        return extract_todos.worker.handler(sqs_event(*bodies), FakeContext(seconds))
+        return self.worker.handler(sqs_event(*bodies), FakeContext(seconds))
 
     def work_on(self, event: dict[str, Any]) -> Any:
         """Invoke the worker with this event."""
-        return extract_todos.worker.handler(event, FakeContext())
+        return self.worker.handler(event, FakeContext())
 
     def schedule(self, seconds: float = 120) -> int:
         """Invoke the schedule; how many messages it published."""
-        return int(extract_todos.schedule.handler({}, FakeContext(seconds))["published"])
+        return int(self.scheduler.handler({}, FakeContext(seconds))["published"])
 
     def _drain(self, url: str) -> list[Any]:
         messages: list[Any] = []
@@ -117,11 +119,20 @@ def make_bundle(
 
     engines: list[Any] = []
 
-    def make(*, secret: dict[str, Any] | None = None, **changes: Any) -> Bundle:
+    def make(
+        process: str = "extract_todos",
+        *,
+        secret: dict[str, Any] | None = None,
+        more_secrets: Mapping[str, Any] = MappingProxyType({}),
+        **changes: Any,
+    ) -> Bundle:
+        worker, schedule = (importlib.import_module(f"{process}.{name}") for name in ("worker", "schedule"))
         sqs = boto3.client("sqs")
         secret_manager = boto3.client("secretsmanager")
         secret_manager.create_secret(Name="database", SecretString=json.dumps(secret or database.secret()))
         secret_manager.create_secret(Name="model", SecretString=json.dumps({"api_key": "key"}))
+        for name, value in more_secrets.items():
+            secret_manager.create_secret(Name=name, SecretString=json.dumps(value))
         urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead-letters")]
         environment = {
             "database_secret_arn": "database",
@@ -135,13 +146,19 @@ def make_bundle(
             "conversation_token_budget": 16000,
             "minimum_age_minutes": 10,
             "look_back_days": 7,
+            "night_from_hour": 1,
+            "night_until_hour": 6,
+            "load_cap": 8,
+            "slipping_after_moves": 5,
+            "daily_todo_email_time": 8,
+            "email_sender": "mojo@example.com",
+            "ses_configuration_set": "mojodex",
+            "mojodex_webapp_uri": "https://app.example.com",
         } | changes
-        worker = extract_todos.worker.Settings.model_validate(environment)
-        schedule = extract_todos.schedule.ScheduleSettings.model_validate(environment)
-        monkeypatch.setattr(extract_todos.worker, "settings", worker)
-        monkeypatch.setattr(extract_todos.schedule, "settings", schedule)
-        engines.extend([db.engine(worker), db.engine(schedule)])
-        return Bundle(sqs, urls[0], urls[1], worker, schedule)
+        for module in (worker, schedule):
+            monkeypatch.setattr(module, "settings", module.Settings.model_validate(environment))
+            engines.append(db.engine(module.settings))
+        return Bundle(sqs, urls[0], urls[1], worker, schedule, worker.settings, schedule.settings)
 
     with mock_aws():
         forget()

@@ -71,6 +71,24 @@ def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, m
         session.execute(text("SELECT 1"))
 
 
+def test_a_connection_that_turned_read_only_is_left(bundle: Bundle, mojodex: Mojodex) -> None:
+    """A failover leaves kept connections at what is a standby now; a ping does not see it."""
+    role = bundle.worker_settings
+    mojodex.run("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
+    try:
+        db.engine(role).dispose()
+        with pytest.raises(TransientError, match="25006"), db.db_session(role) as session:
+            session.execute(text("CREATE TABLE nobody_wants_this (x integer)"))
+    finally:
+        with mojodex.engine.connect() as connection:
+            connection.execute(text("SET default_transaction_read_only = off"))
+            connection.execute(text("ALTER ROLE CURRENT_USER RESET default_transaction_read_only"))
+            connection.commit()
+
+    with db.db_session(role) as session:
+        session.execute(text("CREATE TEMPORARY TABLE somebody_wants_this (x integer)"))
+
+
 def test_what_is_not_committed_is_rolled_back(bundle: Bundle, mojodex: Mojodex) -> None:
     with db.db_session(bundle.worker_settings) as session:
         session.execute(text("INSERT INTO md_error (message, creation_date) VALUES ('x', now())"))

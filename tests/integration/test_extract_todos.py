@@ -300,6 +300,8 @@ GOOD = todos(("Send the offer", TOMORROW, SAID))
         Reply(body="<html>", status=502),
         Reply(body="not json at all"),
         Reply(body="{}"),
+        Reply(body="<html>welcome</html>", headers={"Content-Type": "text/html"}),
+        Reply(body='{"choices": [{"index": 0}]}'),
         Reply(content="{'todos': oops"),
         Reply(content=""),
         Reply(content=None),
@@ -337,6 +339,36 @@ def test_a_model_that_times_out_is_followed_by_the_next_model(
     assert mojodex.todos_of(pk) == [("Send the offer", TOMORROW)]
 
 
+def test_a_model_that_keeps_the_connection_alive_but_does_not_answer_times_out(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel
+) -> None:
+    bundle = make_bundle(llm_timeout_seconds=3)
+    pk = mojodex.execution(SAID)
+    model.script = lambda request: Reply(GOOD.content, drips=50 if request["model"] == "gpt-5-mini" else 1)
+
+    response = bundle.work(message(pk))
+
+    assert response == {"batchItemFailures": []}
+    assert [call["model"] for call in model.calls] == ["gpt-5-mini", "gpt-4.1"]
+
+
+@pytest.mark.parametrize("answer", [None, [], "the corrected one only"])
+def test_a_second_answer_corrects_dates_and_loses_no_step(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, answer: Any
+) -> None:
+    other = "I'll call Ann on Monday."
+    pk = mojodex.execution(SAID, other)
+    wrong = [("Send the offer", TOMORROW, SAID), ("Call Ann", "2020-01-01", other)]
+    corrected = todos(("Call Ann", TOMORROW, other))
+    model.answers(todos(*wrong), corrected if answer else Reply({"todos": answer}))
+
+    bundle.work(message(pk))
+
+    due = dict(mojodex.todos_of(pk))
+    assert due["Send the offer"] == TOMORROW
+    assert due["Call Ann"] == (TOMORROW if answer else next_working_day(TODAY).isoformat())
+
+
 def test_a_model_that_is_away_brings_the_message_back_and_the_next_delivery_saves(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
@@ -360,8 +392,9 @@ def test_a_model_that_is_away_brings_the_message_back_and_the_next_delivery_save
         Reply(refusal="I cannot help with that."),
         Reply(content="{}", finish_reason="content_filter"),
         Reply(status=400, error_code="content_filter"),
+        Reply(status=400, error_code="invalid_prompt"),
     ],
-    ids=["refusal", "filtered", "400"],
+    ids=["refusal", "filtered", "400", "flagged"],
 )
 def test_a_refusal_is_one_failed_job_with_its_reason_and_no_further_call(
     bundle: Bundle,

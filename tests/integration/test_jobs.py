@@ -75,6 +75,42 @@ def test_a_released_job_can_be_begun_at_once(mojodex: Mojodex) -> None:
     assert isinstance(begin(mojodex), jobs.Job)
 
 
+def test_what_was_skipped_is_not_an_attempt(mojodex: Mojodex) -> None:
+    for _ in range(jobs.MAX_ATTEMPTS + 1):
+        job = begin(mojodex)
+        assert isinstance(job, jobs.Job)
+        assert job.attempts == 1
+        with Session(mojodex.engine) as session:
+            jobs.finish(session, job, "skipped", {"reason": "nothing to do"}, now=NOW)
+            session.commit()
+
+
+def test_what_a_holder_recorded_is_there_for_the_next_one_and_gone_after_the_end(mojodex: Mojodex) -> None:
+    first = begin(mojodex)
+    assert isinstance(first, jobs.Job)
+    assert first.progress is None
+    with Session(mojodex.engine) as session:
+        jobs.record(session, first, {"half": "done"})
+    killed = begin(mojodex, NOW + timedelta(seconds=151))
+    assert isinstance(killed, jobs.Job)
+    with Session(mojodex.engine) as session:
+        jobs.release(session, killed)
+    released = begin(mojodex, NOW + timedelta(seconds=152))
+    assert isinstance(released, jobs.Job)
+    with Session(mojodex.engine) as session:
+        with pytest.raises(jobs.LeaseLostError):
+            jobs.record(session, first, None)
+        session.rollback()
+        jobs.finish(session, released, "skipped", {"reason": "none"}, now=NOW)
+        session.commit()
+    again = begin(mojodex)
+    assert isinstance(again, jobs.Job)
+
+    assert killed.progress == released.progress == {"half": "done"}
+    assert again.progress is None
+    assert mojodex.run("SELECT outcome IS NULL FROM md_background_job")
+
+
 def test_finish_is_part_of_the_callers_transaction(mojodex: Mojodex) -> None:
     job = begin(mojodex)
     assert isinstance(job, jobs.Job)

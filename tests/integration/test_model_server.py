@@ -2,13 +2,20 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import openai
 import pytest
 
+from events import todo_daily_emails
+from events.todo_daily_emails import Moved
 from local.model_server import ModelServer
+from mojodex.reads import User
+from reschedule_todo import rescheduling
+from reschedule_todo.rescheduling import Agenda, Day, Scheduling, Task
 
 TODAY = "2026-07-15 (Wednesday), 10:00"
 
@@ -173,3 +180,110 @@ def test_it_names_its_model(client: openai.OpenAI) -> None:
     models = client.models.list()
 
     assert [model.id for model in models] == ["rule-based-stand-in"]
+
+
+WEDNESDAY = date(2026, 7, 15)
+DAY = timedelta(days=1)
+
+
+def user(language: str = "en", name: str = "Ann Archer") -> User:
+    return User(name, language, goal="", company="", today=WEDNESDAY, time="02:00")
+
+
+def overdue(*loads: int, moves: int = 0, language: str = "en") -> str:
+    """Our own prompt of a to-do that was moved so often; `loads` are of today and the days after."""
+    first = WEDNESDAY - DAY * (moves + 1)
+    return rescheduling.PROMPT.render(
+        user=user(language),
+        todo=rescheduling.Todo(
+            todo_pk=1,
+            description="Send the samples to Martin.",
+            schedulings=[
+                Scheduling(first + n * DAY, first + n * DAY, "Too full." if n else "")
+                for n in range(moves + 1)
+            ],
+            newest_scheduling_pk=1,
+            keeps_slipping=moves >= 5,
+        ),
+        task=Task("follow_up", "A follow-up", result_title="Dear Martin", result="Dear Martin"),
+        agenda=Agenda([Day(WEDNESDAY + n * DAY, load) for n, load in enumerate(loads)], [], Counter()),
+        load_cap=8,
+    )
+
+
+def answer(client: openai.OpenAI, schema: str, content: str) -> Any:
+    return json.loads(ask(client, content, schema=schema).choices[0].message.content)
+
+
+@pytest.mark.parametrize(
+    ("loads", "day"),
+    [
+        ((0, 1, 0, 0, 0, 0, 0, 0), "2026-07-16"),
+        ((0, 3, 1, 0, 0, 0, 1, 1), "2026-07-17"),
+        # Saturday and Sunday are free, and so is the Thursday after the next five working days.
+        ((0, 3, 2, 0, 0, 4, 3, 3, 0), "2026-07-17"),
+    ],
+)
+def test_an_overdue_todo_goes_to_a_working_day_soon_that_has_room(
+    client: openai.OpenAI, loads: tuple[int, ...], day: str
+) -> None:
+    given = overdue(*loads)
+
+    got = answer(client, "Rescheduling", given)
+
+    assert got["date"] == day
+    assert rescheduling.Rescheduling.model_validate(got)
+    assert "Send the samples to Martin" in got["argument"]
+    assert "moved" not in got["argument"]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "moved 5 times"), ("fr-CA", "reporté 5 fois")])
+def test_a_todo_that_keeps_slipping_is_told_so_in_the_users_language(
+    client: openai.OpenAI, language: str, words: str
+) -> None:
+    given = overdue(0, 1, 2, 0, 0, 0, moves=5, language=language)
+
+    got = answer(client, "Rescheduling", given)
+
+    assert words in got["argument"]
+    assert got["date"] == "2026-07-20"
+
+
+def daily_email(*todos: todo_daily_emails.Todo, language: str = "en", name: str = "Ann Archer") -> str:
+    """Our own prompt, rendered."""
+    moved = [Moved("[t9] Look at the plan", "", WEDNESDAY + DAY, "Today is too full.")]
+    return todo_daily_emails.PROMPT.render(user=user(language, name), todos=todos, moved=moved)
+
+
+def test_the_daily_email_has_one_line_for_each_todo_of_today(client: openai.OpenAI) -> None:
+    given = daily_email(
+        todo_daily_emails.Todo("t1", "Call Nadia", "Kick-off", None),
+        todo_daily_emails.Todo("t2", "Call\nTom", "", WEDNESDAY - DAY),
+        todo_daily_emails.Todo("t3", "Budget", "", None),
+    )
+
+    got = answer(client, "DailyEmail", given)
+
+    assert todo_daily_emails.DailyEmail.model_validate(got)
+    assert [line["id"] for line in got["lines"]] == ["t1", "t2", "t3"]
+    assert len({line["line"] for line in got["lines"]}) == 3
+    assert got["subject"] == "3 things for today"
+    assert got["greeting"] == "Good morning Ann,"
+
+
+def test_the_daily_email_knows_french(client: openai.OpenAI) -> None:
+    given = daily_email(todo_daily_emails.Todo("t1", "Appeler Nadia", "", None), language="fr")
+
+    got = answer(client, "DailyEmail", given)
+
+    assert got["greeting"] == "Bonjour Ann,"
+    assert got["subject"] == "Une chose à faire aujourd’hui"
+    assert got["lines"] == [{"id": "t1", "line": "Un petit appel avant midi, et c’est fait."}]
+
+
+def test_the_daily_email_of_somebody_without_a_name_and_todos(client: openai.OpenAI) -> None:
+    given = daily_email(name="the user")
+
+    got = answer(client, "DailyEmail", given)
+
+    assert (got["greeting"], got["lines"]) == ("Good morning!", [])

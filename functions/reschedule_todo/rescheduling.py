@@ -1,0 +1,447 @@
+"""The work of reschedule_todo: collect what is known of an overdue to-do, think about a better day with a
+model, check that day, save it.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from sqlalchemy import literal, select
+from sqlalchemy.orm import Session
+
+from mojodex import jobs, llm
+from mojodex.clock import DAY, Deadline, is_working_day, local_time, next_working_day, utc_now
+from mojodex.db import DatabaseSettings, with_db_session
+from mojodex.errors import InvalidMessageError, NothingToDoError
+from mojodex.llm import well_formed
+from mojodex.observability import count
+from mojodex.prompts import read_prompt
+from mojodex.reads import User, as_user, is_open, newest_scheduling, newest_version, offset_of, open_todos
+from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
+from reschedule_todo.message import RescheduleTodo
+from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
+
+PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
+FURTHEST = timedelta(days=365)
+# Days of the agenda that the model is shown, working days among which the rule chooses, and days before and
+# after a crowded one on which a lighter one counts as near.
+AGENDA_DAYS = 14
+RULE_DAYS = 5
+NEAR_DAYS = 3
+# A result is shown up to here, and so many open to-dos: enough to see what the to-do is about.
+RESULT_CHARS = 8000
+OPEN_TODOS_SHOWN = 100
+# Three sentences; more would not be read.
+ARGUMENT_CHARS = 1000
+
+
+class ReschedulingSettings(DatabaseSettings, llm.LlmSettings):
+    """Settings of the rescheduling.
+
+    Attributes:
+        load_cap: to-dos a day; none is moved to a day that has as many while a lighter one is near.
+        slipping_after_moves: a to-do that was moved so often is told that it keeps slipping.
+        default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
+    """
+
+    load_cap: int = Field(ge=1)
+    slipping_after_moves: int = Field(ge=1)
+    default_timezone_offset: int = 0
+
+
+# What is collected.
+
+
+@dataclass(frozen=True)
+class Scheduling:
+    """One date of the to-do; `made_on` is the user's local day. The first one has no justification."""
+
+    scheduled_date: date
+    made_on: date
+    justification: str
+
+
+@dataclass(frozen=True)
+class Todo:
+    """The overdue to-do; its schedulings oldest first, `newest_scheduling_pk` is the key of the last."""
+
+    todo_pk: int
+    description: str
+    schedulings: list[Scheduling]
+    newest_scheduling_pk: int
+    keeps_slipping: bool
+
+    @property
+    def moves(self) -> int:
+        """How often it was moved until now."""
+        return len(self.schedulings) - 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the to-do comes from, and what came out of it ('' if nothing is left)."""
+
+    name: str
+    definition: str
+    result_title: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day of the agenda, and how many other to-dos it has."""
+
+    day: date
+    todos: int
+
+
+@dataclass(frozen=True)
+class OpenTodo:
+    """Another open to-do of the user."""
+
+    scheduled_date: date
+    description: str
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """The coming days as the model is shown them; `load`: how many other to-dos a day has, for all days."""
+
+    days: list[Day]
+    open_todos: list[OpenTodo]
+    load: Counter[date]
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """All that is known of an overdue to-do."""
+
+    user: User
+    todo: Todo
+    task: Task
+    agenda: Agenda
+
+
+# What the model answers. It gets this model's JSON schema, docstring included.
+
+
+class Rescheduling(llm.Answer):
+    """A better day for an overdue to-do."""
+
+    pros: str | None
+    cons: str | None
+    argument: str | None
+    date: str | None
+
+
+# What is left after the check.
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where the to-do goes, what the user is told, who chose; `reason` says why not the model's choice."""
+
+    scheduled_date: date
+    argument: str
+    chosen_by: Literal["model", "rule"]
+    reason: str = ""
+
+
+def reschedule_todo(
+    settings: ReschedulingSettings, message: RescheduleTodo, job: jobs.Job, deadline: Deadline
+) -> None:
+    """Move one overdue to-do, and end its job.
+
+    Args:
+        settings: see there.
+        message: names the to-do.
+        job: what the ledger says of it; held by this invocation.
+        deadline: when the invocation ends.
+
+    Raises:
+        InvalidMessageError: there is no such to-do.
+        NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more).
+        TransientError, PermanentError: as `llm.ask`, `db.db_session`, `jobs.finish`.
+    """
+    overdue = collect(settings, message.todo_pk, utc_now(), settings)
+    answer = llm.ask(
+        settings,
+        PROMPT,
+        {
+            "user": overdue.user,
+            "todo": overdue.todo,
+            "task": overdue.task,
+            "agenda": overdue.agenda,
+            "load_cap": settings.load_cap,
+        },
+        Rescheduling,
+        deadline,
+        review=lambda got: objection(got, overdue, settings.load_cap),
+    )
+    move = check(answer, overdue, settings.load_cap)
+    save(settings, overdue.todo, job, move, utc_now())
+    count("TodosMoved")
+    if move.chosen_by == "rule":
+        count("TodosMovedByRule")
+
+
+@with_db_session
+def local_date(session: Session, todo_pk: int, moment: datetime, default_timezone_offset: int) -> date:
+    """The local day at `moment` (aware) of the user whose to-do it is.
+
+    Raises:
+        InvalidMessageError: there is no such to-do.
+    """
+    row = session.execute(
+        select(MdUser.timezone_offset)
+        .join(MdUserTask, MdUserTask.user_id == MdUser.user_id)
+        .join(MdUserTaskExecution, MdUserTaskExecution.user_task_fk == MdUserTask.user_task_pk)
+        .join(MdTodo, MdTodo.user_task_execution_fk == MdUserTaskExecution.user_task_execution_pk)
+        .where(MdTodo.todo_pk == todo_pk)
+    ).one_or_none()
+    if row is None:
+        raise InvalidMessageError(f"there is no todo {todo_pk}")
+    (offset,) = row
+    return local_time(moment, offset_of(offset, default_timezone_offset)).date()
+
+
+@with_db_session
+def collect(session: Session, todo_pk: int, now: datetime, settings: ReschedulingSettings) -> Overdue:
+    """Read all that the rescheduling needs, as plain data.
+
+    Args:
+        session: see `with_db_session`.
+        todo_pk: the to-do's key.
+        now: the present moment (aware).
+        settings: the default offset, and after how many moves a to-do keeps slipping.
+
+    Raises:
+        InvalidMessageError, NothingToDoError: as `reschedule_todo`.
+    """
+    row = session.execute(
+        select(MdTodo, MdTask, MdUser)
+        .join(
+            MdUserTaskExecution, MdUserTaskExecution.user_task_execution_pk == MdTodo.user_task_execution_fk
+        )
+        .join(MdUserTask, MdUserTask.user_task_pk == MdUserTaskExecution.user_task_fk)
+        .join(MdTask, MdTask.task_pk == MdUserTask.task_fk)
+        .join(MdUser, MdUser.user_id == MdUserTask.user_id)
+        .where(MdTodo.todo_pk == todo_pk)
+    ).one_or_none()
+    if row is None:
+        raise InvalidMessageError(f"there is no todo {todo_pk}")
+    todo, task, its_user = row
+    if todo.completed is not None:
+        raise NothingToDoError("it is completed")
+    if todo.deleted_by_user is not None or todo.deleted_by_mojo is not None:
+        raise NothingToDoError("it was deleted")
+    schedulings = session.scalars(
+        select(MdTodoScheduling)
+        .where(MdTodoScheduling.todo_fk == todo_pk)
+        .order_by(MdTodoScheduling.creation_date, MdTodoScheduling.todo_scheduling_pk)
+    ).all()
+    user = as_user(its_user, now, settings.default_timezone_offset)
+    if not schedulings:
+        raise NothingToDoError("it has no date")
+    if schedulings[-1].scheduled_date >= user.today:
+        raise NothingToDoError("it is not overdue")
+
+    offset = offset_of(its_user.timezone_offset, settings.default_timezone_offset)
+    result = session.scalars(newest_version(todo.user_task_execution_fk)).first()
+    return Overdue(
+        user,
+        Todo(
+            todo_pk=todo_pk,
+            description=well_formed(todo.description),
+            schedulings=[
+                Scheduling(
+                    row.scheduled_date,
+                    local_time(row.creation_date, offset).date(),
+                    well_formed(row.reschedule_justification or ""),
+                )
+                for row in schedulings
+            ],
+            newest_scheduling_pk=schedulings[-1].todo_scheduling_pk,
+            keeps_slipping=len(schedulings) - 1 >= settings.slipping_after_moves,
+        ),
+        Task(
+            task.name_for_system,
+            task.definition_for_system,
+            (result and result.title) or "",
+            (result.production if result else "")[:RESULT_CHARS],
+        ),
+        _agenda(session, todo_pk, its_user.user_id, user.today),
+    )
+
+
+def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda:
+    query, newest = open_todos(user_id)
+    others = [
+        OpenTodo(scheduled, well_formed(todo.description))
+        for todo, scheduled in session.execute(
+            query.add_columns(newest.c.scheduled_date).where(MdTodo.todo_pk != todo_pk)
+        )
+    ]
+    load = Counter(other.scheduled_date for other in others)
+    coming = [today + n * DAY for n in range(AGENDA_DAYS)]
+    return Agenda(
+        [Day(day, load[day]) for day in coming],
+        # What lies ahead says more about a good day than what is overdue, too.
+        [other for other in others if other.scheduled_date >= today][:OPEN_TODOS_SHOWN],
+        load,
+    )
+
+
+def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:
+    """The model's choice, as far as it may be trusted; otherwise that of a rule.
+
+    The rule takes the lightest of the next five working days, the first of them if there are several.
+
+    Args:
+        answer: what the model said, after it was asked again.
+        overdue: what is known of the to-do.
+        load_cap: see the settings.
+    """
+    try:
+        day = _date(answer, overdue, load_cap)
+        argument = _argument(answer)
+    except ValueError as error:
+        return _by_rule(overdue, str(error))
+    todo = overdue.todo
+    if todo.keeps_slipping and not _says_how_often(argument, todo.moves):
+        argument = f"{argument} {keeps_slipping_wording(overdue.user.language, todo.moves)}"
+    return Move(day, argument, "model")
+
+
+def objection(answer: Rescheduling, overdue: Overdue, load_cap: int) -> str | None:
+    """What to tell the model about an answer that cannot be used as it is; None when it can."""
+    moves = overdue.todo.moves
+    wrong = []
+    try:
+        _date(answer, overdue, load_cap)
+    except ValueError as error:
+        wrong.append(f"The date is no use: {error}.")
+    try:
+        argument = _argument(answer)
+        if overdue.todo.keeps_slipping and not _says_how_often(argument, moves):
+            wrong.append(f"The argument does not say, in digits, that it was moved {moves} times already.")
+    except ValueError as error:
+        wrong.append(f"{error}.".capitalize())
+    return " ".join(wrong) or None
+
+
+def _date(answer: Rescheduling, overdue: Overdue, load_cap: int) -> date:
+    """The day of the answer.
+
+    Raises:
+        ValueError: it is no use; the text says why, for the model.
+    """
+    today, load = overdue.user.today, overdue.agenda.load
+    try:
+        day = date.fromisoformat((answer.date or "").strip())
+    except ValueError:
+        raise ValueError("it is not a date in the form YYYY-MM-DD") from None
+    if day < today:
+        raise ValueError(f"it is before today, {today.isoformat()}")
+    if day > today + FURTHEST:
+        raise ValueError("it is more than a year away")
+    if not is_working_day(day) and not _asks_for_weekend(overdue, day):
+        raise ValueError(f"it is a {day:%A}, and nothing asks for a weekend")
+    if load[day] >= load_cap:
+        near = (day + n * DAY for n in range(-NEAR_DAYS, NEAR_DAYS + 1))
+        lighter = [
+            other for other in near if other >= today and is_working_day(other) and load[other] < load_cap
+        ]
+        if lighter:
+            best = min(lighter, key=lambda other: load[other])
+            raise ValueError(
+                f"{day.isoformat()} has {load[day]} to-dos already, while {best.isoformat()} has {load[best]}"
+            )
+    return day
+
+
+def _asks_for_weekend(overdue: Overdue, day: date) -> bool:
+    """Whether the to-do's own text, or a day that it was planned for before, allows for this day."""
+    todo = overdue.todo
+    if any(not is_working_day(scheduling.scheduled_date) for scheduling in todo.schedulings):
+        return True
+    return names_day(todo.description, day, overdue.user.language)
+
+
+def _argument(answer: Rescheduling) -> str:
+    """The argument as one paragraph.
+
+    Raises:
+        ValueError: there is none; the text says so, for the model.
+    """
+    argument = " ".join(well_formed(answer.argument or "").split())
+    if not argument:
+        raise ValueError("the argument is missing")
+    return argument[:ARGUMENT_CHARS]
+
+
+def _says_how_often(argument: str, moves: int) -> bool:
+    return re.search(rf"(?<!\d){moves}(?!\d)", argument) is not None
+
+
+def _by_rule(overdue: Overdue, reason: str) -> Move:
+    days = [next_working_day(overdue.user.today)]
+    while len(days) < RULE_DAYS:
+        days.append(next_working_day(days[-1]))
+    load = overdue.agenda.load
+    day = min(days, key=lambda day: load[day])
+    language, todo = overdue.user.language, overdue.todo
+    argument = rule_wording(language, day, load[day])
+    if todo.keeps_slipping:
+        argument = f"{argument} {keeps_slipping_wording(language, todo.moves)}"
+    return Move(day, argument, "rule", reason)
+
+
+@with_db_session
+def save(session: Session, todo: Todo, job: jobs.Job, move: Move, now: datetime) -> None:
+    """Write the new scheduling and the end of the job: both, once, or nothing.
+
+    Args:
+        session: see `with_db_session`.
+        todo: as it was collected.
+        job: held by this invocation.
+        move: from `check`.
+        now: the present moment (aware).
+
+    Raises:
+        NothingToDoError: it was completed, deleted or moved in the meantime.
+        LeaseLostError: another invocation has the job.
+    """
+    # Locked against whoever inserts a scheduling: the foreign key's own lock on the to-do excludes this one.
+    held = select(MdTodo.todo_pk).where(MdTodo.todo_pk == todo.todo_pk, is_open()).with_for_update()
+    if session.execute(held).scalar() is None:
+        raise NothingToDoError("it was completed or deleted in the meantime")
+    newest = newest_scheduling(
+        literal(todo.todo_pk), MdTodoScheduling.todo_scheduling_pk, MdTodoScheduling.creation_date
+    )
+    newest_pk, newest_date = session.execute(select(newest)).one()
+    if newest_pk != todo.newest_scheduling_pk:
+        raise NothingToDoError("it was moved in the meantime")
+    row = MdTodoScheduling(
+        todo_fk=todo.todo_pk,
+        scheduled_date=move.scheduled_date,
+        # The newest date counts, so it must be newer, whatever the clocks of the two machines say.
+        creation_date=max(now, newest_date + timedelta.resolution),
+        reschedule_justification=move.argument,
+    )
+    session.add(row)
+    session.flush()
+    outcome = {
+        "todo_scheduling_pk": row.todo_scheduling_pk,
+        "moved_from": todo.schedulings[-1].scheduled_date.isoformat(),
+        "moved_to": move.scheduled_date.isoformat(),
+        "chosen_by": move.chosen_by,
+    }
+    if move.reason:
+        outcome["reason"] = move.reason
+    jobs.finish(session, job, "done", outcome, now=now)
+    session.commit()

@@ -1,0 +1,59 @@
+"""What this process says and understands in the user's language without a model: English and French; other
+languages get English sentences around dates in their own form.
+"""
+
+import re
+from datetime import date
+
+from mojodex.language import FALLBACK, locale_for, long_day
+
+WEEKEND = re.compile(
+    r"week-?\s?end|wochenende|fin de semana|fine settimana|fim de semana|weekeinde|helg\b|周末|週末|주말",
+    re.IGNORECASE,
+)
+
+
+def rule_wording(language: str, day: date, todos: int) -> str:
+    """The argument for a day that the rule chose, and that already has so many to-dos."""
+    when = long_day(day, language)
+    if locale_for(language).language == "fr":
+        others = (
+            ("aucune autre tâche", "une seule autre tâche")[todos] if todos < 2 else f"{todos} autres tâches"
+        )
+        return (
+            "Mojo n'a pas trouvé de date qui convienne. Cette tâche passe donc au plus léger de vos cinq "
+            f"prochains jours ouvrés, {when}, où vous avez {others}."
+        )
+    others = ("no other to-do", "one other to-do")[todos] if todos < 2 else f"{todos} other to-dos"
+    return (
+        "Mojo did not find a date that fits. So this to-do goes to the lightest of your next five working "
+        f"days, {when}, on which you have {others}."
+    )
+
+
+def keeps_slipping_wording(language: str, moves: int) -> str:
+    """What is added about a to-do that was moved so many times already."""
+    if locale_for(language).language == "fr":
+        return (
+            f"Elle a déjà été reportée {moves} fois : peut-être faut-il la découper, la confier à quelqu'un, "
+            "lui réserver un moment, ou y renoncer."
+        )
+    times = "once" if moves == 1 else f"{moves} times"
+    return (
+        f"It has been moved {times} already: maybe it is time to split it, to ask somebody, to block time "
+        "for it, or to let it go."
+    )
+
+
+def names_day(text: str, day: date, language: str) -> bool:
+    """Whether a text names this day: its name or date, in English or the user's language, or the weekend."""
+    from babel.dates import format_date
+
+    if WEEKEND.search(text) or day.isoformat() in text:
+        return True
+    words = text.casefold()
+    return any(
+        format_date(day, form, locale).casefold() in words
+        for locale in (locale_for(FALLBACK), locale_for(language))
+        for form in ("EEEE", "d MMMM", "MMMM d")
+    )

@@ -1,0 +1,40 @@
+"""Move the overdue to-dos that a batch of messages names."""
+
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mojodex.clock import Deadline
+from mojodex.jobs import Job
+from mojodex.observability import logger
+from mojodex.worker import Process, WorkerSettings, run_batch
+from reschedule_todo.message import PROCESS, RescheduleTodo
+from reschedule_todo.rescheduling import PROMPT, ReschedulingSettings, local_date, reschedule_todo
+
+
+class Settings(WorkerSettings, ReschedulingSettings):
+    """Settings of this worker."""
+
+
+settings = Settings.from_environment()
+settings.models_for(PROMPT)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `RescheduleTodo` messages in, the ids of those that come back out."""
+    return run_batch(event, context, PROCESS_DEFINITION, settings)
+
+
+def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
+    reschedule_todo(settings, message, job, deadline)
+
+
+def _occasion(message: RescheduleTodo, sent: datetime) -> str:
+    day = message.local_date or local_date(settings, message.todo_pk, sent, settings.default_timezone_offset)
+    return day.isoformat()
+
+
+PROCESS_DEFINITION = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion)

@@ -1,0 +1,60 @@
+"""The last part: what the ledger says of all that was done."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from local import terminal
+from local.demo.stage import Stage
+
+LEDGER = "SELECT * FROM md_background_job ORDER BY queued_at, subject"
+# Of a subject; a user's id is longer.
+SUBJECT_COLUMNS = 22
+
+
+def show(stage: Stage) -> list[str]:
+    """Show it; what is not as expected."""
+    ledger = stage.rows(LEDGER)
+    terminal.heading("The job ledger (md_background_job): each piece of work, once")
+    terminal.table(
+        [
+            ("process", "subject", "day", "state", "tries", "took", "outcome"),
+            *(
+                (
+                    job.process,
+                    _short(job.subject),
+                    f"{date.fromisoformat(job.occasion):%d %b}" if job.occasion else "",
+                    job.state,
+                    str(job.attempts),
+                    _seconds(job.started_at, job.finished_at),
+                    _outcome(job),
+                )
+                for job in ledger
+            ),
+        ]
+    )
+    return [
+        f"{job.process} {job.subject} is {job.state}, and not done" for job in ledger if job.state != "done"
+    ]
+
+
+def _outcome(job: Row[Any]) -> str:
+    outcome = job.outcome or {}
+    if "reason" in outcome:
+        return str(outcome["reason"])
+    if "moved_to" in outcome:
+        return f"moved to {date.fromisoformat(outcome['moved_to']):%d %b}"
+    if "ses_message_id" in outcome:
+        return f"{outcome['todos']} today, {outcome['moved']} moved"
+    todos, left_out = len(outcome.get("todos", [])), len(outcome.get("left_out", []))
+    found = ("no to-do", "1 to-do")[todos] if todos < 2 else f"{todos} to-dos"
+    return f"{found}, {left_out} left out" if left_out else found
+
+
+def _short(subject: str) -> str:
+    return subject if len(subject) <= SUBJECT_COLUMNS else subject[: SUBJECT_COLUMNS - 1] + "…"
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> str:
+    return f"{(end - begin).total_seconds():.1f} s" if begin and end else ""

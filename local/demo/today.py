@@ -1,0 +1,73 @@
+"""The first part: finished tasks become to-dos (extract_todos)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from local import terminal
+from local.demo.stage import Stage
+from local.seed import SeededTask
+
+TODOS = (
+    "SELECT t.todo_pk, t.description, (SELECT s.scheduled_date FROM md_todo_scheduling s"
+    " WHERE s.todo_fk = t.todo_pk ORDER BY s.creation_date DESC, s.todo_scheduling_pk DESC LIMIT 1)"
+    " AS due FROM md_todo t WHERE t.user_task_execution_fk = :pk ORDER BY t.todo_pk"
+)
+
+
+def show(stage: Stage) -> list[str]:
+    """Show it; what is not as expected.
+
+    Raises:
+        DemoError: as `Stage.fire`, `Stage.drain`.
+    """
+    account = stage.account
+    terminal.heading("1  Today: finished tasks become to-dos (extract_todos)")
+    terminal.paragraph(
+        f"{account.claire.person.name} has finished {len(account.tasks)} tasks with Mojo. The schedule"
+        " function looks for those whose to-dos are not extracted yet, and publishes a message for each."
+    )
+    print()
+    published = stage.fire("ExtractTodosScheduleFunction")
+    stage.drain("extract_todos", published)
+    jobs = {job.subject: job for job in stage.jobs("extract_todos")}
+    wrong = []
+    for number, task in enumerate(account.tasks, 1):
+        todos = stage.rows(TODOS, pk=task.user_task_execution_pk)
+        _show_task(number, task, todos, jobs.get(str(task.user_task_execution_pk)))
+        if stage.offline and not _as_expected(task, todos):
+            wrong.append(f"{task.title}: expected {list(task.expected)}")
+    return wrong
+
+
+def _show_task(number: int, task: SeededTask, todos: Sequence[Row[Any]], job: Row[Any] | None) -> None:
+    terminal.title(f"{number}. {task.title}")
+    print(f"  {task.shows}")
+    if job is None:
+        print("  No job: it is not due.")
+        return
+    outcome = job.outcome or {}
+    if job.state != "done":
+        print(f"  {job.state}: {outcome.get('reason', '')}")
+    evidence = {todo["todo_pk"]: todo["evidence"] for todo in outcome.get("todos", [])}
+    for todo in todos:
+        terminal.with_note(todo.description, f"due {todo.due:%a %d %b %Y}")
+        terminal.paragraph(f"said: “{evidence.get(todo.todo_pk, '?')}”", indent="    ")
+    if not todos:
+        print("  No to-do.")
+    for step in outcome.get("left_out", []):
+        terminal.paragraph(
+            f"left out, because {step['reason']}: {step['description']}", indent="  ✗ ", following="    "
+        )
+
+
+def _as_expected(task: SeededTask, todos: Sequence[Row[Any]]) -> bool:
+    """Whether each to-do that must come out did, and no other."""
+    left = [todo.description for todo in todos]
+    for fragment in task.expected:
+        found = next((description for description in left if fragment in description), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left

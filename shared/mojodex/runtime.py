@@ -1,0 +1,42 @@
+"""Where this code runs: in an execution environment with many threads, on AWS or under an emulator."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from threading import RLock
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def made_once[**P, R](make: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: `functools.cache` that makes each value once, however many threads want it at the same time.
+
+    Tests forget what was made with `cache_clear`, as with `functools.cache`.
+    """
+    cached: Any = cache(make)
+    making = RLock()
+
+    @wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> R:
+        with making:
+            value: R = cached(*args, **kwargs)
+        return value
+
+    made.cache_clear = cached.cache_clear  # type: ignore[attr-defined]
+    return made
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: `localhost` or a loopback address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_local(environment: Mapping[str, str]) -> bool:
+    """Whether AWS is an emulator on this machine: `AWS_ENDPOINT_URL` names a loopback address.
+
+    What only a local run may do hangs on this, because a setting alone could be made on AWS, too.
+    """
+    return is_loopback(urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname or "")

@@ -1,0 +1,109 @@
+"""An SES with a script: an HTTP server of its shape that does with each mail what a test tells it to, and
+keeps what it was sent.
+"""
+
+import json
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer of SES; without a code one of something else."""
+
+    status: int
+    code: str | None = None
+    message: str = "Something about ada@example.org."
+    body: str | None = None
+
+
+TAKEN = Answer(200)
+THROTTLED = Answer(429, "TooManyRequestsException")
+# What the server does instead of answering: it closes the connection, before or after it took the mail, or
+# says nothing.
+CLOSE, TAKE_AND_CLOSE, HANG = "close", "take and close", "hang"
+
+type Act = Answer | str
+
+
+@dataclass
+class FakeSes:
+    """The running server.
+
+    Attributes:
+        url: for AWS_ENDPOINT_URL_SESV2.
+        act: what it does with a request, by the request's number (from 1).
+        requests: the bodies of all requests.
+        mails: of those that it took, recipient and raw mail.
+    """
+
+    url: str
+    act: Callable[[int], Act] = lambda _number: TAKEN
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    mails: list[tuple[str, bytes]] = field(default_factory=list)
+    connections: set[Any] = field(default_factory=set)
+
+    def does(self, *script: Act) -> None:
+        """Do this, in turn, the last for ever."""
+        begin = len(self.requests)
+        self.act = lambda number: script[min(number - begin, len(script)) - 1]
+
+
+@contextmanager
+def fake_ses() -> Iterator[FakeSes]:
+    """Run one on a free port of loopback."""
+    done, taking = threading.Event(), threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            assert self.path == "/v2/email/outbound-emails"
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with taking:
+                ses.requests.append(request)
+                ses.connections.add(self.client_address)
+                act = ses.act(len(ses.requests))
+                if act == TAKE_AND_CLOSE or (isinstance(act, Answer) and act.status == 200):
+                    (recipient,) = request["Destination"]["ToAddresses"]
+                    ses.mails.append((recipient, b64decode(request["Content"]["Raw"]["Data"])))
+            if act == HANG:
+                done.wait(30)
+            if not isinstance(act, Answer):
+                self.close_connection = True
+                return
+            self.send_response(act.status)
+            if act.code:
+                self.send_header("x-amzn-ErrorType", act.code)
+            said = {"MessageId": f"id-{len(ses.mails)}"} if act.status == 200 else {"message": act.message}
+            body = (json.dumps(said) if act.body is None else act.body).encode()
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: object) -> None:
+            """Quiet."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 256
+
+        def handle_error(self, *_args: object) -> None:
+            """A client that was killed is not an error of the server."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    ses = FakeSes(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield ses
+    finally:
+        done.set()
+        server.shutdown()
+        server.server_close()
