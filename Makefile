@@ -94,7 +94,7 @@ bench: setup build build-local ## Measure schedules at scale, imports and sizes;
 	$(RUN)/python -m bench.users
 
 clean: ## Stop what runs and remove all that was made, tools included
-	@if [ -f .local/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
+	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
 	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt
 
 # SAM empties the folder before it builds, and with it the stamp of another architecture; what is cached is of the last.

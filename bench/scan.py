@@ -154,7 +154,7 @@ def fill(server: postgres.Database, name: str, executions: int, never: int, clou
         cloud: gets the secret.
     """
     filled = Executions.create(server, name, executions, cloud)
-    filled.fill(LOAD, LEDGER, "executions", now=utc_now(), never=never)
+    filled.fill(LOAD, [LEDGER], "executions", now=utc_now(), never=never)
     return filled
 
 

@@ -30,8 +30,6 @@ from mojodex.db import STATEMENT_TIMEOUT_SECONDS
 
 COMMAND = "python -m bench.users --write"
 MEMORY_BAR = 1.05
-# Ten times as many users, to-dos and messages, of which less fits into PostgreSQL's memory.
-TIME_BAR = 15
 # A statement that takes long is cancelled; none may come near that.
 LONGEST_BAR = STATEMENT_TIMEOUT_SECONDS / 5
 # A worker looks up what one user has.
@@ -449,7 +447,7 @@ def _tables(schedule: Schedule, filled: Sequence[Users], runs: Sequence[Measured
     figures = (
         Figure("published", lambda run: run.published, ",.0f"),
         Figure("handler, seconds", lambda run: run.seconds, ".2f"),
-        Figure("  in the database", lambda run: run.database, ".2f", TIME_BAR),
+        Figure("  in the database", lambda run: run.database, ".2f"),
         Figure("  in SendMessageBatch", lambda run: run.publishing, ".2f"),
         Figure("longest statement, ms", lambda run: run.longest * 1000, ".0f"),
         Figure("peak memory, MiB", lambda run: run.peak, ".1f", MEMORY_BAR),

@@ -12,8 +12,8 @@ from types import FrameType
 from local import demo, model, stack, terminal
 from local.processes import StartError
 
-DIRECTORY = stack.ROOT / ".local"
-PREVIEW = DIRECTORY / "preview-email"
+DIRECTORY = stack.ROOT / ".local" / "stack"
+PREVIEW = stack.ROOT / ".local" / "preview-email"
 # For the functions' code when it runs in this process: no AWS but a mocked one, no log.
 IN_PROCESS = {
     "AWS_DEFAULT_REGION": "us-east-1",

@@ -26,7 +26,7 @@ TAKEN = Answer(200)
 THROTTLED = Answer(429, "TooManyRequestsException")
 # What the server does instead of answering: it closes the connection, before or after it took the mail, or
 # says nothing.
-CLOSE, TAKE_AND_CLOSE, HANG = "close", "take and close", "hang"
+CLOSE, TAKE_AND_CLOSE, HANG, TAKE_AND_HANG = "close", "take and close", "hang", "take and hang"
 
 type Act = Answer | str
 
@@ -70,10 +70,10 @@ def fake_ses() -> Iterator[FakeSes]:
                 ses.requests.append(request)
                 ses.connections.add(self.client_address)
                 act = ses.act(len(ses.requests))
-                if act == TAKE_AND_CLOSE or (isinstance(act, Answer) and act.status == 200):
+                if act in (TAKE_AND_CLOSE, TAKE_AND_HANG, TAKEN):
                     (recipient,) = request["Destination"]["ToAddresses"]
                     ses.mails.append((recipient, b64decode(request["Content"]["Raw"]["Data"])))
-            if act == HANG:
+            if act in (HANG, TAKE_AND_HANG):
                 done.wait(30)
             if not isinstance(act, Answer):
                 self.close_connection = True

@@ -224,3 +224,15 @@ def _check_shown(text: str) -> None:
         assert category(character) != "Cf" or character in ALLOWED_FORMAT_CHARACTERS, repr(character)
     found = LINK_LIKE.search(text)
     assert found is None, found
+
+
+def text_of(mail: EmailMessage) -> str:
+    """The text part, with its lines joined and without word joiners."""
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return joined(part.get_content())
+
+
+def joined(text: str) -> str:
+    """The text with one space for all white space, and without word joiners."""
+    return re.sub(r"\s+", " ", text.replace("\u2060", ""))

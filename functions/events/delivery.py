@@ -8,7 +8,8 @@ in a transaction of its own; after it the message id, the `md_event` and the job
                              and ends the job as failed, with that reason, instead of sending a second mail
     killed after the save    the message comes back and is answered without work
 
-When SES says that it did not take the mail, the mark is taken back, and the message comes back.
+When SES says that it did not take the mail, the mark gives way to what was paid for, the model's words, and
+the message comes back.
 """
 
 import time
@@ -40,7 +41,16 @@ class DeliverySettings(DatabaseSettings, EmailSettings):
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that is ready to go; `outcome` is what the ledger will say of its content, without any words."""
+    """A mail that is ready to go.
+
+    Attributes:
+        user_id, to_name, to_address: the user's.
+        md_event_type: what Mojodex calls the event.
+        unsubscribe_link: see `email.unsubscribe_link`.
+        rendered: what it says.
+        outcome: what the ledger will say of it, without any words.
+        kept: what the ledger keeps if SES does not take it now, so that it need not be paid for again.
+    """
 
     user_id: str
     md_event_type: str
@@ -49,6 +59,7 @@ class Mail:
     unsubscribe_link: str | None
     rendered: Rendered
     outcome: dict[str, Any]
+    kept: dict[str, Any] | None
 
 
 def check_not_begun(job: jobs.Job) -> None:
@@ -85,7 +96,7 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
             settings, raw, to_address=mail.to_address, job=f"{job.occasion}-{job.process}-{job.subject}"
         )
     except TransientError:
-        _mark(settings, job, None)
+        _mark(settings, job, mail.kept)
         raise
     _save_patiently(settings, mail, job, message_id, deadline)
     count("EmailsSent")

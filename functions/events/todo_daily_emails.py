@@ -22,7 +22,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, newest_version, offset_of, open_todos
-from mojodex.schema import MdUser, MdUserTaskExecution
+from mojodex.schema import MdUser
 
 PROMPT = read_prompt(Path(__file__).with_name("todo_daily_emails.mpt"))
 # Mojodex's name of the event in md_event.
@@ -138,6 +138,7 @@ def todo_daily_emails(
             "moved": len(today.moved),
             "worded_by": "model" if answer else "rule",
         },
+        kept={"words": answer.model_dump()} if answer else None,
     )
 
 
@@ -183,9 +184,9 @@ def collect(
         raise NothingToDoError(f"it is not {day.isoformat()} where the user is")
 
     since = start_of_day(day - DAY, offset_of(row.timezone_offset, settings.default_timezone_offset))
-    query, newest = open_todos(user_id)
+    query, execution, newest = open_todos(user_id)
     found = session.execute(
-        query.add_columns(MdUserTaskExecution.title, newest).where(
+        query.add_columns(execution.c.title, newest).where(
             or_(
                 newest.c.scheduled_date <= day,
                 and_(newest.c.creation_date >= since, newest.c.reschedule_justification.is_not(None)),
@@ -223,11 +224,13 @@ def _result_title(session: Session, user_task_execution_pk: int) -> str:
 def think(
     settings: TodoDailyEmailsSettings, today: Today, job: jobs.Job, deadline: Deadline
 ) -> DailyEmail | None:
-    """The model's words; None when it cannot give any and ours must do.
+    """The model's words, those of an earlier attempt if there are any; None when ours must do.
 
     Raises:
         TransientError: it is away, and may still be waited for.
     """
+    if job.progress and "words" in job.progress:
+        return DailyEmail.model_validate(job.progress["words"])
     variables = {
         "user": today.user,
         "todos": today.todos[:TODOS_SHOWN],
@@ -235,7 +238,7 @@ def think(
     }
     try:
         # Whatever is wrong with the words, ours stand in for them: no reason to ask and pay again.
-        return llm.ask(settings, PROMPT, variables, DailyEmail, deadline, review=lambda _: None)
+        return llm.ask(settings, PROMPT, variables, DailyEmail, deadline)
     except PermanentError as error:
         reason = str(error)
     except TransientError as error:

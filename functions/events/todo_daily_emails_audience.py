@@ -172,7 +172,7 @@ def _between(segment: Segment, after: UserPlace | None, last: UserPlace | None) 
 def _has_something(segment: Segment, default_timezone_offset: int) -> ColumnElement[bool]:
     """Whether the user has an open to-do for this day or before, or one that was moved since yesterday."""
     local_date = segment.window.local_date
-    todos, newest = open_todos(MdUser.user_id)
+    todos, _, newest = open_todos(MdUser.user_id)
     yesterday = datetime.combine(local_date - DAY, datetime.min.time())
     offset = func.coalesce(MdUser.timezone_offset, default_timezone_offset)
     # A moment's UTC time without a zone, as the user's midnight is reckoned.

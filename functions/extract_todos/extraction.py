@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
 
-from sqlalchemy import Select, func, literal, select, union_all, update
+from sqlalchemy import Select, func, literal, select, true, union_all, update
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
@@ -20,7 +20,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.llm import well_formed
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, is_open, newest_version
+from mojodex.reads import User, as_user, executions_of, is_open, newest_version, todos_of
 from mojodex.schema import (
     MdMessage,
     MdTask,
@@ -205,7 +205,7 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
 
 def _open_todos(pk: int, user_id: str) -> Select[str]:
     """Open to-dos of the executions that this one continues, then the user's others; newest first."""
-    execution, todo = MdUserTaskExecution, MdTodo
+    execution = MdUserTaskExecution
     earlier = (
         select(execution.predefined_action_from_user_task_execution_fk.label("pk"))
         .where(execution.user_task_execution_pk == pk)
@@ -217,11 +217,12 @@ def _open_todos(pk: int, user_id: str) -> Select[str]:
             earlier, execution.user_task_execution_pk == earlier.c.pk
         )
     )
+    its_task, its_execution = executions_of(user_id)
     executions = union_all(
         select(earlier.c.pk, literal(True).label("in_chain")).where(earlier.c.pk.is_not(None)),
-        select(execution.user_task_execution_pk, literal(False))
-        .join(MdUserTask, MdUserTask.user_task_pk == execution.user_task_fk)
-        .where(MdUserTask.user_id == user_id),
+        select(its_execution.c.user_task_execution_pk, literal(False))
+        .select_from(its_task)
+        .join(its_execution, true()),
     ).subquery()
     # An execution may come from both sides. Joined, and not compared with IN … OR IN …, which reads every
     # to-do there is.
@@ -230,10 +231,12 @@ def _open_todos(pk: int, user_id: str) -> Select[str]:
         .group_by(executions.c.pk)
         .subquery()
     )
+    todo = todos_of(each.c.pk)
     return (
         select(todo.description)
-        .join(each, each.c.pk == todo.user_task_execution_fk)
-        .where(is_open())
+        .select_from(each)
+        .join(todo, true())
+        .where(is_open(todo))
         .order_by(each.c.in_chain.desc(), todo.todo_pk.desc())
     )
 

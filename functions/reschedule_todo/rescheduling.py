@@ -4,13 +4,13 @@ model, check that day, save it.
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from sqlalchemy import literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
@@ -120,6 +120,7 @@ class Agenda:
 class Overdue:
     """All that is known of an overdue to-do."""
 
+    user_id: str
     user: User
     todo: Todo
     task: Task
@@ -182,8 +183,7 @@ def reschedule_todo(
         deadline,
         review=lambda got: objection(got, overdue, settings.load_cap),
     )
-    move = check(answer, overdue, settings.load_cap)
-    save(settings, overdue.todo, job, move, utc_now())
+    move = save(settings, overdue, job, answer, settings.load_cap, utc_now())
     count("TodosMoved")
     if move.chosen_by == "rule":
         count("TodosMovedByRule")
@@ -253,6 +253,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
     offset = offset_of(its_user.timezone_offset, settings.default_timezone_offset)
     result = session.scalars(newest_version(todo.user_task_execution_fk)).first()
     return Overdue(
+        its_user.user_id,
         user,
         Todo(
             todo_pk=todo_pk,
@@ -279,18 +280,17 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
 
 
 def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda:
-    query, newest = open_todos(user_id)
+    query, _, newest = open_todos(user_id)
     others = [
         OpenTodo(scheduled, well_formed(todo.description))
-        for todo, scheduled in session.execute(
-            query.add_columns(newest.c.scheduled_date).where(MdTodo.todo_pk != todo_pk)
-        )
+        for todo, scheduled in session.execute(query.add_columns(newest.c.scheduled_date))
+        if todo.todo_pk != todo_pk
     ]
     load = Counter(other.scheduled_date for other in others)
     coming = [today + n * DAY for n in range(AGENDA_DAYS)]
     return Agenda(
         [Day(day, load[day]) for day in coming],
-        # What lies ahead says more about a good day than what is overdue, too.
+        # What lies ahead says more about a good day than what is overdue as well.
         [other for other in others if other.scheduled_date >= today][:OPEN_TODOS_SHOWN],
         load,
     )
@@ -402,20 +402,31 @@ def _by_rule(overdue: Overdue, reason: str) -> Move:
 
 
 @with_db_session
-def save(session: Session, todo: Todo, job: jobs.Job, move: Move, now: datetime) -> None:
-    """Write the new scheduling and the end of the job: both, once, or nothing.
+def save(
+    session: Session, overdue: Overdue, job: jobs.Job, answer: Rescheduling, load_cap: int, now: datetime
+) -> Move:
+    """Check the answer, and write the new scheduling and the end of the job: both, once, or nothing.
 
     Args:
         session: see `with_db_session`.
-        todo: as it was collected.
+        overdue: as it was collected.
         job: held by this invocation.
-        move: from `check`.
+        answer: what the model said.
+        load_cap: see the settings.
         now: the present moment (aware).
+
+    Returns:
+        What was written.
 
     Raises:
         NothingToDoError: it was completed, deleted or moved in the meantime.
         LeaseLostError: another invocation has the job.
     """
+    todo = overdue.todo
+    # One after the other for each user: to-dos that are moved at the same time must not fill up one day.
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(overdue.user_id, 0))))
+    agenda = _agenda(session, todo.todo_pk, overdue.user_id, overdue.user.today)
+    move = check(answer, replace(overdue, agenda=agenda), load_cap)
     # Locked against whoever inserts a scheduling: the foreign key's own lock on the to-do excludes this one.
     held = select(MdTodo.todo_pk).where(MdTodo.todo_pk == todo.todo_pk, is_open()).with_for_update()
     if session.execute(held).scalar() is None:
@@ -445,3 +456,4 @@ def save(session: Session, todo: Todo, job: jobs.Job, move: Move, now: datetime)
         outcome["reason"] = move.reason
     jobs.finish(session, job, "done", outcome, now=now)
     session.commit()
+    return move

@@ -107,21 +107,31 @@ def due(
     its_date = newest_scheduling(
         todo.todo_pk, MdTodoScheduling.scheduled_date, MdTodoScheduling.creation_date
     )
+    latest = max(window.local_date for window in windows)
+    # OFFSET keeps it a query of its own: first the dates, and then, for the few that are overdue anywhere,
+    # the user and the ledger.
+    of_page = (
+        select(todo.todo_pk, todo.user_task_execution_fk, its_date.c.scheduled_date, its_date.c.creation_date)
+        .join(its_date, true())
+        .where(is_open(), todo.todo_pk > after, its_date.c.scheduled_date < latest)
+        .offset(0)
+    )
+    overdue = (of_page if last is None else of_page.where(todo.todo_pk <= last)).subquery("overdue")
     its_user = (
         select(user.timezone_offset)
         .join(user_task, user_task.user_id == user.user_id)
         .join(execution, execution.user_task_fk == user_task.user_task_pk)
-        .where(execution.user_task_execution_pk == todo.user_task_execution_fk)
+        .where(execution.user_task_execution_pk == overdue.c.user_task_execution_fk)
         .limit(1)
-        .correlate(todo)
+        .correlate(overdue)
         .lateral("its_user")
     )
-    subject, occasion = cast(todo.todo_pk, Text), cast(night.c.local_date, Text)
+    subject, occasion = cast(overdue.c.todo_pk, Text), cast(night.c.local_date, Text)
     job, failed = aliased(BackgroundJob), aliased(BackgroundJob)
     state = (
         select(job.state)
         .where(job.process == PROCESS, job.subject == subject, job.occasion == occasion)
-        .correlate(todo, night)
+        .correlate(overdue, night)
         .scalar_subquery()
     )
     has_failed = (
@@ -130,17 +140,15 @@ def due(
             failed.process == PROCESS,
             failed.subject == subject,
             failed.state == "failed",
-            failed.finished_at > its_date.c.creation_date,
+            failed.finished_at > overdue.c.creation_date,
         )
         .offset(0)
-        .correlate(todo, its_date)
+        .correlate(overdue)
         .exists()
     )
-    latest = max(window.local_date for window in windows)
-    query = (
+    return (
         select(subject.label("subject"), occasion.label("occasion"), cast(night.c.local_date, Date))
-        .select_from(todo)
-        .join(its_date, true())
+        .select_from(overdue)
         .join(its_user, true())
         .join(
             night,
@@ -149,14 +157,9 @@ def due(
             ),
         )
         .where(
-            is_open(),
-            todo.todo_pk > after,
-            # Before the user and the ledger are looked up: most open to-dos are not overdue anywhere.
-            its_date.c.scheduled_date < latest,
-            its_date.c.scheduled_date < night.c.local_date,
+            overdue.c.scheduled_date < night.c.local_date,
             func.coalesce(state, "skipped") == "skipped",
             ~has_failed,
         )
-        .order_by(todo.todo_pk)
+        .order_by(overdue.c.todo_pk)
     )
-    return query if last is None else query.where(todo.todo_pk <= last)

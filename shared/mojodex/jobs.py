@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, case, literal, null, or_, select, update
+from sqlalchemy import Row, Select, and_, case, literal, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -89,9 +89,9 @@ def claim(
         .returning(BackgroundJob.subject, BackgroundJob.occasion)
         .cte("claimed")
     )
-    same = and_(claimed.c.subject == found.c.subject, claimed.c.occasion == found.c.occasion)
-    statement = select(found, claimed.c.subject.is_not(null()).label("claimed")).outerjoin(claimed, same)
-    return session.execute(statement).all()
+    # IN, which is hashed: a join of these two was a nested loop, 1.5 s for a page of 2,000 that are all due.
+    is_claimed = tuple_(found.c.subject, found.c.occasion).in_(select(claimed.c.subject, claimed.c.occasion))
+    return session.execute(select(found, is_claimed.label("claimed"))).all()
 
 
 def begin(

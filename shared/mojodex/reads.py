@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, FromClause, Select, and_, select, true
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from mojodex.clock import local_time
 from mojodex.schema import (
@@ -49,23 +49,66 @@ def offset_of(timezone_offset: int | None, default: int) -> int:
     return default if timezone_offset is None else timezone_offset
 
 
+# Below, subqueries with OFFSET 0: the planner can neither turn them into joins nor change their order. Where
+# its statistics were missing, it began with an index of everything (all open to-dos, all versions by date),
+# because it took that for nearly empty.
+
+
 def newest_version(user_task_execution_pk: int) -> Select[MdProducedTextVersion]:
     """The result of a task execution: its newest version that the user did not delete, if there is one."""
-    version, text = MdProducedTextVersion, MdProducedText
+    text = MdProducedText
+    its_text = (
+        select(text.produced_text_pk)
+        .where(text.user_task_execution_fk == user_task_execution_pk, text.deleted_by_user.is_(None))
+        .offset(0)
+        .subquery("its_text")
+    )
+    version = aliased(
+        MdProducedTextVersion,
+        select(MdProducedTextVersion)
+        .where(MdProducedTextVersion.produced_text_fk == its_text.c.produced_text_pk)
+        .offset(0)
+        .lateral("its_version"),
+    )
     return (
         select(version)
-        .join(text, text.produced_text_pk == version.produced_text_fk)
-        .where(text.user_task_execution_fk == user_task_execution_pk, text.deleted_by_user.is_(None))
+        .select_from(its_text)
+        .join(version, true())
         .order_by(version.creation_date.desc(), version.produced_text_version_pk.desc())
         .limit(1)
     )
 
 
-def is_open() -> ColumnElement[bool]:
-    """The condition that a row of `md_todo` is neither completed nor deleted."""
-    return and_(
-        MdTodo.completed.is_(None), MdTodo.deleted_by_user.is_(None), MdTodo.deleted_by_mojo.is_(None)
+def is_open(todo: type[MdTodo] = MdTodo) -> ColumnElement[bool]:
+    """The condition that a row of `md_todo`, or of an alias of it, is neither completed nor deleted."""
+    return and_(todo.completed.is_(None), todo.deleted_by_user.is_(None), todo.deleted_by_mojo.is_(None))
+
+
+def todos_of(user_task_execution_pk: ColumnElement[int]) -> type[MdTodo]:
+    """The to-dos of an execution, to be joined to a query that has its key; open or not.
+
+    What is open is sorted out by the caller, behind OFFSET: so the index of the open ones cannot serve here.
+    """
+    todos = select(MdTodo).where(MdTodo.user_task_execution_fk == user_task_execution_pk).offset(0)
+    return aliased(MdTodo, todos.lateral("its_todo"))
+
+
+def executions_of(user_id: str | ColumnExpressionArgument[str]) -> tuple[FromClause, FromClause]:
+    """A user's tasks, and their executions (`user_task_execution_pk`, `title`), to be joined to these."""
+    its_task = (
+        select(MdUserTask.user_task_pk)
+        .where(MdUserTask.user_id == user_id)
+        .offset(0)
+        .correlate(MdUser)
+        .lateral("its_task")
     )
+    its_execution = (
+        select(MdUserTaskExecution.user_task_execution_pk, MdUserTaskExecution.title)
+        .where(MdUserTaskExecution.user_task_fk == its_task.c.user_task_pk)
+        .offset(0)
+        .lateral("its_execution")
+    )
+    return its_task, its_execution
 
 
 def newest_scheduling(
@@ -87,30 +130,33 @@ def newest_scheduling(
     )
 
 
-def open_todos(user_id: str | ColumnExpressionArgument[str]) -> tuple[Select[MdTodo], FromClause]:
+def open_todos(
+    user_id: str | ColumnExpressionArgument[str],
+) -> tuple[Select[MdTodo], FromClause, FromClause]:
     """A user's open to-dos that have a date.
 
     Returns:
-        A query of them, in the order of their dates, and what it joins, to select and filter by:
-        `todo_scheduling_pk`, `scheduled_date`, `creation_date`, `reschedule_justification` of their newest
-        scheduling.
+        A query of them, in the order of their dates, and what it joins, to select and filter by: their
+        executions (`title`), and their newest scheduling (`todo_scheduling_pk`, `scheduled_date`,
+        `creation_date`, `reschedule_justification`).
     """
     scheduling = MdTodoScheduling
+    its_task, its_execution = executions_of(user_id)
+    todo = todos_of(its_execution.c.user_task_execution_pk)
     newest = newest_scheduling(
-        MdTodo.todo_pk,
+        todo.todo_pk,
         scheduling.todo_scheduling_pk,
         scheduling.scheduled_date,
         scheduling.creation_date,
         scheduling.reschedule_justification,
     )
     query = (
-        select(MdTodo)
-        .join(
-            MdUserTaskExecution, MdUserTaskExecution.user_task_execution_pk == MdTodo.user_task_execution_fk
-        )
-        .join(MdUserTask, MdUserTask.user_task_pk == MdUserTaskExecution.user_task_fk)
+        select(todo)
+        .select_from(its_task)
+        .join(its_execution, true())
+        .join(todo, true())
         .join(newest, true())
-        .where(MdUserTask.user_id == user_id, is_open())
-        .order_by(newest.c.scheduled_date, MdTodo.todo_pk)
+        .where(is_open(todo))
+        .order_by(newest.c.scheduled_date, todo.todo_pk)
     )
-    return query, newest
+    return query, its_execution, newest

@@ -1,8 +1,7 @@
 """The defects of Mojodex's Flask Background, by number: each test fails on the old behaviour.
 
-26 and 27 are read from the template and the lock file: tests/structure/test_defects.py. The numbers of the
-    others belong to
-processes that do not exist yet.
+26 and 27 are read from the template and the lock file: tests/structure/test_defects.py. 13 to 21 belong to
+the documents, which are not here yet.
 """
 
 import json
@@ -11,18 +10,23 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import text
 
+import events.worker
 from local.postgres import Database
 from mojodex import db
 from mojodex.clock import next_working_day
 from mojodex.observability import logger
-from tests.fake_model import FakeModel, Reply, todos
+from mojodex.settings import SettingsError
+from tests.fake_model import FakeModel, Reply, prompt_of, todos
+from tests.fake_ses import TAKEN, Answer, FakeSes, fake_ses
 from tests.integration.conftest import Bundle
+from tests.mails import check_mail, text_of
 from tests.mojodex import Mojodex
 
 TODAY = datetime.now(UTC).date()
@@ -137,12 +141,12 @@ def test_defect_3_an_answer_of_another_form_is_asked_again(
     assert mojodex.todos_of(pk) == ONE_TODO
 
 
-@pytest.mark.parametrize("date", ["tomorrow", "2001-01-01"])
+@pytest.mark.parametrize("day", ["tomorrow", "2001-01-01"])
 def test_defect_4_a_date_that_is_no_use_drops_no_todo_and_is_not_saved(
-    bundle: Bundle, mojodex: Mojodex, model: FakeModel, date: str
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, day: str
 ) -> None:
     pk = mojodex.execution(SAID)
-    model.answers(todos(("Send the offer to Bob", date, SAID)))
+    model.answers(todos(("Send the offer to Bob", day, SAID)))
 
     bundle.work(message(pk))
 
@@ -171,6 +175,210 @@ def test_defect_5_a_deleted_execution_is_not_sent_to_the_model(
     bundle.work(message(pk))
 
     assert model.calls == []
+
+
+NIGHT = datetime(2026, 12, 1, 2, 30, tzinfo=UTC)
+MORNING = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
+TUESDAY, MONDAY, THURSDAY = date(2026, 12, 1), date(2026, 11, 30), date(2026, 12, 3)
+
+
+def moved_to(day: date) -> Reply:
+    return Reply({"pros": "", "cons": "", "argument": "Then it is quiet.", "date": day.isoformat()})
+
+
+def overdue_todo(mojodex: Mojodex, *dates: date, **user: Any) -> int:
+    execution = mojodex.execution("x", user_id=mojodex.user(**user), extracted=True)
+    return mojodex.scheduled(execution, "Call Bob", *dates, moved_at=NIGHT - timedelta(days=2))
+
+
+@pytest.fixture
+def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
+    with fake_ses() as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", running.url)
+        yield running
+
+
+@time_machine.travel(NIGHT)
+def test_defect_6_a_past_date_is_not_taken_so_that_the_todo_is_not_due_again_at_once(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel
+) -> None:
+    """It took past dates. Its prompt said "rescheduled 0 times since" and then nothing."""
+    bundle = make_bundle("reschedule_todo")
+    pk = overdue_todo(mojodex, date(2026, 11, 20), date(2026, 11, 25), MONDAY)
+    model.answers(moved_to(MONDAY))
+
+    bundle.schedule()
+    bundle.work(*bundle.queued())
+
+    assert mojodex.schedulings(pk)[-1][0] == "2026-12-02"
+    assert "Moved 2 times until now; this will be move number 3." in prompt_of(model.calls[0])
+    mojodex.run("TRUNCATE md_background_job")
+    assert bundle.schedule() == 0
+
+
+@time_machine.travel(NIGHT)
+@pytest.mark.parametrize("due", [49, 50, 51, 100])
+def test_defect_7_exactly_as_many_due_todos_as_a_page_has_is_no_endless_loop(
+    make_bundle: Any, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, due: int
+) -> None:
+    bundle = make_bundle("reschedule_todo")
+    monkeypatch.setattr(bundle.scheduler, "TODOS_PER_PAGE", 50)
+    overdue_todo(mojodex, MONDAY)
+    mojodex.run(
+        "WITH t AS (INSERT INTO md_todo (user_task_execution_fk, description)"
+        "  SELECT user_task_execution_fk, 'x' FROM md_todo, generate_series(2, :n) RETURNING todo_pk)"
+        " INSERT INTO md_todo_scheduling (todo_fk, scheduled_date) SELECT todo_pk, '2026-11-30' FROM t",
+        n=due,
+    )
+
+    assert bundle.schedule() == due
+    assert bundle.schedule() == 0
+
+
+@time_machine.travel(NIGHT)
+def test_defect_8_the_first_todos_are_the_next_ones(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel
+) -> None:
+    """Its "first 20 to-dos" were the 20 latest."""
+    bundle = make_bundle("reschedule_todo")
+    pk = overdue_todo(mojodex, MONDAY)
+    execution = mojodex.run("SELECT user_task_execution_fk FROM md_todo")
+    for n in range(110, 0, -1):
+        mojodex.scheduled(execution, f"Number {n}.", TUESDAY + timedelta(days=n))
+    model.answers(moved_to(THURSDAY))
+
+    bundle.work({"todo_pk": pk})
+
+    shown = prompt_of(model.calls[0]).partition("<open_todos>\n")[2].partition("\n</open_todos>")[0]
+    assert [line.partition("Number ")[2] for line in shown.splitlines()] == [f"{n}." for n in range(1, 101)]
+
+
+@time_machine.travel(MORNING)
+def test_defect_8_a_completed_todo_is_not_announced_and_today_is_the_users(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes, database: Database
+) -> None:
+    """Completed to-dos were in the mail, and "today" was the database server's day."""
+    bundle = make_bundle("events", daily_todo_email_time=21)
+    # Half past ten in the evening of the day before, while the server is fourteen hours ahead.
+    user_id = mojodex.user(timezone_offset=600)
+    execution = mojodex.execution("x", user_id=user_id, extracted=True)
+    mojodex.scheduled(execution, "Call Bob", MONDAY)
+    mojodex.scheduled(execution, "Only tomorrow", TUESDAY)
+    mojodex.scheduled(execution, "Done already", MONDAY, completed=True)
+    model.answers(Reply(refusal="No."))
+    name = database.url.database
+    mojodex.run(f"ALTER DATABASE {name} SET timezone = 'Pacific/Kiritimati'")
+    db.engine(bundle.worker_settings).dispose()
+    try:
+        assert bundle.schedule() == 1
+        bundle.work(*bundle.queued())
+    finally:
+        mojodex.run(f"ALTER DATABASE {name} RESET timezone")
+
+    ((_, raw),) = ses.mails
+    said = text_of(check_mail(raw))
+    assert "Call Bob" in said
+    assert "MONDAY, NOVEMBER 30" in said.upper()
+    assert "Only tomorrow" not in said
+    assert "Done already" not in said
+
+
+@time_machine.travel(MORNING)
+def test_defect_9_there_is_no_second_mail_on_the_same_day(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    bundle = make_bundle("events")
+    overdue_todo(mojodex, MONDAY)
+    model.answers(Reply(refusal="No."))
+    bundle.schedule()
+    messages = bundle.queued()
+
+    bundle.work(*messages)
+    bundle.work(*messages)
+    with time_machine.travel(MORNING + timedelta(hours=1)):
+        assert bundle.schedule() == 0
+        bundle.work({key: messages[0][key] for key in ("event_type", "user_id")})
+
+    assert len(ses.mails) == 1
+
+
+@time_machine.travel(MORNING)
+def test_defect_10_an_empty_list_costs_no_call_and_no_mail(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    bundle = make_bundle("events")
+    user_id = mojodex.user()
+
+    assert bundle.schedule() == 0
+    bundle.work({"event_type": "todo_daily_emails", "user_id": user_id})
+
+    assert model.calls == ses.requests == []
+
+
+@time_machine.travel(MORNING)
+def test_defect_10_a_mail_service_that_is_not_set_up_costs_no_call_twice(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    bundle = make_bundle("events")
+    overdue_todo(mojodex, MONDAY)
+    line = {"id": "t1", "line": "Bob is in today."}
+    model.answers(Reply({"subject": "S", "greeting": "G", "intro": "I", "lines": [line], "closing": "C"}))
+    ses.does(Answer(400, "MessageRejected", "Email address is not verified."))
+    bundle.schedule()
+    messages = bundle.queued()
+
+    for _ in range(4):
+        assert len(bundle.work(*messages)["batchItemFailures"]) == 1
+    ses.does(TAKEN)
+    bundle.work(*messages)
+
+    assert len(model.calls) == len(ses.mails) == 1
+    assert "Bob is in today" in text_of(check_mail(ses.mails[0][1]))
+    assert "words" not in mojodex.rows("SELECT outcome FROM md_background_job")[0].outcome
+
+
+@time_machine.travel(MORNING)
+def test_defect_11_no_line_is_longer_than_strict_servers_take(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    """It wrote lines of more than 998 characters, and a From without an address."""
+    bundle = make_bundle("events")
+    overdue_todo(mojodex, MONDAY, name="Ann " * 60)
+    mojodex.run("UPDATE md_todo SET description = repeat('x', 5000)")
+    model.answers(
+        Reply(
+            json.dumps(
+                {"subject": "s" * 5000, "greeting": "g" * 5000, "intro": "é" * 5000}
+                | {"lines": [], "closing": "😀" * 5000}
+            )
+        )
+    )
+
+    bundle.schedule()
+    bundle.work(*bundle.queued())
+
+    ((_, raw),) = ses.mails
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert check_mail(raw)["from"].addresses[0].addr_spec == "mojo@example.com"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("EMAIL_SENDER", ""),
+        ("EMAIL_SENDER", "Mojo"),
+        ("EMAIL_SENDER", "Mojo <mojo@example.com>"),
+        ("MOJODEX_WEBAPP_URI", "app.example.com"),
+        ("MOJODEX_WEBAPP_URI", "javascript:alert(1)"),
+        ("SES_CONFIGURATION_SET", ""),
+        ("UNSUBSCRIBE_URL", "http://app.example.com/unsubscribe"),
+        ("UNSUBSCRIBE_SECRET_ARN", "arn"),
+    ],
+)
+def test_defect_12_a_wrong_mail_setting_stops_the_start_with_its_name(variable: str, value: str) -> None:
+    """It surfaced as an AttributeError at each later use."""
+    with pytest.raises(SettingsError, match=variable):
+        events.worker.Settings.from_environment(os.environ | {variable: value})
 
 
 def test_defect_22_a_locked_table_delays_its_jobs_and_loses_none(

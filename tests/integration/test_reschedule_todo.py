@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -470,6 +471,30 @@ def test_a_full_day_when_all_near_it_are_full(bundle: Bundle, mojodex: Mojodex, 
 
     assert mojodex.schedulings(pk)[-1][0] == "2026-12-03"
     assert len(model.calls) == 1
+
+
+def test_todos_that_are_moved_at_the_same_time_do_not_fill_up_one_day(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    """Each saw an empty Thursday when it was looked at."""
+    first = overdue(mojodex)
+    execution = mojodex.run("SELECT user_task_execution_fk FROM md_todo")
+    pks = [first, *(mojodex.scheduled(execution, f"Call {n}", YESTERDAY) for n in range(9))]
+    mojodex.run("UPDATE md_todo_scheduling SET creation_date = '2026-11-29'")
+    together = threading.Barrier(10)
+
+    def script(_request: dict[str, Any]) -> Reply:
+        together.wait(20)
+        return move(THURSDAY)
+
+    model.script = script
+
+    assert work(bundle, *pks) == {"batchItemFailures": []}
+
+    days = Counter(mojodex.schedulings(pk)[-1][0] for pk in pks)
+    assert days["2026-12-03"] == 8
+    assert sum(days.values()) == 10
+    assert "2026-11-30" not in days
 
 
 def test_what_keeps_slipping_is_told_so(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from sqlalchemy import create_engine
 from local import stack as local_stack
 from tests.fake_model import FakeModel, fake_model, todos
 from tests.mojodex import Mojodex
+
+PREFIXES = {"extract_todos": "ExtractTodos", "reschedule_todo": "RescheduleTodo", "events": "Events"}
 
 # Long enough for this machine at its slowest; a test that waits for it in vain fails with what it waited for.
 PATIENCE_SECONDS = 90
@@ -39,14 +41,28 @@ class Deployed:
     directory: Path
     mojodex: Mojodex
     model: FakeModel
+    # Which process its methods are about; PREFIXES has what the template calls it.
+    process: str = "extract_todos"
+
+    def of(self, process: str) -> "Deployed":
+        """The same, for another process."""
+        return replace(self, process=process)
+
+    @property
+    def prefix(self) -> str:
+        return PREFIXES[self.process]
+
+    @property
+    def worker(self) -> str:
+        return f"{self.prefix}WorkerFunction"
 
     @property
     def queue_url(self) -> str:
-        return self.stack.outputs["ExtractTodosQueueUrl"]
+        return self.stack.outputs[f"{self.prefix}QueueUrl"]
 
     @property
     def dead_letter_queue_url(self) -> str:
-        return self.stack.outputs["ExtractTodosDeadLetterQueueUrl"]
+        return self.stack.outputs[f"{self.prefix}DeadLetterQueueUrl"]
 
     def send(self, *bodies: str) -> None:
         """Publish messages, in one request."""
@@ -56,7 +72,7 @@ class Deployed:
 
     def schedule(self) -> int:
         """Fire the schedule function; how many messages it published."""
-        answer, succeeded = self.stack.invoke("ExtractTodosScheduleFunction")
+        answer, succeeded = self.stack.invoke(f"{self.prefix}ScheduleFunction")
         assert succeeded, answer
         return int(answer["published"])
 
@@ -66,13 +82,13 @@ class Deployed:
         answer = self.stack.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
-    def wait_for(self, pk: int, state: str) -> Any:
-        """Wait until the job of an execution is in this state; its row."""
+    def wait_for(self, pk: int | str, state: str) -> Any:
+        """Wait until the job of a subject is in this state; its row."""
         row = None
 
         def reached() -> bool:
             nonlocal row
-            row = self.mojodex.job(pk)
+            row = self.mojodex.job(pk, self.process)
             return row is not None and row.state == state
 
         eventually(f"job {pk} is {state}", reached, lambda: f"{row}\n{self.worker_logs()}")
@@ -80,7 +96,7 @@ class Deployed:
 
     def worker_logs(self) -> str:
         """The last lines that the worker function has logged."""
-        return "\n".join(self.stack.logs("ExtractTodosWorkerFunction")[-20:])
+        return "\n".join(self.stack.logs(self.worker)[-20:])
 
     def wait_until_drained(self) -> None:
         """Wait until the queue is empty."""
@@ -116,7 +132,7 @@ class Deployed:
 
     def kill_workers(self) -> int:
         """SIGKILL every process that runs the worker function; how many there were."""
-        function = self.stack.function_name("ExtractTodosWorkerFunction")
+        function = self.stack.function_name(self.worker)
         killed = 0
         for process in psutil.process_iter():
             try:
@@ -141,8 +157,12 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     local_stack.build()
     with fake_model() as model:
         # Two cores: more cold starts at once are only slower.
-        parameters = {"LlmBaseUrl": model.url, "LlmTimeoutSeconds": "10", "ExtractTodosConcurrency": "2"}
+        parameters = {"LlmBaseUrl": model.url, "LlmTimeoutSeconds": "10"} | {
+            f"{prefix}Concurrency": "2" for prefix in PREFIXES.values()
+        }
         stack = local_stack.up(directory, parameters=parameters)
+        # At the full hour they would fire in the middle of a test.
+        stack.stop_schedules()
         engine = create_engine(stack.database.url, pool_pre_ping=True)
         try:
             yield Deployed(stack, directory, Mojodex(engine), model)
@@ -153,9 +173,10 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 @pytest.fixture
 def deployed(_deployed: Deployed) -> Deployed:
-    _deployed.wait_until_drained()
+    for process in PREFIXES:
+        _deployed.of(process).wait_until_drained()
+        _deployed.of(process).dead_letters()
     _deployed.mojodex.empty()
     _deployed.model.script = lambda _request: todos()
     _deployed.model.calls.clear()
-    _deployed.dead_letters()
     return _deployed

@@ -82,6 +82,20 @@ def test_a_function_may_touch_only_what_it_names(name: str) -> None:
         assert "*" not in str(statement["Action"])
 
 
+SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
+SENDER, DOMAIN = f"{SES}identity/${{EmailSender}}", f"{SES}identity/${{Domain}}"
+SET = f"{SES}configuration-set/${{EmailConfigurationSet}}"
+
+
+def resource(target: dict[str, Any]) -> str:
+    """What a policy names: a parameter, a resource, or the pattern of an ARN."""
+    if "If" in target:
+        _, target, _ = target["If"]
+    if "Sub" in target:
+        return target["Sub"] if isinstance(target["Sub"], str) else target["Sub"][0]
+    return target.get("Ref") or named(target)
+
+
 @pytest.mark.parametrize("name", functions())
 def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: str) -> None:
     function = functions()[name]
@@ -90,16 +104,17 @@ def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: s
     queues = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")}
 
     may: dict[str, set[str]] = {"secretsmanager": set(), "sqs": set(), "logs": set()}
+    mails = {"ses": {SENDER, DOMAIN, SET}} if "EMAIL_SENDER" in variables else {}
     for statement in statements(function):
         targets = (
             statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         )
         action = statement["Action"]
         (service,) = {a.partition(":")[0] for a in (action if isinstance(action, list) else [action])}
-        may[service] |= {target.get("Ref") or named(target) for target in targets}
+        may.setdefault(service, set()).update(map(resource, targets))
 
     logs = {function["LoggingConfig"]["LogGroup"]["Ref"]}
-    assert may == {"secretsmanager": secrets, "sqs": queues, "logs": logs}
+    assert may == {"secretsmanager": secrets, "sqs": queues, "logs": logs} | mails
 
 
 def test_no_two_functions_share_a_role() -> None:
