@@ -15,7 +15,7 @@ def chromium() -> Iterator[Browser]:
         AssertionError: there is none; `apt-get install chromium` brings it.
     """
     path = shutil.which("chromium")
-    assert path, "these tests need chromium"
+    assert path, "these tests need chromium; Debian: apt-get install chromium"
     with sync_playwright() as playwright:
         # Its sandbox does not run as root, as in a container; what is shown is our own.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

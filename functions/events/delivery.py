@@ -19,9 +19,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from events import email
-from events.email import EmailSettings, NotKnownIfSentError
+from events import email, ses
+from events.email import EmailSettings
 from events.rendering import Rendered
+from events.ses import NotKnownIfSentError
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.db import DatabaseSettings, with_db_session
@@ -76,8 +77,8 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
     """Send a mail and end its job.
 
     Raises:
-        TransientError: it was not sent; as `email.send`, `db.db_session`, `jobs.finish`.
-        NotKnownIfSentError, PermanentError: as `email.as_bytes`, `email.send`.
+        TransientError: it was not sent; as `ses.send`, `db.db_session`, `jobs.finish`.
+        NotKnownIfSentError, PermanentError: as `email.as_bytes`, `ses.send`.
     """
     now = utc_now()
     raw = email.as_bytes(
@@ -92,7 +93,7 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
         raise TransientError("too little time left to send", retry_after=1)
     _mark(settings, job, {"sending_since": now.isoformat()})
     try:
-        message_id = email.send(
+        message_id = ses.send(
             settings, raw, to_address=mail.to_address, job=f"{job.occasion}-{job.process}-{job.subject}"
         )
     except TransientError:

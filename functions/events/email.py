@@ -1,56 +1,28 @@
-"""An e-mail as bytes, and its way to SES.
+"""An e-mail as bytes: who sends it, to which address, and with which headers."""
 
-What users and the model wrote is cleaned here (`plain`) before it is shown anywhere. What SES answers is
-classified here, once.
-"""
-
-import random
 import re
-import time
-from contextlib import closing
 from datetime import datetime
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import make_msgid
-from threading import Lock
 from typing import TYPE_CHECKING
-from unicodedata import category
 from urllib.parse import urlsplit
 
-import boto3
-from botocore import exceptions as aws_errors
-from botocore.config import Config
-from botocore.parsers import ResponseParserError
 from itsdangerous import URLSafeSerializer
 from pydantic import Field, ValidationInfo, field_validator
 
-from mojodex.aws import CLIENT_CONFIG
-from mojodex.errors import PermanentError, TransientError
-from mojodex.llm import well_formed
-from mojodex.runtime import is_loopback, made_once
+from events.plain_text import plain
+from mojodex.errors import OPERATOR_SECONDS, PermanentError, TransientError
+from mojodex.runtime import is_loopback
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
 
 if TYPE_CHECKING:
-    from mypy_boto3_sesv2 import SESV2Client
-
     from events.rendering import Rendered
 
 LONGEST_SUBJECT = 150
 LONGEST_NAME = 60
-
-# SES counts sends by the second, so a short pause is often enough.
-TRIES = 3
-PAUSE_SECONDS = (0.5, 2.0)
-# An answer that comes later leaves it open whether the mail was sent. Quick refusals, the pauses and a last
-# answer that is slow fit into 15 seconds.
-ANSWER_SECONDS = 8
-# What an operator has to put right, or the end of a 24-hour quota, is not there in a minute.
-OPERATOR_SECONDS = 1800
-# Names of what a mail is about, on the events that SES publishes: its limits.
-NOT_IN_TAG = re.compile("[^A-Za-z0-9_-]")
-LONGEST_TAG = 256
 
 # RFC 5321, without what only quotation marks allow. SES takes no letters beyond ASCII before the @.
 LONGEST_ADDRESS = 254
@@ -62,26 +34,6 @@ ATOMS = re.compile("[A-Za-z0-9!'*+-][A-Za-z0-9!'*+ -]{0,59}")
 # RFC 5322 allows a line of 998 bytes. A token has up to 500.
 LINK = re.compile("https?://[!-;=?-~]{1,900}")
 LONGEST_UNSUBSCRIBE_URL = 400
-
-WHITE_SPACE = re.compile(r"\s+")
-NO_BREAK_SPACES = "\u00a0\u202f"
-# The zero-width (non-)joiner makes words in Persian and families in emoji; anywhere else it only hides.
-JOINERS = "\u200c\u200d"
-STRAY_JOINERS = re.compile(f"(?<!\\S)[{JOINERS}]+|[{JOINERS}]+(?!\\S)|(?<=[{JOINERS}])[{JOINERS}]+")
-# An address ends at a space, a bracket, a quotation mark, or a script that is written without spaces.
-URL = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{0,30}://"
-    r"|(?<![a-z0-9])(?:www\.|(?:javascript|vbscript|data|mailto|tel|sms|callto|facetime|skype|magnet|sip):(?=\S)))"
-    r"[^\s<>()\"'«»\u2e80-\U0010ffff]*",
-    re.IGNORECASE,
-)
-# What could be a dot of a host name; not that of "3.5".
-DOT_OF_NAME = re.compile(r"(?<=\S)\.(?=[^\W\d_]|\d+\.\d)")
-WORD_JOINER = "\u2060"
-
-
-class NotKnownIfSentError(PermanentError):
-    """The mail was handed over and no answer came. A second try could be a second mail, so there is none."""
 
 
 def _host(url: str) -> str:
@@ -146,49 +98,6 @@ class EmailSettings(Settings):
         if "unsubscribe_url" in info.data and (arn is None) != (info.data["unsubscribe_url"] is None):
             raise ValueError("UNSUBSCRIBE_URL and UNSUBSCRIBE_SECRET_ARN are set both or not at all")
         return arn
-
-
-# Cleaning.
-
-
-def plain(text: str, most: int) -> str:
-    """The text as one line that shows all that it holds, and that no mail client makes a link of.
-
-    Args:
-        text: from a user or a model; anything.
-        most: longest result in characters, at least 2; what is longer ends with "…", at a word's end.
-    """
-    text = "".join(
-        c for c in well_formed(text) if category(c) not in ("Cc", "Cf") or c.isspace() or c in JOINERS
-    )
-    text = STRAY_JOINERS.sub("", text)
-    text = WHITE_SPACE.sub(lambda m: m[0] if m[0] in NO_BREAK_SPACES else " ", text)
-    text = URL.sub("[…]", text)
-    text = DOT_OF_NAME.sub("." + WORD_JOINER, text)
-    return _cut(text.strip(), most)
-
-
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    end = most - 1
-    while end and _belong_together(text[end - 1], text[end]):
-        end -= 1
-    end = end or most - 1
-    # A word that is longer than half of it is cut, as are scripts without spaces.
-    space = text.rfind(" ", end // 2, end + 1)
-    return text[: space if space > 0 else end].rstrip(WORD_JOINER).rstrip() + "…"
-
-
-def _belong_together(one: str, other: str) -> bool:
-    """Whether two characters are shown as one: marks, joined emoji, skin tones, the letters of flags."""
-    return (
-        one in JOINERS
-        or other in JOINERS
-        or category(other).startswith("M")
-        or "\U0001f3fb" <= other <= "\U0001f3ff"
-        or ("\U0001f1e6" <= one <= "\U0001f1ff" and "\U0001f1e6" <= other <= "\U0001f1ff")
-    )
 
 
 def _address(address: str) -> str:
@@ -304,98 +213,3 @@ def _encoded(text: str) -> str:
         return text
     # The first line leaves room for the header's name.
     return Header(text, "utf-8", maxlinelen=76, header_name="Subject").encode(linesep="\r\n")
-
-
-# SES.
-
-
-class ThrottledError(TransientError):
-    """Too many mails in this second."""
-
-
-_MAKING = Lock()
-
-
-@made_once
-def _session() -> boto3.Session:
-    return boto3.Session()
-
-
-def _client() -> "SESV2Client":
-    """A client for one mail. It costs 25 ms more than a kept one, whose connection may have died while
-    Lambda was frozen: that looks the same as an answer that was lost.
-    """
-    # One attempt: SendEmail has no idempotency token, so a second one may be a second mail.
-    config = CLIENT_CONFIG.merge(
-        Config(read_timeout=ANSWER_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
-    )
-    # A session makes one client at a time.
-    with _MAKING:
-        return _session().client("sesv2", config=config)
-
-
-def send(settings: EmailSettings, raw: bytes, *, to_address: str, job: str) -> str:
-    """Hand a mail over to SES.
-
-    Args:
-        settings: see there.
-        raw: from `as_bytes`.
-        to_address: the user's.
-        job: tells SES's events apart; goes into the tag `job`.
-
-    Returns:
-        SES's id of the message.
-
-    Raises:
-        TransientError: it was not sent; SES is busy or away, or an operator has to put something right.
-        PermanentError: it was not sent; SES refuses this mail.
-        NotKnownIfSentError: no answer came.
-    """
-    to_address = check_address(to_address)
-    tries = 1
-    while True:
-        try:
-            return _send_once(settings, raw, to_address, job)
-        except ThrottledError:
-            if tries == TRIES:
-                raise
-        tries += 1
-        time.sleep(random.uniform(*PAUSE_SECONDS))
-
-
-def _send_once(settings: EmailSettings, raw: bytes, to_address: str, job: str) -> str:
-    # None of botocore's own texts is kept: they may quote the address.
-    try:
-        with closing(_client()) as client:
-            answer = client.send_email(
-                Destination={"ToAddresses": [to_address]},
-                Content={"Raw": {"Data": raw}},
-                ConfigurationSetName=settings.ses_configuration_set,
-                EmailTags=[{"Name": "job", "Value": NOT_IN_TAG.sub("-", job)[:LONGEST_TAG]}],
-            )
-        return answer["MessageId"]
-    except aws_errors.ClientError as error:
-        raise _refusal(error) from None
-    except (aws_errors.HTTPClientError, aws_errors.SSLError, ResponseParserError, KeyError):
-        # An SSLError may come in the middle of an answer, and a KeyError from one that says nothing.
-        raise NotKnownIfSentError("it is not known whether SES took the mail") from None
-    except aws_errors.BotoCoreError as error:
-        raise TransientError(f"SES cannot be reached ({type(error).__name__})") from None
-
-
-def _refusal(error: aws_errors.ClientError) -> PermanentError | TransientError:
-    """What SES's error means for the mail."""
-    code = error.response["Error"]["Code"]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if code.startswith(("TooManyRequests", "Throttl")):
-        return ThrottledError("SES is busy")
-    if status >= 500:
-        # Without an error code it is a gateway that answers, and SES may have the mail.
-        if code.isdigit():
-            return NotKnownIfSentError("it is not known whether SES took the mail")
-        return TransientError(f"SES is not well ({code})")
-    not_verified = "not verified" in error.response["Error"].get("Message", "")
-    if code == "BadRequestException" or (code == "MessageRejected" and not not_verified):
-        return PermanentError(f"SES refuses the mail ({code})")
-    # The quota, the account, a permission, the configuration set, the sender: not the user's fault.
-    return TransientError(f"SES does not send now ({code})", retry_after=OPERATOR_SECONDS)

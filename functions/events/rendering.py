@@ -9,7 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from events.email import LONGEST_SUBJECT, plain
+from events.email import LONGEST_SUBJECT
+from events.plain_text import plain
 from events.words import words_for
 from mojodex.language import locale_for, long_day
 

@@ -11,8 +11,9 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, undefer
 
 from events.delivery import Mail
-from events.email import EmailSettings, check_address, plain, unsubscribe_link
+from events.email import EmailSettings, check_address, unsubscribe_link
 from events.message import SendEvent
+from events.plain_text import plain
 from events.rendering import Content, MovedLine, TodoLine, render
 from events.words import words_for
 from mojodex import jobs, llm

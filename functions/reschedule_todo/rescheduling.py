@@ -32,9 +32,12 @@ FURTHEST = timedelta(days=365)
 AGENDA_DAYS = 14
 RULE_DAYS = 5
 NEAR_DAYS = 3
-# A result is shown up to here, and so many open to-dos: enough to see what the to-do is about.
+# How much of each the model is shown, so that neither a long text nor years of moves cost more each night.
+DESCRIPTION_CHARS = 2000
 RESULT_CHARS = 8000
+MOVES_SHOWN = 10
 OPEN_TODOS_SHOWN = 100
+OPEN_TODO_CHARS = 300
 # Three sentences; more would not be read.
 ARGUMENT_CHARS = 1000
 
@@ -79,6 +82,11 @@ class Todo:
     def moves(self) -> int:
         """How often it was moved until now."""
         return len(self.schedulings) - 1
+
+    @property
+    def history(self) -> list[Scheduling]:
+        """The schedulings that the model is shown: the first one, and the newest moves."""
+        return self.schedulings[:1] + self.schedulings[1:][-MOVES_SHOWN:]
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         user,
         Todo(
             todo_pk=todo_pk,
-            description=well_formed(todo.description),
+            description=well_formed(todo.description)[:DESCRIPTION_CHARS],
             schedulings=[
                 Scheduling(
                     row.scheduled_date,
@@ -282,7 +290,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
 def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda:
     query, _, newest = open_todos(user_id)
     others = [
-        OpenTodo(scheduled, well_formed(todo.description))
+        OpenTodo(scheduled, well_formed(todo.description)[:OPEN_TODO_CHARS])
         for todo, scheduled in session.execute(query.add_columns(newest.c.scheduled_date))
         if todo.todo_pk != todo_pk
     ]

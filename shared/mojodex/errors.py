@@ -12,6 +12,9 @@ unknown: its message comes back, and after the queue's maxReceiveCount it goes t
 The texts of these errors are stored and logged, so they never hold a user's words, an address or a secret.
 """
 
+# `retry_after` of what an operator has to put right, or of a day's quota: neither is there in a minute.
+OPERATOR_SECONDS = 1800
+
 
 class MojodexError(Exception):
     """The root of the tree."""

@@ -1,14 +1,17 @@
 """The database user of the README: its rights suffice, and are no more than that."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from local.postgres import Database
 from tests.fake_model import FakeModel, Reply, todos
+from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
 from tests.readme import blocks
@@ -46,9 +49,51 @@ def test_the_readmes_database_user_may_do_all_that_the_functions_do(
     assert mojodex.run("SELECT count(*) FROM md_error") == 1
 
 
+@time_machine.travel("2026-12-01T02:30Z")
+def test_it_may_move_todos(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, user: dict[str, Any]
+) -> None:
+    bundle = make_bundle("reschedule_todo", secret=user)
+    todo = mojodex.scheduled(mojodex.execution("x", extracted=True), "Call Bob", date(2026, 11, 30))
+    model.answers(Reply({"pros": "", "cons": "", "argument": "Quiet.", "date": "2026-12-02"}))
+
+    assert bundle.schedule() == 1
+    bundle.work(*bundle.queued(), {"todo_pk": todo})
+
+    assert len(mojodex.schedulings(todo)) == 2
+
+
+@time_machine.travel("2026-12-01T08:30Z")
+def test_it_may_send_mails(
+    make_bundle: Callable[..., Bundle],
+    mojodex: Mojodex,
+    model: FakeModel,
+    user: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle = make_bundle("events", secret=user)
+    user_id = mojodex.user()
+    mojodex.scheduled(mojodex.execution("x", user_id=user_id, extracted=True), "Call Bob", date(2026, 12, 1))
+    model.answers(Reply(refusal="No."))
+
+    with fake_ses() as ses:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", ses.url)
+        assert bundle.schedule() == 1
+        bundle.work(*bundle.queued(), {"event_type": "todo_daily_emails", "user_id": user_id})
+
+    assert len(ses.mails) == mojodex.run("SELECT count(*) FROM md_event") == 1
+
+
 @pytest.mark.parametrize(
     "forbidden",
-    ["SELECT password FROM md_user", "DELETE FROM md_todo", "UPDATE md_todo SET description = ''"],
+    [
+        "SELECT password FROM md_user",
+        "UPDATE md_user SET email = ''",
+        "DELETE FROM md_todo",
+        "UPDATE md_todo SET description = ''",
+        "UPDATE md_todo_scheduling SET scheduled_date = now()",
+        "SELECT message FROM md_event",
+    ],
 )
 def test_the_readmes_database_user_may_do_no_more(
     database: Database, user: dict[str, Any], forbidden: str

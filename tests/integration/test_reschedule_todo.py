@@ -568,6 +568,20 @@ def test_the_prompt_holds_the_todo_its_history_its_task_and_the_agenda(
     assert "Not theirs" not in prompt
 
 
+def test_the_prompt_does_not_grow_for_ever(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+    pk = overdue(mojodex, *(date(2026, 10, 1) + timedelta(days=n) for n in range(61)))
+    mojodex.run("UPDATE md_todo SET description = repeat('x', 100000)")
+
+    work(bundle, pk)
+
+    prompt = prompt_of(model.calls[0])
+    assert "First planned for 2026-10-01" in prompt
+    assert "… moved 50 times in between …\nMoved to 2026-11-21" in prompt
+    assert prompt.count("Moved to ") == 10
+    assert "Moved 60 times until now" in prompt
+    assert len(prompt) < 10_000
+
+
 def test_a_task_whose_result_is_gone_is_no_obstacle(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = overdue(mojodex)
     mojodex.run("UPDATE md_produced_text SET deleted_by_user = now()")

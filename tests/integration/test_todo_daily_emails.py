@@ -508,7 +508,7 @@ def test_a_busy_or_paused_ses_is_waited_for(
     code: str,
     seconds: Any,
 ) -> None:
-    monkeypatch.setattr("events.email.PAUSE_SECONDS", (0, 0.01))
+    monkeypatch.setattr("events.ses.PAUSE_SECONDS", (0, 0.01))
     user_id = user_with(mojodex, "Call Bob")
     ses.does(Answer(429 if "Many" in code else 400, code))
     event = sqs_event({"event_type": "todo_daily_emails", "user_id": user_id})
@@ -635,7 +635,7 @@ def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("events.email.PAUSE_SECONDS", (0, 0.01))
+    monkeypatch.setattr("events.ses.PAUSE_SECONDS", (0, 0.01))
     monkeypatch.setattr("mojodex.llm.time.sleep", lambda _seconds: None)
     user_with(mojodex, "Call Bob")
     mojodex.run(

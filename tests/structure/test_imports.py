@@ -43,7 +43,7 @@ def test_the_layer_imports_only_itself() -> None:
 @pytest.mark.parametrize("name", [n for n in functions() if not n.endswith("WorkerFunction")])
 def test_only_workers_import_the_model_sdk_and_page_parsers(name: str) -> None:
     module = functions()[name]["Handler"].rpartition(".")[0]
-    heavy = ("openai", "bs4", "jinja2", "trafilatura")
+    heavy = ("openai", "bs4", "jinja2", "trafilatura", "babel")
 
     printed = subprocess.run(
         [sys.executable, "-c", f"import sys, {module}; print(*[m for m in {heavy} if m in sys.modules])"],

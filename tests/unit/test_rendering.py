@@ -9,7 +9,7 @@ from babel import localedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.email import plain
+from events.plain_text import plain
 from events.rendering import MOST_BYTES, Content, MovedLine, TodoLine, render
 from events.words import ENGLISH, FRENCH, words_for
 from mojodex.language import locale_for, long_day
