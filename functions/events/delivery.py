@@ -26,7 +26,7 @@ from events.ses import NotKnownIfSentError
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.db import DatabaseSettings, with_db_session
-from mojodex.errors import TransientError
+from mojodex.errors import OPERATOR_SECONDS, TransientError
 from mojodex.observability import count
 from mojodex.schema import MdEvent
 
@@ -96,7 +96,9 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
         message_id = ses.send(
             settings, raw, to_address=mail.to_address, job=f"{job.occasion}-{job.process}-{job.subject}"
         )
-    except TransientError:
+    except TransientError as error:
+        if error.retry_after == OPERATOR_SECONDS:
+            count("EmailsHeldBack")
         _mark(settings, job, mail.kept)
         raise
     _save_patiently(settings, mail, job, message_id, deadline)

@@ -107,13 +107,19 @@ def _address(address: str) -> str:
         ValueError: it is not one plain address.
     """
     local_part, _, domain = address.rpartition("@")
-    if len(address) <= LONGEST_ADDRESS and LOCAL_PART.fullmatch(local_part) and "=?" not in local_part:
-        try:
-            address = f"{local_part}@{domain.encode('idna').decode('ascii')}"
-        except UnicodeError:
-            address = ""
-        if len(address) <= LONGEST_ADDRESS and DOMAIN.fullmatch(address.rpartition("@")[2]):
-            return address
+    try:
+        # IDNA makes ASCII of full-width characters, "@" and "," among them: all of the result is looked at.
+        domain = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        domain = ""
+    address = f"{local_part}@{domain}"
+    if (
+        len(address) <= LONGEST_ADDRESS
+        and "=?" not in local_part
+        and LOCAL_PART.fullmatch(local_part)
+        and DOMAIN.fullmatch(domain)
+    ):
+        return address
     raise ValueError("it is not one plain e-mail address")
 
 

@@ -115,11 +115,11 @@ def _refusal(error: aws_errors.ClientError) -> PermanentError | TransientError:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if code.startswith(("TooManyRequests", "Throttl")):
         return ThrottledError("SES is busy")
+    if code.startswith("ServiceUnavailable"):
+        return TransientError("SES is not available")
     if status >= 500:
-        # Without an error code it is a gateway that answers, and SES may have the mail.
-        if code.isdigit():
-            return NotKnownIfSentError("it is not known whether SES took the mail")
-        return TransientError(f"SES is not well ({code})")
+        # Something went wrong in SES, or in a gateway before it, perhaps after it took the mail.
+        return NotKnownIfSentError("it is not known whether SES took the mail")
     not_verified = "not verified" in error.response["Error"].get("Message", "")
     if code == "BadRequestException" or (code == "MessageRejected" and not not_verified):
         return PermanentError(f"SES refuses the mail ({code})")

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, undefer
 
+from events.delivery import SECONDS_NEEDED as SENDING_SECONDS
 from events.delivery import Mail
 from events.email import EmailSettings, check_address, unsubscribe_link
 from events.message import SendEvent
@@ -17,7 +18,7 @@ from events.plain_text import plain
 from events.rendering import Content, MovedLine, TodoLine, render
 from events.words import words_for
 from mojodex import jobs, llm
-from mojodex.clock import DAY, Deadline, local_time, start_of_day, utc_now
+from mojodex.clock import Deadline, local_time, previous_working_day, start_of_day, utc_now
 from mojodex.db import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
 from mojodex.observability import count, logger
@@ -32,9 +33,10 @@ MD_EVENT_TYPE = "todo_daily_email"
 TODOS_SHOWN = 40
 # Of a description, title or reason, for the prompt; the mail itself shows less.
 TEXT_CHARS = 500
-# A model that is away is waited for: with the queue's back-off, five attempts are about three minutes. Then
-# the mail goes out without it, because a mail about today is of no use tomorrow.
+# A model that is away is waited for: with the queue's back-off, five attempts are some minutes. If it asks
+# for more, or after that, the mail goes out without it: a mail about today is of no use tomorrow.
 ATTEMPTS_WITH_MODEL = 5
+LONGEST_WAIT_SECONDS = 300
 
 
 class TodoDailyEmailsSettings(DatabaseSettings, llm.LlmSettings, EmailSettings):
@@ -54,8 +56,9 @@ class TodoDailyEmailsSettings(DatabaseSettings, llm.LlmSettings, EmailSettings):
 
 @dataclass(frozen=True)
 class Todo:
-    """An open to-do for today; `id` is short and ours; `planned_for` is set when it is overdue."""
+    """An open to-do for today; `id` is short and for the model; `planned_for` is set when it is overdue."""
 
+    todo_pk: int
     id: str
     description: str
     task_title: str
@@ -66,6 +69,7 @@ class Todo:
 class Moved:
     """An open to-do that was moved to a later day, and why."""
 
+    todo_pk: int
     description: str
     task_title: str
     date: date
@@ -82,6 +86,11 @@ class Today:
     language_code: str | None
     todos: list[Todo]
     moved: list[Moved]
+
+    @property
+    def about(self) -> list[int]:
+        """Keys of all its to-dos: what the model's words are about."""
+        return [todo.todo_pk for todo in self.todos] + [todo.todo_pk for todo in self.moved]
 
 
 # What the model answers. It gets these models' JSON schema, docstrings included.
@@ -139,7 +148,7 @@ def todo_daily_emails(
             "moved": len(today.moved),
             "worded_by": "model" if answer else "rule",
         },
-        kept={"words": answer.model_dump()} if answer else None,
+        kept={"words": answer.model_dump(), "about": today.about} if answer else None,
     )
 
 
@@ -184,7 +193,9 @@ def collect(
     if user.today != day:
         raise NothingToDoError(f"it is not {day.isoformat()} where the user is")
 
-    since = start_of_day(day - DAY, offset_of(row.timezone_offset, settings.default_timezone_offset))
+    since = start_of_day(
+        previous_working_day(day), offset_of(row.timezone_offset, settings.default_timezone_offset)
+    )
     query, execution, newest = open_todos(user_id)
     found = session.execute(
         query.add_columns(execution.c.title, newest).where(
@@ -204,9 +215,11 @@ def collect(
         description = _short(todo.description)
         if scheduled <= day:
             overdue = scheduled if scheduled < day else None
-            todos.append(Todo(f"t{len(todos) + 1}", description, titles[execution], overdue))
+            todos.append(Todo(todo.todo_pk, f"t{len(todos) + 1}", description, titles[execution], overdue))
         else:
-            moved.append(Moved(description, titles[execution], scheduled, _short(justification)))
+            moved.append(
+                Moved(todo.todo_pk, description, titles[execution], scheduled, _short(justification))
+            )
     if not todos and not moved and not settings.send_empty_todo_emails:
         raise NothingToDoError("there is nothing to tell")
     return Today(user, row.name, row.email, row.language_code, todos, moved)
@@ -230,7 +243,7 @@ def think(
     Raises:
         TransientError: it is away, and may still be waited for.
     """
-    if job.progress and "words" in job.progress:
+    if job.progress and job.progress.get("about") == today.about:
         return DailyEmail.model_validate(job.progress["words"])
     variables = {
         "user": today.user,
@@ -239,11 +252,11 @@ def think(
     }
     try:
         # Whatever is wrong with the words, ours stand in for them: no reason to ask and pay again.
-        return llm.ask(settings, PROMPT, variables, DailyEmail, deadline)
+        return llm.ask(settings, PROMPT, variables, DailyEmail, deadline.sooner(SENDING_SECONDS))
     except PermanentError as error:
         reason = str(error)
     except TransientError as error:
-        if job.attempts <= ATTEMPTS_WITH_MODEL:
+        if job.attempts <= ATTEMPTS_WITH_MODEL and (error.retry_after or 0) <= LONGEST_WAIT_SECONDS:
             raise
         reason = str(error)
     logger.warning("mail without the model's words", extra={"subject": job.subject, "reason": reason})

@@ -20,10 +20,10 @@ from sqlalchemy.orm import Session
 
 from events.message import PROCESS, EventType
 from mojodex import jobs
-from mojodex.clock import DAY, LocalWindow, local_windows
+from mojodex.clock import LocalWindow, local_windows, previous_working_day
 from mojodex.reads import open_todos
 from mojodex.schedule import Rows, ScheduleSettings
-from mojodex.schema import BackgroundJob, MdUser
+from mojodex.schema import MdUser
 
 EVENT_TYPE: EventType = "todo_daily_emails"
 # How long after its hour somebody still gets the e-mail whom an outage has missed.
@@ -75,7 +75,7 @@ def claim_page(
     segment = found[number]
     row = session.execute(last_of_page(segment, after)).one_or_none()
     last = row and (row[0], row[1])
-    query = due(segment, after, last, offset, send_empty=settings.send_empty_todo_emails)
+    query = due(segment, after, last, offset, now=now, send_empty=settings.send_empty_todo_emails)
     rows = jobs.claim(session, PROCESS, query, now=now)
     return rows, Place(number, last) if last else Place(number + 1, None)
 
@@ -107,6 +107,7 @@ def due(
     last: UserPlace | None,
     default_timezone_offset: int,
     *,
+    now: datetime,
     send_empty: bool,
 ) -> Select[str, str, str, object]:
     """The users of one page who want the e-mail, did not get it today, and have something to read in it.
@@ -117,6 +118,7 @@ def due(
         segment: see there.
         after, last: users between which the page lies; `last` is included, None is the end.
         default_timezone_offset: minutes, for users whose offset is not known.
+        now: the present moment (aware).
         send_empty: whether users get one who have nothing today and nothing that was moved.
 
     Returns:
@@ -124,16 +126,7 @@ def due(
     """
     local_date = segment.window.local_date
     subject, occasion = literal(f"{EVENT_TYPE}:", Text) + MdUser.user_id, local_date.isoformat()
-    state = (
-        select(BackgroundJob.state)
-        .where(
-            BackgroundJob.process == PROCESS,
-            BackgroundJob.subject == subject,
-            BackgroundJob.occasion == occasion,
-        )
-        .correlate(MdUser)
-        .scalar_subquery()
-    )
+    claimed = jobs.claimed(PROCESS, subject, literal(occasion), now).correlate(MdUser).exists()
     query = (
         select(
             subject.label("subject"),
@@ -144,7 +137,7 @@ def due(
         .where(
             *_between(segment, after, last),
             MdUser.todo_email_reception,
-            func.coalesce(state, "skipped") == "skipped",
+            ~claimed,
         )
         .order_by(MdUser.timezone_offset, MdUser.user_id)
     )
@@ -170,13 +163,14 @@ def _between(segment: Segment, after: UserPlace | None, last: UserPlace | None) 
 
 
 def _has_something(segment: Segment, default_timezone_offset: int) -> ColumnElement[bool]:
-    """Whether the user has an open to-do for this day or before, or one that was moved since yesterday."""
+    """Whether the user has an open to-do for this day or before, or one that was moved lately."""
     local_date = segment.window.local_date
     todos, _, newest = open_todos(MdUser.user_id)
-    yesterday = datetime.combine(local_date - DAY, datetime.min.time())
+    # On Monday from Friday on: what was moved after Friday's e-mail is told, too.
+    begin = datetime.combine(previous_working_day(local_date), datetime.min.time())
     offset = func.coalesce(MdUser.timezone_offset, default_timezone_offset)
     # A moment's UTC time without a zone, as the user's midnight is reckoned.
-    since = literal(yesterday) + func.make_interval(0, 0, 0, 0, 0, offset)
+    since = literal(begin) + func.make_interval(0, 0, 0, 0, 0, offset)
     return (
         todos.where(
             or_(

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from sqlalchemy import Row, Select, Text, and_, cast, func, literal, or_, select, true, tuple_
+from sqlalchemy import Row, Select, Text, and_, cast, literal, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from extract_todos.message import PROCESS, ExtractTodos
@@ -13,7 +13,7 @@ from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.observability import logger
 from mojodex.schedule import Rows, ScheduleSettings, publish_due
-from mojodex.schema import BackgroundJob, MdProducedText, MdProducedTextVersion, MdUserTaskExecution
+from mojodex.schema import MdProducedText, MdProducedTextVersion, MdUserTaskExecution
 
 # Claimed and published in one transaction: some hundred milliseconds, and what is sent again if it dies in
 # the middle.
@@ -124,14 +124,7 @@ def due(settings: Settings, now: datetime, after: Place | None) -> Select[str, s
         .exists()
     )
     subject = cast(its_execution.c.user_task_execution_pk, Text)
-    state = (
-        select(BackgroundJob.state)
-        .where(
-            BackgroundJob.process == PROCESS, BackgroundJob.subject == subject, BackgroundJob.occasion == ""
-        )
-        .correlate(its_execution)
-        .scalar_subquery()
-    )
+    claimed = jobs.claimed(PROCESS, subject, literal(""), now).correlate(its_execution).exists()
     query = (
         select(
             subject.label("subject"),
@@ -144,7 +137,7 @@ def due(settings: Settings, now: datetime, after: Place | None) -> Select[str, s
             version.creation_date > oldest,
             version.creation_date <= youngest,
             is_newest,
-            func.coalesce(state, "skipped") == "skipped",
+            ~claimed,
         )
         .order_by(version.creation_date, version.produced_text_version_pk)
         .limit(CLAIMS_PER_TRANSACTION)

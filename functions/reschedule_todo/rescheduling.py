@@ -2,7 +2,6 @@
 model, check that day, save it.
 """
 
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -23,7 +22,7 @@ from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, is_open, newest_scheduling, newest_version, offset_of, open_todos
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
 from reschedule_todo.message import RescheduleTodo
-from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
+from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording, says_how_often
 
 PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
 FURTHEST = timedelta(days=365)
@@ -320,7 +319,7 @@ def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:
     except ValueError as error:
         return _by_rule(overdue, str(error))
     todo = overdue.todo
-    if todo.keeps_slipping and not _says_how_often(argument, todo.moves):
+    if todo.keeps_slipping and not says_how_often(argument, todo.moves):
         argument = f"{argument} {keeps_slipping_wording(overdue.user.language, todo.moves)}"
     return Move(day, argument, "model")
 
@@ -335,7 +334,7 @@ def objection(answer: Rescheduling, overdue: Overdue, load_cap: int) -> str | No
         wrong.append(f"The date is no use: {error}.")
     try:
         argument = _argument(answer)
-        if overdue.todo.keeps_slipping and not _says_how_often(argument, moves):
+        if overdue.todo.keeps_slipping and not says_how_often(argument, moves):
             wrong.append(f"The argument does not say, in digits, that it was moved {moves} times already.")
     except ValueError as error:
         wrong.append(f"{error}.".capitalize())
@@ -390,10 +389,6 @@ def _argument(answer: Rescheduling) -> str:
     if not argument:
         raise ValueError("the argument is missing")
     return argument[:ARGUMENT_CHARS]
-
-
-def _says_how_often(argument: str, moves: int) -> bool:
-    return re.search(rf"(?<!\d){moves}(?!\d)", argument) is not None
 
 
 def _by_rule(overdue: Overdue, reason: str) -> Move:

@@ -60,7 +60,7 @@ def _claim_page(
     if not windows:
         return [], None
     last = session.execute(_last_of_page(after or 0)).scalar()
-    query = due(windows, settings.default_timezone_offset, after or 0, last)
+    query = due(windows, settings.default_timezone_offset, after or 0, last, now)
     return jobs.claim(session, PROCESS, query, now=now), last
 
 
@@ -81,18 +81,23 @@ def _last_of_page(after: int) -> Select[int]:
 
 
 def due(
-    windows: list[LocalWindow], default_timezone_offset: int, after: int, last: int | None
+    windows: list[LocalWindow],
+    default_timezone_offset: int,
+    after: int,
+    last: int | None,
+    now: datetime,
 ) -> Select[str, str, Any]:
     """The overdue to-dos of one page: open, and dated before the local day of a user who has night.
 
     It walks the index of open to-dos, so its cost follows these and neither what was done nor what was moved
     in former times. A to-do whose move has failed for good is left alone until it is moved or its job is
-    deleted.
+    deleted; one that was given up on gets another night.
 
     Args:
         windows: where it is night now, on a working day.
         default_timezone_offset: minutes, for users whose offset is not known.
         after, last: keys of open to-dos between which the page lies; `last` is included, None is the end.
+        now: the present moment (aware).
 
     Returns:
         A query of (subject, occasion, local_date).
@@ -127,19 +132,15 @@ def due(
         .lateral("its_user")
     )
     subject, occasion = cast(overdue.c.todo_pk, Text), cast(night.c.local_date, Text)
-    job, failed = aliased(BackgroundJob), aliased(BackgroundJob)
-    state = (
-        select(job.state)
-        .where(job.process == PROCESS, job.subject == subject, job.occasion == occasion)
-        .correlate(overdue, night)
-        .scalar_subquery()
-    )
+    claimed = jobs.claimed(PROCESS, subject, occasion, now).correlate(overdue, night).exists()
+    failed = aliased(BackgroundJob)
     has_failed = (
         select(failed.state)
         .where(
             failed.process == PROCESS,
             failed.subject == subject,
             failed.state == "failed",
+            ~failed.outcome["reason"].astext.startswith(jobs.GAVE_UP),
             failed.finished_at > overdue.c.creation_date,
         )
         .offset(0)
@@ -158,7 +159,7 @@ def due(
         )
         .where(
             overdue.c.scheduled_date < night.c.local_date,
-            func.coalesce(state, "skipped") == "skipped",
+            ~claimed,
             ~has_failed,
         )
         .order_by(overdue.c.todo_pk)

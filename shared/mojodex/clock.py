@@ -53,6 +53,10 @@ class Deadline:
         """Seconds that a slow call may take now; can be negative."""
         return self.remaining_millis() / 1000 - RESERVE_SECONDS
 
+    def sooner(self, seconds: int) -> "Deadline":
+        """A deadline so many seconds before this one, for what something else has to follow."""
+        return Deadline(lambda: self.remaining_millis() - seconds * 1000)
+
 
 def utc_now() -> datetime:
     """The present moment, aware, in UTC."""
@@ -91,6 +95,14 @@ def next_working_day(day: date) -> date:
     while not is_working_day(following):
         following += DAY
     return following
+
+
+def previous_working_day(day: date) -> date:
+    """The last Monday to Friday before `day`."""
+    before = day - DAY
+    while not is_working_day(before):
+        before -= DAY
+    return before
 
 
 @dataclass(frozen=True)

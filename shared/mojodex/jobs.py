@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, case, literal, null, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, literal, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundJob, MdError
@@ -27,6 +27,10 @@ from mojodex.schema import BackgroundJob, MdError
 # Across all dispatches and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive
 # gets a full second try.
 MAX_ATTEMPTS = 20
+GAVE_UP = "gave up"
+# The ten receives of a message take some 40 minutes (`queues.back_off_seconds`). What is stuck for longer is
+# claimed anew by the schedules that look for it every hour.
+TRIED_LONG_ENOUGH = timedelta(minutes=50)
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ def claim(
     claimed = (
         queued.on_conflict_do_update(
             index_elements=["process", "subject", "occasion"],
-            set_={"state": "queued", "queued_at": now, "finished_at": None, "outcome": None},
-            where=BackgroundJob.state == "skipped",
+            set_={"state": "queued", "queued_at": now, "finished_at": None, **_unless_skipped()},
+            where=_is_free(BackgroundJob, now),
         )
         .returning(BackgroundJob.subject, BackgroundJob.occasion)
         .cte("claimed")
@@ -92,6 +96,43 @@ def claim(
     # IN, which is hashed: a join of these two was a nested loop, 1.5 s for a page of 2,000 that are all due.
     is_claimed = tuple_(found.c.subject, found.c.occasion).in_(select(claimed.c.subject, claimed.c.occasion))
     return session.execute(select(found, is_claimed.label("claimed"))).all()
+
+
+def claimed(
+    process: str, subject: ColumnElement[str], occasion: ColumnElement[str], now: datetime
+) -> Select[int]:
+    """The ledger's row of a job that is not for a schedule to claim (again), to be tested with `exists`.
+
+    Args:
+        process: name of the process.
+        subject, occasion: of the job, in the query that this is correlated to.
+        now: the present moment (aware).
+    """
+    job = aliased(BackgroundJob)
+    key = (job.process == process, job.subject == subject, job.occasion == occasion)
+    # OFFSET keeps it a lookup in the index for each row of the query.
+    return select(literal(1)).select_from(job).where(*key, ~_is_free(job, now)).offset(0)
+
+
+def _is_free(job: type[BackgroundJob], now: datetime) -> ColumnElement[bool]:
+    """Whether a schedule may claim a job that is in the ledger: there was nothing to do, or it was tried and
+    not done for so long that its message is a dead letter, or soon will be.
+    """
+    stuck = and_(
+        job.state == "queued",
+        job.attempts.between(1, MAX_ATTEMPTS - 1),
+        job.queued_at < now - TRIED_LONG_ENOUGH,
+    )
+    return or_(job.state == "skipped", stuck)
+
+
+def _unless_skipped(one_more: int = 0) -> dict[str, Any]:
+    """Attempts and progress go on, but not after a skip: then there was nothing to do."""
+    skipped = BackgroundJob.state == "skipped"
+    return {
+        "attempts": case((skipped, one_more), else_=BackgroundJob.attempts + one_more),
+        "outcome": case((skipped, null()), else_=BackgroundJob.outcome),
+    }
 
 
 def begin(
@@ -118,12 +159,9 @@ def begin(
             index_elements=list(key),
             set_={
                 "state": "running",
-                # There was nothing to do: that was no attempt.
-                "attempts": case((BackgroundJob.state == "skipped", 1), else_=BackgroundJob.attempts + 1),
                 "started_at": now,
                 "finished_at": None,
-                # What a holder that did not end it has recorded stays.
-                "outcome": case((BackgroundJob.state == "skipped", null()), else_=BackgroundJob.outcome),
+                **_unless_skipped(one_more=1),
             },
             where=or_(
                 BackgroundJob.state.in_(("queued", "skipped")),

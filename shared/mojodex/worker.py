@@ -156,7 +156,7 @@ def _run_job[M: Message](
         return "repeated"
     try:
         if job.attempts > jobs.MAX_ATTEMPTS:
-            raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
+            raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
         process.run(message, job, deadline)
     except PermanentError as error:
         with db_session(settings) as session:

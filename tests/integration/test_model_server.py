@@ -251,15 +251,15 @@ def test_a_todo_that_keeps_slipping_is_told_so_in_the_users_language(
 
 def daily_email(*todos: todo_daily_emails.Todo, language: str = "en", name: str = "Ann Archer") -> str:
     """Our own prompt, rendered."""
-    moved = [Moved("[t9] Look at the plan", "", WEDNESDAY + DAY, "Today is too full.")]
+    moved = [Moved(9, "[t9] Look at the plan", "", WEDNESDAY + DAY, "Today is too full.")]
     return todo_daily_emails.PROMPT.render(user=user(language, name), todos=todos, moved=moved)
 
 
 def test_the_daily_email_has_one_line_for_each_todo_of_today(client: openai.OpenAI) -> None:
     given = daily_email(
-        todo_daily_emails.Todo("t1", "Call Nadia", "Kick-off", None),
-        todo_daily_emails.Todo("t2", "Call\nTom", "", WEDNESDAY - DAY),
-        todo_daily_emails.Todo("t3", "Budget", "", None),
+        todo_daily_emails.Todo(1, "t1", "Call Nadia", "Kick-off", None),
+        todo_daily_emails.Todo(2, "t2", "Call\nTom", "", WEDNESDAY - DAY),
+        todo_daily_emails.Todo(3, "t3", "Budget", "", None),
     )
 
     got = answer(client, "DailyEmail", given)
@@ -272,7 +272,7 @@ def test_the_daily_email_has_one_line_for_each_todo_of_today(client: openai.Open
 
 
 def test_the_daily_email_knows_french(client: openai.OpenAI) -> None:
-    given = daily_email(todo_daily_emails.Todo("t1", "Appeler Nadia", "", None), language="fr")
+    given = daily_email(todo_daily_emails.Todo(1, "t1", "Appeler Nadia", "", None), language="fr")
 
     got = answer(client, "DailyEmail", given)
 

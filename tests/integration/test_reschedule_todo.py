@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from sqlalchemy import text
 
+from reschedule_todo.wording import says_how_often
 from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event
@@ -155,6 +156,42 @@ def test_what_failed_for_good_is_left_alone_until_it_is_moved(
         t=pk,
     )
     with time_machine.travel(NOW + timedelta(days=2)):
+        assert bundle.schedule() == 1
+
+
+def test_an_outage_of_an_hour_is_made_good_in_the_same_night(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    pk = overdue(mojodex)
+    model.answers(Reply(status=500))
+    bundle.schedule()
+    for message in bundle.queued() * 9:
+        assert len(bundle.work(message)["batchItemFailures"]) == 1
+
+    model.answers(move())
+    with time_machine.travel(NOW + timedelta(hours=1)):
+        assert bundle.schedule() == 1
+        bundle.work(*bundle.queued())
+
+    assert mojodex.schedulings(pk)[-1] == ("2026-12-03", WHY)
+
+
+def test_what_waits_in_the_queue_is_not_published_again(bundle: Bundle, mojodex: Mojodex) -> None:
+    overdue(mojodex)
+    assert bundle.schedule() == 1
+
+    with time_machine.travel(NOW + timedelta(hours=2)):
+        assert bundle.schedule() == 0
+
+
+def test_what_was_given_up_on_gets_another_night(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+    pk = overdue(mojodex)
+    bundle.schedule()
+    mojodex.run("UPDATE md_background_job SET attempts = 20")
+    bundle.work(*bundle.queued())
+    assert job(mojodex, pk).state == "failed"
+
+    with time_machine.travel(NOW + timedelta(days=1)):
         assert bundle.schedule() == 1
 
 
@@ -426,6 +463,8 @@ def test_today_and_a_day_in_a_year_are_allowed(
         ("en", "Visit the fair on 5 December", (YESTERDAY,), True),
         ("en", "Go to the market", (date(2026, 11, 28), YESTERDAY), True),
         ("en", "Go to the market on Sunday", (YESTERDAY,), False),
+        ("en", "Send the invoice by 25 December", (YESTERDAY,), False),
+        ("en", "Send the invoice by December 51", (YESTERDAY,), False),
         ("en", "Go to the market", (date(2026, 11, 27), YESTERDAY), False),
     ],
 )
@@ -520,6 +559,23 @@ def test_what_keeps_slipping_is_told_so(bundle: Bundle, mojodex: Mojodex, model:
         f"{WHY} Elle a déjà été reportée 5 fois : peut-être faut-il la découper, la confier à quelqu'un, "
         "lui réserver un moment, ou y renoncer."
     )
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("It was moved 5 times.", True),
+        ("Reportée 5 fois déjà.", True),
+        ("5 moves are enough.", True),
+        ("Bob is at his desk at 5 on Friday.", False),
+        ("It was moved 15 times.", False),
+        ("Before 5 pm, on 5 December, at 10:5.", False),
+        ("Le 5 décembre à 5h30.", False),
+        ("2026-12-5 or 5/12", False),
+    ],
+)
+def test_a_count_is_not_a_time_or_a_date(argument: str, says: bool) -> None:
+    assert says_how_often(argument, 5) is says
 
 
 @pytest.mark.parametrize("argument", [None, "", " \n", 7, True])

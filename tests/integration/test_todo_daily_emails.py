@@ -27,7 +27,7 @@ from tests.fake_ses import (
     fake_ses,
 )
 from tests.integration.conftest import Bundle
-from tests.lambda_events import failed_ids, sqs_event
+from tests.lambda_events import FakeContext, failed_ids, sqs_event
 from tests.mails import check_mail, joined, text_of
 from tests.mojodex import Mojodex
 
@@ -140,6 +140,7 @@ def test_nobody_is_due_at_the_weekend(bundle: Bundle, mojodex: Mojodex, day: dat
 
 
 def test_overdue_and_moved_todos_make_a_user_due(bundle: Bundle, mojodex: Mojodex) -> None:
+    # On Tuesday: since Monday began.
     overdue = user_with(mojodex, "Overdue", day=YESTERDAY)
     moved, moved_long_ago, first_planned = (user_with(mojodex) for _ in range(3))
     for user_id, at, dates in (
@@ -314,6 +315,89 @@ def test_a_model_that_stays_away_is_waited_for_and_then_done_without(
 
     assert len(ses.mails) == 1
     assert job(mojodex, user_id).outcome["worded_by"] == "rule"
+
+
+def test_a_model_that_hangs_leaves_time_to_send(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    bundle = make_bundle("events", llm_timeout_seconds=3)
+    user_id = user_with(mojodex, "Call Bob")
+    model.answers(Reply(words().content, delay=8))
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, occasion, state, attempts)"
+        " VALUES ('events', :s, '2026-12-01', 'queued', 6)",
+        s=f"todo_daily_emails:{user_id}",
+    )
+    event = sqs_event({"event_type": "todo_daily_emails", "user_id": user_id})
+
+    # Enough to begin, and not enough for both models and the mail.
+    assert bundle.worker.handler(event, FakeContext(36)) == {"batchItemFailures": []}
+
+    assert len(ses.mails) == 1
+    assert job(mojodex, user_id).outcome["worded_by"] == "rule"
+
+
+def test_a_model_that_asks_for_more_time_than_a_morning_has_is_done_without(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    user_id = user_with(mojodex, "Call Bob")
+    model.answers(Reply(status=429, headers={"Retry-After": "1800"}))
+
+    assert send(bundle, user_id) == {"batchItemFailures": []}
+
+    assert len(ses.mails) == 1
+
+
+def test_kept_words_are_for_the_same_todos_only(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    user_id = user_with(mojodex, "Call Bob", "Buy flowers")
+    model.answers(words(("t1", "Bob is in until noon."), ("t2", "Roses.")), words(("t1", "Tulips.")))
+    ses.does(Answer(400, "SendingPausedException"), TAKEN)
+    send(bundle, user_id)
+    mojodex.run("UPDATE md_todo SET completed = now() WHERE description = 'Call Bob'")
+
+    send(bundle, user_id)
+
+    said = text_of(only_mail(ses))
+    assert "Buy flowers Tulips." in said
+    assert "Bob" not in said
+    assert len(model.calls) == 2
+
+
+def test_on_monday_what_was_moved_after_fridays_mail_is_told(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    user_id = user_with(mojodex)
+    execution = mojodex.run("SELECT max(user_task_execution_pk) FROM md_user_task_execution")
+    friday = datetime(2026, 12, 4, 9, 30, tzinfo=UTC)
+    mojodex.scheduled(execution, "Pay", THURSDAY, date(2026, 12, 9), moved_at=friday)
+
+    with time_machine.travel(datetime(2026, 12, 7, 8, 30, tzinfo=UTC)):
+        assert bundle.schedule() == 1
+        bundle.work(*bundle.queued())
+
+    assert "Pay Moved to Wednesday, December 9" in text_of(only_mail(ses))
+    assert job(mojodex, user_id).state == "done"
+
+
+def test_whom_an_outage_stopped_for_an_hour_is_mailed_in_the_next(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
+) -> None:
+    user_id = user_with(mojodex, "Call Bob")
+    ses.does(Answer(503, "ServiceUnavailable"))
+    bundle.schedule()
+    for message in bundle.queued() * 9:
+        assert len(bundle.work(message)["batchItemFailures"]) == 1
+    assert bundle.schedule() == 0
+
+    ses.does(TAKEN)
+    with time_machine.travel(NOW + timedelta(hours=1)):
+        assert bundle.schedule() == 1
+        bundle.work(*bundle.queued())
+
+    assert len(ses.mails) == len(model.calls) == 1
+    assert job(mojodex, user_id).state == "done"
 
 
 def test_the_prompt_holds_the_day_and_nothing_more(
@@ -517,7 +601,8 @@ def test_a_busy_or_paused_ses_is_waited_for(
     (line,) = [record for record in caplog.records if record.getMessage() == "message comes back"]
     assert vars(line)["seconds"] in seconds
     waiting = job(mojodex, user_id)
-    assert (waiting.state, set(waiting.outcome)) == ("queued", {"words"})
+    assert waiting.state == "queued"
+    assert "sending_since" not in waiting.outcome
     ses.does(TAKEN)
     assert bundle.work_on(event) == {"batchItemFailures": []}
 

@@ -64,9 +64,7 @@ def test_libraries_keep_their_metadata_and_are_for_arm64() -> None:
 def test_the_layer_describes_the_services_that_we_use_and_no_others() -> None:
     """botocore brings four hundred; the layer's Makefile keeps those that it names."""
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "shared" / "mojodex").rglob("*.py")]
-    used = {
-        name for path in sources for name in re.findall(r'\.client\(\s*"([a-z0-9-]+)"', path.read_text())
-    }
+    used = {name for path in sources for name in re.findall(r'\.client\(\s*"([a-z0-9-]+)"', path.read_text())}
     kept = {path.name for path in (LAYER / "botocore" / "data").iterdir() if path.is_dir()}
 
     # Powertools' SecretsProvider makes that client.

@@ -387,6 +387,9 @@ def test_addresses_that_mail_can_reach(address: str, as_sent: str) -> None:
         "ada@" + "ü." * 120 + "org",
         "ada@\ud800.org",
         "ada@evil.org\u202e",
+        "ada@x\uff1e\uff0c\uff1cvictim\uff20evil.org",
+        "ada@x\u00a0y\uff20evil.org",
+        "ada@x\uff02@evil.org",
     ],
 )
 def test_addresses_that_it_cannot(address: str) -> None:
