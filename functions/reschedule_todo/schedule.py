@@ -140,7 +140,7 @@ def due(
             failed.process == PROCESS,
             failed.subject == subject,
             failed.state == "failed",
-            ~failed.outcome["reason"].astext.startswith(jobs.GAVE_UP),
+            ~func.coalesce(failed.outcome["reason"].astext, "").startswith(jobs.GAVE_UP),
             failed.finished_at > overdue.c.creation_date,
         )
         .offset(0)
