@@ -13,8 +13,10 @@ the message comes back.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -99,9 +101,9 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
     except TransientError as error:
         if error.retry_after == OPERATOR_SECONDS:
             count("EmailsHeldBack")
-        _mark(settings, job, mail.kept)
+        _patiently(partial(_mark, settings, job, mail.kept), deadline)
         raise
-    _save_patiently(settings, mail, job, message_id, deadline)
+    _patiently(partial(_save, settings, mail, job, message_id, utc_now()), deadline)
     count("EmailsSent")
 
 
@@ -110,13 +112,11 @@ def _mark(session: Session, job: jobs.Job, progress: dict[str, Any] | None) -> N
     jobs.record(session, job, progress)
 
 
-def _save_patiently(
-    settings: DeliverySettings, mail: Mail, job: jobs.Job, message_id: str, deadline: Deadline
-) -> None:
-    """Save what was sent; a database that is away for a moment must not make it unknown."""
+def _patiently(write: Callable[[], None], deadline: Deadline) -> None:
+    """Write what SES has said; a database that is away for a moment must not make it unknown."""
     while True:
         try:
-            _save(settings, mail, job, message_id, utc_now())
+            write()
         except jobs.LeaseLostError:
             raise
         except TransientError:
