@@ -3,13 +3,13 @@ what it was asked.
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.http_server import QuietHandler, serve
 
 
 @dataclass
@@ -68,10 +68,7 @@ def todos(*steps: tuple[str, str | None, str]) -> Reply:
 def fake_model() -> Iterator[FakeModel]:
     """Run one on a free port of loopback."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             model.calls.append(request)
@@ -92,25 +89,10 @@ def fake_model() -> Iterator[FakeModel]:
                 # The client did not wait: that is what some tests are about.
                 self.close_connection = True
 
-        def log_message(self, *_args: object) -> None:
-            """Quiet."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 256
-
-        def handle_error(self, *_args: object) -> None:
-            """A client that was killed is not an error of the server."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    model = FakeModel(f"http://127.0.0.1:{server.server_port}/v1", lambda _request: todos())
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    model = FakeModel("", lambda _request: todos())
+    with serve(Handler) as url:
+        model.url = f"{url}/v1"
         yield model
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _body(request: dict[str, Any], reply: Reply) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.http_server import QuietHandler, serve
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,7 @@ def fake_ses() -> Iterator[FakeSes]:
     """Run one on a free port of loopback."""
     done, taking = threading.Event(), threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             assert self.path == "/v2/email/outbound-emails"
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -87,23 +85,9 @@ def fake_ses() -> Iterator[FakeSes]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_args: object) -> None:
-            """Quiet."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 256
-
-        def handle_error(self, *_args: object) -> None:
-            """A client that was killed is not an error of the server."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    ses = FakeSes(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield ses
-    finally:
-        done.set()
-        server.shutdown()
-        server.server_close()
+    ses = FakeSes("")
+    with serve(Handler) as ses.url:
+        try:
+            yield ses
+        finally:
+            done.set()

@@ -196,9 +196,9 @@ def collect(
     since = start_of_day(
         previous_working_day(day), offset_of(row.timezone_offset, settings.default_timezone_offset)
     )
-    query, execution, newest = open_todos(user_id)
+    query, executions, newest = open_todos(user_id)
     found = session.execute(
-        query.add_columns(execution.c.title, newest).where(
+        query.add_columns(executions.c.title, newest).where(
             or_(
                 newest.c.scheduled_date <= day,
                 and_(newest.c.creation_date >= since, newest.c.reschedule_justification.is_not(None)),
@@ -308,12 +308,10 @@ def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str 
 
 def _lines(answer: DailyEmail, today: Today) -> dict[str, str]:
     """The model's line for each to-do that it has exactly one for, by the to-do's id."""
-    given = [line for line in answer.lines or [] if line.id and _said(line.line)]
-    often = Counter(line.id for line in given)
+    given = [(line.id, said) for line in answer.lines or [] if line.id and (said := _said(line.line))]
+    often = Counter(name for name, _ in given)
     known = {todo.id for todo in today.todos}
-    return {
-        line.id: _said(line.line) for line in given if line.id in known and line.id and often[line.id] == 1
-    }
+    return {name: said for name, said in given if name in known and often[name] == 1}
 
 
 def _said(text: str | None) -> str:

@@ -24,6 +24,7 @@ from mojodex.prompts import Prompt
 from mojodex.runtime import made_once
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
+from mojodex.validation import what_is_wrong
 
 # How often an answer that is nonsense is asked for again, and how often a model is tried before the next one
 # is.
@@ -161,9 +162,8 @@ def ask[A: BaseModel](
         try:
             got = answer.model_validate_json(text)
         except ValidationError as error:
-            conversation += _objection(
-                text, f"It does not have the form that was asked for: {_what_is_wrong(error)}"
-            )
+            wrong = what_is_wrong(error, "answer")[:CHARS_OF_COMPLAINT]
+            conversation += _objection(text, f"It does not have the form that was asked for: {wrong}")
             continue
         objection = review(got)
         if objection is None:
@@ -185,13 +185,6 @@ def _objection(text: str, objection: str) -> list[ChatCompletionMessageParam]:
     return [
         {"role": "assistant", "content": well_formed(text)},
         {"role": "user", "content": f"Your answer cannot be used. {objection}\nAnswer again, in full."},
-    ]
-
-
-def _what_is_wrong(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in found)[
-        :CHARS_OF_COMPLAINT
     ]
 
 

@@ -11,6 +11,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mojodex.validation import what_is_wrong
+
 
 class SettingsError(Exception):
     """The environment does not hold what a settings model asks for. The text names each variable."""
@@ -34,8 +36,5 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {e['msg']}"
-                for e in error.errors(include_url=False)
-            )
+            wrong = what_is_wrong(error, "settings", str.upper)
             raise SettingsError(f"{cls.__module__}: {wrong}") from None

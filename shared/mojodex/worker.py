@@ -26,6 +26,7 @@ from mojodex.db import DatabaseSettings, db_session
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
+from mojodex.validation import what_is_wrong
 
 # SQS refuses a message attribute that, with the body, is longer than its limit; pydantic names each wrong
 # field.
@@ -188,11 +189,6 @@ def _parse[M: Message](body: str, model: type[M]) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise InvalidMessageError(_what_is_wrong(error)) from None
-
-
-def _what_is_wrong(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    reason = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in found)
-    # The name of an unknown field is the sender's text; SQS refuses some characters in an attribute.
-    return "".join(c if c.isprintable() else "?" for c in reason)[:LONGEST_REASON]
+        # The name of an unknown field is the sender's text; SQS refuses some characters in an attribute.
+        reason = "".join(c if c.isprintable() else "?" for c in what_is_wrong(error, "message"))
+        raise InvalidMessageError(reason[:LONGEST_REASON]) from None
