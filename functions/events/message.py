@@ -1,17 +1,13 @@
 """What travels on the queue of events."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from mojodex.messages import LocalDate, Message
+from mojodex.messages import LocalDate, Message, UserId
 
 PROCESS = "events"
 
 # A new event is a name here, an audience (schedule.py), and a generator and a channel (worker.py).
 EventType = Literal["todo_daily_emails"]
-# Mojodex's user_id is text; PostgreSQL takes no NUL.
-UserId = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class SendEvent(Message):

@@ -35,7 +35,11 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     published = 0
     for event_type, claim_page in AUDIENCES.items():
         published += publish_due(
-            settings, partial(claim_page, settings, now), partial(_message, event_type), deadline
+            settings,
+            settings.queue_url,
+            partial(claim_page, settings, now),
+            partial(_message, event_type),
+            deadline,
         )
     return {"published": published}
 

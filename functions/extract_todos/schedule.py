@@ -42,7 +42,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge Scheduler's target. The event does not matter: due is a state of the database."""
     claim_page = partial(_claim_page, settings, utc_now())
     deadline = Deadline(context.get_remaining_time_in_millis)
-    return {"published": publish_due(settings, claim_page, _message, deadline)}
+    return {"published": publish_due(settings, settings.queue_url, claim_page, _message, deadline)}
 
 
 def _claim_page(

@@ -118,12 +118,13 @@ def _is_free(job: type[BackgroundJob], now: datetime) -> ColumnElement[bool]:
     """Whether a schedule may claim a job that is in the ledger: there was nothing to do, or it was tried and
     not done for so long that its message is a dead letter, or soon will be.
     """
-    stuck = and_(
-        job.state == "queued",
-        job.attempts.between(1, MAX_ATTEMPTS - 1),
-        job.queued_at < now - TRIED_LONG_ENOUGH,
+    long_ago = now - TRIED_LONG_ENOUGH
+    return or_(
+        job.state == "skipped",
+        and_(job.state == "queued", job.attempts > 0, job.queued_at < long_ago),
+        # Its workers were killed so often that no message is left.
+        and_(job.state == "running", job.started_at < long_ago),
     )
-    return or_(job.state == "skipped", stuck)
 
 
 def _unless_skipped(one_more: int = 0) -> dict[str, Any]:
@@ -198,17 +199,12 @@ def finish(
     _held(session, job, state=state, finished_at=now, outcome=outcome)
 
 
-def fail(session: Session, job: Job, reason: str, *, now: datetime) -> None:
-    """Record that the job can never work, in the ledger and in `md_error`. Commits.
-
-    Raises:
-        LeaseLostError: the job is not this holder's any more.
-    """
-    finish(session, job, "failed", {"reason": reason}, now=now)
-    session.add(
-        MdError(message=f"background {job.process} {job.subject} {job.occasion}: {reason}", creation_date=now)
-    )
-    session.commit()
+def report_error(
+    session: Session, process: str, subject: str, occasion: str, reason: str, now: datetime
+) -> None:
+    """Tell Mojodex in `md_error` that a job has failed, in the caller's transaction. Does not commit."""
+    message = f"background {process} {subject} {occasion}: {reason}"
+    session.add(MdError(message=message, creation_date=now))
 
 
 def record(session: Session, job: Job, progress: dict[str, Any] | None) -> None:
@@ -218,6 +214,18 @@ def record(session: Session, job: Job, progress: dict[str, Any] | None) -> None:
         LeaseLostError: the job is not this holder's any more.
     """
     _held(session, job, outcome=progress)
+    session.commit()
+
+
+def hand_on(session: Session, job: Job, progress: dict[str, Any], *, now: datetime) -> None:
+    """Give the job to a message that the caller has just published, with what is done so far. Commits.
+
+    Its attempts are counted anew, because it got on.
+
+    Raises:
+        LeaseLostError: the job is not this holder's any more.
+    """
+    _held(session, job, state="queued", queued_at=now, started_at=None, attempts=1, outcome=progress)
     session.commit()
 
 

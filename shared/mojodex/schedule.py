@@ -28,7 +28,8 @@ class ScheduleSettings(DatabaseSettings):
 
 
 def publish_due[P](
-    settings: ScheduleSettings,
+    settings: DatabaseSettings,
+    queue_url: str,
     claim_page: Callable[[Session, P | None], tuple[Rows, P | None]],
     message: Callable[[Any], str],
     deadline: Deadline,
@@ -39,7 +40,8 @@ def publish_due[P](
     finds the work again. What time does not suffice for stays due.
 
     Args:
-        settings: see there.
+        settings: where the database is.
+        queue_url: where the messages go.
         claim_page: claims the page behind a place (None: the first) with `jobs.claim`; gives its rows and the
             place where it ended, None for the last page.
         message: the body of the message for a row.
@@ -54,7 +56,7 @@ def publish_due[P](
         with db_session(settings) as session:
             rows, place = claim_page(session, place)
             claimed = [row for row in rows if row.claimed]
-            queues.publish(settings.queue_url, map(message, claimed))
+            queues.publish(queue_url, map(message, claimed))
             session.commit()
         published += len(claimed)
         if place is None:

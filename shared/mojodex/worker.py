@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from traceback import format_tb
-from typing import Any
+from typing import Any, Literal
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, sent_at, utc_now
@@ -52,6 +53,10 @@ def _once(_message: Message, _sent: datetime) -> str:
     return ""
 
 
+def _nothing_more(_session: Session, _job: jobs.Job, _state: str, _reason: str) -> dict[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Process[M: Message]:
     """What a worker does with one message.
@@ -60,17 +65,21 @@ class Process[M: Message]:
         name: the process, as in the ledger, the logs and the metrics.
         message: model of its messages.
         seconds_needed: a record is not begun with less time than this left.
-        run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. It raises
-            what `errors` lists.
+        run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. Or it
+            leaves the job to others, and says so in one word for the log ("continued"). It raises what
+            `errors` lists.
         occasion: which time the work is done for this subject, from the message and when it was sent, so that
             each delivery of a message means the same job. Without it: '', the work is done once.
+        unfinished: writes what else must be written when a job ends as failed or skipped (the state, and the
+            reason), in the transaction that ends it; gives what else its outcome says.
     """
 
     name: str
     message: type[M]
     seconds_needed: float
-    run: Callable[[M, jobs.Job, Deadline], None]
+    run: Callable[[M, jobs.Job, Deadline], str | None]
     occasion: Callable[[M, datetime], str] = _once
+    unfinished: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _nothing_more
 
 
 def run_batch[M: Message](
@@ -140,7 +149,7 @@ def _run_job[M: Message](
     """Begin, run and end one job.
 
     Returns:
-        How it ended: done, failed, skipped; or repeated, when it had ended before.
+        How it ended: done, failed, skipped; repeated, when it had ended before; or what `Process.run` says.
     """
     if deadline.seconds_left() < process.seconds_needed:
         raise TransientError("too little time left in this invocation", retry_after=1)
@@ -158,17 +167,14 @@ def _run_job[M: Message](
     try:
         if job.attempts > jobs.MAX_ATTEMPTS:
             raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
-        process.run(message, job, deadline)
+        return process.run(message, job, deadline) or "done"
     except PermanentError as error:
-        with db_session(settings) as session:
-            jobs.fail(session, job, str(error), now=utc_now())
+        _end(job, "failed", str(error), process, settings)
         about = {"subject": job.subject, "occasion": job.occasion}
         logger.error("job failed", extra={**about, "reason": str(error)})
         return "failed"
     except (NothingToDoError, InvalidMessageError) as error:
-        with db_session(settings) as session:
-            jobs.finish(session, job, "skipped", {"reason": str(error)}, now=utc_now())
-            session.commit()
+        _end(job, "skipped", str(error), process, settings)
         if isinstance(error, InvalidMessageError):
             raise
         return "skipped"
@@ -177,7 +183,23 @@ def _run_job[M: Message](
         with suppress(MojodexError), db_session(settings) as session:
             jobs.release(session, job)
         raise
-    return "done"
+
+
+def _end[M: Message](
+    job: jobs.Job,
+    state: Literal["failed", "skipped"],
+    reason: str,
+    process: Process[M],
+    settings: WorkerSettings,
+) -> None:
+    """End a job that had no effect, and tell why not."""
+    now = utc_now()
+    with db_session(settings) as session:
+        more = process.unfinished(session, job, state, reason)
+        jobs.finish(session, job, state, {"reason": reason, **more}, now=now)
+        if state == "failed":
+            jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
+        session.commit()
 
 
 def _parse[M: Message](body: str, model: type[M]) -> M:

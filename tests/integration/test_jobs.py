@@ -54,7 +54,6 @@ def test_only_the_holder_can_end_or_release_a_job(mojodex: Mojodex) -> None:
         for act in (
             lambda: jobs.finish(session, first, "done", {}, now=NOW),
             lambda: jobs.release(session, first),
-            lambda: jobs.fail(session, first, "why", now=NOW),
         ):
             with pytest.raises(jobs.LeaseLostError):
                 act()
