@@ -10,20 +10,59 @@ from sqlalchemy import URL, Connection, create_engine, text
 
 from mojodex.db import connect_arguments
 
-LEDGER = """
-CREATE TABLE IF NOT EXISTS md_background_job (
-    process     varchar(64)  NOT NULL,
-    subject     text         NOT NULL,
-    occasion    text         NOT NULL DEFAULT '',
-    state       varchar(16)  NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'skipped')),
-    attempts    integer      NOT NULL DEFAULT 0,
-    queued_at   timestamptz  NOT NULL DEFAULT now(),
-    started_at  timestamptz,
-    finished_at timestamptz,
-    outcome     jsonb,
-    PRIMARY KEY (process, subject, occasion)
-)
-"""
+# Name of each table, and its columns.
+TABLES = {
+    "md_background_job": """
+        process     varchar(64)  NOT NULL,
+        subject     text         NOT NULL,
+        occasion    text         NOT NULL DEFAULT '',
+        state       varchar(16)  NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'skipped')),
+        attempts    integer      NOT NULL DEFAULT 0,
+        queued_at   timestamptz  NOT NULL DEFAULT now(),
+        started_at  timestamptz,
+        finished_at timestamptz,
+        outcome     jsonb,
+        PRIMARY KEY (process, subject, occasion)
+    """,
+    "md_background_page": """
+        page_pk     integer      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        subject     text         NOT NULL,
+        occasion    text         NOT NULL,
+        user_id     varchar(255) NOT NULL,
+        url         text         NOT NULL,
+        key         text         NOT NULL,
+        depth       integer      NOT NULL,
+        state       varchar(16)  NOT NULL
+            CHECK (state IN ('found', 'staged', 'stored', 'unchanged', 'skipped', 'failed')),
+        reason      text,
+        html        bytea,
+        charset     text,
+        html_hash   text,
+        etag        text,
+        lines       bigint[],
+        found_at    timestamptz  NOT NULL,
+        UNIQUE (subject, occasion, key)
+    """,
+    "md_background_document": """
+        document_fk  integer     PRIMARY KEY,
+        etag         text,
+        html_hash    text,
+        left_out     text[]      NOT NULL,
+        edition_sent timestamptz
+    """,
+    "md_background_website": """
+        user_id        varchar(255) NOT NULL,
+        site           text         NOT NULL,
+        repeated_lines bigint[]     NOT NULL,
+        PRIMARY KEY (user_id, site)
+    """,
+    "md_background_host_slot": """
+        host    text        NOT NULL,
+        slot    integer     NOT NULL,
+        free_at timestamptz NOT NULL,
+        PRIMARY KEY (host, slot)
+    """,
+}
 
 # Name of each index and what it is on.
 INDEXES = {
@@ -43,6 +82,10 @@ INDEXES = {
         "md_todo_scheduling (todo_fk, creation_date, todo_scheduling_pk) INCLUDE (scheduled_date)"
     ),
     "mojodex_background_user_by_offset": "md_user (timezone_offset, user_id)",
+    "mojodex_background_document_by_name": "md_document (author_user_id, name)",
+    "mojodex_background_chunk_by_document": "md_document_chunk (document_fk)",
+    "mojodex_background_page_by_key": "md_background_page (user_id, key)",
+    "mojodex_background_open_page": "md_background_page (page_pk) WHERE state IN ('found', 'staged')",
 }
 
 # The database may be busy: another session's lock is waited for this long, then the migration stops and can
@@ -75,9 +118,10 @@ def migrate(connection: Connection) -> list[str]:
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text("SET statement_timeout = 0"))
     created = []
-    if connection.execute(text("SELECT to_regclass('md_background_job')")).scalar() is None:
-        connection.execute(text(LEDGER))
-        created.append("md_background_job")
+    for name, columns in TABLES.items():
+        if connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
+            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name} ({columns})"))
+            created.append(name)
     for name, on in INDEXES.items():
         valid = connection.execute(
             text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"), {"name": name}

@@ -1,12 +1,14 @@
 """The tables that this bundle touches, as SQLAlchemy models: the columns that are read or written, no others.
 
-Mojodex owns all of them but `BackgroundJob`; nothing here creates or alters a table. Names are Mojodex's own.
+Mojodex owns all of them but those named `Background…`; nothing here creates or alters a table. Names are
+Mojodex's own.
 """
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Enum, ForeignKey, Sequence, Text
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy import ARRAY, BigInteger, DateTime, Enum, ForeignKey, Identity, LargeBinary, Sequence, Text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -103,6 +105,28 @@ class MdTodoScheduling(Base):
     reschedule_justification: Mapped[str | None] = mapped_column(Text)
 
 
+class MdDocument(Base):
+    __tablename__ = "md_document"
+    document_pk: Mapped[int] = mapped_column(Sequence("md_document_seq"), primary_key=True)
+    name: Mapped[str]
+    author_user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
+    creation_date: Mapped[datetime] = mapped_column(UTC_WITHOUT_ZONE)
+    document_type: Mapped[str] = mapped_column(Enum("learned_by_mojo", "webpage", name="document_type_"))
+    deleted_by_user: Mapped[bool]
+    last_update_date: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
+class MdDocumentChunk(Base):
+    __tablename__ = "md_document_chunk"
+    document_chunk_pk: Mapped[int] = mapped_column(Sequence("md_document_chunk_seq"), primary_key=True)
+    document_fk: Mapped[int] = mapped_column(ForeignKey("md_document.document_pk"))
+    index: Mapped[int]
+    # Written, and never read.
+    embedding: Mapped[Any] = mapped_column(VECTOR(1536), deferred=True)
+    chunk_text: Mapped[str] = mapped_column(Text)
+    deleted: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
 class MdEvent(Base):
     __tablename__ = "md_event"
     event_pk: Mapped[int] = mapped_column(Sequence("md_event_seq"), primary_key=True)
@@ -132,3 +156,57 @@ class BackgroundJob(Base):
     started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class BackgroundPage(Base):
+    """A page of a website that is being read, or was (see documents.crawl)."""
+
+    __tablename__ = "md_background_page"
+    page_pk: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    # Of the website's job in the ledger.
+    subject: Mapped[str] = mapped_column(Text)
+    occasion: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[str]
+    url: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text)
+    depth: Mapped[int]
+    state: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(Text)
+    # Compressed, and gone when the page has ended.
+    html: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    charset: Mapped[str | None]
+    html_hash: Mapped[str | None]
+    etag: Mapped[str | None] = mapped_column(Text)
+    lines: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
+    found_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+
+
+class BackgroundDocument(Base):
+    """What is remembered of a document, so that what has not changed costs nothing."""
+
+    __tablename__ = "md_background_document"
+    document_fk: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    etag: Mapped[str | None] = mapped_column(Text)
+    html_hash: Mapped[str | None]
+    # Hashes of the chunks that say nothing (see documents.relevance).
+    left_out: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    # When the user sent the text that it holds.
+    edition_sent: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
+class BackgroundWebsite(Base):
+    """What is known of a user's website: the hashes of the lines that are on most of its pages."""
+
+    __tablename__ = "md_background_website"
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    site: Mapped[str] = mapped_column(Text, primary_key=True)
+    repeated_lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+
+
+class BackgroundHostSlot(Base):
+    """The right to send one request to a host, until it is free again (see documents.turns)."""
+
+    __tablename__ = "md_background_host_slot"
+    host: Mapped[str] = mapped_column(Text, primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    free_at: Mapped[datetime] = mapped_column(WITH_ZONE)
