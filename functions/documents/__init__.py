@@ -1,0 +1,1 @@
+"""Websites and texts become searchable documents, and stay current."""
