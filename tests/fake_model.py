@@ -2,7 +2,9 @@
 what it was asked.
 """
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +44,9 @@ class FakeModel:
     url: str
     script: Script
     calls: list[dict[str, Any]] = field(default_factory=list)
+    # The same for embeddings.
+    embed: Script = field(default_factory=lambda: embedded)
+    embeddings: list[dict[str, Any]] = field(default_factory=list)
 
     def answers(self, *replies: Reply) -> None:
         """Give these replies in turn, the last one for ever."""
@@ -64,6 +69,28 @@ def todos(*steps: tuple[str, str | None, str]) -> Reply:
     return Reply({"todos": [dict(zip(keys, step, strict=True)) for step in steps]})
 
 
+def relevance(request: dict[str, Any], irrelevant: Callable[[str], bool] = lambda _: False) -> Reply:
+    """A valid answer to the question which chunks are relevant."""
+    chunks = re.findall(r'<chunk number="(\d+)">\n(.*?)\n</chunk>', prompt_of(request), re.DOTALL)
+    return Reply({"verdicts": [{"chunk": int(n), "relevant": not irrelevant(text)} for n, text in chunks]})
+
+
+def vector(text: str) -> list[float]:
+    """A vector that is the text's own."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return [(digest[i % 32] - 128) / 128 + i / 1e6 for i in range(1536)]
+
+
+def embedded(request: dict[str, Any]) -> Reply:
+    """A valid answer to a request for embeddings."""
+    data = [
+        {"object": "embedding", "index": i, "embedding": vector(text)}
+        for i, text in enumerate(request["input"])
+    ]
+    usage = {"prompt_tokens": 100, "total_tokens": 100}
+    return Reply(body=json.dumps({"object": "list", "model": "fake", "data": data, "usage": usage}))
+
+
 @contextmanager
 def fake_model() -> Iterator[FakeModel]:
     """Run one on a free port of loopback."""
@@ -71,8 +98,9 @@ def fake_model() -> Iterator[FakeModel]:
     class Handler(QuietHandler):
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            model.calls.append(request)
-            reply = model.script(request)
+            embeds = self.path.endswith("/embeddings")
+            (model.embeddings if embeds else model.calls).append(request)
+            reply = model.embed(request) if embeds else model.script(request)
             time.sleep(reply.delay)
             body = (reply.body if reply.body is not None else json.dumps(_body(request, reply))).encode()
             try:

@@ -5,7 +5,9 @@ script.
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import batched
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,15 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import create_engine
 
+from documents import fetch, visit
 from local import postgres
 from migrate.migration import migrate
-from mojodex import aws, db, llm, secrets
+from mojodex import aws, db, provider, secrets
 from tests import ROOT
-from tests.fake_model import FakeModel, fake_model
+from tests.fake_model import FakeModel, fake_model, relevance, vector
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
+from tests.website import Website, website
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -115,25 +119,27 @@ def make_bundle(
         aws.sqs.cache_clear()
         secrets._provider.cache_clear()
         db.engine.cache_clear()
-        llm._client.cache_clear()
+        provider.client.cache_clear()
 
     engines: list[Any] = []
 
     def make(
         process: str = "extract_todos",
         *,
+        worker: str = "worker",
         secret: dict[str, Any] | None = None,
         more_secrets: Mapping[str, Any] = MappingProxyType({}),
         **changes: Any,
     ) -> Bundle:
-        worker, schedule = (importlib.import_module(f"{process}.{name}") for name in ("worker", "schedule"))
+        modules = [importlib.import_module(f"{process}.{name}") for name in (worker, "schedule")]
         sqs = boto3.client("sqs")
         secret_manager = boto3.client("secretsmanager")
-        secret_manager.create_secret(Name="database", SecretString=json.dumps(secret or database.secret()))
-        secret_manager.create_secret(Name="model", SecretString=json.dumps({"api_key": "key"}))
-        for name, value in more_secrets.items():
-            secret_manager.create_secret(Name=name, SecretString=json.dumps(value))
-        urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead-letters")]
+        known = {"database": secret or database.secret(), "model": {"api_key": "key"}, **more_secrets}
+        for name, value in known.items():
+            with suppress(secret_manager.exceptions.ResourceExistsException):
+                secret_manager.create_secret(Name=name, SecretString=json.dumps(value))
+        names = ["queue", "dead-letters"] if worker == "worker" else [worker, f"{worker}-dead-letters"]
+        urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in names]
         environment = {
             "database_secret_arn": "database",
             "database_pool_size": 5,
@@ -155,10 +161,10 @@ def make_bundle(
             "ses_configuration_set": "mojodex",
             "mojodex_webapp_uri": "https://app.example.com",
         } | changes
-        for module in (worker, schedule):
+        for module in modules:
             monkeypatch.setattr(module, "settings", module.Settings.model_validate(environment))
             engines.append(db.engine(module.settings))
-        return Bundle(sqs, urls[0], urls[1], worker, schedule, worker.settings, schedule.settings)
+        return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
     with mock_aws():
         forget()
@@ -171,3 +177,166 @@ def make_bundle(
 @pytest.fixture
 def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
     return make_bundle()
+
+
+@dataclass
+class Documents:
+    """The three workers of documents and their schedule, a website and a user."""
+
+    websites: Bundle
+    pages: Bundle
+    updates: Bundle
+    site: Website
+    user_id: str
+    mojodex: Mojodex
+
+    def ask(self, url: str = "", request: str = "r1") -> None:
+        """Let the crawler have a request for the site, until it has published its pages."""
+        bodies: list[Any] = [
+            {"user_id": self.user_id, "website_url": url or self.site.url, "request_id": request}
+        ]
+        while bodies:
+            assert self.websites.work(*bodies, seconds=300)["batchItemFailures"] == []
+            bodies = self.websites.queued()
+
+    def ingest(self) -> None:
+        """Let ingest_page have the messages that are in its queue."""
+        while bodies := self.pages.queued():
+            for some in batched(bodies, 10, strict=False):
+                assert self.pages.work(*some)["batchItemFailures"] == []
+
+    def read(self, url: str = "", request: str = "r1") -> Any:
+        """All of it; the website's row in the ledger."""
+        self.ask(url, request)
+        self.ingest()
+        return self.job(url, request)
+
+    def job(self, url: str = "", request: str = "r1") -> Any:
+        """The website's row in the ledger."""
+        (row,) = self.mojodex.rows(
+            "SELECT * FROM md_background_job WHERE process = 'create_from_website' AND subject = :s"
+            " AND occasion = :o",
+            s=f"{self.user_id} {url or self.site.url}",
+            o=request,
+        )
+        return row
+
+    def reasons(self, **of: str) -> dict[str, str]:
+        """Why pages are not stored, by their paths."""
+        pages = self.job(**of).outcome["not_stored"]
+        return {page["url"].removeprefix(self.site.url): page["reason"] for page in pages}
+
+    def update(self, document_pk: int, edition: str | None = None, **changes: Any) -> Any:
+        """Let the worker of updates have a message, sent now; the job's row."""
+        body = {"user_id": self.user_id, "document_pk": document_pk, "edition": edition, **changes}
+        assert self.updates.work(body)["batchItemFailures"] == []
+        return self.mojodex.rows(
+            "SELECT * FROM md_background_job WHERE process = 'update_document' AND subject = :s"
+            " ORDER BY occasion DESC",
+            s=str(document_pk),
+        )[0]
+
+    def documents(self) -> dict[str, int]:
+        """The keys of the user's documents that are not deleted, by their paths (or names)."""
+        return {
+            row.name.removeprefix(self.site.url): row.document_pk
+            for row in self.mojodex.rows(
+                "SELECT * FROM md_document WHERE author_user_id = :u AND NOT deleted_by_user"
+                " ORDER BY document_pk",
+                u=self.user_id,
+            )
+        }
+
+    def chunks(self, document_pk: int) -> list[Any]:
+        """A document's chunks, in order, each with the row's own version (ctid and xmin)."""
+        return self.mojodex.rows(
+            "SELECT document_chunk_pk, index AS place, chunk_text, deleted,"
+            " CAST(embedding AS text) AS vector, CAST(ctid AS text) AS ctid, CAST(xmin AS text) AS xmin"
+            " FROM md_document_chunk WHERE document_fk = :d ORDER BY index, document_chunk_pk",
+            d=document_pk,
+        )
+
+    def text(self, document_pk: int) -> list[str]:
+        """The texts of a document's chunks, in order."""
+        return [row.chunk_text for row in self.chunks(document_pk)]
+
+    def contents(self) -> dict[str, list[tuple[int, str, str]]]:
+        """What a user has, by name: place, text and vector of each chunk."""
+        return {
+            name: [(row.place, row.chunk_text, row.vector) for row in self.chunks(pk)]
+            for name, pk in sorted(self.documents().items())
+        }
+
+    def lose_leases(self) -> None:
+        """Let so much time pass that what a killed worker held is free."""
+        self.mojodex.run(
+            "UPDATE md_background_job SET started_at = started_at - interval '6 minutes'"
+            " WHERE state = 'running'"
+        )
+        self.mojodex.run("UPDATE md_background_host_slot SET free_at = now()")
+
+    def text_document(self, *chunks: str) -> int:
+        """A document that Mojo has learned, as Mojodex writes it; its key."""
+        pk = self.mojodex.run(
+            "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
+            " VALUES ('Notes', :u, now(), 'learned_by_mojo') RETURNING document_pk",
+            u=self.user_id,
+        )
+        for index, chunk in enumerate(chunks):
+            self.mojodex.run(
+                "INSERT INTO md_document_chunk (document_fk, index, embedding, chunk_text)"
+                " VALUES (:d, :i, CAST(:v AS vector), :t)",
+                d=pk,
+                i=index,
+                v=str(vector(chunk)),
+                t=chunk,
+            )
+        return int(pk)
+
+
+@pytest.fixture
+def site() -> Iterator[Website]:
+    with website() as running:
+        yield running
+
+
+@pytest.fixture
+def make_documents(
+    make_bundle: Callable[..., Bundle],
+    site: Website,
+    model: FakeModel,
+    mojodex: Mojodex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Documents]:
+    # AWS is in this process here.
+    monkeypatch.setattr(fetch, "is_local", lambda _environment: True)
+    monkeypatch.setattr(visit, "PAUSES", (0.01, 0.01))
+    model.script = relevance
+
+    def make(**changes: Any) -> Documents:
+        settings = {
+            "embedding_model": "text-embedding-ada-002",
+            "crawl_page_limit": 100,
+            "crawl_depth_limit": 3,
+            "crawl_minutes_limit": 60,
+            "page_bytes_limit": 5_000_000,
+            "contact_url": "https://example.com/crawler",
+            "fetch_loopback": True,
+            "lease_seconds": 330,
+        } | changes
+        queues = {}
+        for name in ("ingest_page", "create_from_website"):
+            queue = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+            queues[f"{name}_queue_url"] = queue
+        bundles = [
+            make_bundle("documents", worker=worker, **settings, **queues)
+            for worker in ("create_from_website", "ingest_page", "update")
+        ]
+        return Documents(*bundles, site, mojodex.user(), mojodex)
+
+    return make
+
+
+@pytest.fixture
+def documents(make_documents: Callable[..., Documents]) -> Documents:
+    return make_documents()

@@ -1,0 +1,45 @@
+"""Crawl the websites that a batch of messages names."""
+
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from documents.crawl import CrawlSettings, crawl, unfinished
+from documents.message import CREATE_FROM_WEBSITE, CreateFromWebsite
+from mojodex.clock import Deadline
+from mojodex.jobs import Job
+from mojodex.observability import logger
+from mojodex.worker import Process, run_batch
+
+
+class Settings(CrawlSettings):
+    """Settings of this worker."""
+
+
+settings = Settings.from_environment()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `CreateFromWebsite` messages in, the ids of those that come back out."""
+    return run_batch(event, context, PROCESS_DEFINITION, settings)
+
+
+def _run(message: CreateFromWebsite, job: Job, deadline: Deadline) -> str:
+    return crawl(settings, message, job, deadline)
+
+
+def _occasion(message: CreateFromWebsite, sent: datetime) -> str:
+    return message.request_id or sent.isoformat(timespec="milliseconds")
+
+
+PROCESS_DEFINITION = Process(
+    CREATE_FROM_WEBSITE,
+    CreateFromWebsite,
+    seconds_needed=90,
+    run=_run,
+    occasion=_occasion,
+    unfinished=unfinished,
+)

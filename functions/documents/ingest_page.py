@@ -1,0 +1,36 @@
+"""Make documents of the staged pages that a batch of messages names."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from documents.ingestion import IngestionSettings
+from documents.message import INGEST_PAGE, IngestPage
+from documents.page_ingestion import ingest_page, unfinished
+from documents.relevance import PROMPT
+from mojodex.clock import Deadline
+from mojodex.jobs import Job
+from mojodex.observability import logger
+from mojodex.worker import Process, WorkerSettings, run_batch
+
+
+class Settings(WorkerSettings, IngestionSettings):
+    """Settings of this worker."""
+
+
+settings = Settings.from_environment()
+settings.models_for(PROMPT)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `IngestPage` messages in, the ids of those that come back out."""
+    return run_batch(event, context, PROCESS_DEFINITION, settings)
+
+
+def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
+    ingest_page(settings, message, job, deadline)
+
+
+PROCESS_DEFINITION = Process(INGEST_PAGE, IngestPage, seconds_needed=20, run=_run, unfinished=unfinished)

@@ -1,0 +1,202 @@
+"""From chunks to a document: what is new is judged and embedded, what is unchanged keeps its row, and all of
+it is written in one transaction.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import batched
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from documents.relevance import judge
+from mojodex import jobs
+from mojodex.clock import Deadline
+from mojodex.db import DatabaseSettings, db_session
+from mojodex.embeddings import EmbeddingSettings, embed
+from mojodex.errors import TransientError
+from mojodex.llm import LlmSettings
+from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
+
+# A vector is some 15 KB of SQL.
+ROWS_PER_INSERT = 200
+
+
+class IngestionSettings(DatabaseSettings, LlmSettings, EmbeddingSettings):
+    """Settings of the ingestion."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a document before: hashes of the chunks that it has, and of those that say nothing."""
+
+    stored: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What came out of judging and embedding: hashes of chunks that say nothing, vectors of the new ones."""
+
+    left_out: frozenset[str]
+    vectors: Mapping[str, Sequence[float]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many chunks of a document were kept, are new, are gone, and were left out."""
+
+    kept: int
+    new: int
+    gone: int
+    left_out: int
+    changed: bool
+
+    def outcome(self, document_pk: int) -> dict[str, int]:
+        """For the ledger."""
+        counts = {"kept": self.kept, "new": self.new, "gone": self.gone, "left_out": self.left_out}
+        return {"document_pk": document_pk, **counts}
+
+
+def known_of(session: Session, document_pk: int) -> Known:
+    """What is known of a document."""
+    texts = session.scalars(
+        select(MdDocumentChunk.chunk_text).where(MdDocumentChunk.document_fk == document_pk)
+    )
+    remembered = session.get(BackgroundDocument, document_pk)
+    return Known(frozenset(map(chunk_hash, texts)), frozenset(remembered.left_out if remembered else ()))
+
+
+def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
+    """The hashes of the lines that are on most pages of a user's website."""
+    website = session.get(BackgroundWebsite, (user_id, site))
+    return frozenset(website.repeated_lines if website else ())
+
+
+def think(
+    settings: IngestionSettings,
+    job: jobs.Job,
+    url: str,
+    chunks: Sequence[str],
+    known: Known,
+    deadline: Deadline,
+) -> Thought:
+    """Judge the chunks that are not known, and embed those of them that are relevant.
+
+    What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
+
+    Args:
+        settings: which models are available.
+        job: held by this invocation.
+        url: where the text comes from.
+        chunks: of the whole text.
+        known: of the document.
+        deadline: when the invocation ends.
+
+    Raises:
+        TransientError, PermanentError: as `relevance.judge`, `embeddings.embed`, `jobs.record`.
+    """
+    verdicts: dict[str, bool] = dict((job.progress or {}).get("verdicts", {}))
+
+    def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
+        verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
+        with db_session(settings) as session:
+            jobs.record(session, job, {"verdicts": verdicts})
+
+    hashes = {chunk_hash(chunk): chunk for chunk in chunks}
+    new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
+    judge(settings, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
+    relevant = {each: chunk for each, chunk in new.items() if verdicts[each]}
+    vectors = embed(settings, list(relevant.values()), deadline)
+    left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
+    return Thought(frozenset(left_out), dict(zip(relevant, vectors, strict=True)))
+
+
+def write(
+    session: Session, document_pk: int, chunks: Sequence[str], thought: Thought, now: datetime
+) -> Written:
+    """Let a document have these chunks and no others, in the caller's transaction. Does not commit.
+
+    A chunk that it has already keeps its row and its vector; also one that was marked as deleted, which the
+    rest of Mojodex does not look at.
+
+    Args:
+        session: the caller's; it holds a lock on the document.
+        document_pk: the document.
+        chunks: of the whole text.
+        thought: what came out of `think` for them.
+        now: the present moment (aware).
+
+    Raises:
+        TransientError: somebody else has changed the document since.
+    """
+    rows = session.execute(
+        select(
+            MdDocumentChunk.document_chunk_pk,
+            MdDocumentChunk.index.label("place"),
+            MdDocumentChunk.chunk_text,
+            MdDocumentChunk.deleted,
+        )
+        .where(MdDocumentChunk.document_fk == document_pk)
+        .order_by(MdDocumentChunk.index, MdDocumentChunk.document_chunk_pk)
+    ).all()
+    stored = {chunk_hash(row.chunk_text): row for row in reversed(rows)}
+    wanted = {chunk_hash(chunk): chunk for chunk in chunks}
+    wanted = {each: chunk for each, chunk in wanted.items() if each not in thought.left_out}
+    new, moved = [], 0
+    for index, (each, chunk) in enumerate(wanted.items()):
+        if row := stored.get(each):
+            if row.place != index or row.deleted is not None:
+                moved += 1
+                session.execute(
+                    update(MdDocumentChunk)
+                    .where(MdDocumentChunk.document_chunk_pk == row.document_chunk_pk)
+                    .values(index=index, deleted=None)
+                )
+        elif each in thought.vectors:
+            vector = thought.vectors[each]
+            new.append({"document_fk": document_pk, "index": index, "chunk_text": chunk, "embedding": vector})
+        else:
+            raise TransientError("the document was changed in the meantime", retry_after=1)
+    for some in batched(new, ROWS_PER_INSERT, strict=False):
+        session.execute(insert(MdDocumentChunk).values(list(some)))
+    kept = {stored[each].document_chunk_pk for each in wanted if each in stored}
+    gone = [row.document_chunk_pk for row in rows if row.document_chunk_pk not in kept]
+    if gone:
+        session.execute(delete(MdDocumentChunk).where(MdDocumentChunk.document_chunk_pk.in_(gone)))
+    changed = bool(new or gone or moved)
+    if changed:
+        session.execute(
+            update(MdDocument).where(MdDocument.document_pk == document_pk).values(last_update_date=now)
+        )
+    return Written(len(kept), len(new), len(gone), len(thought.left_out), changed)
+
+
+def remember(session: Session, document_pk: int, thought: Thought, **facts: object) -> None:
+    """Keep what makes the next update cheap, in the caller's transaction. Does not commit.
+
+    Args:
+        session: the caller's.
+        document_pk: the document.
+        thought: what came out of `think`.
+        facts: the other columns of `BackgroundDocument`.
+    """
+    values = {"left_out": sorted(thought.left_out), **facts}
+    session.execute(
+        upsert(BackgroundDocument)
+        .values(document_fk=document_pk, **values)
+        .on_conflict_do_update(index_elements=["document_fk"], set_=values)
+    )
+
+
+def chunk_hash(text: str) -> str:
+    """By which a chunk is known to be the same."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_zone(now: datetime) -> datetime:
+    """A moment as Mojodex's `timestamp` columns hold it: UTC."""
+    return now.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,68 @@
+"""What travels on the queues of documents."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mojodex.messages import Message, PrimaryKey, UserId
+
+CREATE_FROM_WEBSITE = "create_from_website"
+INGEST_PAGE = "ingest_page"
+UPDATE_DOCUMENT = "update_document"
+
+# As a user types it: the scheme may be missing.
+WebsiteUrl = Annotated[
+    str, Field(strict=True, min_length=1, max_length=500, pattern=r"^[^\s\x00-\x1f\x7f]+$")
+]
+RequestId = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class CreateFromWebsite(Message):
+    """Make documents of a website's pages: `{"user_id": "…", "website_url": "example.com"}`.
+
+    Attributes:
+        user_id: whose documents.
+        website_url: where to begin; the scheme may be missing.
+        request_id: what the request is called in the ledger; without it, the time at which the message was
+            sent. A message with the same one is the same request.
+    """
+
+    user_id: UserId
+    website_url: WebsiteUrl
+    request_id: RequestId | None = None
+
+    @property
+    def subject(self) -> str:
+        return f"{self.user_id} {self.website_url}"
+
+
+class IngestPage(Message):
+    """Make a document of one page that was fetched: `{"page_pk": 17}`.
+
+    Attributes:
+        page_pk: key of the `md_background_page`.
+    """
+
+    page_pk: PrimaryKey
+
+    @property
+    def subject(self) -> str:
+        return str(self.page_pk)
+
+
+class UpdateDocument(Message):
+    """Bring a document up to date: `{"user_id": "…", "document_pk": 5, "edition": "…"}`.
+
+    Attributes:
+        user_id: who asks; only the author may.
+        document_pk: key of the `md_document`.
+        edition: the new text of a document that Mojo has learned; a web page is fetched instead.
+    """
+
+    user_id: UserId
+    document_pk: PrimaryKey
+    edition: Annotated[str, Field(strict=True)] | None = None
+
+    @property
+    def subject(self) -> str:
+        return str(self.document_pk)

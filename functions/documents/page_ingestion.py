@@ -1,0 +1,178 @@
+"""The work of ingest_page: one staged page becomes a document, or brings one up to date."""
+
+import gzip
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import Session, undefer
+
+from documents import urls
+from documents.chunking import chunks_of
+from documents.ingestion import (
+    IngestionSettings,
+    Known,
+    Thought,
+    known_of,
+    remember,
+    repeated_lines,
+    think,
+    without_zone,
+    write,
+)
+from documents.message import IngestPage
+from documents.page_text import main_lines, parse
+from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
+from mojodex import jobs
+from mojodex.clock import Deadline, utc_now
+from mojodex.db import with_db_session
+from mojodex.errors import InvalidMessageError, NothingToDoError
+from mojodex.observability import count
+from mojodex.schema import BackgroundPage, MdDocument
+
+# One page at a time: it is all processor and memory.
+_reading = Lock()
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A page that waits, and what is known of its document."""
+
+    page_pk: int
+    subject: str
+    occasion: str
+    user_id: str
+    url: str
+    html: bytes = field(repr=False)
+    charset: str | None
+    html_hash: str
+    etag: str | None
+    repeated: frozenset[int] = field(repr=False)
+    known: Known = field(repr=False)
+
+
+def ingest_page(settings: IngestionSettings, message: IngestPage, job: jobs.Job, deadline: Deadline) -> None:
+    """Ingest one staged page, and end its job.
+
+    Args:
+        settings: see there.
+        message: names the page.
+        job: what the ledger says of it; held by this invocation.
+        deadline: when the invocation ends.
+
+    Raises:
+        InvalidMessageError: there is no such page.
+        NothingToDoError: it does not wait any more, has no text, or none that is relevant.
+        TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `db_session`, `jobs.finish`.
+    """
+    page = collect(settings, message.page_pk)
+    with _reading:
+        chunks = chunks_of_page(page.html, page.charset, page.repeated)
+    if not chunks:
+        raise NothingToDoError(NO_TEXT)
+    thought = think(settings, job, page.url, chunks, page.known, deadline)
+    save(settings, page, job, chunks, thought, utc_now())
+
+
+def chunks_of_page(html: bytes, charset: str | None, repeated: frozenset[int]) -> list[str]:
+    """The chunks of a page's main text, without the lines that most pages of its site have."""
+    tree = parse(html, charset)
+    return [] if tree is None else chunks_of(main_lines(tree, repeated))
+
+
+@with_db_session
+def collect(session: Session, page_pk: int) -> Staged:
+    """Read all that the ingestion needs, as plain data.
+
+    Raises:
+        InvalidMessageError, NothingToDoError: as `ingest_page`.
+    """
+    page = session.get(BackgroundPage, page_pk, options=[undefer(BackgroundPage.html)])
+    if page is None:
+        raise InvalidMessageError(f"there is no page {page_pk}")
+    if page.state != "staged" or page.html is None:
+        raise NothingToDoError("it does not wait any more")
+    document = session.scalars(its_document(page.user_id, page.url)).first()
+    return Staged(
+        page_pk,
+        page.subject,
+        page.occasion,
+        page.user_id,
+        page.url,
+        gzip.decompress(page.html),
+        page.charset,
+        page.html_hash or "",
+        page.etag,
+        repeated_lines(session, page.user_id, urls.site(page.url)),
+        known_of(session, document.document_pk) if document else Known(),
+    )
+
+
+def its_document(user_id: str, url: str) -> Select[MdDocument]:
+    """A user's documents of a page, the one to be kept up to date first."""
+    return (
+        select(MdDocument)
+        .where(
+            MdDocument.author_user_id == user_id,
+            MdDocument.name.in_(urls.names(url)),
+            MdDocument.document_type == "webpage",
+        )
+        .order_by(MdDocument.deleted_by_user, MdDocument.document_pk)
+    )
+
+
+@with_db_session
+def save(
+    session: Session, page: Staged, job: jobs.Job, chunks: list[str], thought: Thought, now: datetime
+) -> None:
+    """Write the document, its chunks, and the end of the page and its job: all of it, once, or nothing.
+
+    Raises:
+        NothingToDoError: nothing on the page is relevant; a document that there is stays as it is.
+        TransientError: as `ingestion.write`, `jobs.finish`.
+    """
+    if len(thought.left_out) == len(chunks):
+        raise NothingToDoError(NOTHING_RELEVANT)
+    # Of two that make the same document, the later one finds it.
+    lock = func.hashtextextended(f"{page.user_id} {urls.key(page.url)}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(lock)))
+    document = session.scalars(its_document(page.user_id, page.url).with_for_update()).first()
+    changed = document is None or document.deleted_by_user
+    if document is None:
+        document = MdDocument(
+            name=page.url,
+            author_user_id=page.user_id,
+            creation_date=without_zone(now),
+            document_type="webpage",
+            deleted_by_user=False,
+        )
+        session.add(document)
+    # It comes back, because the user has asked for the website again.
+    document.deleted_by_user = False
+    session.flush()
+    written = write(session, document.document_pk, chunks, thought, now)
+    remember(session, document.document_pk, thought, etag=page.etag, html_hash=page.html_hash)
+    changed = changed or written.changed
+    state = "stored" if changed else "unchanged"
+    session.execute(
+        update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(state=state, html=None)
+    )
+    outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
+    jobs.finish(session, job, "done", outcome, now=now)
+    settle(session, page.subject, page.occasion, now)
+    session.commit()
+    count("PagesStored" if changed else "PagesUnchanged")
+
+
+def unfinished(session: Session, job: jobs.Job, state: str, reason: str) -> dict[str, object]:
+    """What else is written when a page's job ends without a document: why, and the website's progress."""
+    page = session.execute(
+        update(BackgroundPage)
+        .where(BackgroundPage.page_pk == int(job.subject), BackgroundPage.state == "staged")
+        .values(state=state, reason=reason, html=None)
+        .returning(BackgroundPage.subject, BackgroundPage.occasion)
+    ).one_or_none()
+    if page is not None:
+        settle(session, page.subject, page.occasion, utc_now())
+    return {}

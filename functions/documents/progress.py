@@ -1,0 +1,87 @@
+"""How far a website is: told in the ledger at any moment, ended with its last page."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from documents.message import CREATE_FROM_WEBSITE
+from mojodex import jobs
+from mojodex.schema import BackgroundJob, BackgroundPage
+
+OPEN = ("found", "staged")
+ENDED = ("stored", "unchanged", "skipped", "failed")
+# So many pages are listed with their reasons; all are in md_background_page.
+LISTED = 200
+# Why a page is skipped for what it says; it is again when it says the same.
+NO_TEXT = "it has no text"
+NOTHING_RELEVANT = "nothing on it is relevant"
+
+
+def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
+    """How many pages of a website there are in each state, and why some are not stored.
+
+    Args:
+        session: the caller's.
+        subject, occasion: of the website's job.
+    """
+    pages = session.execute(
+        select(BackgroundPage.url, BackgroundPage.state, BackgroundPage.reason)
+        .where(BackgroundPage.subject == subject, BackgroundPage.occasion == occasion)
+        .order_by(BackgroundPage.page_pk)
+    ).all()
+    states = Counter(page.state for page in pages)
+    return {
+        "found": len(pages),
+        "waiting": sum(states[state] for state in OPEN),
+        **{state: states[state] for state in ENDED},
+        "not_stored": [
+            {"url": page.url, "state": page.state, "reason": page.reason} for page in pages if page.reason
+        ][:LISTED],
+    }
+
+
+def settle(session: Session, subject: str, occasion: str, now: datetime) -> None:
+    """Write a website's progress into the ledger, in the transaction that has changed a page of it; with the
+    last page of a site that is all crawled, its job ends. Does not commit.
+
+    Args:
+        session: the caller's.
+        subject, occasion: of the website's job.
+        now: the present moment (aware).
+    """
+    # Locked, so that of two last pages the later one sees the other.
+    job = session.scalars(
+        select(BackgroundJob)
+        .filter_by(process=CREATE_FROM_WEBSITE, subject=subject, occasion=occasion)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if job is None:
+        return
+    before = job.outcome or {}
+    job.outcome = {**before, **progress(session, subject, occasion)}
+    if job.state not in ("queued", "running") or not before.get("crawled") or job.outcome["waiting"]:
+        return
+    job.finished_at = now
+    if job.outcome["stored"] + job.outcome["unchanged"]:
+        job.state = "done"
+        return
+    reasons = [page["reason"] for page in job.outcome["not_stored"]]
+    reason = f"no page could be stored: {reasons[0]}" if reasons else "no page could be stored"
+    job.state = "failed"
+    job.outcome = {**job.outcome, "reason": reason}
+    jobs.report_error(session, CREATE_FROM_WEBSITE, subject, occasion, reason, now)
+
+
+def close(session: Session, subject: str, occasion: str, reason: str, states: Iterable[str] = OPEN) -> None:
+    """Let all pages of a website that are in one of these states fail. Does not commit."""
+    of_website = (BackgroundPage.subject == subject, BackgroundPage.occasion == occasion)
+    session.execute(
+        update(BackgroundPage)
+        .where(*of_website, BackgroundPage.state.in_(tuple(states)))
+        .values(state="failed", reason=reason, html=None, lines=None)
+    )

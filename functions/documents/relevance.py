@@ -1,0 +1,86 @@
+"""Which chunks say something: a model looks at twenty of them at a time."""
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import batched
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from mojodex import llm
+from mojodex.clock import Deadline
+from mojodex.errors import PermanentError
+from mojodex.llm import well_formed
+from mojodex.observability import count
+from mojodex.prompts import read_prompt
+
+PROMPT = read_prompt(Path(__file__).with_name("relevance.mpt"))
+CHUNKS_PER_CALL = 20
+CALLS_AT_ONCE = 5
+# What could end a chunk's tags in the prompt.
+TAG = re.compile(r"<(?=\s*/?\s*chunk)", re.IGNORECASE)
+
+
+def _bool_or_none(value: Any) -> Any:
+    return value if isinstance(value, bool) else None
+
+
+# What the model answers. It gets these models' JSON schemas, docstrings included.
+
+
+class Verdict(BaseModel):
+    """Whether the chunk with this number says something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chunk: int
+    relevant: Annotated[bool | None, BeforeValidator(_bool_or_none)]
+
+
+class Relevance(BaseModel):
+    """One verdict for each chunk."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdicts: list[Verdict]
+
+
+def judge(
+    settings: llm.LlmSettings,
+    url: str,
+    chunks: Sequence[str],
+    deadline: Deadline,
+    judged: Callable[[Sequence[str], Sequence[bool]], None],
+) -> None:
+    """Tell `judged` which chunks are relevant, as soon as it is known; what the model does not say is.
+
+    Args:
+        settings: which models are available.
+        url: where the text comes from.
+        chunks: of one text.
+        deadline: when the invocation ends.
+        judged: gets some of the chunks, in order, and whether each is relevant.
+
+    Raises:
+        TransientError: as `llm.ask`; what was judged until then is not asked again.
+    """
+    ask = partial(_ask, settings, url, deadline)
+    with ThreadPoolExecutor(max_workers=CALLS_AT_ONCE) as threads:
+        for some in batched(batched(chunks, CHUNKS_PER_CALL, strict=False), CALLS_AT_ONCE, strict=False):
+            verdicts = [verdict for each in threads.map(ask, some) for verdict in each]
+            judged([chunk for each in some for chunk in each], verdicts)
+
+
+def _ask(settings: llm.LlmSettings, url: str, deadline: Deadline, chunks: Sequence[str]) -> list[bool]:
+    shown = [TAG.sub("&lt;", well_formed(chunk)) for chunk in chunks]
+    try:
+        answer = llm.ask(settings, PROMPT, {"url": url, "chunks": shown}, Relevance, deadline)
+    except PermanentError:
+        # It refuses, or answers nonsense: what is not judged is kept.
+        count("ChunksNotJudged", len(chunks))
+        return [True] * len(chunks)
+    irrelevant = {verdict.chunk for verdict in answer.verdicts if verdict.relevant is False}
+    return [number not in irrelevant for number in range(1, len(chunks) + 1)]

@@ -1,0 +1,40 @@
+"""Bring the documents that a batch of messages names up to date."""
+
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from documents.message import UPDATE_DOCUMENT, UpdateDocument
+from documents.relevance import PROMPT
+from documents.updating import UpdatingSettings, update_document
+from mojodex.clock import Deadline
+from mojodex.jobs import Job
+from mojodex.observability import logger
+from mojodex.worker import Process, WorkerSettings, run_batch
+
+
+class Settings(WorkerSettings, UpdatingSettings):
+    """Settings of this worker."""
+
+
+settings = Settings.from_environment()
+settings.models_for(PROMPT)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `UpdateDocument` messages in, the ids of those that come back out."""
+    return run_batch(event, context, PROCESS_DEFINITION, settings)
+
+
+def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
+    return update_document(settings, message, job, deadline)
+
+
+def _occasion(_message: UpdateDocument, sent: datetime) -> str:
+    return sent.isoformat(timespec="milliseconds")
+
+
+PROCESS_DEFINITION = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion)

@@ -1,0 +1,187 @@
+"""The work of update: a text gets a new edition, a web page is fetched again.
+
+Whatever goes wrong, the document stays as it was.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from documents import urls
+from documents.chunking import chunks_of
+from documents.fetch import FetchError
+from documents.ingestion import (
+    IngestionSettings,
+    Known,
+    Thought,
+    known_of,
+    remember,
+    repeated_lines,
+    think,
+    write,
+)
+from documents.message import UpdateDocument
+from documents.page_ingestion import chunks_of_page
+from documents.page_text import Line
+from documents.visit import Visitor, VisitSettings, html_hash
+from mojodex import jobs
+from mojodex.clock import Deadline, utc_now
+from mojodex.db import with_db_session
+from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
+from mojodex.llm import well_formed
+from mojodex.observability import count
+from mojodex.schema import BackgroundDocument, MdDocument
+
+NOT_CHANGED = "it has not changed"
+# A line of an edition that begins so is a heading, as in Markdown.
+HEADING = "#"
+
+
+class UpdatingSettings(IngestionSettings, VisitSettings):
+    """Settings of the updating."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document that is to be updated, and what is known of it."""
+
+    document_pk: int
+    name: str
+    document_type: str
+    etag: str | None
+    html_hash: str | None
+    repeated: frozenset[int] = field(repr=False)
+    known: Known = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Edition:
+    """What the document is to hold: of a text, `sent` is when; of a page, the rest is what it was."""
+
+    chunks: list[str] = field(repr=False)
+    sent: datetime | None = None
+    etag: str | None = None
+    html_hash: str | None = None
+
+
+def update_document(
+    settings: UpdatingSettings, message: UpdateDocument, job: jobs.Job, deadline: Deadline
+) -> str:
+    """Update one document, and end its job.
+
+    Args:
+        settings: see there.
+        message: names the document and who asks; has the new text, if the document is one.
+        job: what the ledger says of it; held by this invocation. Its occasion is when the message was sent.
+        deadline: when the invocation ends.
+
+    Returns:
+        "done", or "skipped" when the document has these chunks already.
+
+    Raises:
+        InvalidMessageError: there is no such document.
+        PermanentError: it is another user's, or its page cannot be had.
+        NothingToDoError: it is deleted, has not changed, or nothing would be left of it.
+        TransientError: as `ingestion.think`, `ingestion.write`, `db_session`, `jobs.finish`.
+    """
+    document = collect(settings, message)
+    if document.document_type == "webpage":
+        edition = _fetched(settings, document, deadline)
+    else:
+        edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion))
+    thought = think(settings, job, document.name, edition.chunks, document.known, deadline)
+    return save(settings, document, job, edition, thought, utc_now())
+
+
+@with_db_session
+def collect(session: Session, message: UpdateDocument) -> Document:
+    """Read all that the update needs, as plain data; raises as `update_document`."""
+    document = session.get(MdDocument, message.document_pk)
+    if document is None:
+        raise InvalidMessageError(f"there is no document {message.document_pk}")
+    if document.author_user_id != message.user_id:
+        raise PermanentError("the document is another user's")
+    if document.deleted_by_user:
+        raise NothingToDoError("the user deleted it")
+    remembered = session.get(BackgroundDocument, document.document_pk)
+    is_page = document.document_type == "webpage"
+    return Document(
+        document.document_pk,
+        document.name,
+        document.document_type,
+        remembered.etag if remembered else None,
+        remembered.html_hash if remembered else None,
+        repeated_lines(session, message.user_id, urls.site(document.name)) if is_page else frozenset(),
+        known_of(session, document.document_pk),
+    )
+
+
+def _edited(text: str, sent: datetime) -> Edition:
+    """The chunks of a new edition.
+
+    Raises:
+        NothingToDoError: there are none.
+    """
+    lines = [line.strip() for line in well_formed(text).splitlines()]
+    if not any(lines):
+        raise NothingToDoError("the edition is empty")
+    chunks = chunks_of(Line(line, heading=line.startswith(HEADING)) for line in lines if line)
+    if not chunks:
+        raise NothingToDoError("the edition is too short")
+    return Edition(chunks, sent=sent)
+
+
+def _fetched(settings: UpdatingSettings, document: Document, deadline: Deadline) -> Edition:
+    """The chunks of a page as it is now.
+
+    Raises:
+        NothingToDoError: it has not changed.
+        PermanentError: it cannot be had, has moved, or has no text.
+        TransientError: its host is busy with other requests.
+    """
+    try:
+        url = urls.normalised(document.name)
+        fetched = Visitor(settings, url, deadline).fetch(url, document.etag)
+        moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
+    except FetchError as error:
+        raise PermanentError(f"the page cannot be fetched: {error.reason}") from None
+    except ValueError as error:
+        raise PermanentError(str(error)) from None
+    if moved:
+        raise PermanentError(f"the page has moved to {fetched.url}")
+    its_hash = html_hash(fetched.body)
+    if fetched.status == 304 or its_hash == document.html_hash:
+        raise NothingToDoError(NOT_CHANGED)
+    chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated)
+    if not chunks:
+        raise PermanentError("the page has no text any more")
+    return Edition(chunks, etag=fetched.etag, html_hash=its_hash)
+
+
+@with_db_session
+def save(
+    session: Session, document: Document, job: jobs.Job, edition: Edition, thought: Thought, now: datetime
+) -> str:
+    """Write the chunks and the end of the job: all of it, once, or nothing; raises as `update_document`."""
+    if len(thought.left_out) == len(edition.chunks):
+        raise NothingToDoError("nothing in it is relevant")
+    pk = document.document_pk
+    held = select(MdDocument.document_pk).where(MdDocument.document_pk == pk, ~MdDocument.deleted_by_user)
+    if session.execute(held.with_for_update()).scalar() is None:
+        raise NothingToDoError("the user deleted it")
+    remembered = session.get(BackgroundDocument, pk)
+    if edition.sent and remembered and remembered.edition_sent and remembered.edition_sent > edition.sent:
+        raise NothingToDoError("a later edition was saved")
+    written = write(session, pk, edition.chunks, thought, now)
+    remember(session, pk, thought, etag=edition.etag, html_hash=edition.html_hash, edition_sent=edition.sent)
+    if written.changed:
+        jobs.finish(session, job, "done", written.outcome(pk), now=now)
+    else:
+        jobs.finish(session, job, "skipped", {"reason": NOT_CHANGED}, now=now)
+    session.commit()
+    if not written.changed:
+        return "skipped"
+    count("DocumentsUpdated")
+    return "done"

@@ -1,0 +1,131 @@
+"""Addresses of pages: how they are written, when two are the same, which are of one site."""
+
+import hashlib
+import ipaddress
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from publicsuffixlist import PublicSuffixList
+from w3lib.url import canonicalize_url, url_query_cleaner
+
+from mojodex.runtime import made_once
+
+# Of md_document.name.
+LONGEST_NAME = 255
+# Beyond this, PostgreSQL's index takes no key.
+LONGEST_KEY = 500
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# What campaigns add to an address; the page is the same.
+TRACKING = (
+    *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid"),
+    *("msclkid", "dclid", "yclid", "twclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl", "_hsenc", "_hsmi"),
+)
+# Endings of what holds no text, and is not even mentioned.
+NOT_TEXT = {
+    # images
+    *(".avif", ".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".tif"),
+    *(".tiff", ".webp"),
+    # sounds and films
+    *(".avi", ".flac", ".m4a", ".m4v", ".mov", ".mp3", ".mp4", ".mpeg", ".ogg"),
+    *(".wav", ".webm", ".wmv"),
+    # archives, programs
+    *(".7z", ".bz2", ".dmg", ".exe", ".gz", ".iso", ".msi", ".pkg", ".rar"),
+    *(".tar", ".tgz", ".xz", ".zip"),
+    # what pages are made of, data
+    *(".css", ".csv", ".eot", ".js", ".json", ".mjs", ".otf", ".rss", ".ttf"),
+    *(".woff", ".woff2", ".xml"),
+}
+# Endings of what holds text, but is no page: the user is told.
+NOT_PAGES = {
+    ".pdf": "application/pdf",
+    ".txt": "text/plain",
+    ".doc": "application/msword",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xls": "application/vnd.ms-excel",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".ppt": "application/vnd.ms-powerpoint",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".rtf": "application/rtf",
+}
+
+
+def normalised(address: str) -> str:
+    """An address in one way of writing: https where the scheme is missing, no fragment, no tracking
+    parameters, no default port, the host in lower case, parameters in order.
+
+    Raises:
+        ValueError: it is none of http or https, has no host, or carries credentials.
+    """
+    if "://" not in address:
+        address = f"https://{address}"
+    parts = urlsplit(canonicalize_url(url_query_cleaner(address, TRACKING, remove=True)))
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("the address is not valid")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.rstrip(".")
+    if parts.port is not None and parts.port != DEFAULT_PORTS[parts.scheme]:
+        host = f"{host}:{parts.port}"
+    return parts._replace(netloc=host, path=parts.path or "/").geturl()
+
+
+def key(url: str) -> str:
+    """What is equal for two addresses of one page: without scheme, `www.` and a slash at the end.
+
+    Args:
+        url: normalised.
+    """
+    parts = urlsplit(url)
+    text = f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/') or '/'}"
+    if parts.query:
+        text += f"?{parts.query}"
+    if len(text) > LONGEST_KEY:
+        text = text[: LONGEST_KEY // 2] + hashlib.sha256(text.encode()).hexdigest()
+    return text
+
+
+def names(url: str) -> list[str]:
+    """How a document of this page may be named: all the addresses with the same `key`.
+
+    Args:
+        url: normalised.
+    """
+    parts = urlsplit(url)
+    bare, path = parts.netloc.removeprefix("www."), parts.path.rstrip("/")
+    return [
+        parts._replace(scheme=scheme, netloc=host, path=each).geturl()
+        for scheme in DEFAULT_PORTS
+        for host in (bare, f"www.{bare}")
+        for each in {path or "/", f"{path}/"}
+    ]
+
+
+@made_once
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def site(url: str) -> str:
+    """What is equal for all addresses of one site: the domain that its owner has registered, or the address
+    of a host without a name (with its port).
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return str(_suffixes().privatesuffix(host) or parts.netloc)
+    return parts.netloc
+
+
+def holds_no_text(url: str) -> bool:
+    """Whether the address names an image, an archive or the like."""
+    return _ending(url) in NOT_TEXT
+
+
+def other_type(url: str) -> str | None:
+    """The media type of what the address names, if it is a text but not a page."""
+    return NOT_PAGES.get(_ending(url))
+
+
+def _ending(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).suffix.lower()
