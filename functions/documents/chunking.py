@@ -18,21 +18,50 @@ MOST_CHUNKS = 10_000
 # A section is not closed before it has so many tokens; from then on, after one line in four.
 SECTION_TOKENS = 100
 ONE_LINE_IN = 4
+# A longer line is given to semchunk in pieces: without spaces, its time grows with the square of the line.
+LONGEST_LINE = 1500
+LONGEST_PIECE = 300
+# The last two are the full-width forms of the marks before them.
+SENTENCE_ENDS = (". ", "! ", "? ", "。", "\uff01", "\uff1f")
 
 
 def chunks_of(lines: Iterable[Line]) -> list[str]:
     """The chunks of a text, in order, without duplicates; at most 10,000, none with under 30 characters."""
-    from semchunk.semchunk import chunk as cut
-
     chunks: dict[str, None] = {}
-    for section in _sections(lines):
-        # Without a memory, which would grow for as long as the execution environment lives.
-        for chunk in map(str, cut(section, CHUNK_TOKENS, count_tokens, memoize=False)):
-            if len(chunk) >= SHORTEST_CHUNK:
-                chunks[chunk] = None
+    for section in _sections(piece for line in lines for piece in _pieces(line)):
+        chunks |= dict.fromkeys(_cut(section))
         if len(chunks) >= MOST_CHUNKS:
             break
     return list(chunks)[:MOST_CHUNKS]
+
+
+def _pieces(line: Line) -> Iterator[Line]:
+    """A line, or if it is too long its pieces, cut after a sentence, or else a word."""
+    start, text = 0, line.text
+    if len(text) <= LONGEST_LINE:
+        yield line
+        return
+    while len(text) - start > LONGEST_PIECE:
+        end = start + LONGEST_PIECE
+        sentence = max(text.rfind(mark, start, end) for mark in SENTENCE_ENDS)
+        cut = max(sentence, start) or text.rfind(" ", start, end)
+        cut = cut + 1 if cut > start else end
+        yield Line(text[start:cut].strip(), line.heading)
+        start = cut
+    yield Line(text[start:].strip(), line.heading)
+
+
+def _cut(section: str) -> list[str]:
+    """The chunks of a section; none if all of it is too short for one."""
+    from semchunk.semchunk import chunk
+
+    # Without a memory, which would grow for as long as the execution environment lives.
+    found = list(map(str, chunk(section, CHUNK_TOKENS, count_tokens, memoize=False)))
+    # What is left of a sentence is not lost, though it is short.
+    while len(found) > 1 and len(found[-1]) < SHORTEST_CHUNK:
+        short = found.pop()
+        found[-1] = f"{found[-1]} {short}"
+    return [each for each in found if len(each) >= SHORTEST_CHUNK]
 
 
 def _sections(lines: Iterable[Line]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Text, and_, cast, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -24,19 +24,29 @@ from documents.visit import SECONDS_NEEDED, Read, Visitor, VisitSettings
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
 from mojodex.db import db_session
-from mojodex.errors import InvalidMessageError, PermanentError
-from mojodex.observability import count
-from mojodex.schema import BackgroundDocument, BackgroundPage, BackgroundWebsite, MdDocument, MdUser
+from mojodex.errors import InvalidMessageError, PermanentError, TransientError
+from mojodex.schema import (
+    BackgroundDocument,
+    BackgroundJob,
+    BackgroundPage,
+    BackgroundWebsite,
+    MdDocument,
+    MdUser,
+)
 from mojodex.worker import WorkerSettings
 
 # Fetched at once; of `turns.REQUESTS_AT_ONCE`, one crawl can use all.
 THREADS = 2
 # Fetched ahead of the page whose turn it is, so that one slow page does not hold up the others.
-AHEAD = 4
+AHEAD = 8
 # Addresses that are looked at for each page that may be stored: redirects, errors and duplicates are some.
 ADDRESSES_PER_PAGE = 3
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
 LEAST_REPEATED = 3
+# Kept of one page to find that out; no usual page has more.
+MOST_LINES = 5000
+# States of a page that was read and is wanted.
+KEPT = ("staged", "unchanged")
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
@@ -83,9 +93,14 @@ def crawl(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, de
         TransientError: as `db_session`, `queues.publish`, `Visitor.read`.
     """
     if not (job.progress or {}).get("crawled"):
+        try:
+            first = urls.normalised(message.website_url)
+        except ValueError as error:
+            raise PermanentError(str(error)) from None
         with db_session(settings) as session:
-            frontier = _begin(session, message, job)
-        if not _visit_all(settings, message, job, frontier, deadline):
+            found = _begin(session, message.user_id, first, job)
+        visitor = Visitor(settings, first, deadline)
+        if not _Crawl(settings, message, job, visitor, deadline, found).run():
             _hand_on(settings, message, job)
             return "continued"
     _publish_pages(settings, job)
@@ -98,236 +113,269 @@ def unfinished(session: Session, job: jobs.Job, _state: str, reason: str) -> dic
     return progress(session, job.subject, job.occasion)
 
 
-def _begin(session: Session, message: CreateFromWebsite, job: jobs.Job) -> deque[Found]:
-    """The pages that are to be fetched: the first one, or what an earlier invocation has left."""
-    if session.get(MdUser, message.user_id) is None:
+def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequence[BackgroundPage]:
+    """The pages that are found until now: the first one, or what an earlier invocation has left."""
+    if session.get(MdUser, user_id) is None:
         raise InvalidMessageError("there is no such user")
-    try:
-        first = urls.normalised(message.website_url)
-    except ValueError as error:
-        raise PermanentError(str(error)) from None
-    _add(session, job, message.user_id, [first], depth=0, room=1)
+    if job.attempts == 1:
+        # An operator has deleted the ledger's row, so that the request is new.
+        session.execute(delete(BackgroundPage).where(*_of(job)))
+    pages = session.scalars(select(BackgroundPage).where(*_of(job)).order_by(BackgroundPage.page_pk)).all()
+    if not pages:
+        # Whatever its name looks like: its type is what its server says.
+        page = BackgroundPage(
+            subject=job.subject,
+            occasion=job.occasion,
+            user_id=user_id,
+            url=first,
+            key=urls.key(first),
+            depth=0,
+            state="found",
+            found_at=utc_now(),
+        )
+        session.add(page)
+        session.flush()
+        pages = [page]
     session.commit()
-    pages = session.execute(
-        select(BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth)
-        .where(*_of(job), BackgroundPage.state == "found")
-        .order_by(BackgroundPage.page_pk)
-    )
-    return deque(Found(*page) for page in pages)
+    return pages
 
 
-def _visit_all(
-    settings: CrawlSettings,
-    message: CreateFromWebsite,
-    job: jobs.Job,
-    frontier: deque[Found],
-    deadline: Deadline,
-) -> bool:
-    """Fetch what is found, and what that leads to. Whether nothing is left to be fetched."""
-    visitor = Visitor(settings, urls.normalised(message.website_url), deadline)
-    with db_session(settings) as session:
-        began = session.execute(select(func.min(BackgroundPage.found_at)).where(*_of(job))).scalar_one()
-    ends = began + timedelta(minutes=settings.crawl_minutes_limit)
-    limit = ""
-    for page, result in _visits(visitor, frontier, settings, message, deadline):
-        with db_session(settings) as session:
-            if isinstance(result, FetchError):
-                state = "skipped" if result.unwanted else "failed"
-                _end(session, page.page_pk, state, result.reason)
-            else:
-                frontier += _take_in(session, settings, message, job, page, result)
-            pages = session.execute(
-                select(func.count()).where(*_of(job), BackgroundPage.state.in_(("staged", "unchanged")))
-            ).scalar_one()
-            if pages >= settings.crawl_page_limit:
-                limit = f"{settings.crawl_page_limit} pages"
-            elif utc_now() > ends:
-                limit = f"{settings.crawl_minutes_limit} minutes"
-            if limit:
-                rest = update(BackgroundPage).where(*_of(job), BackgroundPage.state == "found")
-                session.execute(rest.values(state="skipped", reason=f"beyond the limit of {limit}"))
-            jobs.record(session, job, _outcome(session, job, limits=[limit] if limit else []))
-        if page.depth == 0 and isinstance(result, FetchError):
-            raise PermanentError(f"the website cannot be read: {result.reason}")
-        if limit:
-            return True
-    return not frontier
+class _Crawl:
+    """One invocation's part of a crawl: what it knows of the pages, so that it need not ask each time.
 
-
-def _visits(
-    visitor: Visitor,
-    frontier: deque[Found],
-    settings: CrawlSettings,
-    message: CreateFromWebsite,
-    deadline: Deadline,
-) -> Iterator[tuple[Found, Read | FetchError]]:
-    """Fetch the pages of the frontier, to which the caller may add, and give them in its order; ends when it
-    is empty, or leaves in it what time does not suffice for.
+    Args:
+        settings, message, job, deadline: as of `crawl`.
+        visitor: fetches the pages.
+        pages: that are found until now, in order; the first one is where the crawl began.
     """
 
-    def visit(page: Found) -> Read | FetchError:
+    def __init__(
+        self,
+        settings: CrawlSettings,
+        message: CreateFromWebsite,
+        job: jobs.Job,
+        visitor: Visitor,
+        deadline: Deadline,
+        pages: Sequence[BackgroundPage],
+    ) -> None:
+        self._settings, self._message, self._job = settings, message, job
+        self._visitor, self._deadline = visitor, deadline
+        self._first = pages[0].page_pk
+        self._ends = pages[0].found_at + timedelta(minutes=settings.crawl_minutes_limit)
+        self._keys = {page.key for page in pages}
+        self._kept = {page.html_hash or "": page.url for page in pages if page.state in KEPT}
+        self._frontier = deque(
+            Found(page.page_pk, page.url, page.depth) for page in pages if page.state == "found"
+        )
+
+    def run(self) -> bool:
+        """Fetch what is found, and what that leads to. Whether nothing is left to be fetched.
+
+        Raises:
+            PermanentError: the first page cannot be had.
+            TransientError: nothing could be fetched.
+        """
+        got_on = False
         try:
-            return _read(visitor, page, settings, message)
+            for visits in self._visits():
+                self._write_down(visits)
+                got_on = True
+                if self._limit():
+                    break
+        except TransientError:
+            # A host was busy for too long, say. What was fetched is worth a message of its own.
+            if not got_on:
+                raise
+            return False
+        limit = self._limit()
+        if limit:
+            with db_session(self._settings) as session:
+                rest = update(BackgroundPage).where(*_of(self._job), BackgroundPage.state == "found")
+                session.execute(rest.values(state="skipped", reason=f"beyond the limit of {limit}"))
+                jobs.record(session, self._job, _outcome(session, self._job, limits=[limit]))
+        return bool(limit) or not self._frontier
+
+    def _write_down(self, visits: list[tuple[Found, Read | FetchError]]) -> None:
+        failure = None
+        with db_session(self._settings) as session:
+            for page, result in visits:
+                if self._limit():
+                    break
+                if isinstance(result, FetchError):
+                    state = "skipped" if result.unwanted else "failed"
+                    _end(session, page.page_pk, state, result.reason)
+                    failure = result if page.page_pk == self._first else failure
+                else:
+                    self._take_in(session, page, result)
+            jobs.record(session, self._job, _outcome(session, self._job))
+        if failure:
+            raise PermanentError(f"the website cannot be read: {failure.reason}")
+
+    def _limit(self) -> str:
+        """Which limit is reached; '' if none is."""
+        if len(self._kept) >= self._settings.crawl_page_limit:
+            return f"{self._settings.crawl_page_limit} pages"
+        return f"{self._settings.crawl_minutes_limit} minutes" if utc_now() > self._ends else ""
+
+    def _visits(self) -> Iterator[list[tuple[Found, Read | FetchError]]]:
+        """Fetch the pages of the frontier, which grows meanwhile, and give them in its order, those together
+        that are there already. Ends when it is empty, or leaves in it what time does not suffice for.
+        """
+        running: deque[tuple[Found, Future[Read | FetchError]]] = deque()
+        with ThreadPoolExecutor(max_workers=THREADS) as threads:
+            while True:
+                while self._frontier and len(running) < (1 if self._visitor.slow else AHEAD):
+                    if self._deadline.seconds_left() < SECONDS_NEEDED or utc_now() > self._ends:
+                        break
+                    page = self._frontier.popleft()
+                    running.append((page, threads.submit(self._visit, page)))
+                if not running:
+                    return
+                try:
+                    visits = [(running[0][0], running.popleft()[1].result())]
+                    while running and running[0][1].done():
+                        visits.append((running[0][0], running.popleft()[1].result()))
+                    yield visits
+                except BaseException:
+                    threads.shutdown(wait=False, cancel_futures=True)
+                    raise
+
+    def _visit(self, page: Found) -> Read | FetchError:
+        """A page with its links; those of the first one are followed by the pages of the sitemap."""
+        try:
+            read = self._read(page)
+            if page.page_pk != self._first or not self._settings.crawl_depth_limit:
+                return read
+            wanted = ADDRESSES_PER_PAGE * self._settings.crawl_page_limit
+            return replace(read, links=read.links + tuple(self._visitor.sitemap(read.url, wanted)))
         except FetchError as error:
             return error
 
-    running: deque[tuple[Found, Future[Read | FetchError]]] = deque()
-    with ThreadPoolExecutor(max_workers=THREADS) as threads:
-        while True:
-            while frontier and len(running) < AHEAD and deadline.seconds_left() > SECONDS_NEEDED:
-                page = frontier.popleft()
-                running.append((page, threads.submit(visit, page)))
-            if not running:
-                return
-            page, future = running.popleft()
-            try:
-                yield page, future.result()
-            except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
+    def _read(self, page: Found) -> Read:
+        try:
+            return self._visitor.read(page.url)
+        except FetchError as error:
+            # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
+            named = urls.SCHEME.match(self._message.website_url)
+            if page.page_pk != self._first or named or error.status or not error.again:
                 raise
+            return self._visitor.read(page.url.replace("https://", "http://", 1))
 
+    def _take_in(self, session: Session, page: Found, read: Read) -> None:
+        """Write down what became of a page, and what it leads to."""
+        if urls.key(read.url) != urls.key(page.url):
+            _end(session, page.page_pk, "skipped", f"it redirects to {urls.shown(read.url)}")
+            target = self._add(session, [read.url], page.depth, bounded=False)
+            if not target:
+                # It is fetched in its own turn, or was.
+                return
+            self._frontier.remove(target[0])
+            (page,) = target
+        if len(read.url) > urls.LONGEST_NAME:
+            _end(session, page.page_pk, "skipped", TOO_LONG)
+        else:
+            self._stage(session, page, read)
+        if read.canonical:
+            self._add(session, [read.canonical], page.depth, bounded=False)
+        if page.depth < self._settings.crawl_depth_limit:
+            self._add(session, read.links, page.depth + 1)
 
-def _read(visitor: Visitor, page: Found, settings: CrawlSettings, message: CreateFromWebsite) -> Read:
-    """A page with its links; those of the first one are followed by the pages of the sitemap."""
-    try:
-        read = visitor.read(page.url)
-    except FetchError as error:
-        # Who leaves out the scheme means the website, with or without TLS.
-        if page.depth or error.status or "://" in message.website_url:
-            raise
-        read = visitor.read(page.url.replace("https://", "http://", 1))
-    if page.depth or not settings.crawl_depth_limit:
-        return read
-    wanted = ADDRESSES_PER_PAGE * settings.crawl_page_limit
-    return replace(read, links=read.links + tuple(visitor.sitemap(read.url, wanted)))
+    def _stage(self, session: Session, page: Found, read: Read) -> None:
+        """Keep a page for ingest_page, unless it is known already what will become of it."""
+        if twin := self._kept.get(read.html_hash):
+            _end(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
+            return
+        values: dict[str, object] = {
+            "url": read.url,
+            "html_hash": read.html_hash,
+            "etag": read.etag,
+            "charset": read.charset,
+            "canonical": read.canonical and urls.key(read.canonical),
+            "lines": sorted(read.lines)[:MOST_LINES],
+        }
+        if self._is_unchanged(session, read):
+            values["state"] = "unchanged"
+        elif reason := self._skipped_before(session, read):
+            values |= {"state": "skipped", "reason": reason}
+        else:
+            values |= {"state": "staged", "html": read.staged}
+        if values["state"] in KEPT:
+            self._kept[read.html_hash] = read.url
+        session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(**values))
 
+    def _is_unchanged(self, session: Session, read: Read) -> bool:
+        document = (
+            select(MdDocument.document_pk)
+            .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
+            .where(
+                MdDocument.author_user_id == self._message.user_id,
+                MdDocument.name.in_(urls.names(read.url)),
+                MdDocument.document_type == "webpage",
+                ~MdDocument.deleted_by_user,
+                BackgroundDocument.html_hash == read.html_hash,
+            )
+        )
+        return session.scalars(document.limit(1)).first() is not None
 
-def _take_in(
-    session: Session,
-    settings: CrawlSettings,
-    message: CreateFromWebsite,
-    job: jobs.Job,
-    page: Found,
-    read: Read,
-) -> list[Found]:
-    """Write down what became of a page, and what it leads to; gives the new pages."""
-    here, found = urls.key(read.url), []
-    room = ADDRESSES_PER_PAGE * settings.crawl_page_limit
-    for other, why in ((read.url, "it redirects to"), (read.canonical, "its canonical address is")):
-        if other is None or urls.key(other) == urls.key(page.url):
-            continue
-        _end(session, page.page_pk, "skipped", f"{why} {other}")
-        added = _add(session, job, message.user_id, [other], depth=page.depth, room=room + 1)
-        if urls.key(other) != here:
-            # It has other content, maybe, and is fetched in its turn.
-            return added
-        if not added:
+    def _skipped_before(self, session: Session, read: Read) -> str | None:
+        """Why an earlier request has skipped the same page for what it says."""
+        before = select(BackgroundPage.reason).where(
+            BackgroundPage.user_id == self._message.user_id,
+            BackgroundPage.key == urls.key(read.url),
+            BackgroundPage.html_hash == read.html_hash,
+            BackgroundPage.state == "skipped",
+            BackgroundPage.reason.in_((NO_TEXT, NOTHING_RELEVANT)),
+        )
+        return session.scalars(before.limit(1)).first()
+
+    def _add(
+        self, session: Session, addresses: Sequence[str], depth: int, *, bounded: bool = True
+    ) -> list[Found]:
+        """Write down pages that are not known yet, if `bounded` as long as there is room for them; gives
+        those that are to be fetched, which are in the frontier then.
+        """
+        now = utc_now()
+        rows = []
+        for url in addresses:
+            key = urls.key(url)
+            if key in self._keys or urls.holds_no_text(url):
+                continue
+            if bounded and len(self._keys) >= ADDRESSES_PER_PAGE * self._settings.crawl_page_limit:
+                break
+            self._keys.add(key)
+            reason = f"type {kind}" if (kind := urls.other_type(url)) else None
+            if len(url) > urls.LONGEST_NAME:
+                reason = TOO_LONG
+            rows.append(
+                {
+                    "subject": self._job.subject,
+                    "occasion": self._job.occasion,
+                    "user_id": self._message.user_id,
+                    "url": urls.shown(url),
+                    "key": key,
+                    "depth": depth,
+                    "state": "skipped" if reason else "found",
+                    "reason": reason,
+                    "found_at": now,
+                }
+            )
+        if not rows:
             return []
-        (page,) = added
-    if len(read.url) > urls.LONGEST_NAME:
-        _end(session, page.page_pk, "skipped", TOO_LONG)
-    else:
-        _stage(session, message.user_id, job, page, read)
-    if page.depth < settings.crawl_depth_limit:
-        found = _add(session, job, message.user_id, read.links, depth=page.depth + 1, room=room)
-    return found
-
-
-def _stage(session: Session, user_id: str, job: jobs.Job, page: Found, read: Read) -> None:
-    """Keep a page for ingest_page, unless it is known already what will become of it."""
-    same = select(BackgroundPage.url).where(
-        *_of(job),
-        BackgroundPage.html_hash == read.html_hash,
-        BackgroundPage.page_pk != page.page_pk,
-        BackgroundPage.state.in_(("staged", "unchanged")),
-    )
-    if twin := session.scalars(same.limit(1)).first():
-        _end(session, page.page_pk, "skipped", f"it is the same page as {twin}")
-        return
-    known = (
-        select(MdDocument.document_pk)
-        .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
-        .where(
-            MdDocument.author_user_id == user_id,
-            MdDocument.name.in_(urls.names(read.url)),
-            MdDocument.document_type == "webpage",
-            ~MdDocument.deleted_by_user,
-            BackgroundDocument.html_hash == read.html_hash,
+        columns = (BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
+        added = session.execute(insert(BackgroundPage).values(rows).returning(*columns)).all()
+        pages = sorted(
+            (Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"),
+            key=lambda page: page.page_pk,
         )
-    )
-    before = select(BackgroundPage.reason).where(
-        BackgroundPage.user_id == user_id,
-        BackgroundPage.key == urls.key(read.url),
-        BackgroundPage.html_hash == read.html_hash,
-        BackgroundPage.state == "skipped",
-        BackgroundPage.reason.in_((NO_TEXT, NOTHING_RELEVANT)),
-        ~and_(*_of(job)),
-    )
-    values: dict[str, object] = {
-        "url": read.url,
-        "html_hash": read.html_hash,
-        "etag": read.etag,
-        "charset": read.charset,
-        "lines": sorted(read.lines),
-    }
-    if session.scalars(known.limit(1)).first() is not None:
-        values["state"] = "unchanged"
-    elif reason := session.scalars(before.limit(1)).first():
-        values |= {"state": "skipped", "reason": reason}
-    else:
-        values |= {"state": "staged", "html": read.staged}
-        count("PagesStaged")
-    session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(**values))
-
-
-def _add(
-    session: Session, job: jobs.Job, user_id: str, addresses: Sequence[str], *, depth: int, room: int
-) -> list[Found]:
-    """Write down pages that are not known yet, as long as there are not more than `room`; gives those that
-    are to be fetched.
-    """
-    now = utc_now()
-    known = {key for (key,) in session.execute(select(BackgroundPage.key).where(*_of(job)))}
-    rows = []
-    for url in addresses:
-        key = urls.key(url)
-        if key in known or urls.holds_no_text(url):
-            continue
-        if len(known) >= room:
-            break
-        known.add(key)
-        reason = f"type {kind}" if (kind := urls.other_type(url)) else None
-        if len(url) > urls.LONGEST_NAME:
-            reason = TOO_LONG
-        rows.append(
-            {
-                "subject": job.subject,
-                "occasion": job.occasion,
-                "user_id": user_id,
-                "url": url,
-                "key": key,
-                "depth": depth,
-                "state": "skipped" if reason else "found",
-                "reason": reason,
-                "found_at": now,
-            }
-        )
-    if not rows:
-        return []
-    added = session.execute(
-        insert(BackgroundPage)
-        .values(rows)
-        .returning(BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
-    )
-    return sorted(
-        (Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"),
-        key=lambda page: page.page_pk,
-    )
+        self._frontier += pages
+        return pages
 
 
 def _end(session: Session, page_pk: int, state: str, reason: str) -> None:
     session.execute(
-        update(BackgroundPage).where(BackgroundPage.page_pk == page_pk).values(state=state, reason=reason)
+        update(BackgroundPage)
+        .where(BackgroundPage.page_pk == page_pk)
+        .values(state=state, reason=reason, html=None)
     )
 
 
@@ -336,7 +384,9 @@ def _of(job: jobs.Job) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
-    before = {"crawled": False, "limits": [], **(job.progress or {})}
+    """What the ledger says, with the pages as they are now."""
+    key = (job.process, job.subject, job.occasion)
+    before = session.get_one(BackgroundJob, key).outcome or {"crawled": False, "limits": []}
     return {**before, **progress(session, job.subject, job.occasion), **more}
 
 
@@ -352,6 +402,7 @@ def _publish_pages(settings: CrawlSettings, job: jobs.Job) -> None:
     """Find out which lines are the site's, and publish a message for each page that is staged."""
     now = utc_now()
     with db_session(settings) as session:
+        _skip_named_otherwise(session, job)
         _save_repeated_lines(session, job)
         staged = select(cast(BackgroundPage.page_pk, Text).label("subject"), literal("").label("occasion"))
         pages = jobs.claim(
@@ -365,15 +416,35 @@ def _publish_pages(settings: CrawlSettings, job: jobs.Job) -> None:
             settings.ingest_page_queue_url,
             (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in pages if page.claimed),
         )
-        jobs.record(session, job, _outcome(session, job, crawled=True))
-    with db_session(settings) as session:
-        settle(session, job.subject, job.occasion, now)
+        settle(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
+
+
+def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
+    """Skip the pages that say of themselves that they are another one, if that one was read as well."""
+    pages = session.execute(
+        select(
+            BackgroundPage.page_pk,
+            BackgroundPage.key,
+            BackgroundPage.url,
+            BackgroundPage.state,
+            BackgroundPage.canonical,
+        )
+        .where(*_of(job), BackgroundPage.state.in_(KEPT))
+        .order_by(BackgroundPage.page_pk)
+    ).all()
+    kept = {page.key: page.url for page in pages}
+    for page in pages:
+        if page.state == "staged" and page.canonical in kept and page.canonical != page.key:
+            reason = f"its canonical address is {urls.shown(kept[page.canonical])}"
+            _end(session, page.page_pk, "skipped", reason)
+            # Of two that name each other, one stays.
+            del kept[page.key]
 
 
 def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
     read = select(BackgroundPage.page_pk, BackgroundPage.lines).where(
-        *_of(job), BackgroundPage.lines.is_not(None), BackgroundPage.state.in_(("staged", "unchanged"))
+        *_of(job), BackgroundPage.lines.is_not(None), BackgroundPage.state.in_(KEPT)
     )
     on_pages = Counter(line for page in session.execute(read) for line in page.lines)
     pages = session.execute(select(func.count()).select_from(read.subquery())).scalar_one()

@@ -38,7 +38,7 @@ def _occasion(message: CreateFromWebsite, sent: datetime) -> str:
 PROCESS_DEFINITION = Process(
     CREATE_FROM_WEBSITE,
     CreateFromWebsite,
-    seconds_needed=90,
+    seconds_needed=210,
     run=_run,
     occasion=_occasion,
     unfinished=unfinished,

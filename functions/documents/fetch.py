@@ -41,6 +41,8 @@ CONNECT_SECONDS = 5.0
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 READ_BYTES = 65_536
+# Of a name in DNS (RFC 1035, 2.3.4).
+LONGEST_HOST = 253
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # Not public, beyond what Python and requests-hardened know: Teredo and its neighbours, Azure's metadata.
@@ -56,11 +58,12 @@ BEFORE_HTML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n\f"
 
 # Of requests and sockets; of urllib3, http.client and zlib while a body is read; of addresses.
 BROKEN = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError)
+NO_TLS = "a secure connection is not possible"
 FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
     ((socket.gaierror,), "its name cannot be resolved", False),
     ((ssl.SSLCertVerificationError, CertificateError), "its certificate is not valid", False),
     ((ssl.SSLEOFError, http.client.IncompleteRead), "the connection broke", True),
-    ((ssl.SSLError,), "a secure connection is not possible", False),
+    ((ssl.SSLError,), NO_TLS, False),
     ((TimeoutError,), "it does not answer in time", True),
     ((ConnectionRefusedError,), "the connection was refused", True),
     ((ConnectionError,), "the connection broke", True),
@@ -209,7 +212,7 @@ def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.Prep
     except (OSError, ValueError):
         raise FetchError("the address is not valid") from None
     # A percent sign begins a zone id, or hides what the host is.
-    if not parts.hostname or "%" in parts.hostname:
+    if not parts.hostname or "%" in parts.hostname or len(parts.hostname) > LONGEST_HOST:
         raise FetchError("the address is not valid")
     if not loopback:
         _check_port(port)

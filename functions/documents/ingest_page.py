@@ -33,4 +33,4 @@ def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
     ingest_page(settings, message, job, deadline)
 
 
-PROCESS_DEFINITION = Process(INGEST_PAGE, IngestPage, seconds_needed=20, run=_run, unfinished=unfinished)
+PROCESS_DEFINITION = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, unfinished=unfinished)

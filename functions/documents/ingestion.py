@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,11 @@ from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, Md
 
 # A vector is some 15 KB of SQL.
 ROWS_PER_INSERT = 200
+MOVE = text(
+    "UPDATE md_document_chunk SET index = moved.place, deleted = NULL"
+    " FROM unnest(CAST(:pks AS integer[]), CAST(:places AS integer[])) AS moved (pk, place)"
+    " WHERE document_chunk_pk = moved.pk"
+)
 
 
 class IngestionSettings(DatabaseSettings, LlmSettings, EmbeddingSettings):
@@ -55,7 +60,7 @@ class Written:
     left_out: int
     changed: bool
 
-    def outcome(self, document_pk: int) -> dict[str, int]:
+    def outcome(self, document_pk: int) -> dict[str, object]:
         """For the ledger."""
         counts = {"kept": self.kept, "new": self.new, "gone": self.gone, "left_out": self.left_out}
         return {"document_pk": document_pk, **counts}
@@ -146,21 +151,18 @@ def write(
     stored = {chunk_hash(row.chunk_text): row for row in reversed(rows)}
     wanted = {chunk_hash(chunk): chunk for chunk in chunks}
     wanted = {each: chunk for each, chunk in wanted.items() if each not in thought.left_out}
-    new, moved = [], 0
+    new, moved = [], {}
     for index, (each, chunk) in enumerate(wanted.items()):
         if row := stored.get(each):
             if row.place != index or row.deleted is not None:
-                moved += 1
-                session.execute(
-                    update(MdDocumentChunk)
-                    .where(MdDocumentChunk.document_chunk_pk == row.document_chunk_pk)
-                    .values(index=index, deleted=None)
-                )
+                moved[row.document_chunk_pk] = index
         elif each in thought.vectors:
-            vector = thought.vectors[each]
+            vector = list(thought.vectors[each])
             new.append({"document_fk": document_pk, "index": index, "chunk_text": chunk, "embedding": vector})
         else:
             raise TransientError("the document was changed in the meantime", retry_after=1)
+    if moved:
+        session.execute(MOVE, {"pks": list(moved), "places": list(moved.values())})
     for some in batched(new, ROWS_PER_INSERT, strict=False):
         session.execute(insert(MdDocumentChunk).values(list(some)))
     kept = {stored[each].document_chunk_pk for each in wanted if each in stored}

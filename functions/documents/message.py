@@ -10,11 +10,11 @@ CREATE_FROM_WEBSITE = "create_from_website"
 INGEST_PAGE = "ingest_page"
 UPDATE_DOCUMENT = "update_document"
 
-# As a user types it: the scheme may be missing.
+# As a user types it: the scheme may be missing. Both are part of keys, for which PostgreSQL has 2,704 bytes.
 WebsiteUrl = Annotated[
-    str, Field(strict=True, min_length=1, max_length=500, pattern=r"^[^\s\x00-\x1f\x7f]+$")
+    str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\s\x00-\x1f\x7f]+$")
 ]
-RequestId = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+RequestId = Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class CreateFromWebsite(Message):

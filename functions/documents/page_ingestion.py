@@ -27,10 +27,12 @@ from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.db import with_db_session
-from mojodex.errors import InvalidMessageError, NothingToDoError
+from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
 from mojodex.observability import count
 from mojodex.schema import BackgroundPage, MdDocument
 
+# Of 5 MB that are nothing but tags; most pages take some milliseconds.
+SECONDS_TO_READ = 40
 # One page at a time: it is all processor and memory.
 _reading = Lock()
 
@@ -67,18 +69,29 @@ def ingest_page(settings: IngestionSettings, message: IngestPage, job: jobs.Job,
         TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `db_session`, `jobs.finish`.
     """
     page = collect(settings, message.page_pk)
-    with _reading:
-        chunks = chunks_of_page(page.html, page.charset, page.repeated)
+    chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
     if not chunks:
         raise NothingToDoError(NO_TEXT)
     thought = think(settings, job, page.url, chunks, page.known, deadline)
     save(settings, page, job, chunks, thought, utc_now())
 
 
-def chunks_of_page(html: bytes, charset: str | None, repeated: frozenset[int]) -> list[str]:
-    """The chunks of a page's main text, without the lines that most pages of its site have."""
-    tree = parse(html, charset)
-    return [] if tree is None else chunks_of(main_lines(tree, repeated))
+def chunks_of_page(
+    html: bytes, charset: str | None, repeated: frozenset[int], deadline: Deadline
+) -> list[str]:
+    """The chunks of a page's main text, without the lines that most pages of its site have.
+
+    Raises:
+        TransientError: the other pages of the batch take too long.
+    """
+    wait = deadline.seconds_left() - SECONDS_TO_READ
+    if wait <= 0 or not _reading.acquire(timeout=wait):
+        raise TransientError("too little time left in this invocation", retry_after=1)
+    try:
+        tree = parse(html, charset)
+        return [] if tree is None else chunks_of(main_lines(tree, repeated))
+    finally:
+        _reading.release()
 
 
 @with_db_session
@@ -137,6 +150,16 @@ def save(
     # Of two that make the same document, the later one finds it.
     lock = func.hashtextextended(f"{page.user_id} {urls.key(page.url)}", 0)
     session.execute(select(func.pg_advisory_xact_lock(lock)))
+    later = select(BackgroundPage.page_pk).where(
+        BackgroundPage.user_id == page.user_id,
+        BackgroundPage.key == urls.key(page.url),
+        BackgroundPage.page_pk > page.page_pk,
+        BackgroundPage.state.in_(("stored", "unchanged")),
+    )
+    if session.scalars(later.limit(1)).first() is not None:
+        # What it says by now is in the document.
+        _end(session, page, job, "unchanged", {"unchanged": True}, now)
+        return
     document = session.scalars(its_document(page.user_id, page.url).with_for_update()).first()
     changed = document is None or document.deleted_by_user
     if document is None:
@@ -154,15 +177,21 @@ def save(
     written = write(session, document.document_pk, chunks, thought, now)
     remember(session, document.document_pk, thought, etag=page.etag, html_hash=page.html_hash)
     changed = changed or written.changed
-    state = "stored" if changed else "unchanged"
+    outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
+    _end(session, page, job, "stored" if changed else "unchanged", outcome, now)
+
+
+def _end(
+    session: Session, page: Staged, job: jobs.Job, state: str, outcome: dict[str, object], now: datetime
+) -> None:
+    """End a page and its job, in the transaction that has its effect. Commits."""
     session.execute(
         update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(state=state, html=None)
     )
-    outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
     jobs.finish(session, job, "done", outcome, now=now)
     settle(session, page.subject, page.occasion, now)
     session.commit()
-    count("PagesStored" if changed else "PagesUnchanged")
+    count(f"Pages{state.capitalize()}")
 
 
 def unfinished(session: Session, job: jobs.Job, state: str, reason: str) -> dict[str, object]:

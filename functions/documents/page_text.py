@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from lxml import etree
@@ -55,6 +56,9 @@ TITLES = 8
 BELIEVED_SHARE = 0.55
 # Both need far more time and memory than that for a page of more elements: some seconds for so many.
 MOST_ELEMENTS = 20_000
+# Of 5 MB that are nothing but tags, the tree would take 900 MB.
+MOST_TAGS = 300_000
+MOST_LINKS = 10_000
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
 # Python's codecs that are no charsets of pages; some of them need quadratic time.
@@ -88,9 +92,11 @@ def parse(body: bytes, charset: str | None) -> HtmlElement | None:
         charset: as the Content-Type header says, if it does; one that is unknown or cannot be does not count.
 
     Returns:
-        None when there is nothing that could be parsed.
+        None when there is nothing that could be parsed, or far too much.
     """
     text = NOT_XML.sub("", _decoded(body, charset))
+    if text.count("<") > MOST_TAGS:
+        return None
     tree, too_deep = _tree(text)
     if too_deep:
         # What comes after the depth limit is lost: without the containers there is hardly any depth.
@@ -136,13 +142,15 @@ def _decoded(body: bytes, charset: str | None) -> str:
 
 
 def links(tree: HtmlElement, url: str) -> list[str]:
-    """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments.
+    """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments; of
+    the first 10,000 links.
 
     Args:
         url: of the page.
     """
     base = _base(tree, url)
-    found = (_absolute(base, element.get("href")) for element in tree.iter("a", "area"))
+    elements = islice(tree.iter("a", "area"), MOST_LINKS)
+    found = (_absolute(base, element.get("href")) for element in elements)
     return list(dict.fromkeys(filter(None, found)))
 
 

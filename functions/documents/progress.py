@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from documents.message import CREATE_FROM_WEBSITE
@@ -28,23 +28,24 @@ def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
         session: the caller's.
         subject, occasion: of the website's job.
     """
-    pages = session.execute(
+    of_website = (BackgroundPage.subject == subject, BackgroundPage.occasion == occasion)
+    counts = select(BackgroundPage.state, func.count()).where(*of_website).group_by(BackgroundPage.state)
+    states = Counter(dict(session.execute(counts).all()))
+    not_stored = session.execute(
         select(BackgroundPage.url, BackgroundPage.state, BackgroundPage.reason)
-        .where(BackgroundPage.subject == subject, BackgroundPage.occasion == occasion)
+        .where(*of_website, BackgroundPage.reason.is_not(None))
         .order_by(BackgroundPage.page_pk)
-    ).all()
-    states = Counter(page.state for page in pages)
+        .limit(LISTED)
+    )
     return {
-        "found": len(pages),
+        "found": states.total(),
         "waiting": sum(states[state] for state in OPEN),
         **{state: states[state] for state in ENDED},
-        "not_stored": [
-            {"url": page.url, "state": page.state, "reason": page.reason} for page in pages if page.reason
-        ][:LISTED],
+        "not_stored": [{"url": page.url, "state": page.state, "reason": page.reason} for page in not_stored],
     }
 
 
-def settle(session: Session, subject: str, occasion: str, now: datetime) -> None:
+def settle(session: Session, subject: str, occasion: str, now: datetime, **more: object) -> None:
     """Write a website's progress into the ledger, in the transaction that has changed a page of it; with the
     last page of a site that is all crawled, its job ends. Does not commit.
 
@@ -52,6 +53,7 @@ def settle(session: Session, subject: str, occasion: str, now: datetime) -> None
         session: the caller's.
         subject, occasion: of the website's job.
         now: the present moment (aware).
+        more: what else the outcome says from now on.
     """
     # Locked, so that of two last pages the later one sees the other.
     job = session.scalars(
@@ -62,9 +64,9 @@ def settle(session: Session, subject: str, occasion: str, now: datetime) -> None
     ).one_or_none()
     if job is None:
         return
-    before = job.outcome or {}
-    job.outcome = {**before, **progress(session, subject, occasion)}
-    if job.state not in ("queued", "running") or not before.get("crawled") or job.outcome["waiting"]:
+    session.flush()
+    job.outcome = {**(job.outcome or {}), **progress(session, subject, occasion), **more}
+    if job.state not in ("queued", "running") or not job.outcome.get("crawled") or job.outcome["waiting"]:
         return
     job.finished_at = now
     if job.outcome["stored"] + job.outcome["unchanged"]:

@@ -25,10 +25,11 @@ SLOTS = text(
     " SELECT :host, slot, clock_timestamp() FROM generate_series(1, :slots) AS slot ON CONFLICT DO NOTHING"
 )
 TAKE = text(
-    "UPDATE md_background_host_slot AS taken"
-    " SET free_at = clock_timestamp() + make_interval(secs => :seconds)"
-    " FROM (SELECT slot FROM md_background_host_slot WHERE host = :host AND slot <= :slots"
-    " AND free_at <= clock_timestamp() ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED) AS free"
+    # Materialized: the planner may run a subquery again for each row, and then take several.
+    "WITH free AS MATERIALIZED (SELECT slot FROM md_background_host_slot WHERE host = :host"
+    " AND slot <= :slots AND free_at <= clock_timestamp() ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
+    " UPDATE md_background_host_slot AS taken"
+    " SET free_at = clock_timestamp() + make_interval(secs => :seconds) FROM free"
     " WHERE taken.host = :host AND taken.slot = free.slot RETURNING taken.slot, taken.free_at"
 )
 WAIT = text(
@@ -47,7 +48,7 @@ def turn(settings: DatabaseSettings, host: str, delay: float, deadline: Deadline
 
     Args:
         settings: where the database is.
-        host: with its port.
+        host: its name.
         delay: seconds between two requests that the host asks for; 0 if it does not, and then two may run at
             once.
         deadline: when the invocation ends.

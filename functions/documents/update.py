@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -33,8 +34,10 @@ def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
     return update_document(settings, message, job, deadline)
 
 
-def _occasion(_message: UpdateDocument, sent: datetime) -> str:
-    return sent.isoformat(timespec="milliseconds")
+def _occasion(message: UpdateDocument, sent: datetime) -> str:
+    moment = sent.isoformat(timespec="milliseconds")
+    # Of two editions that are sent in the same millisecond, none is a repetition of the other.
+    return f"{moment} {crc32(message.edition.encode()):08x}" if message.edition else moment
 
 
 PROCESS_DEFINITION = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion)

@@ -74,7 +74,8 @@ def update_document(
     Args:
         settings: see there.
         message: names the document and who asks; has the new text, if the document is one.
-        job: what the ledger says of it; held by this invocation. Its occasion is when the message was sent.
+        job: what the ledger says of it; held by this invocation. Its occasion begins with when the message
+            was sent.
         deadline: when the invocation ends.
 
     Returns:
@@ -90,7 +91,7 @@ def update_document(
     if document.document_type == "webpage":
         edition = _fetched(settings, document, deadline)
     else:
-        edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion))
+        edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(settings, job, document.name, edition.chunks, document.known, deadline)
     return save(settings, document, job, edition, thought, utc_now())
 
@@ -154,7 +155,7 @@ def _fetched(settings: UpdatingSettings, document: Document, deadline: Deadline)
     its_hash = html_hash(fetched.body)
     if fetched.status == 304 or its_hash == document.html_hash:
         raise NothingToDoError(NOT_CHANGED)
-    chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated)
+    chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated, deadline)
     if not chunks:
         raise PermanentError("the page has no text any more")
     return Edition(chunks, etag=fetched.etag, html_hash=its_hash)

@@ -2,18 +2,20 @@
 
 import hashlib
 import ipaddress
+import re
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from publicsuffixlist import PublicSuffixList
-from w3lib.url import canonicalize_url, url_query_cleaner
+from w3lib.url import canonicalize_url, safe_url_string, url_query_cleaner
 
 from mojodex.runtime import made_once
 
 # Of md_document.name.
 LONGEST_NAME = 255
 # Beyond this, PostgreSQL's index takes no key.
-LONGEST_KEY = 500
+LONGEST_KEY = 300
+SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # What campaigns add to an address; the page is the same.
 TRACKING = (
@@ -52,29 +54,35 @@ NOT_PAGES = {
 
 def normalised(address: str) -> str:
     """An address in one way of writing: https where the scheme is missing, no fragment, no tracking
-    parameters, no default port, the host in lower case, parameters in order.
+    parameters, no default port, the host in lower case.
 
     Raises:
         ValueError: it is none of http or https, has no host, or carries credentials.
     """
-    if "://" not in address:
+    if not SCHEME.match(address):
         address = f"https://{address}"
-    parts = urlsplit(canonicalize_url(url_query_cleaner(address, TRACKING, remove=True)))
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+    try:
+        cleaned = url_query_cleaner(safe_url_string(address), TRACKING, remove=True, unique=False)
+        parts = urlsplit(cleaned)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc or SCHEME.match(f"{host}:"):
         raise ValueError("the address is not valid")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname.rstrip(".")
-    if parts.port is not None and parts.port != DEFAULT_PORTS[parts.scheme]:
-        host = f"{host}:{parts.port}"
-    return parts._replace(netloc=host, path=parts.path or "/").geturl()
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None and port != DEFAULT_PORTS[parts.scheme]:
+        netloc = f"{netloc}:{port}"
+    return parts._replace(netloc=netloc, path=parts.path or "/").geturl()
 
 
 def key(url: str) -> str:
-    """What is equal for two addresses of one page: without scheme, `www.` and a slash at the end.
+    """What is equal for two addresses of one page: without scheme, `www.` and a slash at the end, and with
+    its parameters in order.
 
     Args:
         url: normalised.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(canonicalize_url(url))
     text = f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/') or '/'}"
     if parts.query:
         text += f"?{parts.query}"
@@ -83,20 +91,28 @@ def key(url: str) -> str:
     return text
 
 
+def shown(url: str) -> str:
+    """An address for people to read: a very long one is cut."""
+    return url if len(url) <= LONGEST_KEY else f"{url[:LONGEST_KEY]}…"
+
+
 def names(url: str) -> list[str]:
-    """How a document of this page may be named: all the addresses with the same `key`.
+    """How a document of this page may be named: addresses with the same `key`, this one among them.
 
     Args:
         url: normalised.
     """
-    parts = urlsplit(url)
-    bare, path = parts.netloc.removeprefix("www."), parts.path.rstrip("/")
-    return [
-        parts._replace(scheme=scheme, netloc=host, path=each).geturl()
-        for scheme in DEFAULT_PORTS
-        for host in (bare, f"www.{bare}")
-        for each in {path or "/", f"{path}/"}
-    ]
+    found = {url}
+    for each in (url, canonicalize_url(url)):
+        parts = urlsplit(each)
+        bare, path = parts.netloc.removeprefix("www."), parts.path.rstrip("/")
+        found |= {
+            parts._replace(scheme=scheme, netloc=host, path=end).geturl()
+            for scheme in DEFAULT_PORTS
+            for host in (bare, f"www.{bare}")
+            for end in (path or "/", f"{path}/")
+        }
+    return sorted(name for name in found if key(name) == key(url))
 
 
 @made_once
@@ -108,8 +124,11 @@ def site(url: str) -> str:
     """What is equal for all addresses of one site: the domain that its owner has registered, or the address
     of a host without a name (with its port).
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return url
     try:
         ipaddress.ip_address(host)
     except ValueError:

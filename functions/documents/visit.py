@@ -5,11 +5,12 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from urllib.parse import urlsplit
 
 from documents import page_text
-from documents.fetch import Fetched, FetchError, FetchSettings, fetch
+from documents.fetch import NO_TLS, Fetched, FetchError, FetchSettings, fetch
 from documents.robots import Robots, read_robots
 from documents.sitemap import read_sitemaps
 from documents.turns import turn
@@ -19,11 +20,17 @@ from mojodex.db import DatabaseSettings
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 
+# A page that is larger, and of which nothing can be parsed, is not empty.
+LARGEST_EMPTY = 100_000
 HTML = ("text/html", "application/xhtml+xml")
 # What one try takes at most (fetch's `seconds`).
 SECONDS_OF_TRY = 20
 # Seconds before the second and the third try of what may work later.
 PAUSES = (1, 3)
+# A host that wants more seconds between two requests does not want to be crawled.
+LONGEST_DELAY = 60
+# After so many seconds, no further sitemap is asked for.
+SECONDS_FOR_SITEMAPS = 60
 # A page is not begun with less time than this left: three tries, and what lies between.
 SECONDS_NEEDED = 70
 # One tree at a time: of a page of 5 MB it takes some 100 MB.
@@ -73,8 +80,10 @@ class Visitor:
     def __init__(self, settings: VisitSettings, website: str, deadline: Deadline) -> None:
         self._settings, self._deadline = settings, deadline
         self._site = site(website)
+        # Whether a host wants its requests one by one.
+        self.slow = False
         # Of each host, made once, for as long as this crawl runs.
-        self._robots: Callable[[str, str], Robots] = made_once(self._read_robots)
+        self._robots = made_once(self._read_robots)
 
     def read(self, url: str) -> Read:
         """Fetch a page and look at its links.
@@ -87,7 +96,8 @@ class Visitor:
         with _parsing:
             tree = page_text.parse(fetched.body, fetched.charset)
             if tree is None:
-                raise FetchError("it is empty", unwanted=True)
+                much = len(fetched.body) > LARGEST_EMPTY
+                raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)
             return Read(
                 url=normalised(fetched.url),
                 canonical=next(iter(self._of_site([page_text.canonical(tree, fetched.url) or ""])), None),
@@ -121,7 +131,22 @@ class Visitor:
         robots = self._robots_of(url)
         parts = urlsplit(url)
         addresses = robots.sitemaps or (f"{parts.scheme}://{parts.netloc}/sitemap.xml",)
-        return self._of_site(read_sitemaps(addresses, self._text(robots.delay), pages_wanted))
+        ends = time.monotonic() + SECONDS_FOR_SITEMAPS
+
+        def fetch_text(url: str, bytes_limit: int) -> Fetched:
+            if time.monotonic() > ends:
+                raise FetchError("the sitemaps take too long")
+            try:
+                # It may be on another host, which has a say.
+                its_robots = self._robots_of(url)
+                if not its_robots.allows(url):
+                    raise FetchError("robots.txt forbids it", unwanted=True)
+                return self._text(its_robots.delay, url, bytes_limit)
+            except TransientError as error:
+                # No turn: the page that was read before is worth more.
+                raise FetchError(str(error)) from None
+
+        return self._of_site(read_sitemaps(addresses, fetch_text, pages_wanted))
 
     def _may_follow(self, url: str) -> bool:
         if site(url) != self._site:
@@ -143,29 +168,32 @@ class Visitor:
 
     def _robots_of(self, url: str) -> Robots:
         parts = urlsplit(url)
-        return self._robots(parts.scheme, parts.netloc)
+        robots = self._robots(parts.scheme, parts.netloc)
+        if isinstance(robots, FetchError):
+            again = robots.again or robots.reason == NO_TLS
+            raise FetchError(f"robots.txt cannot be read: {robots.reason}", again=again)
+        if robots.delay > LONGEST_DELAY:
+            raise FetchError(f"robots.txt wants {robots.delay:g} seconds between two requests", unwanted=True)
+        self.slow = self.slow or robots.delay > 0
+        return robots
 
-    def _read_robots(self, scheme: str, host: str) -> Robots:
+    def _read_robots(self, scheme: str, host: str) -> Robots | FetchError:
         try:
-            return read_robots(f"{scheme}://{host}/", self._text(0))
-        except FetchError as error:
-            raise FetchError(f"robots.txt cannot be read: {error.reason}") from None
-
-    def _text(self, delay: float) -> Callable[[str, int], Fetched]:
-        """Fetches what is no page."""
-
-        def fetch_text(url: str, bytes_limit: int) -> Fetched:
-            return self._patiently(
-                lambda: fetch(
-                    self._settings,
-                    url,
-                    bytes_limit=bytes_limit,
-                    seconds=SECONDS_OF_TRY,
-                    turn=lambda host: turn(self._settings, host, delay, self._deadline),
-                )
+            return read_robots(
+                f"{scheme}://{host}/", lambda *what: self._patiently(partial(self._text, 0, *what))
             )
+        except FetchError as error:
+            return error
 
-        return fetch_text
+    def _text(self, delay: float, url: str, bytes_limit: int) -> Fetched:
+        """Fetch what is no page."""
+        return fetch(
+            self._settings,
+            url,
+            bytes_limit=bytes_limit,
+            seconds=SECONDS_OF_TRY,
+            turn=lambda host: turn(self._settings, host, delay, self._deadline),
+        )
 
     def _patiently(self, get: Callable[[], Fetched]) -> Fetched:
         pauses = iter(PAUSES)

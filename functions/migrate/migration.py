@@ -39,6 +39,7 @@ TABLES = {
         charset     text,
         html_hash   text,
         etag        text,
+        canonical   text,
         lines       bigint[],
         found_at    timestamptz  NOT NULL,
         UNIQUE (subject, occasion, key)

@@ -1,8 +1,8 @@
 """Embeddings: texts become vectors, many in one request."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from functools import partial
-from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -13,6 +13,8 @@ from mojodex.provider import CallFailedError, Model, ProviderSettings, parse_mod
 
 # Of `md_document_chunk.embedding`.
 DIMENSIONS = 1536
+# pgvector's numbers have four bytes.
+LARGEST = 3.4e38
 # One request (OpenAI, Embeddings: at most 2,048 inputs and 300,000 tokens). A token is at least one byte, so
 # this many bytes cannot be more tokens.
 INPUTS_PER_REQUEST = 256
@@ -35,7 +37,7 @@ class EmbeddingSettings(ProviderSettings):
     embedding_model: Annotated[Model, BeforeValidator(_parse_model)]
 
 
-def embed(settings: EmbeddingSettings, texts: Sequence[str], deadline: Deadline) -> list[list[float]]:
+def embed(settings: EmbeddingSettings, texts: Sequence[str], deadline: Deadline) -> list[array[float]]:
     """One vector of 1536 numbers for each text, in their order.
 
     Args:
@@ -47,7 +49,7 @@ def embed(settings: EmbeddingSettings, texts: Sequence[str], deadline: Deadline)
         TransientError: the model did not answer in time, or not with such vectors.
         ModelRefusedError, PermanentError: as `provider.request`.
     """
-    vectors: list[list[float]] = []
+    vectors: list[array[float]] = []
     for batch in _requests(texts):
         vectors += try_models(
             settings,
@@ -73,7 +75,7 @@ def _requests(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _call(settings: EmbeddingSettings, texts: list[str], model: Model, timeout: float) -> list[list[float]]:
+def _call(settings: EmbeddingSettings, texts: list[str], model: Model, timeout: float) -> list[array[float]]:
     """One request, its tokens counted; raises as `provider.request`."""
     name, deployment = model
     answer = request(
@@ -93,12 +95,14 @@ def _call(settings: EmbeddingSettings, texts: list[str], model: Model, timeout: 
     return vectors
 
 
-def _vectors(answer: Any) -> list[list[float]]:
+def _vectors(answer: Any) -> list[array[float]]:
     """The vectors of a response in the order of its inputs; none if one is of another kind."""
     try:
         data = sorted(answer["data"], key=lambda item: int(item["index"]))
-        vectors = [[float(number) for number in item["embedding"]] for item in data]
-    except (KeyError, TypeError, ValueError):
+        # A list of Python's numbers takes three times as much memory, and a long text has 10,000 vectors.
+        vectors = [array("d", item["embedding"]) for item in data]
+    except (KeyError, TypeError, ValueError, OverflowError):
         return []
-    fit = all(len(vector) == DIMENSIONS and all(map(isfinite, vector)) for vector in vectors)
+    # Also not a number, which is not smaller than anything.
+    fit = all(len(each) == DIMENSIONS and all(abs(n) < LARGEST for n in each) for each in vectors)
     return vectors if fit and [item["index"] for item in data] == list(range(len(data))) else []

@@ -177,6 +177,8 @@ class BackgroundPage(Base):
     charset: Mapped[str | None]
     html_hash: Mapped[str | None]
     etag: Mapped[str | None] = mapped_column(Text)
+    # The key of the page that it says it is.
+    canonical: Mapped[str | None] = mapped_column(Text)
     lines: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
     found_at: Mapped[datetime] = mapped_column(WITH_ZONE)
 
