@@ -18,14 +18,18 @@ from bench import ROOT
 BUILD = ROOT / ".aws-sam" / "local" / "build"
 ROUNDS = 15
 BAR = 1.15
-# What every worker uses of its libraries: the modules that it imports itself; and what the mail needs, too.
+# What every worker uses of its libraries: the modules that it imports itself. And what is added to that: to
+# ask a model, to write a mail, to take a page apart, to fetch one.
 LIBRARIES = (
-    "openai, openai.types.chat, httpx2, boto3, botocore.config, botocore.exceptions, jinja2, pydantic,"
-    " sqlalchemy, sqlalchemy.orm, sqlalchemy.dialects.postgresql, aws_lambda_powertools,"
+    "boto3, botocore.config, botocore.exceptions, pydantic, sqlalchemy, sqlalchemy.orm,"
+    " sqlalchemy.dialects.postgresql, pgvector.sqlalchemy, aws_lambda_powertools,"
     " aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.batch,"
     " aws_lambda_powertools.utilities.parameters"
 )
-MAIL_LIBRARIES = "itsdangerous, email.message, email.header, email.headerregistry"
+MODEL = "openai, openai.types.chat, httpx2, jinja2"
+MAIL = "itsdangerous, email.message, email.header, email.headerregistry"
+PAGE = "lxml.etree, lxml.html, w3lib.encoding, w3lib.url, publicsuffixlist"
+FETCH = "requests, requests_hardened.ip_filter, protego"
 # What the template gives to the functions, as far as they need it to start.
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -48,6 +52,14 @@ ENVIRONMENT = {
     "EMAIL_SENDER": "mojo@example.com",
     "SES_CONFIGURATION_SET": "-",
     "MOJODEX_WEBAPP_URI": "https://app.example.com",
+    "EMBEDDING_MODEL": "-",
+    "CREATE_FROM_WEBSITE_QUEUE_URL": "-",
+    "INGEST_PAGE_QUEUE_URL": "-",
+    "CRAWL_PAGE_LIMIT": "100",
+    "CRAWL_DEPTH_LIMIT": "3",
+    "CRAWL_MINUTES_LIMIT": "60",
+    "PAGE_BYTES_LIMIT": "5000000",
+    "CONTACT_URL": "https://example.com",
 }
 PROGRAM = """
 import sys, time
@@ -80,13 +92,20 @@ def main() -> int:
         variants: dict[str, tuple[str, *tuple[Path, ...]]] = {
             "extract_todos worker": ("extract_todos.worker", layer, code),
             "reschedule_todo worker": ("reschedule_todo.worker", layer, code),
-            "its libraries": (LIBRARIES, layer),
+            "its libraries": (f"{LIBRARIES}, {MODEL}", layer),
             "events worker": ("events.worker", layer, code),
-            "events libraries": (f"{LIBRARIES}, {MAIL_LIBRARIES}", layer),
+            "events libraries": (f"{LIBRARIES}, {MODEL}, {MAIL}", layer),
+            "create_from_website worker": ("documents.create_from_website", layer, code),
+            "create_from_website libraries": (f"{LIBRARIES}, {PAGE}, {FETCH}", layer),
+            "ingest_page worker": ("documents.ingest_page", layer, code),
+            "ingest_page libraries": (f"{LIBRARIES}, {MODEL}, {PAGE}", layer),
+            "update_document worker": ("documents.update", layer, code),
+            "update_document libraries": (f"{LIBRARIES}, {MODEL}, {PAGE}, {FETCH}", layer),
             "worker without bytecode": ("extract_todos.worker", bare / layer.name, bare / code.name),
             "extract_todos schedule": ("extract_todos.schedule", layer, code),
             "reschedule_todo schedule": ("reschedule_todo.schedule", layer, code),
             "events schedule": ("events.schedule", layer, code),
+            "documents schedule": ("documents.schedule", layer, code),
             "migrate": ("migrate.handler", layer, code),
             "boto3 alone": ("boto3", layer),
         }
@@ -96,15 +115,19 @@ def main() -> int:
                 figures[name].append(seconds(modules, *paths))
 
     print(f"Import, milliseconds of processor time, {ROUNDS} fresh processes each, in turns")
-    print(f"{'':28}{'median':>8}{'least':>8}{'most':>8}")
+    print(f"{'':32}{'median':>8}{'least':>8}{'most':>8}")
     for name, times in figures.items():
         row = [statistics.median(times), min(times), max(times)]
-        print(f"{name:28}" + "".join(f"{value * 1000:8.0f}" for value in row))
+        print(f"{name:32}" + "".join(f"{value * 1000:8.0f}" for value in row))
     failed = False
     for worker, libraries in (
         ("extract_todos worker", "its libraries"),
         ("reschedule_todo worker", "its libraries"),
         ("events worker", "events libraries"),
+        *(
+            (f"{name} worker", f"{name} libraries")
+            for name in ("create_from_website", "ingest_page", "update_document")
+        ),
     ):
         pairs = zip(figures[worker], figures[libraries], strict=True)
         ratio = statistics.median(ours / theirs for ours, theirs in pairs)

@@ -26,6 +26,14 @@ os.environ |= {
     "EMAIL_SENDER": "mojo@example.com",
     "SES_CONFIGURATION_SET": "mojodex",
     "MOJODEX_WEBAPP_URI": "https://app.example.com",
+    "EMBEDDING_MODEL": "text-embedding-ada-002",
+    "CREATE_FROM_WEBSITE_QUEUE_URL": "websites",
+    "INGEST_PAGE_QUEUE_URL": "pages",
+    "CRAWL_PAGE_LIMIT": "100",
+    "CRAWL_DEPTH_LIMIT": "3",
+    "CRAWL_MINUTES_LIMIT": "60",
+    "PAGE_BYTES_LIMIT": "5000000",
+    "CONTACT_URL": "https://example.com/crawler",
 }
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)

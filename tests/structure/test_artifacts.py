@@ -1,7 +1,10 @@
 """What `make build` has built for AWS."""
 
+import os
 import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +48,8 @@ def test_a_function_brings_its_handler_and_its_prompts_and_nothing_of_ours_else(
     module = functions()[name]["Handler"].rpartition(".")[0]
 
     assert (BUILD / name / (module.replace(".", "/") + ".py")).is_file()
-    assert (BUILD / name / "extract_todos" / "extract_todos.mpt").is_file()
+    for prompt in (ROOT / "functions").rglob("*.mpt"):
+        assert (BUILD / name / prompt.relative_to(ROOT / "functions")).is_file()
     assert not {"tests", "local", "bench", "shared"} & {path.name for path in (BUILD / name).iterdir()}
 
 
@@ -53,7 +57,7 @@ def test_libraries_keep_their_metadata_and_are_for_arm64() -> None:
     names = {path.name.partition("-")[0] for path in LAYER.glob("*.dist-info")}
     binaries = list(LAYER.rglob("*.so"))
 
-    assert {"openai", "sqlalchemy", "pg8000", "boto3", "pydantic", "jinja2"} <= {
+    assert {"openai", "sqlalchemy", "pg8000", "boto3", "pydantic", "jinja2", "trafilatura", "pgvector"} <= {
         name.lower() for name in names
     }
     assert binaries
@@ -69,3 +73,51 @@ def test_the_layer_describes_the_services_that_we_use_and_no_others() -> None:
 
     # Powertools' SecretsProvider makes that client.
     assert kept == used | {"secretsmanager"} == {"secretsmanager", "sesv2", "sqs"}
+
+
+# All handlers, and what they import later: for a page, a date, a call of a model, the database, AWS.
+EVERYTHING = """
+import importlib, sys, warnings
+warnings.simplefilter("error")
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+
+import boto3, openai, sqlalchemy
+from documents import chunking, page_text
+from mojodex.language import locale_for
+text = "<p>" + "What we sell, and what it costs. " * 20
+page = page_text.parse(f"<title>Us</title><nav>Home</nav><main><h1>Us</h1>{text}</main>".encode(), "utf-8")
+assert chunking.chunks_of(page_text.main_lines(page, frozenset()))
+assert locale_for("fr").language == "fr"
+for api in (
+    openai.OpenAI(api_key="-"),
+    openai.AzureOpenAI(api_key="-", azure_endpoint="http://-", api_version="-"),
+):
+    api.chat.completions.with_streaming_response
+    api.embeddings.with_streaming_response
+sqlalchemy.create_engine("postgresql+pg8000://")
+for service in ("secretsmanager", "sesv2", "sqs"):
+    boto3.client(service)
+
+files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+print(*(file for file in files if "site-packages" in file))
+"""
+
+
+def test_what_is_imported_is_not_among_what_the_layer_leaves_out() -> None:
+    """The libraries of this machine are whole; the layer's are without what its Makefile removes."""
+    handlers = [function["Handler"].rpartition(".")[0] for function in functions().values()]
+
+    printed = subprocess.run(
+        [sys.executable, "-c", EVERYTHING, *handlers],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "functions", ROOT / "shared")))},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    # Without the ending, which names the processor for which a module was compiled.
+    imported = {path.partition("site-packages/")[2].partition(".")[0] for path in printed.split()}
+    kept = {str(path.relative_to(LAYER)).partition(".")[0] for path in LAYER.rglob("*")}
+
+    assert len(imported) > 1000
+    assert not imported - kept

@@ -117,6 +117,28 @@ def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: s
     assert may == {"secretsmanager": secrets, "sqs": queues, "logs": logs} | mails
 
 
+@pytest.mark.parametrize("name", functions())
+def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_others(name: str) -> None:
+    variables = functions()[name]["Environment"]["Variables"]
+    receives_from = {named(source["Queue"]) for fed, _, source in sqs_sources() if fed == name}
+    sends_to = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")} - receives_from
+    if name == "CreateFromWebsiteWorkerFunction":
+        # A website that outlasts an invocation goes on in a new message.
+        sends_to |= receives_from
+
+    may: dict[str, set[str]] = {}
+    for statement in statements(functions()[name]):
+        actions, targets = (
+            value if isinstance(value, list) else [value]
+            for value in (statement["Action"], statement["Resource"])
+        )
+        for action in actions:
+            may.setdefault(action, set()).update(map(resource, targets))
+
+    assert may.get("sqs:ReceiveMessage", set()) == receives_from
+    assert may.get("sqs:SendMessage", set()) == sends_to
+
+
 def test_no_two_functions_share_a_role() -> None:
     roles = [named(function["Role"]) for function in functions().values()]
 
