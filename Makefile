@@ -30,7 +30,7 @@ MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo preview-email up down invoke logs migrate lint test test-unit test-integration test-stack \
+.PHONY: help setup build build-local demo preview-email up down ingest invoke logs migrate lint test test-unit test-integration test-stack \
 	test-structure bench clean
 
 help: ## List the targets
@@ -55,6 +55,9 @@ up: setup build-local ## Start the whole system on this machine and keep it runn
 
 down: $(VENV_STAMP) ## Stop what `make up` started
 	@$(RUN)/python -m local down
+
+ingest: $(VENV_STAMP) ## Let the system of `make up` learn a website (URL=… USER_ID=…)
+	@$(RUN)/python -m local ingest "$$URL" --user "$$USER_ID"
 
 invoke: $(VENV_STAMP) ## Invoke one function of `make up` (FUNCTION=… EVENT=tests/payloads/….json)
 	@$(RUN)/python -m local invoke $(FUNCTION) $(EVENT)
@@ -92,6 +95,7 @@ bench: setup build build-local ## Measure schedules at scale, imports and sizes;
 	$(RUN)/python -m bench.imports
 	$(RUN)/python -m bench.scan
 	$(RUN)/python -m bench.users
+	$(RUN)/python -m bench.website
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from local import demo, model, stack, terminal
+from local import demo, model, stack, terminal, website
 from local.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
@@ -62,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     environment = commands.add_parser("env", help="print the variables to use what `up` started")
     environment.add_argument("name", nargs="?", metavar="NAME", help="only the value of this variable")
     environment.set_defaults(run=_env)
+
+    ingest = commands.add_parser("ingest", help="let what `up` started learn a website")
+    ingest.add_argument("url", nargs="?", default="", metavar="URL", help="where the website begins")
+    ingest.add_argument("--user", default="", metavar="USER_ID", help="whose documents; a new user without")
+    ingest.set_defaults(run=_ingest)
 
     invoke = commands.add_parser("invoke", help="invoke a function, print its answer and what it logged")
     invoke.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
@@ -138,6 +143,12 @@ def _env(arguments: argparse.Namespace) -> bool:
 def _print_environment(running: stack.Stack) -> None:
     for name, value in running.environment().items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def _ingest(arguments: argparse.Namespace) -> bool:
+    if not arguments.url:
+        raise stack.StackError("which website? make ingest URL=example.com")
+    return website.run(stack.Stack.load(DIRECTORY), arguments.url, arguments.user)
 
 
 def _invoke(arguments: argparse.Namespace) -> bool:

@@ -1,115 +1,55 @@
-"""The offline stand-in for a language model: an OpenAI-compatible HTTP server that follows rules.
+"""The offline stand-in for OpenAI's models: a server with OpenAI's API that follows rules.
 
 It is NOT a language model. It reads our own prompts, follows the rules of `local.answers` (in English and
-French), and answers as chat completions do, so that the bundle runs without network and key.
+French), and answers as chat completions do, so that the bundle runs without network and key. Its embeddings
+are real, but of a small model (`local.embeddings`).
 
     python -m local.model_server --port 0
 
-prints {"port": 54321} and serves on loopback until it is stopped: POST /v1/chat/completions, GET /v1/models,
-GET /health. It knows the answers named in `ANSWERS`; anything else gets a 400. Asked once more because an
-answer was no use, it answers the same: rules cannot do better, and the bundle's fallback shows.
+prints {"port": 54321} and serves on loopback until it is stopped: POST /v1/chat/completions,
+POST /v1/embeddings, GET /v1/models, GET /health, GET /stats (how many of each it has answered). It knows the
+answers named in `ANSWERS`; anything else gets a 400. Asked once more because an answer was no use, it answers
+the same: rules cannot do better, and the bundle's fallback shows.
 """
 
 import argparse
 import contextlib
 import json
 import sys
-import time
-import uuid
+import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
-
-from local.answers import ANSWERS
-from local.answers.prompts import PromptError
+from local import embeddings
+from local.model_api import RequestError, complete, embed
 
 MODEL = "rule-based-stand-in"
-CHARS_PER_TOKEN = 4
-
-
-# The request, as far as it matters here.
-class _Message(BaseModel):
-    role: str
-    content: str
-
-
-class _JsonSchema(BaseModel):
-    name: str
-
-
-class _ResponseFormat(BaseModel):
-    type: Literal["json_schema"]
-    json_schema: _JsonSchema
-
-
-class _ChatRequest(BaseModel):
-    model: str
-    messages: list[_Message] = Field(min_length=1)
-    response_format: _ResponseFormat
-    stream: bool = False
-
-
-class RequestError(Exception):
-    """The request cannot be answered; goes out as a 400 in OpenAI's form."""
-
-    def __init__(self, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def complete(body: bytes) -> dict[str, Any]:
-    """A `chat.completion` for the body of a request.
-
-    Raises:
-        RequestError: not a request that the stand-in can answer.
-    """
-    try:
-        request = _ChatRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise RequestError(f"the stand-in cannot read the request: {error.errors()[0]['msg']}") from None
-    if request.stream:
-        raise RequestError("the stand-in does not stream", "unsupported_value")
-    name = request.response_format.json_schema.name
-    if name not in ANSWERS:
-        raise RequestError(f"the stand-in does not know the schema {name!r}", "unknown_schema")
-    # The prompt is the first thing that the user says; what follows are objections to earlier answers.
-    prompt = next((message.content for message in request.messages if message.role == "user"), "")
-    try:
-        content = json.dumps(ANSWERS[name](prompt), ensure_ascii=False)
-    except PromptError as error:
-        raise RequestError(str(error)) from None
-    read = sum(len(message.content) for message in request.messages) // CHARS_PER_TOKEN
-    written = len(content) // CHARS_PER_TOKEN
-    return {
-        "id": f"chatcmpl-{uuid.uuid4().hex}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": request.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": content, "refusal": None},
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
-    }
+# What it answers to a POST.
+CALLS: dict[str, Callable[[bytes], dict[str, Any]]] = {
+    "/v1/chat/completions": complete,
+    "/v1/embeddings": embed,
+}
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Head and body are two writes: with Nagle's algorithm the second waits 40 ms on a kept connection.
     disable_nagle_algorithm = True
+    server: "ModelServer"
 
     def do_GET(self) -> None:
         if self.path == "/health":
             self._reply(HTTPStatus.OK, {"status": "ok", "model": MODEL})
+        elif self.path == "/stats":
+            self._reply(HTTPStatus.OK, self.server.stats())
         elif self.path == "/v1/models":
-            model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "mojodex-background"}
-            self._reply(HTTPStatus.OK, {"object": "list", "data": [model]})
+            models = [
+                {"id": name, "object": "model", "created": 0, "owned_by": "mojodex-background"}
+                for name in (MODEL, embeddings.MODEL)
+            ]
+            self._reply(HTTPStatus.OK, {"object": "list", "data": models})
         else:
             self._refuse(HTTPStatus.NOT_FOUND, f"no such address: {self.path}")
 
@@ -121,16 +61,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
             return
         body = self.rfile.read(int(length))
-        if self.path != "/v1/chat/completions":
+        if self.path not in CALLS:
             self._refuse(HTTPStatus.NOT_FOUND, f"no such address: {self.path}")
             return
         try:
-            self._reply(HTTPStatus.OK, complete(body))
+            answer = CALLS[self.path](body)
         except RequestError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error), error.code)
         except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, Warning) as error:
             # dateparser trips over some texts.
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
+        else:
+            self.server.count(self.path, answer)
+            self._reply(HTTPStatus.OK, answer)
 
     def _refuse(self, status: HTTPStatus, message: str, code: str | None = None) -> None:
         kind = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
@@ -162,6 +105,22 @@ class ModelServer(ThreadingHTTPServer):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self._lock = threading.Lock()
+        self._stats = {"completions": 0, "embeddings": 0, "texts_embedded": 0}
+
+    def stats(self) -> dict[str, int]:
+        """How many calls were answered, and how many texts were embedded."""
+        with self._lock:
+            return self._stats.copy()
+
+    def count(self, path: str, answer: dict[str, Any]) -> None:
+        """Count an answer that is about to go out."""
+        with self._lock:
+            if path == "/v1/embeddings":
+                self._stats["embeddings"] += 1
+                self._stats["texts_embedded"] += len(answer["data"])
+            else:
+                self._stats["completions"] += 1
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is no news; anything else is reported."""

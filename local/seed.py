@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -58,6 +58,7 @@ class Account:
         tasks: those that Claire has finished; the last two of them are not due.
         morning: the next working day on Claire's calendar.
         todos: keys of the to-dos that were there before, by their descriptions.
+        notes: key of the document that Mojo has learned from Claire.
     """
 
     claire: SeededUser
@@ -65,9 +66,13 @@ class Account:
     tasks: list[SeededTask]
     morning: date
     todos: dict[str, int]
+    notes: int
 
 
-def seed(connection: Connection, now: datetime) -> Account:
+type Embed = Callable[[Sequence[str]], list[list[float]]]
+
+
+def seed(connection: Connection, now: datetime, embed: Embed | None = None) -> Account:
     """Put the demo account into a Mojodex database; each call makes a new account. Does not commit.
 
     Claire's tasks were finished 20 to 90 minutes before `now`, but one that is two minutes old. Her earlier
@@ -77,6 +82,7 @@ def seed(connection: Connection, now: datetime) -> Account:
     Args:
         connection: to a database with the Mojodex tables.
         now: an aware moment.
+        embed: what the backend embeds with; without it, Claire's document is there, but has no chunks yet.
     """
     claire, hugo = (_Seeder(connection, now, person) for person in (stories.CLAIRE, stories.HUGO))
     today = claire.user.wall_clock(now).date()
@@ -95,7 +101,10 @@ def seed(connection: Connection, now: datetime) -> Account:
         )
         for story in stories.stories(now)
     ]
-    return Account(claire.user, hugo.user, tasks, working_day(today, 1), todos)
+    notes = claire.document(stories.NOTES_NAME)
+    if embed:
+        claire.chunks(notes, stories.NOTES, embed(stories.NOTES))
+    return Account(claire.user, hugo.user, tasks, working_day(today, 1), todos, notes)
 
 
 def move(connection: Connection, todo_pk: int, day: date, reason: str, moment: datetime) -> None:
@@ -215,6 +224,28 @@ class _Seeder:
         )
         for plan in story.plans:
             yield plan.description, self._todo(execution_pk, plan, then)
+
+    def document(self, name: str) -> int:
+        """A document that Mojo has learned, without chunks; its key."""
+        return self._key(
+            "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
+            " VALUES (:name, :user_id, :then, 'learned_by_mojo') RETURNING document_pk",
+            name=name,
+            user_id=self.user.user_id,
+            then=(self.now - timedelta(days=20)).replace(tzinfo=None),
+        )
+
+    def chunks(self, document_pk: int, chunks: Sequence[str], vectors: Sequence[list[float]]) -> None:
+        """Give a document its chunks."""
+        for index, (chunk, vector) in enumerate(zip(chunks, vectors, strict=True)):
+            self._write(
+                "INSERT INTO md_document_chunk (document_fk, index, chunk_text, embedding)"
+                " VALUES (:document_pk, :index, :chunk, CAST(:vector AS vector))",
+                document_pk=document_pk,
+                index=index,
+                chunk=chunk,
+                vector=str(vector),
+            )
 
     def _todo(self, execution_pk: int, plan: Plan, then: datetime) -> int:
         todo_pk = self._key(

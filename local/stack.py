@@ -3,6 +3,7 @@
 Nothing here reads or changes the AWS account, profile or credentials of whoever runs it.
 """
 
+import http.client
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -71,12 +73,14 @@ class Stack:
         database: the Mojodex database, migrated.
         model: "offline" for the stand-in of this repository, else where the model is.
         outputs: of the template.
+        model_url: of the model's API; None for OpenAI's own.
     """
 
     endpoint: str
     database: Database
     model: str
     outputs: dict[str, str]
+    model_url: str | None = None
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -156,6 +160,37 @@ class Stack:
                     raise StackError(f"{name} did not take its new environment")
                 time.sleep(0.1)
 
+    def open_loopback(self) -> None:
+        """Let the workers of documents fetch from loopback, where a website of this machine is.
+
+        What of them runs is ended, so nothing should.
+
+        Raises:
+            StackError: a function does not take the change.
+        """
+        for worker in ("CreateFromWebsiteWorkerFunction", "UpdateDocumentWorkerFunction"):
+            self.set_environment(worker, FETCH_LOOPBACK="true")
+
+    def publish(self, queue: str, message: dict[str, Any]) -> None:
+        """Send a message, as Mojodex's backend does; `queue` is the output that has its URL."""
+        self.client("sqs").send_message(QueueUrl=self.outputs[queue], MessageBody=json.dumps(message))
+
+    def model_calls(self) -> dict[str, int]:
+        """How many calls the stand-in has answered: completions, embeddings, texts_embedded.
+
+        Raises:
+            StackError: another model answers, which does not tell.
+        """
+        if self.model != model.OFFLINE or self.model_url is None:
+            raise StackError(f"{self.model} does not tell how many calls it has answered")
+        address = urlsplit(self.model_url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+        try:
+            connection.request("GET", "/stats")
+            return dict(json.loads(connection.getresponse().read()))
+        finally:
+            connection.close()
+
     def stop_schedules(self) -> None:
         """Let no schedule fire by itself any more; `invoke` does it then."""
         scheduler = self.client("scheduler")
@@ -215,7 +250,8 @@ def up(
     """Start everything, deploy the built template and migrate.
 
     The model is what the parameter LlmBaseUrl names, else that of OPENAI_API_KEY and OPENAI_BASE_URL if one
-    of them is set (OPENAI_MODEL is what it is asked for), else the stand-in of this repository.
+    of them is set (OPENAI_MODEL and OPENAI_EMBEDDING_MODEL are what it is asked for), else the stand-in of
+    this repository.
 
     Args:
         directory: for state, logs and data; `down` with the same directory stops and removes all of it.
@@ -259,7 +295,7 @@ def up(
         _client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
         described = _client(endpoint, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-        stack = Stack(endpoint, database, name, outputs)
+        stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"))
 
         say("migration of the database")
         answer, succeeded = stack.invoke("MigrateFunction")
@@ -298,7 +334,11 @@ def _model(directory: Path, parameters: Mapping[str, str]) -> tuple[str, dict[st
     if url := parameters.get("LlmBaseUrl"):
         return url, {}, network
     if found := model.from_environment():
-        settings = {"LlmBaseUrl": found.base_url, "LlmModels": found.models}
+        settings = {
+            "LlmBaseUrl": found.base_url,
+            "LlmModels": found.models,
+            "EmbeddingModel": found.embedding_model,
+        }
         return found.name, {name: value for name, value in settings.items() if value}, network
     return model.OFFLINE, {"LlmBaseUrl": f"http://127.0.0.1:{_start_model_server(directory)}/v1"}, {}
 

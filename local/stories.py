@@ -247,6 +247,45 @@ def stories(now: datetime) -> list[Story]:
     ]
 
 
+# A document that Mojo has learned; each paragraph is long enough to be a chunk of its own.
+NOTES_NAME = "What we have agreed with customers"
+NOTES = (
+    "Harbour Lane Hotels have nine houses on the coast and one in the hills. Martin Keller buys for all of"
+    " them, decides at the end of a month, and does not like to be called before ten. He has tasted the"
+    " breakfast jars and wants apricot, raspberry and fig, four boxes a house and month. The delivery fee of"
+    " 19 euros for each house is what he objects to. We have offered to bring everything to the central"
+    " laundry in Antibes once a fortnight, where their own van picks it up. He has not answered yet, and will"
+    " compare it with what his present supplier says.",
+    "Bellweather Cafés run seven cafés, all near railway stations, and open at half past five. Their first"
+    " order was elderflower syrup in kegs and a mixed pallet of jams for the shelf behind the counter. They"
+    " pay by direct debit, which gives them two per cent. Deliveries must come before seven or after ten,"
+    " because the street is closed in between. Sonja looks after quality there and needs the allergen sheet"
+    " anew each season, with the walnut jam on a page of its own. Empty kegs are kept in the yard of the shop"
+    " in the north, whose key is with the baker next door.",
+    "Oakfield Dairies make yoghurt in glass and look for fruit to put under it. They need buckets of twelve"
+    " kilograms, less sugar than in a jam, and pieces that do not float. Tom says that line 2 can do it from"
+    " May on, but not in the weeks of the apricots. They would begin with two hundred kilograms a month and"
+    " want the price to hold for a year. Five of them will come to Grasse for a tasting; two do not eat"
+    " gelatine, which we do not use anyway. Whoever writes to them should know that they call each other by"
+    " their first names and answer on the same day.",
+    "Pinewood Deli is small and matters to us, since journalists go there. Miriam and her brother order"
+    " fourteen jars of rhubarb and vanilla a week, always on a Sunday evening and always by text message. She"
+    " has agreed to be portrayed as a customer, provided that she sees the text first and that no picture"
+    " shows the queue. Their shelf is forty centimetres deep, so boxes of twelve do not fit, and Tom packs"
+    " theirs in two rows of six. In August they are closed for three weeks, and the standing order rests. She"
+    " likes handwritten cards and keeps all of them.",
+)
+# What Claire writes in place of the first paragraph.
+NOTES_EDITED = (
+    "Harbour Lane Hotels have nine houses on the coast and one in the hills. Martin Keller buys for all of"
+    " them, decides at the end of a month, and does not like to be called before ten. He takes apricot,"
+    " raspberry and fig breakfast jars, four boxes a house and month, from January on. On the delivery fee we"
+    " have agreed: they pay nothing at all, as we bring everything to their central laundry in Antibes on"
+    " every second Tuesday, and their own van does the rest. In return they order for a whole year, and their"
+    " guests read our name on the lid, below that of the house."
+)
+
+
 def working_day(day: date, step: int) -> date:
     """The next Monday to Friday after a day (step 1), or the last one before it (step -1)."""
     day += step * DAY

@@ -5,6 +5,7 @@ from typing import Any
 
 from local.answers.daily_email import daily_email
 from local.answers.extraction import extraction
+from local.answers.relevance import relevance
 from local.answers.rescheduling import rescheduling
 
 # By the name of the JSON schema that a request wants its answer in.
@@ -12,4 +13,5 @@ ANSWERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "Extraction": extraction,
     "Rescheduling": rescheduling,
     "DailyEmail": daily_email,
+    "Relevance": relevance,
 }

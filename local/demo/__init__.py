@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from local import model, stack, terminal
-from local.demo import ledger, morning, night, today
+from local import embeddings, model, stack, terminal
+from local.demo import documents, ledger, morning, night, today
 from local.demo.stage import DemoError, Stage
 from local.seed import seed
 
@@ -16,8 +16,9 @@ __all__ = ["STAND_IN", "DemoError", "run"]
 
 STAND_IN = (
     "NOTE: this is not a language model. Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set, so a"
-    " stand-in that only follows simple rules answers in its place. Everything else is real: artifacts,"
-    " queues, schedules, functions, Postgres."
+    " stand-in that only follows simple rules answers in its place, and embeddings are those of a small model"
+    " (multilingual-e5-small), a stand-in for OpenAI's. Everything else is real: artifacts, queues,"
+    " schedules, functions, Postgres."
 )
 
 
@@ -61,18 +62,22 @@ def _show(running: stack.Stack) -> list[str]:
     engine = create_engine(running.database.url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            stage = Stage(running, connection, seed(connection, datetime.now(UTC)))
-            wrong = [*today.show(stage), *night.show(stage), *morning.show(stage)]
-            return wrong + ledger.show(stage)
+            embed = embeddings.passages if running.model == model.OFFLINE else None
+            stage = Stage(running, connection, seed(connection, datetime.now(UTC), embed))
+            parts = (today, night, morning, documents, ledger)
+            return [problem for part in parts for problem in part.show(stage)]
     finally:
         engine.dispose()
 
 
 def _last_logs(running: stack.Stack) -> list[str]:
     """Without the metrics, which are lines too."""
-    workers = ("ExtractTodosWorkerFunction", "RescheduleTodoWorkerFunction", "EventsWorkerFunction")
+    processes = (
+        *("ExtractTodos", "RescheduleTodo", "Events"),
+        *("CreateFromWebsite", "IngestPage", "UpdateDocument"),
+    )
     return [
         line
-        for worker in workers
-        for line in [line for line in running.logs(worker) if '"_aws"' not in line][-10:]
+        for process in processes
+        for line in [line for line in running.logs(f"{process}WorkerFunction") if '"_aws"' not in line][-10:]
     ]

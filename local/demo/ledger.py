@@ -1,5 +1,6 @@
 """The last part: what the ledger says of all that was done."""
 
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from local.demo.stage import Stage
 
 LEDGER = "SELECT * FROM md_background_job ORDER BY queued_at, subject"
 # Of a subject; a user's id is longer.
-SUBJECT_COLUMNS = 22
+SUBJECT_COLUMNS = 16
 
 
 def show(stage: Stage) -> list[str]:
@@ -24,7 +25,7 @@ def show(stage: Stage) -> list[str]:
                 (
                     job.process,
                     _short(job.subject),
-                    f"{date.fromisoformat(job.occasion):%d %b}" if job.occasion else "",
+                    _day(job.occasion),
                     job.state,
                     str(job.attempts),
                     _seconds(job.started_at, job.finished_at),
@@ -43,6 +44,11 @@ def _outcome(job: Row[Any]) -> str:
     outcome = job.outcome or {}
     if "reason" in outcome:
         return str(outcome["reason"])
+    if "found" in outcome:
+        states = ", ".join(f"{outcome[state]} {state}" for state in ("stored", "unchanged") if outcome[state])
+        return f"{states} of {outcome['found']}"
+    if "document_pk" in outcome:
+        return "{kept} kept, {new} new, {gone} gone".format_map(outcome)
     if "moved_to" in outcome:
         return f"moved to {date.fromisoformat(outcome['moved_to']):%d %b}"
     if "ses_message_id" in outcome:
@@ -50,6 +56,13 @@ def _outcome(job: Row[Any]) -> str:
     todos, left_out = len(outcome.get("todos", [])), len(outcome.get("left_out", []))
     found = ("no to-do", "1 to-do")[todos] if todos < 2 else f"{todos} to-dos"
     return f"{found}, {left_out} left out" if left_out else found
+
+
+def _day(occasion: str) -> str:
+    """A date; nothing for what is no date, or a moment."""
+    with suppress(ValueError):
+        return f"{datetime.strptime(occasion, '%Y-%m-%d').date():%d %b}"  # noqa: DTZ007
+    return ""
 
 
 def _short(subject: str) -> str:

@@ -1,0 +1,263 @@
+"""The fourth part: a website becomes knowledge, and stays current (documents)."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from local import model, stories, terminal, website
+from local.demo.stage import FINAL, SECONDS_TO_DRAIN, DemoError, Stage
+from local.site import (
+    ALIASES,
+    BROKEN,
+    CATALOGUE,
+    FORBIDDEN,
+    FURNITURE,
+    LURE,
+    PAGES,
+    REDIRECTS,
+    UNLINKED,
+    Site,
+)
+from local.website import Learned
+
+HOSTILE = "/partners"
+# What is skipped, or fails, and a part of its reason.
+NOT_STORED = {
+    **dict.fromkeys(ALIASES, "its canonical address is"),
+    **dict.fromkeys(REDIRECTS, "it redirects to"),
+    CATALOGUE: "application/pdf",
+    FORBIDDEN: "robots.txt",
+    LURE: "another site",
+    BROKEN: "500",
+}
+# Path, a passage, what it is changed to, and how many chunks stay as they are.
+CHANGES = (
+    (
+        "/pricing",
+        "costs 19 euros for each order, whatever its weight, and is free from 400 euros on",
+        "costs 12 euros for each order, whatever its weight, and is free from 250 euros on",
+        2,
+    ),
+    ("/blog/spring-range", "second Thursday of\nMarch", "first Tuesday of\nApril", 1),
+)
+# A question, the end of the name of the document that answers it, and words of the chunk.
+QUESTIONS = (
+    ("What does delivery within France cost?", "/pricing", "costs 12 euros"),
+    ("Which jams contain nuts?", "/allergens", "contains walnuts"),
+    ("What did we agree with Martin Keller on the delivery fee?", stories.NOTES_NAME, "pay nothing at all"),
+)
+CHUNK_CHARS = 120
+
+DOCUMENT = "SELECT document_pk FROM md_document WHERE author_user_id = :user_id AND name = :name"
+CHUNKS = """
+    SELECT d.name, c.chunk_text FROM md_document d JOIN md_document_chunk c ON c.document_fk = d.document_pk
+    WHERE d.author_user_id = :user_id
+"""
+UPDATED = "SELECT * FROM md_background_job WHERE process = 'update_document' AND subject = :subject"
+NEAREST = """
+    SELECT d.name, c.chunk_text, c.embedding <=> CAST(:question AS vector) AS distance
+    FROM md_document d JOIN md_document_chunk c ON c.document_fk = d.document_pk
+    WHERE d.author_user_id = :user_id AND NOT d.deleted_by_user AND c.deleted IS NULL
+    ORDER BY distance LIMIT 1
+"""
+
+
+def show(stage: Stage) -> list[str]:
+    """Serve a website, let the bundle learn it, change it, and ask; what is not as expected.
+
+    Raises:
+        DemoError: an update did not end in time.
+        StackError: as `website.learn`.
+    """
+    terminal.heading("4  A website becomes knowledge (documents)")
+    with Site() as site:
+        stage.stack.open_loopback()
+        return [
+            *_learn(stage, site),
+            *_update_pages(stage, site),
+            *_update_text(stage),
+            *_ask(stage),
+            *_learn_again(stage, site),
+        ]
+
+
+def _learn(stage: Stage, site: Site) -> list[str]:
+    claire = stage.account.claire
+    terminal.paragraph(
+        f"{claire.person.name} names her company's website, which this demo serves at {site.url}. The crawler"
+        " reads robots.txt and the sitemap, follows the links, and leaves each page to a worker of its own."
+    )
+    print()
+    calls = _Calls(stage)
+    learned = website.learn(stage.stack, stage.connection, claire.user_id, site.url)
+    made = calls.made()
+    print()
+    website.show_pages(learned.pages)
+    print()
+    stored = [page for page in learned.pages if page.state == "stored"]
+    chunks = stage.rows(CHUNKS, user_id=claire.user_id)
+    furniture = [words for words in FURNITURE if any(words in chunk.chunk_text for chunk in chunks)]
+    terminal.paragraph(
+        f"{len(stored)} pages became {sum(page.chunks for page in stored)} chunks; what is in the header, the"
+        f" footer and the cookie notice of every page is in {'some' if furniture else 'none'} of them."
+    )
+    terminal.paragraph(
+        f"{HOSTILE} tells every AI to forget all other pages, and links to the cloud's metadata and to"
+        f" servers of this machine. Requests that left the site: {site.canary_visits}. Requests at once: at"
+        f" most {site.most_at_once}."
+    )
+    _show_calls(made)
+    return [
+        *_problems(stage, site, learned),
+        *(f"documents: in a chunk there is: {words}" for words in furniture),
+        *_if(made and made["completions"] != len(stored), f"documents: {made} for {len(stored)} pages"),
+        *_if(made and made["embeddings"] != len(stored), f"documents: {made} for {len(stored)} pages"),
+    ]
+
+
+def _problems(stage: Stage, site: Site, learned: Learned) -> list[str]:
+    """What is wrong with the pages, and how the site was read."""
+    expected = set(PAGES) - {FORBIDDEN}
+    stored = {page.path for page in learned.pages if page.state == "stored" and page.chunks}
+    reasons = {page.path: page.reason for page in learned.pages if page.path not in expected}
+    failed = [page.path for page in learned.pages if page.state == "failed"]
+    if stage.offline:
+        wrong = _if(stored != expected, f"documents: stored or not: {sorted(stored ^ expected)}")
+    else:
+        wrong = _if(UNLINKED not in stored, f"documents: {UNLINKED} is not stored")
+    return [
+        *wrong,
+        *_if(learned.state != "done", f"documents: the website is {learned.state}"),
+        *_if(reasons.keys() != NOT_STORED.keys(), f"documents: not stored: {reasons}"),
+        *(
+            f"documents: {path}: {reasons.get(path)}"
+            for path, reason in NOT_STORED.items()
+            if reason not in reasons.get(path, "")
+        ),
+        *_if(failed != [BROKEN], f"documents: failed: {failed}"),
+        *_if(site.canary_visits, f"documents: {site.canary_visits} visits where hostile links lead"),
+        *_if(site.requests[FORBIDDEN], f"documents: {FORBIDDEN} was fetched"),
+        *_if(site.most_at_once > 2, f"documents: {site.most_at_once} requests at the same time"),
+    ]
+
+
+def _update_pages(stage: Stage, site: Site) -> list[str]:
+    terminal.title("Two pages change")
+    wrong = []
+    for path, old, new, kept in CHANGES:
+        site.change(path, old, new)
+        user_id = stage.account.claire.user_id
+        (document,) = stage.rows(DOCUMENT, user_id=user_id, name=site.base + path)
+        print(f"  {path}: “… {' '.join(new.split())} …”")
+        wrong += _update(stage, document.document_pk, (kept, 1, 1))
+    return wrong
+
+
+def _update_text(stage: Stage) -> list[str]:
+    terminal.title("A text that Mojo has learned is edited")
+    notes, wrong = stage.account.notes, []
+    print(f"  “{stories.NOTES_NAME}”, a new first paragraph:")
+    if not stage.offline:
+        # The seed cannot embed as the caller's model does.
+        wrong += _update(stage, notes, (0, len(stories.NOTES), 0), "\n\n".join(stories.NOTES))
+    edition = "\n\n".join((stories.NOTES_EDITED, *stories.NOTES[1:]))
+    return wrong + _update(stage, notes, (len(stories.NOTES) - 1, 1, 1), edition)
+
+
+def _update(
+    stage: Stage, document_pk: int, expected: tuple[int, int, int], edition: str | None = None
+) -> list[str]:
+    """Update a document, and show how many of its chunks were kept, are new, are gone."""
+    message: dict[str, Any] = {"user_id": stage.account.claire.user_id, "document_pk": document_pk}
+    before = len(stage.rows(UPDATED, subject=str(document_pk)))
+    calls = _Calls(stage)
+    stage.stack.publish("UpdateDocumentQueueUrl", message | ({"edition": edition} if edition else {}))
+    job = _ended(stage, document_pk, before)
+    outcome = job.outcome or {}
+    counts = tuple(outcome.get(name, 0) for name in ("kept", "new", "gone"))
+    print("    chunks: {} kept, {} new, {} gone".format(*counts))
+    made = calls.made()
+    _show_calls(made, indent="    ")
+    if job.state != "done":
+        return [f"documents: update of {document_pk} is {job.state}: {outcome.get('reason')}"]
+    # A real model may find that a chunk says nothing.
+    if not stage.offline:
+        return []
+    once = {"completions": 1, "embeddings": 1, "texts_embedded": expected[1]}
+    return [
+        *_if(counts != expected, f"documents: update of {document_pk}: kept, new, gone {counts}"),
+        *_if(made != once, f"documents: update of {document_pk}: {made}"),
+    ]
+
+
+def _ended(stage: Stage, document_pk: int, before: int) -> Row[Any]:
+    """The job of the newest update of a document, of which there were so many before."""
+    deadline = time.monotonic() + SECONDS_TO_DRAIN
+    while time.monotonic() < deadline:
+        jobs = sorted(stage.rows(UPDATED, subject=str(document_pk)), key=lambda job: str(job.occasion))
+        if len(jobs) > before and jobs[-1].state in FINAL:
+            return jobs[-1]
+        time.sleep(0.2)
+    raise DemoError(f"the update of document {document_pk} did not end in {SECONDS_TO_DRAIN} s")
+
+
+def _ask(stage: Stage) -> list[str]:
+    terminal.title("Three questions, answered by cosine distance (embedding <=> question)")
+    wrong = []
+    for question, name, words in QUESTIONS:
+        vector = str(model.question(question))
+        (nearest,) = stage.rows(NEAREST, user_id=stage.account.claire.user_id, question=vector)
+        terminal.with_note(question, f"distance {nearest.distance:.3f}")
+        terminal.paragraph(f"{nearest.name}", indent="    ")
+        terminal.paragraph(f"“{_beginning(nearest.chunk_text)}”", indent="    ")
+        if not nearest.name.endswith(name) or words not in " ".join(nearest.chunk_text.split()):
+            wrong.append(f"documents: “{question}” is answered by {nearest.name}")
+    return wrong
+
+
+def _beginning(chunk: str) -> str:
+    text = " ".join(chunk.split())
+    return text if len(text) <= CHUNK_CHARS else f"{text[:CHUNK_CHARS].rstrip()} …"
+
+
+def _learn_again(stage: Stage, site: Site) -> list[str]:
+    terminal.title("The same website once more")
+    calls = _Calls(stage)
+    learned = website.learn(stage.stack, stage.connection, stage.account.claire.user_id, site.url)
+    made = calls.made()
+    _show_calls(made)
+    pages: Sequence[str] = [page.path for page in learned.pages if page.state == "unchanged"]
+    return [
+        *_if(learned.state != "done", f"documents: the website, once more, is {learned.state}"),
+        *_if(learned.outcome["stored"], f"documents: once more: {learned.outcome['stored']} pages stored"),
+        *_if(UNLINKED not in pages, f"documents: once more: unchanged are {pages}"),
+        *_if(any((made or {}).values()), f"documents: once more: {made}"),
+    ]
+
+
+class _Calls:
+    """Counts the calls to the stand-in from here on; another model does not tell."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stack = stage.stack if stage.offline else None
+        self._before = self._stack.model_calls() if self._stack else {}
+
+    def made(self) -> dict[str, int] | None:
+        if self._stack is None:
+            return None
+        return {name: number - self._before[name] for name, number in self._stack.model_calls().items()}
+
+
+def _show_calls(made: dict[str, int] | None, indent: str = "  ") -> None:
+    if made is not None:
+        texts = f"{made['texts_embedded']} {'text' if made['texts_embedded'] == 1 else 'texts'}"
+        print(
+            f"{indent}calls to the model: {made['completions']} for relevance,"
+            f" {made['embeddings']} for embeddings of {texts}"
+        )
+
+
+def _if(is_wrong: object, problem: str) -> list[str]:
+    return [problem] if is_wrong else []

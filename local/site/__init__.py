@@ -1,0 +1,229 @@
+"""The website of Fontaine Preserves, made up for the demo: a server on loopback that sees how it is read.
+
+Its pages are in `pages/`: a title, an empty line, what is between the header and the footer of `layout.html`.
+Some of them are there to trip up whoever reads them.
+"""
+
+import gzip
+import hashlib
+import re
+import socketserver
+import string
+import threading
+import time
+from collections import Counter
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+DIRECTORY = Path(__file__).parent
+
+
+def _path(file: Path) -> str:
+    """Of the page that a file holds: "/blog" for blog/index.html."""
+    path = file.relative_to(DIRECTORY / "pages").with_suffix("").as_posix()
+    return "/" + path.removesuffix("index").rstrip("/")
+
+
+PAGES = {_path(file): file for file in sorted((DIRECTORY / "pages").rglob("*.html"))}
+# What robots.txt forbids.
+FORBIDDEN = "/internal/margins"
+# No page leads there, only the sitemap does.
+UNLINKED = "/allergens"
+# The same page under another address, and not quite the same HTML; its canonical link says so.
+ALIASES = {"/shop/jams": "/products/jams"}
+REDIRECTS = {"/old-pricing": "/pricing"}
+# Leads to the canary.
+LURE = "/out"
+BROKEN = "/stock"
+CATALOGUE = "/downloads/catalogue.pdf"
+# What is in the header, the footer and the notices of every page.
+FURNITURE = (
+    "Slowly cooked since 1987",
+    "We use cookies",
+    "Accept all",
+    "Subscribe to our newsletter",
+    "Follow us on",
+    "All rights reserved",
+)
+# An answer takes as long as one from afar, so that requests at the same time are seen.
+SECONDS_PER_ANSWER = 0.05
+_PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f0001050101"
+    "2718e3660000000049454e44ae426082"
+)
+
+
+class Site:
+    """The website, being served from `with` on.
+
+    Args:
+        port: 0 for a free one.
+
+    Attributes:
+        url: of its home page.
+        requests: how often each path was asked for.
+        most_at_once: the highest number of requests at the same time.
+        canary_visits: connections to another server on loopback, to which only hostile links lead.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self._server = _Server(self, port)
+        self._canary = _Canary(self)
+        self.base = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"{self.base}/"
+        self.requests: Counter[str] = Counter()
+        self.most_at_once = self.canary_visits = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self._layout = string.Template((DIRECTORY / "layout.html").read_text())
+        self._sources = {path: file.read_text() for path, file in PAGES.items()}
+        self._threads = [
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+            for server in (self._server, self._canary)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in (self._server, self._canary):
+            server.shutdown()
+            server.server_close()
+        for thread in self._threads:
+            thread.join()
+
+    def wait(self) -> None:
+        """Serve until interrupted."""
+        self._threads[0].join()
+
+    def change(self, path: str, old: str, new: str) -> None:
+        """Replace a passage of a page by another one, from the next request on.
+
+        Raises:
+            ValueError: the page does not have the passage, or more than once.
+        """
+        source = self._sources[path]
+        if source.count(old) != 1:
+            raise ValueError(f"{path} has {source.count(old)} times: {old}")
+        self._sources[path] = source.replace(old, new)
+
+    def page(self, address: str) -> str:
+        """The HTML of a page.
+
+        Raises:
+            KeyError: there is none at this address.
+        """
+        path = ALIASES.get(address, address)
+        head, _, main = self._sources[path].partition("\n\n")
+        title = re.fullmatch(r"<title>(.*)</title>", head.strip())
+        assert title, path
+        return self._layout.substitute(
+            language="fr" if path.startswith("/fr/") else "en",
+            title=title[1],
+            base=self.base,
+            path=path,
+            address=address,
+            main=string.Template(main).substitute(canary=self._canary.server_address[1]),
+        )
+
+    def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """What a request gets: status, media type (or where it is redirected), body."""
+        if path in self._sources or path in ALIASES:
+            return HTTPStatus.OK, "text/html; charset=utf-8", self.page(path).encode()
+        if path == "/robots.txt":
+            lines = f"User-agent: *\nDisallow: /internal/\n\nSitemap: {self.base}/sitemap.xml.gz\n"
+            return HTTPStatus.OK, "text/plain", lines.encode()
+        if path == "/sitemap.xml.gz":
+            return HTTPStatus.OK, "application/gzip", gzip.compress(self._sitemap().encode(), mtime=0)
+        if path == LURE:
+            return HTTPStatus.FOUND, f"http://127.0.0.1:{self._canary.server_address[1]}/", b""
+        if path in REDIRECTS:
+            return HTTPStatus.MOVED_PERMANENTLY, REDIRECTS[path], b""
+        if path == CATALOGUE:
+            return HTTPStatus.OK, "application/pdf", b"%PDF-1.4\n%%EOF\n"
+        if path.endswith(".png"):
+            return HTTPStatus.OK, "image/png", _PNG
+        if path == BROKEN:
+            return HTTPStatus.INTERNAL_SERVER_ERROR, "text/html", b"<h1>Something went wrong</h1>"
+        return HTTPStatus.NOT_FOUND, "text/html", b"<h1>There is no such page</h1>"
+
+    def _sitemap(self) -> str:
+        entries = "".join(
+            f"<url><loc>{self.base}{path}</loc></url>" for path in self._sources if path != FORBIDDEN
+        )
+        return f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</urlset>'
+
+    def begin(self, path: str) -> None:
+        """Count a request."""
+        with self._lock:
+            self.requests[path] += 1
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+
+    def end(self) -> None:
+        """Count that a request is answered."""
+        with self._lock:
+            self._at_once -= 1
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        site, path = self.server.site, self.path.partition("?")[0]
+        site.begin(path)
+        try:
+            time.sleep(SECONDS_PER_ANSWER)
+            status, kind, body = site.answer(path)
+            self._reply(status, kind, body)
+        finally:
+            site.end()
+
+    def _reply(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+        etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if status == HTTPStatus.OK and self.headers.get("If-None-Match") == etag:
+            status, body = HTTPStatus.NOT_MODIFIED, b""
+        self.send_response(status)
+        if status.is_redirection and status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Location", kind)
+        else:
+            self.send_header("Content-Type", kind)
+            self.send_header("ETag", etag)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing: whoever drives the demo prints what matters."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, site: Site, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.site = site
+
+
+class _Canary(socketserver.TCPServer):
+    """Hangs up on everybody, and counts them."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.site = site
+
+    def verify_request(self, _request: object, _client_address: object) -> bool:
+        self.site.canary_visits += 1
+        return False
