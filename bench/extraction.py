@@ -1,0 +1,237 @@
+"""`python -m bench.extraction`: how well the main text is found on the pages of `bench/pages`.
+
+A page is HTML, where data-label="chrome" marks menus, notices, comments … (the rest of its body is
+main text), and data-relevant="yes" or "no" what is relevant (otherwise main text is, and chrome
+is not). Both hold for what is inside, too; no extractor sees them. A folder is one site: its `layout.html`
+stands around each of its pages.
+"""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from time import perf_counter
+
+from lxml.html import HtmlElement
+
+from bench import ROOT
+from documents import page_text
+from documents.chunking import chunks_of
+from documents.page_text import Line, line_hashes, main_lines, parse
+from documents.relevance import CHUNKS_PER_CALL, PROMPT
+from local.answers import ANSWERS
+
+PAGES = ROOT / "bench" / "pages"
+LAYOUT = "layout.html"
+CONTENT = b"<!-- content -->"
+LABEL = re.compile(rb"""\s+data-(?:label|relevant)=["']?[a-z]+["']?""")
+# A word, or a character of a script that is written without spaces.
+WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
+# What repeats on this share of a site's pages, is none of them's own.
+REPEATED_SHARE = 0.6
+# So many pages are named.
+WORST = 6
+Words = Counter[str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What an extractor sees, and the words of each kind that a page holds."""
+
+    name: str
+    html: bytes
+    main: Words
+    chrome: Words
+    relevant: Words
+    irrelevant: Words
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over pages: shares of 1."""
+
+    precision: float
+    recall: float
+    f1: float
+    chrome_left: float
+
+    def __str__(self) -> str:
+        return f"{self.precision:>10.1%}{self.recall:>8.1%}{self.f1:>8.1%}{self.chrome_left:>13.1%}"
+
+
+def words(text: str) -> Words:
+    """How often a text holds each word."""
+    return Counter(WORD.findall(text.casefold()))
+
+
+def load(path: Path) -> Page:
+    """A labelled page."""
+    html = path.read_bytes()
+    layout = path.with_name(LAYOUT)
+    if layout.exists():
+        html = layout.read_bytes().replace(CONTENT, html)
+    main, chrome, relevant, irrelevant = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    tree = parse(html, None)
+    assert tree is not None
+    for element in tree.iter():
+        around = [element, *element.iterancestors()]
+        for text, inside in ((element.text, around), (element.tail, around[1:])):
+            if not text or all(each.tag != "body" for each in inside):
+                continue
+            label = next((each.get("data-label") for each in inside if each.get("data-label")), "main")
+            matters = next(
+                (each.get("data-relevant") == "yes" for each in inside if each.get("data-relevant")),
+                label == "main",
+            )
+            found = words(text)
+            (main if label == "main" else chrome).update(found)
+            (relevant if matters else irrelevant).update(found)
+    name = str(path.relative_to(PAGES).with_suffix(""))
+    return Page(name, LABEL.sub(b"", html), main, chrome, relevant, irrelevant)
+
+
+def load_all() -> list[Page]:
+    """All labelled pages, those of one site beside each other."""
+    return [load(path) for path in sorted(PAGES.rglob("*.html")) if path.name != LAYOUT]
+
+
+def repeated_lines(pages: list[Page]) -> dict[str, frozenset[int]]:
+    """By the name of a page, what repeats on most pages of its site; nothing for one without a site."""
+    sites: dict[str, list[set[int]]] = {}
+    for page in pages:
+        if "/" in page.name and (tree := parse(page.html, None)) is not None:
+            sites.setdefault(page.name.split("/")[0], []).append(line_hashes(tree))
+    repeated = {}
+    for site, hashes in sites.items():
+        counts = Counter(each for of_page in hashes for each in of_page)
+        repeated[site] = frozenset(
+            each for each, pages_with in counts.items() if pages_with > REPEATED_SHARE * len(hashes)
+        )
+    return {page.name: repeated.get(page.name.split("/")[0], frozenset()) for page in pages}
+
+
+def whole_page(html: bytes) -> str:
+    """Plain `get_text`, as the old system had it."""
+    from bs4 import BeautifulSoup
+
+    return BeautifulSoup(html, "lxml").get_text(" ")
+
+
+def as_text(lines: list[Line]) -> str:
+    """Lines, one below the other."""
+    return "\n".join(line.text for line in lines)
+
+
+def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
+    """What is compared, by its name."""
+    repeated = repeated_lines(pages)
+
+    def of(lines: Callable[[HtmlElement, Page], list[Line]]) -> Callable[[Page], str]:
+        def extract(page: Page) -> str:
+            tree = parse(page.html, None)
+            return "" if tree is None else as_text(lines(tree, page))
+
+        return extract
+
+    return {
+        "plain get_text": lambda page: whole_page(page.html),
+        "bs4, main element first": of(lambda tree, _: page_text.main_element_lines(tree)),
+        "trafilatura": of(lambda tree, _: page_text.extracted_lines(tree)),
+        "ours": of(lambda tree, _: main_lines(tree, frozenset())),
+        "ours, repeated lines known": of(lambda tree, page: main_lines(tree, repeated[page.name])),
+    }
+
+
+def score_page(page: Page, text: str) -> Score:
+    """How well a text is the main text of a page; that of a page without any is to be empty."""
+    found = words(text)
+    right = (found & page.main).total()
+    precision = right / found.total() if found else float(not page.main)
+    recall = right / page.main.total() if page.main else 1.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    # A word that the main text has, too, is not the chrome's.
+    left = ((found - page.main) & page.chrome).total()
+    return Score(precision, recall, f1, left / page.chrome.total() if page.chrome else 0.0)
+
+
+def mean_score(scores: list[Score]) -> Score:
+    """The mean over pages, each counting the same."""
+    return Score(
+        mean(score.precision for score in scores),
+        mean(score.recall for score in scores),
+        mean(score.f1 for score in scores),
+        mean(score.chrome_left for score in scores),
+    )
+
+
+def judge(chunks: list[str], url: str) -> list[bool]:
+    """The verdicts of the offline stand-in on the prompt that a model would get."""
+    verdicts: list[bool] = []
+    for start in range(0, len(chunks), CHUNKS_PER_CALL):
+        some = chunks[start : start + CHUNKS_PER_CALL]
+        answer = ANSWERS["Relevance"](PROMPT.render(url=url, chunks=some))
+        said = {verdict["chunk"]: verdict["relevant"] for verdict in answer["verdicts"]}
+        verdicts += [said.get(number, True) for number in range(1, len(some) + 1)]
+    return verdicts
+
+
+def confusion(pages: list[Page]) -> Counter[tuple[bool, bool]]:
+    """(is relevant, is judged relevant) → chunks of the whole text of each page, footers too."""
+    counts: Counter[tuple[bool, bool]] = Counter()
+    for page in pages:
+        tree = parse(page.html, None)
+        chunks = chunks_of([] if tree is None else page_text.lines_of(tree))
+        for chunk, judged in zip(chunks, judge(chunks, f"https://example.com/{page.name}"), strict=True):
+            found = words(chunk)
+            # Words that are in both say nothing.
+            relevant = (found & (page.relevant - page.irrelevant)).total()
+            irrelevant = (found & (page.irrelevant - page.relevant)).total()
+            counts[relevant >= irrelevant, judged] += 1
+    return counts
+
+
+def main() -> int:
+    """Measure and print; 1 if ours is not better than plain text."""
+    pages = load_all()
+    total = sum(page.main.total() for page in pages)
+    print(f"Main text of {len(pages)} labelled pages, {total} words of it; means over pages\n")
+    print(f"{'':28}{'precision':>10}{'recall':>8}{'F1':>8}{'chrome left':>13}{'ms a page':>11}")
+    figures: dict[str, Score] = {}
+    for name, extract in extractors(pages).items():
+        # Imports and caches are no part of the time.
+        extract(pages[0])
+        began = perf_counter()
+        texts = [extract(page) for page in pages]
+        took = (perf_counter() - began) * 1000 / len(pages)
+        scores = [score_page(page, text) for page, text in zip(pages, texts, strict=True)]
+        figures[name] = mean_score(scores)
+        print(f"{name:28}{figures[name]}{took:>11.1f}")
+    print("\nThe pages that ours reads worst")
+    for score, page in sorted(zip(scores, pages, strict=True), key=lambda pair: pair[0].f1)[:WORST]:
+        print(f"  {page.name:26}{score}")
+
+    counts = confusion(pages)
+    kept, lost = counts[True, True], counts[True, False]
+    let_in, left_out = counts[False, True], counts[False, False]
+    print("\nRelevance of the chunks of the pages' whole text, as judged by the rule-based offline stand-in.")
+    print("It is not a language model, and says nothing about one.\n")
+    print(f"{'':20}{'judged relevant':>18}{'judged irrelevant':>20}")
+    print(f"{'relevant':20}{kept:>18}{lost:>20}")
+    print(f"{'irrelevant':20}{let_in:>18}{left_out:>20}")
+    print(f"\nprecision {kept / (kept + let_in):.1%}, recall {kept / (kept + lost):.1%}\n")
+
+    plain, ours = figures["plain get_text"], figures["ours"]
+    f1, chrome = ours.f1 > plain.f1, ours.chrome_left < plain.chrome_left
+    print(f"{'ok  ' if f1 else 'FAIL'}  F1 {ours.f1:.1%}, bar: over {plain.f1:.1%} of plain text")
+    print(
+        f"{'ok  ' if chrome else 'FAIL'}  chrome left {ours.chrome_left:.1%},"
+        f" bar: under {plain.chrome_left:.1%} of plain text"
+    )
+    return 0 if f1 and chrome else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

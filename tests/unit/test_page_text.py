@@ -1,0 +1,451 @@
+import random
+from itertools import chain
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import extraction
+from documents import page_text
+from documents.page_text import Line, canonical, line_hashes, links, main_lines, parse
+
+URL = "https://example.com/shop/page"
+SENTENCE = (
+    "A sentence about hearing aids, long enough to be taken for the text of a page and for nothing else."
+)
+
+LONG = SENTENCE * 4
+
+
+def lines(
+    html: str | bytes, charset: str | None = None, repeated: frozenset[int] = frozenset()
+) -> list[Line]:
+    tree = parse(html.encode() if isinstance(html, str) else html, charset)
+    return [] if tree is None else main_lines(tree, repeated)
+
+
+def text(html: str | bytes, charset: str | None = None) -> str:
+    return "\n".join(line.text for line in lines(html, charset))
+
+
+def tree_of(html: str) -> page_text.HtmlElement:
+    tree = parse(html.encode(), None)
+    assert tree is not None
+    return tree
+
+
+# What a page says
+
+
+def test_paragraphs_headings_items_and_rows_are_a_line_each() -> None:
+    html = f"""<html><body><nav><a href="/">Home</a></nav><main><h1>Title  of
+        it</h1><p>{SENTENCE}</p><p>{SENTENCE}<br>After a break.</p><ul><li>First</li><li>Second</li></ul>
+        <h2>Prices</h2><table>
+        <tr><th>Thing</th><th>Price</th></tr><tr><td>Bell</td><td><p>£5</p></td></tr></table>
+        </main><footer>Copyright</footer></body></html>"""
+
+    found = lines(html)
+
+    assert found == [
+        Line("Title of it", heading=True),
+        Line(SENTENCE),
+        Line(SENTENCE),
+        Line("After a break."),
+        Line("First"),
+        Line("Second"),
+        Line("Prices", heading=True),
+        Line("Thing | Price"),
+        Line("Bell | £5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<p hidden>SECRET</p>",
+        '<p style="Display : none">SECRET</p>',
+        '<div style="visibility:hidden"><p>SECRET</p></div>',
+        "<script>SECRET</script>",
+        "<style>SECRET</style>",
+        "<template><p>SECRET</p></template>",
+        "<noscript>SECRET</noscript>",
+        "<!-- SECRET -->",
+    ],
+)
+def test_what_nobody_sees_is_not_read(hidden: str) -> None:
+    assert text(f"<body><main><h1>Title</h1><p>{SENTENCE}</p>{hidden}<p>End of it.</p></main>") == (
+        f"Title\n{SENTENCE}\nEnd of it."
+    )
+
+
+def test_a_page_that_is_hidden_until_its_scripts_have_run_is_read() -> None:
+    assert SENTENCE in text(f'<body style="visibility:hidden" hidden><p>{SENTENCE}</p></body>')
+
+
+def test_a_form_around_the_whole_page_is_no_form() -> None:
+    parts = f"<div><span>{SENTENCE}</span></div><div>{SENTENCE} Twice.</div>"
+    page = f"<body><form><h1>Title</h1>{parts}</form></body>"
+
+    assert text(page).count("hearing aids") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "我们为餐厅定制竹筷，最小起订量为五百件。",
+        "お部屋は全部で七室です。どのお部屋からも谷川を眺めることができます。",
+        "يقدم بيت القلم دورات في الخط العربي منذ عام ألف وتسعمئة.",
+        "Thanks 👩‍👩‍👧‍👦 for coming 🇫🇷 to our 🎋 party today.",
+        "हम हर शनिवार को बाज़ार में ताज़ी सब्ज़ियाँ बेचते हैं।",
+        "Œuvres d’été à 10 €, naïveté comprise.",
+    ],
+)
+def test_every_script_survives(words: str) -> None:
+    page = f"<html><body><article><h1>{words}</h1><p>{words * 20}</p></article></body></html>"
+
+    assert text(page) == f"{words}\n{words * 20}"
+    assert text(page.encode("utf-16")) == text(page)
+
+
+def test_soft_hyphens_are_no_part_of_words() -> None:
+    assert "Wohnraum" in text(f"<main><p>Wohn&shy;raum. {SENTENCE}</p></main>")
+
+
+# Charsets
+
+
+@pytest.mark.parametrize(
+    ("encoding", "header", "meta"),
+    [
+        ("utf-8", None, ""),
+        ("utf-8-sig", "iso-8859-1", ""),
+        ("utf-8", "utf-8", '<meta charset="iso-8859-1">'),
+        ("cp1252", None, ""),
+        ("cp1252", "ISO-8859-1", ""),
+        ("cp1252", "utf-8", ""),
+        ("cp1252", "no-such-charset", ""),
+        ("cp1252", None, '<meta charset="windows-1252">'),
+        ("utf-8", None, '<meta charset="utf-16">'),
+        ("utf-16", None, ""),
+        ("utf-16-le", "utf-16le", ""),
+        ("utf-8", "utf-16", ""),
+        ("utf-8", "punycode", ""),
+        ("utf-8", "idna", ""),
+        ("utf-8", "zlib", ""),
+        ("utf-8", "a\0b", ""),
+        ("utf-8", "", ""),
+        ("utf-8", None, '<meta http-equiv="Content-Type" content="text/html; charset=utf-8">'),
+    ],
+)
+def test_the_charset_is_found(encoding: str, header: str | None, meta: str) -> None:
+    body = f"<html><head>{meta}</head><body><p>Élève à l’école, déjà. {SENTENCE}</p></body></html>".encode(
+        encoding
+    )
+
+    assert "Élève à l’école, déjà." in text(body, header)
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "euc-jp", "iso-2022-jp"])
+def test_a_japanese_charset_is_taken_from_the_page(encoding: str) -> None:
+    html = f'<meta charset="{encoding}"><p>{"お部屋のご案内です。" * 20}</p>'
+
+    assert "お部屋のご案内です。" in text(html.encode(encoding))
+
+
+def test_an_xml_declaration_says_the_charset() -> None:
+    html = f'<?xml version="1.0" encoding="iso-8859-1"?><html><body><p>Déjà. {SENTENCE}</p></body></html>'
+
+    assert "Déjà." in text(html.encode("iso-8859-1"))
+
+
+def test_one_wrong_byte_does_not_make_a_japanese_page_western() -> None:
+    body = f"<p>{'お部屋のご案内です。' * 20}".encode() + b"\xff</p>"
+
+    assert "お部屋のご案内です。" in text(body, "utf-8")
+
+
+# Hostile pages
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"\0\0\0", b"<!-- only -->", b"\xff\xfe", b"\xef\xbb\xbf", b"<", b"<?xml"]
+)
+def test_nothing_is_no_text(body: bytes) -> None:
+    tree = parse(body, None)
+
+    assert (
+        tree is None
+        or [line for line in main_lines(tree, frozenset()) if line.text not in ("<", "<?xml")] == []
+    )
+
+
+def test_what_is_nested_deeply_is_read_and_so_is_what_follows() -> None:
+    deep = 100_000
+    html = f'<p>Before</p>{"<div>" * deep}Deep <a href="/deep">link</a>{"</div>" * deep}<p>After it all</p>'
+
+    tree = tree_of(html)
+
+    assert [line.text for line in main_lines(tree, frozenset())] == ["Before", "Deep link", "After it all"]
+    assert links(tree, URL) == ["https://example.com/deep"]
+
+
+def test_a_page_of_very_many_elements_is_read_without_the_slow_libraries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_text, "extracted_lines", pytest.fail)
+    body = (
+        "<html><body><nav>Menu</nav>" + "<div>a line</div>x<i hidden>SECRET</i>" * 20_000 + "</body></html>"
+    )
+
+    found = lines(body)
+
+    assert {line.text for line in found} == {"a line", "x"}
+
+
+def test_a_page_that_trafilatura_fails_on_is_read_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("trafilatura.bare_extraction", fail)
+
+    assert text(f"<body><nav>Menu</nav><p>{SENTENCE}</p></body>") == SENTENCE
+
+
+def test_entities_are_not_expanded() -> None:
+    bomb = '<!DOCTYPE html [<!ENTITY a "lol"><!ENTITY b "&a;&a;"><!ENTITY f SYSTEM "file:///etc/passwd">]>'
+
+    found = text(f"{bomb}<p>{SENTENCE} &b; &f;</p>")
+
+    assert "lollol" not in found
+    assert "root:" not in found
+
+
+def check(body: bytes, charset: str | None) -> None:
+    """All that holds for any page."""
+    tree = parse(body, charset)
+    if tree is None:
+        return
+    hashes = line_hashes(tree)
+    assert all(-(2**63) <= each < 2**63 for each in hashes)
+    assert all(url.startswith(("http://", "https://")) and "#" not in url for url in links(tree, URL))
+    canonical(tree, URL)
+    found = main_lines(tree, frozenset())
+    assert found == main_lines(tree, frozenset())
+    for line in found:
+        assert line.text == " ".join(line.text.split()) != ""
+        assert "\0" not in line.text
+        line.text.encode()
+    # What repeats is gone, whatever it is.
+    main_lines(tree, frozenset(hashes))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.binary(max_size=400), st.none() | st.text(max_size=12) | st.sampled_from(["utf-8", "utf-16", "cp037"])
+)
+def test_any_bytes_are_a_page(body: bytes, charset: str | None) -> None:
+    check(body, charset)
+
+
+TAGS = [
+    "html",
+    "head",
+    "body",
+    "base",
+    "main",
+    "article",
+    "nav",
+    "header",
+    "form",
+    "div",
+    "p",
+    "a",
+    "table",
+    "tr",
+    "td",
+    "ul",
+    "li",
+    "dl",
+    "dt",
+    "details",
+    "summary",
+    "h1",
+    "h3",
+    "br",
+    "svg",
+    "math",
+    "template",
+    "script",
+    "style",
+    "title",
+    "textarea",
+    "select",
+    "option",
+    "frameset",
+    "pre",
+    "blockquote",
+    "plaintext",
+]
+ATTRIBUTES = [
+    "",
+    " hidden",
+    ' href="http://["',
+    ' href="//x:99999/"',
+    " href=#",
+    " href",
+    ' style="display:none"',
+    " rel=canonical",
+    " class=comments",
+    " role=main",
+    ' href="&#0;&#x1e;"',
+]
+PIECES = st.one_of(
+    st.builds("<{}{}>".format, st.sampled_from(TAGS), st.sampled_from(ATTRIBUTES)),
+    st.builds("</{}>".format, st.sampled_from(TAGS)),
+    st.sampled_from(
+        [
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "]]>",
+            "<?php",
+            "&#xD800;",
+            "&#0;",
+            "&#30;",
+            "&#xfffe;",
+            "&amp",
+            SENTENCE,
+        ]
+    ),
+    st.text(max_size=20),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(PIECES, max_size=60))
+def test_any_soup_of_tags_is_a_page(pieces: list[str]) -> None:
+    check("".join(pieces).encode("utf-8", "surrogatepass"), None)
+
+
+# Where a page leads
+
+
+def test_links_are_absolute_http_addresses_each_once_in_order() -> None:
+    html = """<a href="/b">b</a> <a href=" c?x=1&amp;y=2 ">c</a>
+        <map><area href="https://other.example/d"></map>
+        <a href="/b#part">b again</a> <a href="//cdn.example/e">e</a> <a href="/f
+g">f</a> <a>none</a> <a href="HTTP://EXAMPLE.COM/h">h</a>
+        <a href="mailto:a@b.example">m</a> <a href="tel:+44">t</a> <a href="javascript:void(0)">j</a>
+        <a href=" JavaScript:x">j</a> <a href="data:text/html,x">d</a> <a href="ftp://x.example/">f</a>
+        <a href="file:///etc/passwd">f</a> <a href="sms:1">s</a> <a href="blob:x">b</a>
+        <a href="about:blank">a</a>
+        <a href="http://[">bad</a> <a href="http://[::1">bad</a> <a href="http://x:port/">bad</a>
+        <a href="http://x.example:99999/">bad</a> <a href="http://">bad</a> <a href="http:///x">bad</a>"""
+
+    assert links(tree_of(html), URL) == [
+        "https://example.com/b",
+        "https://example.com/shop/c?x=1&y=2",
+        "https://other.example/d",
+        "https://cdn.example/e",
+        "https://example.com/fg",
+        "http://EXAMPLE.COM/h",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("/else/", "https://example.com/else/x"),
+        ("https://other.example/a/b", "https://other.example/a/x"),
+        ("http://[", "https://example.com/shop/x"),
+        ("javascript:1", "https://example.com/shop/x"),
+    ],
+)
+def test_links_are_relative_to_the_base_of_the_page(base: str, expected: str) -> None:
+    assert links(tree_of(f'<head><base href="{base}"></head><a href="x">x</a>'), URL) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ('<link rel="canonical" href="/one#x">', "https://example.com/one"),
+        ('<link rel="Nofollow CANONICAL" href="https://a.example/">', "https://a.example/"),
+        ('<link rel="canonical">', None),
+        ('<link rel="canonical" href="http://[">', None),
+        ('<link rel="canonical" href="mailto:x">', None),
+        ('<link rel="stylesheet" href="/x.css">', None),
+        ("<p>x", None),
+    ],
+)
+def test_the_canonical_address(link: str, expected: str | None) -> None:
+    assert canonical(tree_of(link), URL) == expected
+
+
+# What repeats
+
+
+def test_hashes_are_of_the_smallest_blocks_and_of_their_collapsed_text() -> None:
+    one = line_hashes(tree_of("<div><p>Hello  <b>there</b>,\n you</p><ul><li>ab</li><li>abc</li></ul></div>"))
+    other = line_hashes(tree_of("<section>Hello there, you</section><h2> abc </h2>"))
+
+    assert len(one) == 2
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    "chrome",
+    [
+        "<div class='top'><div>Kettleby for everybody</div><ul><li>Weather stations and more</li></ul></div>",
+        "<table><tr><td>Kettleby for everybody</td><td>Weather stations and more</td></tr></table>",
+        "<section><h2>Kettleby for everybody</h2><p>Weather stations <b>and</b> more</p></section>",
+        "<article><dl><dt>Kettleby for everybody</dt><dd>Weather stations and more</dd></dl></article>",
+        "<main><p>Kettleby for everybody</p><p>Weather stations and more</p></main>",
+    ],
+)
+def test_what_repeats_on_a_site_is_dropped_in_any_markup(chrome: str) -> None:
+    pages = [
+        tree_of(f"{chrome}<div><h1>Page {i}</h1><p>{i} {LONG}</p><p>{LONG} {i}</p></div>{chrome}")
+        for i in "123"
+    ]
+    repeated = frozenset(set.intersection(*map(line_hashes, pages)))
+
+    found = [[line.text for line in main_lines(page, repeated)] for page in pages]
+
+    assert found == [[f"Page {i}", f"{i} {LONG}", f"{LONG} {i}"] for i in "123"]
+
+
+def test_the_tree_is_left_as_it_is() -> None:
+    tree = tree_of(f"<body><div hidden>x y z</div><p>{SENTENCE}</p></body>")
+    before = page_text.etree.tostring(tree)
+
+    main_lines(tree, frozenset(line_hashes(tree)))
+
+    assert page_text.etree.tostring(tree) == before
+
+
+# The labelled pages
+
+
+def test_a_page_has_the_same_lines_whatever_was_read_before() -> None:
+    pages = extraction.load_all()
+    first = {page.name: lines(page.html) for page in pages}
+
+    random.Random(4).shuffle(pages)
+
+    assert {page.name: lines(page.html) for page in chain(pages, reversed(pages))} == first
+
+
+def test_ours_is_far_better_than_the_text_of_the_whole_page() -> None:
+    pages = extraction.load_all()
+
+    scores = {
+        name: extraction.mean_score([extraction.score_page(page, extract(page)) for page in pages])
+        for name, extract in extraction.extractors(pages).items()
+    }
+
+    plain, ours, known = (scores[n] for n in ("plain get_text", "ours", "ours, repeated lines known"))
+    assert len(pages) >= 36
+    assert ours.f1 > plain.f1 + 0.1
+    assert ours.f1 > 0.95
+    assert ours.chrome_left < 0.15
+    assert known.chrome_left < ours.chrome_left
