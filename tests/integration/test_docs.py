@@ -1,5 +1,6 @@
 """The database user of the README: its rights suffice, and are no more than that."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
@@ -12,9 +13,9 @@ from sqlalchemy.exc import ProgrammingError
 from local.postgres import Database
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
-from tests.integration.conftest import Bundle
+from tests.integration.conftest import Bundle, Documents
 from tests.mojodex import Mojodex
-from tests.readme import blocks
+from tests.readme import README, blocks
 
 ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
@@ -22,10 +23,11 @@ SAID = "I'll send the offer to Bob."
 
 @pytest.fixture
 def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
-    """The secret of a user that was made with the README's first SQL block, and has the ledger."""
+    """The secret of a user that was made with the README's first SQL block, and has our own tables."""
     for statement in filter(None, map(str.strip, blocks("sql")[0].split(";"))):
         mojodex.run(statement.replace("…", "secret"))
-    mojodex.run(f"GRANT SELECT, INSERT, UPDATE ON md_background_job TO {ROLE}")
+    (ours,) = re.findall(r"`(GRANT [^`]* ON md_background_job[^`]*)`", README)
+    mojodex.run(ours)
     yield database.secret() | {"username": ROLE, "password": "secret"}
     mojodex.run(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{ROLE}'")
     mojodex.run(f"DROP OWNED BY {ROLE}")
@@ -84,6 +86,27 @@ def test_it_may_send_mails(
     assert len(ses.mails) == mojodex.run("SELECT count(*) FROM md_event") == 1
 
 
+def test_it_may_read_websites_and_update_documents(
+    make_documents: Callable[..., Documents], mojodex: Mojodex, user: dict[str, Any]
+) -> None:
+    documents = make_documents(secret=user)
+    documents.site.simple("/", "/a", "/b")
+    assert documents.read().state == "done"
+    page, *_ = documents.documents().values()
+    text = documents.text_document("All of this is to be replaced.")
+    mojodex.run("UPDATE md_document SET deleted_by_user = true WHERE document_pk = :d", d=page)
+    mojodex.run("DELETE FROM md_background_document")
+
+    again = documents.read(request="r2")
+    edited = documents.update(text, "These are new words, and enough of them for a chunk of text.")
+    failed = documents.update(text, user_id="somebody else")
+
+    assert again.state == edited.state == "done"
+    assert failed.state == "failed"
+    assert page in documents.documents().values()
+    assert documents.pages.schedule() == 0
+
+
 @pytest.mark.parametrize(
     "forbidden",
     [
@@ -93,6 +116,11 @@ def test_it_may_send_mails(
         "UPDATE md_todo SET description = ''",
         "UPDATE md_todo_scheduling SET scheduled_date = now()",
         "SELECT message FROM md_event",
+        "DELETE FROM md_document",
+        "UPDATE md_document SET name = ''",
+        "SELECT embedding FROM md_document_chunk",
+        "UPDATE md_document_chunk SET chunk_text = ''",
+        "DELETE FROM md_background_page",
     ],
 )
 def test_the_readmes_database_user_may_do_no_more(
