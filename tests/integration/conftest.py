@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import batched
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,8 @@ def make_bundle(
         provider.client.cache_clear()
 
     engines: list[Any] = []
+    # To make one takes a tenth of a second.
+    client = cache(boto3.client)
 
     def make(
         process: str = "extract_todos",
@@ -132,8 +135,7 @@ def make_bundle(
         **changes: Any,
     ) -> Bundle:
         modules = [importlib.import_module(f"{process}.{name}") for name in (worker, "schedule")]
-        sqs = boto3.client("sqs")
-        secret_manager = boto3.client("secretsmanager")
+        sqs, secret_manager = client("sqs"), client("secretsmanager")
         known = {"database": secret or database.secret(), "model": {"api_key": "key"}, **more_secrets}
         for name, value in known.items():
             with suppress(secret_manager.exceptions.ResourceExistsException):
@@ -324,10 +326,11 @@ def make_documents(
             "fetch_loopback": True,
             "lease_seconds": 330,
         } | changes
-        queues = {}
-        for name in ("ingest_page", "create_from_website"):
-            queue = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
-            queues[f"{name}_queue_url"] = queue
+        sqs = boto3.client("sqs")
+        queues = {
+            f"{name}_queue_url": sqs.create_queue(QueueName=name)["QueueUrl"]
+            for name in ("ingest_page", "create_from_website")
+        }
         bundles = [
             make_bundle("documents", worker=worker, **settings, **queues)
             for worker in ("create_from_website", "ingest_page", "update")

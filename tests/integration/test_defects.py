@@ -1,13 +1,12 @@
 """The defects of Mojodex's Flask Background, by number: each test fails on the old behaviour.
 
-26 and 27 are read from the template and the lock file: tests/structure/test_defects.py. 13 to 21 belong to
-the documents, which are not here yet.
+26 and 27 are read from the template and the lock file: tests/structure/test_defects.py.
 """
 
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -18,16 +17,18 @@ import time_machine
 from sqlalchemy import text
 
 import events.worker
+from documents import visit
 from local.postgres import Database
 from mojodex import db
 from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from mojodex.settings import SettingsError
-from tests.fake_model import FakeModel, Reply, prompt_of, todos
+from tests.fake_model import FakeModel, Reply, embedded, prompt_of, todos, vector
 from tests.fake_ses import TAKEN, Answer, FakeSes, fake_ses
-from tests.integration.conftest import Bundle
+from tests.integration.conftest import Bundle, Documents
 from tests.mails import check_mail, text_of
 from tests.mojodex import Mojodex
+from tests.website import Page, website
 
 TODAY = datetime.now(UTC).date()
 TOMORROW = (TODAY + timedelta(days=1)).isoformat()
@@ -458,6 +459,182 @@ def test_defect_23_an_error_is_recorded_and_shows_no_sql(
     assert fields["error"] == "ProgrammingError"
     assert "INSERT" not in str(fields)
     assert SAID not in str(vars(line))
+
+
+# Documents.
+
+PARTS = [f"# Part {n}\n" + " ".join(f"w{n}x{i}" for i in range(45)) for n in range(10)]
+LONG_AGO = "what the old system has stored, which is long enough"
+
+
+def test_defect_13_a_text_update_updates_the_text(documents: Documents) -> None:
+    """Every one crashed, by an undefined name, and was answered with "ok"."""
+    pk = documents.text_document(LONG_AGO)
+
+    job = documents.update(pk, PARTS[0])
+
+    assert job.state == "done"
+    assert documents.text(pk) == [PARTS[0]]
+
+
+@pytest.mark.parametrize("status", [0, 404, 410, 500, 503])
+def test_defect_14_a_page_that_cannot_be_had_loses_nothing(documents: Documents, status: int) -> None:
+    """Without an answer, it lost all its chunks; when it answered 500, it became the error page."""
+    documents.site.simple("/", "/a")
+    documents.read()
+    before = documents.contents()
+    error = "An error has happened on our side, and we are looking into it. Please come back in an hour."
+    documents.site.html("/a", error)
+    documents.site.pages["/a"].status = status
+    if not status:
+        documents.site.pages["/a"] = Page("", status=302, headers={"Location": "http://127.0.0.1:1/"})
+
+    job = documents.update(documents.documents()["/a"])
+
+    assert job.state == "failed"
+    assert job.outcome["reason"].startswith("the page cannot be fetched: ")
+    assert documents.contents() == before
+
+
+def test_defect_15_what_shrinks_and_grows_back_is_whole_and_has_its_date(documents: Documents) -> None:
+    """It reused chunks that were marked as deleted, and left the mark; the date was never committed."""
+    pk = documents.text_document(LONG_AGO)
+    for parts in (PARTS, PARTS[:2], PARTS):
+        documents.update(pk, "\n\n".join(parts))
+
+    rows = documents.chunks(pk)
+    assert [row.chunk_text for row in rows] == PARTS
+    assert all(row.deleted is None for row in rows)
+    age = "SELECT now() - last_update_date FROM md_document WHERE document_pk = :d"
+    assert documents.mojodex.run(age, d=pk) < timedelta(minutes=1)
+
+
+def test_defect_16_what_is_found_is_what_the_document_holds(documents: Documents) -> None:
+    """It marked what was gone and left it there, and a search found just that."""
+    pk = documents.text_document(LONG_AGO)
+    documents.mojodex.run("UPDATE md_document_chunk SET deleted = now()")
+    documents.update(pk, "\n\n".join(PARTS[:3]))
+    nearest = "SELECT chunk_text FROM md_document_chunk ORDER BY embedding <=> CAST(:v AS vector), 1 LIMIT 1"
+
+    found = [documents.mojodex.run(nearest, v=str(vector(each))) for each in (*PARTS[:3], LONG_AGO)]
+
+    assert found[:3] == PARTS[:3]
+    assert found[3] != LONG_AGO
+
+
+LOOPBACK = ("127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "localhost", "[::ffff:127.0.0.1]")
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, "169.254.170.2", "10.0.0.1"])
+def test_defect_17_no_internal_host_is_asked(make_documents: Callable[..., Documents], host: str) -> None:
+    """It fetched and stored them, in each of these spellings; the ports are told apart in test_fetch.py."""
+    documents = make_documents(fetch_loopback=False)
+    documents.site.simple("/")
+    port = documents.site.url.rpartition(":")[2]
+
+    jobs = [documents.read(f"http://{host}{end}") for end in ("", f":{port}/")]
+
+    assert [job.state for job in jobs] == ["failed", "failed"]
+    assert documents.site.requests == []
+    assert documents.mojodex.rows("SELECT * FROM md_document") == []
+
+
+def test_defect_17_neither_a_link_nor_a_redirect_leads_to_another_site(documents: Documents) -> None:
+    with website() as other:
+        other.simple("/", "/linked")
+        elsewhere = other.url.replace("127.0.0.1", "localhost")
+        documents.site.simple("/", f"{elsewhere}/linked", "/away")
+        documents.site.pages["/away"] = Page("", status=302, headers={"Location": f"{elsewhere}/"})
+
+        documents.read()
+
+        assert other.requests == []
+    assert list(documents.documents()) == ["/"]
+
+
+def test_defect_18_what_hangs_or_never_ends_is_given_up(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five sites that hang stopped every process, and 24 MiB got the worker killed."""
+    monkeypatch.setattr(visit, "SECONDS_OF_TRY", 1)
+    hangs = tuple(f"/hangs/{n}" for n in range(5))
+    documents.site.simple("/", *hangs, "/large", "/a")
+    for path in hangs:
+        documents.site.pages[path].delay = 1.5
+    documents.site.pages["/large"].body = b"<p>" + b"x" * 25_000_000
+
+    job = documents.read()
+
+    assert job.state == "done"
+    assert sorted(documents.documents()) == ["/", "/a"]
+    assert documents.reasons() == {
+        **dict.fromkeys(hangs, "it takes too long"),
+        "/large": "larger than 5000000 bytes",
+    }
+
+
+def test_defect_19_one_page_that_is_odd_costs_one_page(make_documents: Callable[..., Documents]) -> None:
+    """A PDF, or an address that is too long, ended the crawl, and chance decided what was there by then.
+    404 and 500 pages, `#fragment` and `?utm_` variants became documents.
+    """
+    documents = make_documents(crawl_page_limit=20)
+    good = tuple(f"/{n}" for n in range(24))
+    odd = ("/plan", f"/{'x' * 300}", "/404", "/500")
+    documents.site.simple("/", *odd, "/1#top", "/1?utm_source=mail", *good)
+    documents.site.pages["/plan"] = Page("%PDF-1.7", headers={"Content-Type": "application/pdf"})
+    documents.site.pages["/404"].status = 404
+    documents.site.pages["/500"].status = 500
+
+    job = documents.read()
+
+    assert sorted(documents.documents()) == sorted(["/", *good[:19]])
+    assert job.outcome["limits"] == ["20 pages"]
+    assert {path[:99] for path in documents.reasons()} == {path[:99] for path in (*odd, *good[19:])}
+
+
+@pytest.mark.parametrize("answer", ["Yes.", "yes", "Relevant", True, {"verdicts": "yes"}])
+def test_defect_20_what_is_no_clear_no_is_not_one(
+    documents: Documents, model: FakeModel, answer: Any
+) -> None:
+    """ "Yes." counted as no."""
+    documents.site.simple("/")
+    model.answers(Reply(answer))
+
+    assert documents.read().outcome["stored"] == 1
+
+
+@pytest.mark.parametrize("letters", ["我们的产品在河边的老磨坊里手工制作。", "👨‍👩‍👧🎉🇩🇪👍🏽"])
+def test_defect_20_no_letter_is_broken_at_the_border_of_a_chunk(documents: Documents, letters: str) -> None:
+    """It cut between tokens, of which a letter may need several: U+FFFD."""
+    pk = documents.text_document(LONG_AGO)
+
+    documents.update(pk, letters * 100)
+
+    assert len(documents.text(pk)) > 1
+    assert all(set(chunk) <= {*letters} for chunk in documents.text(pk))
+
+
+def test_defect_21_a_kill_in_the_middle_leaves_no_part_and_no_second_document(
+    documents: Documents, model: FakeModel
+) -> None:
+    """It left half documents that nobody finished; asked again, it made 14 to 16 documents for 10 pages."""
+    documents.site.simple("/", *(f"/{n}" for n in range(9)))
+    documents.ask()
+    bodies = documents.pages.queued()
+    documents.pages.work(*bodies[:4])
+    model.embed = lambda _: Reply(status=500, headers={"Retry-After": "0"})
+    documents.pages.work(*bodies[4:7])
+    assert len(documents.documents()) == 4
+    assert all(documents.chunks(pk) for pk in documents.documents().values())
+    model.embed = embedded
+
+    # Asked again while the first request is not done, and then that goes on.
+    documents.read(request="r2")
+    documents.pages.work(*bodies)
+
+    assert len(documents.documents()) == 10
+    assert documents.mojodex.run("SELECT count(*) FROM md_document") == 10
+    assert documents.job().state == documents.job(request="r2").state == "done"
 
 
 def test_defect_23_a_log_level_is_understood() -> None:

@@ -1,10 +1,8 @@
 """The built template, deployed to the local emulator, with real Postgres and a model with a script."""
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,19 @@ import pytest
 from sqlalchemy import create_engine
 
 from local import stack as local_stack
-from tests.fake_model import FakeModel, fake_model, todos
+from tests.fake_model import FakeModel, embedded, fake_model, todos
 from tests.mojodex import Mojodex
 
-PREFIXES = {"extract_todos": "ExtractTodos", "reschedule_todo": "RescheduleTodo", "events": "Events"}
+PREFIXES = {
+    "extract_todos": "ExtractTodos",
+    "reschedule_todo": "RescheduleTodo",
+    "events": "Events",
+    "create_from_website": "CreateFromWebsite",
+    "ingest_page": "IngestPage",
+    "update_document": "UpdateDocument",
+}
+# Pages of a website that are stored at most, so that a hostile one is not looked at for minutes.
+CRAWL_PAGE_LIMIT = 20
 
 # Long enough for this machine at its slowest; a test that waits for it in vain fails with what it waited for.
 PATIENCE_SECONDS = 90
@@ -71,7 +78,7 @@ class Deployed:
         assert not answer.get("Failed")
 
     def schedule(self) -> int:
-        """Fire the schedule function; how many messages it published."""
+        """Fire the schedule function of a process that has one; how many messages it published."""
         answer, succeeded = self.stack.invoke(f"{self.prefix}ScheduleFunction")
         assert succeeded, answer
         return int(answer["published"])
@@ -118,29 +125,37 @@ class Deployed:
 
     @contextmanager
     def quick_redelivery(self) -> Iterator[None]:
-        """Messages of a dead worker come back after 5 seconds instead of 12 minutes."""
-        sqs = self.stack.client("sqs")
-
-        def hide_for(seconds: str) -> None:
-            sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={"VisibilityTimeout": seconds})
-
-        hide_for("5")
+        """Messages of a dead worker come back after 5 seconds instead of 12 or 30 minutes."""
+        sqs, visibility = self.stack.client("sqs"), "VisibilityTimeout"
+        kept = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[visibility])["Attributes"]
+        sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={visibility: "5"})
         try:
             yield
         finally:
-            hide_for("725")
+            sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes=kept)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that run the worker function."""
+        function = self.stack.function_name(self.worker)
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                environment = process.environ()
+                # Another stack on this machine may have a function of the same name.
+                if (
+                    environment.get("AWS_LAMBDA_FUNCTION_NAME") == function
+                    and environment.get("AWS_ENDPOINT_URL") == self.stack.endpoint
+                ):
+                    found.append(process)
+        return found
 
     def kill_workers(self) -> int:
         """SIGKILL every process that runs the worker function; how many there were."""
-        function = self.stack.function_name(self.worker)
         killed = 0
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("AWS_LAMBDA_FUNCTION_NAME") == function:
-                    os.kill(process.pid, signal.SIGKILL)
-                    killed += 1
-            except (psutil.Error, ProcessLookupError):
-                continue
+        for process in self.workers():
+            with suppress(psutil.Error):
+                process.kill()
+                killed += 1
         return killed
 
     def let_leases_run_out(self) -> None:
@@ -157,12 +172,17 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     local_stack.build()
     with fake_model() as model:
         # Two cores: more cold starts at once are only slower.
-        parameters = {"LlmBaseUrl": model.url, "LlmTimeoutSeconds": "10"} | {
-            f"{prefix}Concurrency": "2" for prefix in PREFIXES.values()
+        parameters = {
+            "LlmBaseUrl": model.url,
+            "LlmTimeoutSeconds": "10",
+            "CrawlPageLimit": str(CRAWL_PAGE_LIMIT),
+            **{f"{prefix}Concurrency": "2" for prefix in PREFIXES.values()},
         }
         stack = local_stack.up(directory, parameters=parameters)
         # At the full hour they would fire in the middle of a test.
         stack.stop_schedules()
+        # Where the tests' websites are.
+        stack.open_loopback()
         engine = create_engine(stack.database.url, pool_pre_ping=True)
         try:
             yield Deployed(stack, directory, Mojodex(engine), model)
@@ -177,6 +197,7 @@ def deployed(_deployed: Deployed) -> Deployed:
         _deployed.of(process).wait_until_drained()
         _deployed.of(process).dead_letters()
     _deployed.mojodex.empty()
-    _deployed.model.script = lambda _request: todos()
+    _deployed.model.script, _deployed.model.embed = lambda _request: todos(), embedded
     _deployed.model.calls.clear()
+    _deployed.model.embeddings.clear()
     return _deployed

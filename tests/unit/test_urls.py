@@ -1,0 +1,186 @@
+"""Addresses: one way of writing, one key for a page, one site for its hosts."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from documents import urls
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("example.com", "https://example.com/"),
+        ("www.example.com/a", "https://www.example.com/a"),
+        ("example.com:8080", "https://example.com:8080/"),
+        ("HTTP://EXAMPLE.com:80/A", "http://example.com/A"),
+        ("https://example.com:443", "https://example.com/"),
+        ("https://example.com./a", "https://example.com/a"),
+        ("https://example.com/a#top", "https://example.com/a"),
+        ("https://example.com/ä", "https://example.com/%C3%A4"),
+        ("https://münchen.de/", "https://xn--mnchen-3ya.de/"),
+        ("https://example.com/?utm_source=x&id=7&gclid=1", "https://example.com/?id=7"),
+        ("https://example.com/?utm_source=x", "https://example.com/"),
+        ("http://[::1]:80/", "http://[::1]/"),
+    ],
+)
+def test_an_address_is_written_in_one_way(address: str, expected: str) -> None:
+    assert urls.normalised(address) == expected
+    assert urls.normalised(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.com/?tag=a&tag=b",
+        "https://example.com/?a=",
+        "https://example.com/?b=2&a=1",
+        "https://example.com/%7Eann",
+        "https://example.com/?2",
+        "https://example.com/index.php?/about",
+        "https://example.com/a/",
+        "https://example.com/a%2Fb",
+        "https://example.com/?next=https://other.example/",
+    ],
+)
+def test_what_may_be_another_page_stays_as_it_is(address: str) -> None:
+    """Servers tell these from what they could be shortened to."""
+    assert urls.normalised(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "?",
+        "https://",
+        "https:///a",
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "mailto:ann@example.com",
+        "https://ann:secret@example.com/",
+        "ann@example.com",
+        "https://exa[mple.com/",
+        "https://example.com:99999/",
+        "https://example.com:x/",
+        "https://.",
+    ],
+)
+def test_what_is_no_address_is_said_in_our_words(address: str) -> None:
+    with pytest.raises(ValueError, match=r"^the address is not valid$"):
+        urls.normalised(address)
+
+
+def test_an_address_in_the_query_is_no_scheme() -> None:
+    assert urls.normalised("example.com/login?next=https://other.example/").startswith("https://example.com/")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.com/", "http://www.example.com"),
+        ("https://example.com/a", "https://example.com/a/"),
+        ("https://example.com/a?b=1", "http://www.example.com/a/?b=1#c"),
+    ],
+)
+def test_two_addresses_of_one_page(one: str, other: str) -> None:
+    one, other = urls.normalised(one), urls.normalised(other)
+
+    assert urls.key(one) == urls.key(other)
+    assert one in urls.names(other)
+    assert other in urls.names(one)
+
+
+def test_the_order_of_parameters_makes_no_page() -> None:
+    """Within a crawl; a document is found by the order that its name has, and by the alphabet's."""
+    one, other = "https://example.com/?b=2&a=1", "https://example.com/?a=1&b=2"
+
+    assert urls.key(one) == urls.key(other)
+    assert other in urls.names(one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.com/a", "https://example.com/b"),
+        ("https://example.com/a", "https://example.com/A"),
+        ("https://example.com/a?b=1", "https://example.com/a"),
+        ("https://example.com/", "https://example.com:8080/"),
+        ("https://example.com/", "https://shop.example.com/"),
+        (f"https://example.com/{'x' * 600}1", f"https://example.com/{'x' * 600}2"),
+    ],
+)
+def test_two_pages(one: str, other: str) -> None:
+    one, other = urls.normalised(one), urls.normalised(other)
+
+    assert urls.key(one) != urls.key(other)
+    assert not set(urls.names(one)) & set(urls.names(other))
+
+
+def test_the_key_of_a_long_address_fits_into_an_index() -> None:
+    assert len(urls.key(f"https://example.com/{'x' * 5000}")) < 1000
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://example.com/", "example.com"),
+        ("https://www.example.com/", "example.com"),
+        ("https://a.b.example.com/", "example.com"),
+        ("https://www.example.co.uk/", "example.co.uk"),
+        ("https://ann.github.io/", "ann.github.io"),
+        ("https://192.0.2.1/", "192.0.2.1"),
+        ("https://192.0.2.1:8080/", "192.0.2.1:8080"),
+        ("https://[2001:db8::1]/", "[2001:db8::1]"),
+    ],
+)
+def test_the_site_of_an_address(address: str, expected: str) -> None:
+    assert urls.site(address) == expected
+
+
+def test_who_shares_a_public_suffix_is_not_one_site() -> None:
+    hosts = ("a.co.uk", "b.co.uk", "ann.github.io", "bob.github.io", "github.io", "localhost", "com")
+
+    assert len({urls.site(f"https://{host}/") for host in hosts}) == len(hosts)
+
+
+@pytest.mark.parametrize(
+    ("path", "holds_none", "kind"),
+    [
+        ("/photo.JPG", True, None),
+        ("/all.tar.gz", True, None),
+        ("/plan.pdf", False, "application/pdf"),
+        ("/plan.PDF?download=1", False, "application/pdf"),
+        ("/notes.txt", False, "text/plain"),
+        ("/a.html", False, None),
+        ("/a.php?image=x.jpg", False, None),
+        ("/v1.2", False, None),
+        ("/", False, None),
+    ],
+)
+def test_what_an_address_says_of_its_type(path: str, holds_none: bool, kind: str | None) -> None:
+    url = f"https://example.com{path}"
+
+    assert urls.holds_no_text(url) == holds_none
+    assert urls.other_type(url) == kind
+
+
+hosts = st.sampled_from(["example.com", "www.example.com", "xn--mnchen-3ya.de", "192.0.2.1", "localhost:80"])
+
+
+@given(st.one_of(st.text(), st.builds(lambda host, rest: f"http://{host}/{rest}", hosts, st.text())))
+def test_whatever_is_typed_is_an_address_or_is_refused(address: str) -> None:
+    try:
+        url = urls.normalised(address)
+    except ValueError as error:
+        assert str(error) == "the address is not valid"
+        return
+
+    assert urls.normalised(url) == url
+    assert url in urls.names(url)
+    assert {urls.key(name) for name in urls.names(url)} == {urls.key(url)}
+    assert urlsplit(url).scheme in ("http", "https")
+    assert not urlsplit(url).fragment
