@@ -27,13 +27,12 @@ from urllib.parse import urlsplit
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine, text
 
-from bench.database import BenchError, Verdict, write_part
+from bench.database import BenchError, Verdict
 from local import stack as local_stack
 from mojodex.embeddings import DIMENSIONS
 from tests.fake_model import FakeModel, Reply, fake_model, relevance
 from tests.website import Page, Website, website
 
-COMMAND = "python -m bench.website --write"
 USER = "bench"
 CHAT_SECONDS, EMBEDDING_SECONDS = 0.3, 0.1
 # One home page leads to the sections, each of them to its pages.
@@ -355,7 +354,6 @@ def main() -> int:
     """Run the bench."""
     parser = argparse.ArgumentParser(prog="python -m bench.website", description=__doc__)
     parser.add_argument("--full", action="store_true", help="make all calls of the old system: six minutes")
-    parser.add_argument("--write", action="store_true", help="write the figures to docs/explain.md")
     arguments = parser.parse_args()
     # A signal ends it as an exception does: with all that was started being stopped.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -379,8 +377,6 @@ def main() -> int:
             return 1
         finally:
             local_stack.down(directory)
-    if arguments.write:
-        write(report)
     print()
     for verdict, kept in report.verdicts:
         print(f"{'ok  ' if kept else 'FAIL'}  {verdict}")
@@ -489,19 +485,6 @@ def changed(title: str, run: Run, report: Report) -> None:
     report.figure("rows of chunks with another place", run.moved)
     report.exactly("rows of documents rewritten", run.documents, 1)
     report.figure("rows untouched", run.untouched)
-
-
-def write(report: Report) -> None:
-    """Replace the part of docs/explain.md."""
-    table = "\n".join(report.lines).strip()
-    write_part(
-        "documents",
-        f"A website of {PAGES} pages through the deployed bundle, with a model that takes {CHAT_SECONDS} s"
-        f" a chat call and {EMBEDDING_SECONDS} s a request for embeddings.\n\n```\n{table}\n```\n\n"
-        f"Measured on {os.cpu_count()} cores.",
-        COMMAND,
-        [],
-    )
 
 
 if __name__ == "__main__":

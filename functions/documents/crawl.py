@@ -199,7 +199,7 @@ class _Crawl:
         failure = None
         with db_session(self._settings) as session:
             for page, result in visits:
-                if self._limit():
+                if len(self._kept) >= self._settings.crawl_page_limit:
                     break
                 if isinstance(result, FetchError):
                     state = "skipped" if result.unwanted else "failed"

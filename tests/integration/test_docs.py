@@ -26,8 +26,10 @@ def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
     """The secret of a user that was made with the README's first SQL block, and has our own tables."""
     for statement in filter(None, map(str.strip, blocks("sql")[0].split(";"))):
         mojodex.run(statement.replace("…", "secret"))
-    (ours,) = re.findall(r"`(GRANT [^`]* ON md_background_job[^`]*)`", README)
-    mojodex.run(ours)
+    ours = re.findall(r"`(GRANT [^`]* ON md_background_[^`]*)`", README)
+    assert len(ours) == 2
+    for statement in ours:
+        mojodex.run(statement)
     yield database.secret() | {"username": ROLE, "password": "secret"}
     mojodex.run(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{ROLE}'")
     mojodex.run(f"DROP OWNED BY {ROLE}")

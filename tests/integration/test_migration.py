@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 import migrate.handler as migrate_handler
 from local import postgres
-from migrate.migration import INDEXES, migrate
+from migrate.migration import INDEXES, TABLES, migrate
 from mojodex import db
 from tests import ROOT
 from tests.integration.conftest import Bundle
@@ -33,17 +33,17 @@ def fresh(database: postgres.Database) -> Any:
 
 COLUMNS = text(
     "SELECT table_name, column_name, data_type, column_default, is_nullable FROM information_schema.columns"
-    " WHERE table_schema = 'public' AND table_name <> 'md_background_job' ORDER BY 1, 2"
+    " WHERE table_schema = 'public' AND NOT starts_with(table_name, 'md_background_') ORDER BY 1, 2"
 )
 
 
-def test_it_adds_the_ledger_and_the_indexes_and_alters_no_table_of_mojodex(fresh: Any) -> None:
+def test_it_adds_tables_and_indexes_and_alters_no_table_of_mojodex(fresh: Any) -> None:
     with fresh.connect() as connection:
         before = connection.execute(COLUMNS).all()
 
         created = migrate(connection)
 
-        assert created == ["md_background_job", *INDEXES]
+        assert created == [*TABLES, *INDEXES]
         assert connection.execute(COLUMNS).all() == before
 
 

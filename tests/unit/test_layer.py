@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mojodex.clock import Deadline, clock_offset, local_time, next_working_day, start_of_day
 from mojodex.language import long_day
 from mojodex.llm import LlmSettings, well_formed
-from mojodex.provider import _retry_after
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
+from mojodex.provider import _retry_after
 from mojodex.queues import back_off_seconds
 from mojodex.runtime import made_once
 from mojodex.settings import Settings, SettingsError
