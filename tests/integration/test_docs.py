@@ -122,7 +122,6 @@ def test_it_may_read_websites_and_update_documents(
         "UPDATE md_document SET name = ''",
         "SELECT embedding FROM md_document_chunk",
         "UPDATE md_document_chunk SET chunk_text = ''",
-        "DELETE FROM md_background_page",
     ],
 )
 def test_the_readmes_database_user_may_do_no_more(
