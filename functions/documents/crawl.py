@@ -4,7 +4,7 @@ What is found and what is fetched is in `md_background_page`, so that a crawl go
 next invocation or after its worker was killed. When all is fetched, one message a page goes to ingest_page.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,27 +12,20 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Text, cast, delete, func, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from documents import urls
 from documents.fetch import FetchError
-from documents.message import INGEST_PAGE, CreateFromWebsite, IngestPage
-from documents.progress import NO_TEXT, NOTHING_RELEVANT, close, progress, settle
+from documents.message import CreateFromWebsite
+from documents.progress import KEPT, NO_TEXT, NOTHING_RELEVANT, close, end_page, of_website, progress
+from documents.publishing import publish_pages
 from documents.visit import SECONDS_NEEDED, Read, Visitor, VisitSettings
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
 from mojodex.db import db_session
 from mojodex.errors import InvalidMessageError, PermanentError, TransientError
-from mojodex.schema import (
-    BackgroundDocument,
-    BackgroundJob,
-    BackgroundPage,
-    BackgroundWebsite,
-    MdDocument,
-    MdUser,
-)
+from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument, MdUser
 from mojodex.worker import WorkerSettings
 
 # Fetched at once; of `turns.REQUESTS_AT_ONCE`, one crawl can use all.
@@ -41,12 +34,8 @@ THREADS = 2
 AHEAD = 8
 # Addresses that are looked at for each page that may be stored: redirects, errors and duplicates are some.
 ADDRESSES_PER_PAGE = 3
-# A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
-LEAST_REPEATED = 3
-# Kept of one page to find that out; no usual page has more.
+# Of one page, to find out which are the site's; no usual page has more.
 MOST_LINES = 5000
-# States of a page that was read and is wanted.
-KEPT = ("staged", "unchanged")
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
@@ -103,7 +92,7 @@ def crawl(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, de
         if not _Crawl(settings, message, job, visitor, deadline, found).run():
             _hand_on(settings, message, job)
             return "continued"
-    _publish_pages(settings, job)
+    publish_pages(settings, settings.ingest_page_queue_url, job)
     return "crawled"
 
 
@@ -117,10 +106,11 @@ def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequenc
     """The pages that are found until now: the first one, or what an earlier invocation has left."""
     if session.get(MdUser, user_id) is None:
         raise InvalidMessageError("there is no such user")
+    known = of_website(job.subject, job.occasion)
     if job.attempts == 1:
         # An operator has deleted the ledger's row, so that the request is new.
-        session.execute(delete(BackgroundPage).where(*_of(job)))
-    pages = session.scalars(select(BackgroundPage).where(*_of(job)).order_by(BackgroundPage.page_pk)).all()
+        session.execute(delete(BackgroundPage).where(*known))
+    pages = session.scalars(select(BackgroundPage).where(*known).order_by(BackgroundPage.page_pk)).all()
     if not pages:
         # Whatever its name looks like: its type is what its server says.
         page = BackgroundPage(
@@ -190,7 +180,9 @@ class _Crawl:
         limit = self._limit()
         if limit:
             with db_session(self._settings) as session:
-                rest = update(BackgroundPage).where(*_of(self._job), BackgroundPage.state == "found")
+                rest = update(BackgroundPage).where(
+                    *of_website(self._job.subject, self._job.occasion), BackgroundPage.state == "found"
+                )
                 session.execute(rest.values(state="skipped", reason=f"beyond the limit of {limit}"))
                 jobs.record(session, self._job, _outcome(session, self._job, limits=[limit]))
         return bool(limit) or not self._frontier
@@ -203,7 +195,7 @@ class _Crawl:
                     break
                 if isinstance(result, FetchError):
                     state = "skipped" if result.unwanted else "failed"
-                    _end(session, page.page_pk, state, result.reason)
+                    end_page(session, page.page_pk, state, result.reason)
                     failure = result if page.page_pk == self._first else failure
                 else:
                     self._take_in(session, page, result)
@@ -264,7 +256,7 @@ class _Crawl:
     def _take_in(self, session: Session, page: Found, read: Read) -> None:
         """Write down what became of a page, and what it leads to."""
         if urls.key(read.url) != urls.key(page.url):
-            _end(session, page.page_pk, "skipped", f"it redirects to {urls.shown(read.url)}")
+            end_page(session, page.page_pk, "skipped", f"it redirects to {urls.shown(read.url)}")
             target = self._add(session, [read.url], page.depth, bounded=False)
             if not target:
                 # It is fetched in its own turn, or was.
@@ -272,7 +264,7 @@ class _Crawl:
             self._frontier.remove(target[0])
             (page,) = target
         if len(read.url) > urls.LONGEST_NAME:
-            _end(session, page.page_pk, "skipped", TOO_LONG)
+            end_page(session, page.page_pk, "skipped", TOO_LONG)
         else:
             self._stage(session, page, read)
         if read.canonical:
@@ -283,7 +275,7 @@ class _Crawl:
     def _stage(self, session: Session, page: Found, read: Read) -> None:
         """Keep a page for ingest_page, unless it is known already what will become of it."""
         if twin := self._kept.get(read.html_hash):
-            _end(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
+            end_page(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
             return
         values: dict[str, object] = {
             "url": read.url,
@@ -371,18 +363,6 @@ class _Crawl:
         return pages
 
 
-def _end(session: Session, page_pk: int, state: str, reason: str) -> None:
-    session.execute(
-        update(BackgroundPage)
-        .where(BackgroundPage.page_pk == page_pk)
-        .values(state=state, reason=reason, html=None)
-    )
-
-
-def _of(job: jobs.Job) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return BackgroundPage.subject == job.subject, BackgroundPage.occasion == job.occasion
-
-
 def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
     """What the ledger says, with the pages as they are now."""
     key = (job.process, job.subject, job.occasion)
@@ -396,73 +376,3 @@ def _hand_on(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job)
     with db_session(settings) as session:
         queues.publish(settings.queue_url, [rest.model_dump_json()])
         jobs.hand_on(session, job, _outcome(session, job), now=utc_now())
-
-
-def _publish_pages(settings: CrawlSettings, job: jobs.Job) -> None:
-    """Find out which lines are the site's, and publish a message for each page that is staged."""
-    now = utc_now()
-    with db_session(settings) as session:
-        _skip_named_otherwise(session, job)
-        _save_repeated_lines(session, job)
-        staged = select(cast(BackgroundPage.page_pk, Text).label("subject"), literal("").label("occasion"))
-        pages = jobs.claim(
-            session,
-            INGEST_PAGE,
-            staged.where(*_of(job), BackgroundPage.state == "staged").order_by(BackgroundPage.page_pk),
-            now=now,
-        )
-        # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
-        queues.publish(
-            settings.ingest_page_queue_url,
-            (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in pages if page.claimed),
-        )
-        settle(session, job.subject, job.occasion, now, crawled=True)
-        session.commit()
-
-
-def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
-    """Skip the pages that say of themselves that they are another one, if that one was read as well."""
-    pages = session.execute(
-        select(
-            BackgroundPage.page_pk,
-            BackgroundPage.key,
-            BackgroundPage.url,
-            BackgroundPage.state,
-            BackgroundPage.canonical,
-        )
-        .where(*_of(job), BackgroundPage.state.in_(KEPT))
-        .order_by(BackgroundPage.page_pk)
-    ).all()
-    kept = {page.key: page.url for page in pages}
-    for page in pages:
-        if page.state == "staged" and page.canonical in kept and page.canonical != page.key:
-            reason = f"its canonical address is {urls.shown(kept[page.canonical])}"
-            _end(session, page.page_pk, "skipped", reason)
-            # Of two that name each other, one stays.
-            del kept[page.key]
-
-
-def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
-    read = select(BackgroundPage.page_pk, BackgroundPage.lines).where(
-        *_of(job), BackgroundPage.lines.is_not(None), BackgroundPage.state.in_(KEPT)
-    )
-    on_pages = Counter(line for page in session.execute(read) for line in page.lines)
-    pages = session.execute(select(func.count()).select_from(read.subquery())).scalar_one()
-    session.execute(update(BackgroundPage).where(*_of(job)).values(lines=None))
-    if pages < LEAST_REPEATED:
-        return
-    repeated = sorted(
-        line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > pages / 2
-    )
-    first = session.execute(
-        select(BackgroundPage.user_id, BackgroundPage.url).where(*_of(job)).order_by(BackgroundPage.page_pk)
-    ).first()
-    assert first is not None
-    website = upsert(BackgroundWebsite).values(
-        user_id=first.user_id, site=urls.site(first.url), repeated_lines=repeated
-    )
-    session.execute(
-        website.on_conflict_do_update(
-            index_elements=["user_id", "site"], set_={"repeated_lines": website.excluded.repeated_lines}
-        )
-    )

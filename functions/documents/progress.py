@@ -1,11 +1,10 @@
 """How far a website is: told in the ledger at any moment, ended with its last page."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from documents.message import CREATE_FROM_WEBSITE
@@ -13,12 +12,28 @@ from mojodex import jobs
 from mojodex.schema import BackgroundJob, BackgroundPage
 
 OPEN = ("found", "staged")
+# What was read and is wanted.
+KEPT = ("staged", "unchanged")
 ENDED = ("stored", "unchanged", "skipped", "failed")
 # So many pages are listed with their reasons; all are in md_background_page.
 LISTED = 200
 # Why a page is skipped for what it says; it is again when it says the same.
 NO_TEXT = "it has no text"
 NOTHING_RELEVANT = "nothing on it is relevant"
+
+
+def of_website(subject: str, occasion: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The condition for the pages of the website with this job."""
+    return BackgroundPage.subject == subject, BackgroundPage.occasion == occasion
+
+
+def end_page(session: Session, page_pk: int, state: str, reason: str) -> None:
+    """Let a page end without a document. Does not commit."""
+    session.execute(
+        update(BackgroundPage)
+        .where(BackgroundPage.page_pk == page_pk)
+        .values(state=state, reason=reason, html=None)
+    )
 
 
 def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
@@ -28,12 +43,12 @@ def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
         session: the caller's.
         subject, occasion: of the website's job.
     """
-    of_website = (BackgroundPage.subject == subject, BackgroundPage.occasion == occasion)
-    counts = select(BackgroundPage.state, func.count()).where(*of_website).group_by(BackgroundPage.state)
+    pages = of_website(subject, occasion)
+    counts = select(BackgroundPage.state, func.count()).where(*pages).group_by(BackgroundPage.state)
     states = Counter(dict(session.execute(counts).all()))
     not_stored = session.execute(
         select(BackgroundPage.url, BackgroundPage.state, BackgroundPage.reason)
-        .where(*of_website, BackgroundPage.reason.is_not(None))
+        .where(*pages, BackgroundPage.reason.is_not(None))
         .order_by(BackgroundPage.page_pk)
         .limit(LISTED)
     )
@@ -79,11 +94,10 @@ def settle(session: Session, subject: str, occasion: str, now: datetime, **more:
     jobs.report_error(session, CREATE_FROM_WEBSITE, subject, occasion, reason, now)
 
 
-def close(session: Session, subject: str, occasion: str, reason: str, states: Iterable[str] = OPEN) -> None:
-    """Let all pages of a website that are in one of these states fail. Does not commit."""
-    of_website = (BackgroundPage.subject == subject, BackgroundPage.occasion == occasion)
+def close(session: Session, subject: str, occasion: str, reason: str) -> None:
+    """Let all pages of a website that wait fail. Does not commit."""
     session.execute(
         update(BackgroundPage)
-        .where(*of_website, BackgroundPage.state.in_(tuple(states)))
+        .where(*of_website(subject, occasion), BackgroundPage.state.in_(OPEN))
         .values(state="failed", reason=reason, html=None, lines=None)
     )
