@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import ROOT
 
 BUILD = ROOT / ".aws-sam" / "local" / "build"
-ROUNDS = 15
+ROUNDS = 9
 BAR = 1.15
 # What every worker uses of its libraries: the modules that it imports itself. And what is added to that: to
 # ask a model, to write a mail, to take a page apart, to fetch one.
