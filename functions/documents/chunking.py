@@ -44,7 +44,7 @@ def _pieces(line: Line) -> Iterator[Line]:
     while len(text) - start > LONGEST_PIECE:
         end = start + LONGEST_PIECE
         sentence = max(text.rfind(mark, start, end) for mark in SENTENCE_ENDS)
-        cut = max(sentence, start) or text.rfind(" ", start, end)
+        cut = sentence if sentence > start else text.rfind(" ", start, end)
         cut = cut + 1 if cut > start else end
         yield Line(text[start:cut].strip(), line.heading)
         start = cut
