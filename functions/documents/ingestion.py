@@ -5,7 +5,7 @@ it is written in one transaction.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import batched
 
 from sqlalchemy import delete, insert, select, text, update
@@ -197,8 +197,3 @@ def remember(session: Session, document_pk: int, thought: Thought, **facts: obje
 def chunk_hash(text: str) -> str:
     """By which a chunk is known to be the same."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def without_zone(now: datetime) -> datetime:
-    """A moment as Mojodex's `timestamp` columns hold it: UTC."""
-    return now.astimezone(UTC).replace(tzinfo=None)

@@ -18,14 +18,13 @@ from documents.ingestion import (
     remember,
     repeated_lines,
     think,
-    without_zone,
     write,
 )
 from documents.message import IngestPage
 from documents.page_text import main_lines, parse
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
-from mojodex.clock import Deadline, utc_now
+from mojodex.clock import Deadline, utc_now, without_zone
 from mojodex.db import with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
 from mojodex.observability import count

@@ -1,6 +1,6 @@
 """Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from extract_todos.message import PROCESS, ExtractTodos
 from mojodex import jobs
-from mojodex.clock import Deadline, utc_now
+from mojodex.clock import Deadline, utc_now, without_zone
 from mojodex.observability import logger
 from mojodex.schedule import Rows, ScheduleSettings, publish_due
 from mojodex.schema import MdProducedText, MdProducedTextVersion, MdUserTaskExecution
@@ -75,8 +75,7 @@ def due(settings: Settings, now: datetime, after: Place | None) -> Select[str, s
     Returns:
         A query of (subject, occasion, creation_date, produced_text_version_pk).
     """
-    # The column holds UTC without saying so.
-    utc = now.astimezone(UTC).replace(tzinfo=None)
+    utc = without_zone(now)
     oldest = utc - timedelta(days=settings.look_back_days)
     youngest = utc - timedelta(minutes=settings.minimum_age_minutes)
     version, text, execution = MdProducedTextVersion, MdProducedText, MdUserTaskExecution

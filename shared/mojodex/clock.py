@@ -68,6 +68,11 @@ def sent_at(record: Mapping[str, Mapping[str, str]]) -> datetime:
     return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC) + _OFFSET
 
 
+def without_zone(moment: datetime) -> datetime:
+    """A moment (aware) as Mojodex's `timestamp` columns hold it: in UTC, without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
 def local_time(now: datetime, timezone_offset: int) -> datetime:
     """The user's wall clock at `now`, as a naive datetime.
 
@@ -76,7 +81,7 @@ def local_time(now: datetime, timezone_offset: int) -> datetime:
         timezone_offset: minutes, with JavaScript's sign as Mojodex stores it: local = UTC - offset (Paris in
             summer: -120).
     """
-    return now.astimezone(UTC).replace(tzinfo=None) - timedelta(minutes=timezone_offset)
+    return without_zone(now) - timedelta(minutes=timezone_offset)
 
 
 def start_of_day(day: date, timezone_offset: int) -> datetime:
@@ -127,7 +132,7 @@ def local_windows(now: datetime, from_hour: int, until_hour: int) -> list[LocalW
     Returns:
         At most one window for each of the dates that there are on earth at `now`: up to three.
     """
-    utc = now.astimezone(UTC).replace(tzinfo=None)
+    utc = without_zone(now)
     windows = []
     for day in (utc.date() - DAY, utc.date(), utc.date() + DAY):
         # from <= utc - offset < until, solved for the offset.
