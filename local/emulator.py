@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from local import processes
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = ROOT / ".tools" / "ministack" / "bin" / "ministack"
+PYTHON = ROOT / ".tools" / "ministack" / "bin" / "python"
 NAME = "ministack"
 REGION = "us-east-1"
 
@@ -39,14 +39,15 @@ def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
     Raises:
         StartError: it is not installed (`make setup`), or did not come up; the text has the end of its log.
     """
-    if not PROGRAM.exists():
+    if not PYTHON.exists():
         raise processes.StartError("MiniStack is not installed: run 'make setup'")
     directory = directory.resolve()
     files = directory / "files"
     files.mkdir(parents=True, exist_ok=True)
     port = processes.free_port()
     processes.start(
-        [PROGRAM],
+        # -P: what lies beside the program is not for it to import.
+        [PYTHON, "-P", ROOT / "local" / "ministack.py"],
         directory=directory,
         name=NAME,
         cwd=files,
