@@ -19,8 +19,8 @@ import boto3
 from moto import mock_aws
 from sqlalchemy import Connection, create_engine
 
-from events.email import as_bytes, unsubscribe_link
-from events.rendering import Rendered, render
+from events.email import Rendered, as_bytes, unsubscribe_link
+from events.rendering import render
 from events.todo_daily_emails import (
     ATTEMPTS_WITH_MODEL,
     TodoDailyEmailsSettings,

@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from documents import urls
+from documents.document import of_page
 from documents.fetch import FetchError
 from documents.message import CreateFromWebsite
 from documents.progress import KEPT, NO_TEXT, NOTHING_RELEVANT, close, end_page, of_website, progress
@@ -300,9 +301,7 @@ class _Crawl:
             select(MdDocument.document_pk)
             .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
             .where(
-                MdDocument.author_user_id == self._message.user_id,
-                MdDocument.name.in_(urls.names(read.url)),
-                MdDocument.document_type == "webpage",
+                *of_page(self._message.user_id, read.url),
                 ~MdDocument.deleted_by_user,
                 BackgroundDocument.html_hash == read.html_hash,
             )

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, undefer
 
 from documents import urls
 from documents.chunking import chunks_of
+from documents.document import of_page
 from documents.ingestion import (
     IngestionSettings,
     Known,
@@ -105,7 +106,7 @@ def collect(session: Session, page_pk: int) -> Staged:
         raise InvalidMessageError(f"there is no page {page_pk}")
     if page.state != "staged" or page.html is None:
         raise NothingToDoError("it does not wait any more")
-    document = session.scalars(its_document(page.user_id, page.url)).first()
+    document = session.scalars(_its_document(page.user_id, page.url)).first()
     return Staged(
         page_pk,
         page.subject,
@@ -121,15 +122,11 @@ def collect(session: Session, page_pk: int) -> Staged:
     )
 
 
-def its_document(user_id: str, url: str) -> Select[MdDocument]:
+def _its_document(user_id: str, url: str) -> Select[MdDocument]:
     """A user's documents of a page, the one to be kept up to date first."""
     return (
         select(MdDocument)
-        .where(
-            MdDocument.author_user_id == user_id,
-            MdDocument.name.in_(urls.names(url)),
-            MdDocument.document_type == "webpage",
-        )
+        .where(*of_page(user_id, url))
         .order_by(MdDocument.deleted_by_user, MdDocument.document_pk)
     )
 
@@ -159,7 +156,7 @@ def save(
         # What it says by now is in the document.
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
-    document = session.scalars(its_document(page.user_id, page.url).with_for_update()).first()
+    document = session.scalars(_its_document(page.user_id, page.url).with_for_update()).first()
     changed = document is None or document.deleted_by_user
     if document is None:
         document = MdDocument(

@@ -22,8 +22,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from events import email, ses
-from events.email import EmailSettings
-from events.rendering import Rendered
+from events.email import EmailSettings, Rendered
 from events.ses import NotKnownIfSentError
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now

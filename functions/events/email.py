@@ -1,12 +1,12 @@
 """An e-mail as bytes: who sends it, to which address, and with which headers."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import make_msgid
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from itsdangerous import URLSafeSerializer
@@ -17,9 +17,6 @@ from mojodex.errors import OPERATOR_SECONDS, PermanentError, TransientError
 from mojodex.runtime import is_loopback
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
-
-if TYPE_CHECKING:
-    from events.rendering import Rendered
 
 LONGEST_SUBJECT = 150
 LONGEST_NAME = 60
@@ -34,6 +31,15 @@ ATOMS = re.compile("[A-Za-z0-9!'*+-][A-Za-z0-9!'*+ -]{0,59}")
 # RFC 5322 allows a line of 998 bytes. A token has up to 500.
 LINK = re.compile("https?://[!-;=?-~]{1,900}")
 LONGEST_UNSUBSCRIBE_URL = 400
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A mail's subject and its two parts."""
+
+    subject: str
+    html: str
+    text: str
 
 
 def _host(url: str) -> str:
@@ -161,7 +167,7 @@ def unsubscribe_link(settings: EmailSettings, user_id: str, event_type: str) -> 
 
 def as_bytes(
     settings: EmailSettings,
-    rendered: "Rendered",
+    rendered: Rendered,
     *,
     to_name: str | None,
     to_address: str,

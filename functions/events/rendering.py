@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from events.email import LONGEST_SUBJECT
+from events.email import LONGEST_SUBJECT, Rendered
 from events.plain_text import plain
 from events.words import words_for
 from mojodex.language import locale_for, long_day
@@ -81,15 +81,6 @@ class Content:
     moved: tuple[MovedLine, ...]
     webapp_uri: str
     unsubscribe_link: str | None
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A mail's subject and its two parts."""
-
-    subject: str
-    html: str
-    text: str
 
 
 def render(content: Content) -> Rendered:

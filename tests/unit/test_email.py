@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from events import email
-from events.email import EmailSettings, as_bytes, check_address, unsubscribe_link
+from events.email import EmailSettings, Rendered, as_bytes, check_address, unsubscribe_link
 from events.plain_text import plain
-from events.rendering import Content, MovedLine, Rendered, TodoLine, render
+from events.rendering import Content, MovedLine, TodoLine, render
 from mojodex.errors import PermanentError, TransientError
 from mojodex.settings import SettingsError
 from tests.mails import check_mail
