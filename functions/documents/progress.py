@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from documents.message import CREATE_FROM_WEBSITE
 from mojodex import jobs
+from mojodex.observability import count
 from mojodex.schema import BackgroundJob, BackgroundPage
 
 OPEN = ("found", "staged")
@@ -62,7 +63,7 @@ def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
 
 def settle(session: Session, subject: str, occasion: str, now: datetime, **more: object) -> None:
     """Write a website's progress into the ledger, in the transaction that has changed a page of it; with the
-    last page of a site that is all crawled, its job ends. Does not commit.
+    last page of a site that is all crawled, its job ends, and is counted. Does not commit.
 
     Args:
         session: the caller's.
@@ -84,12 +85,15 @@ def settle(session: Session, subject: str, occasion: str, now: datetime, **more:
     if job.state not in ("queued", "running") or not job.outcome.get("crawled") or job.outcome["waiting"]:
         return
     job.finished_at = now
-    if job.outcome["stored"] + job.outcome["unchanged"]:
-        job.state = "done"
+    job.state = "done" if job.outcome["stored"] + job.outcome["unchanged"] else "failed"
+    # The website's, whichever worker has ended its last page.
+    count(f"Jobs{job.state.capitalize()}", service=CREATE_FROM_WEBSITE)
+    count("PagesSkipped", job.outcome["skipped"], service=CREATE_FROM_WEBSITE)
+    count("PagesFailed", job.outcome["failed"], service=CREATE_FROM_WEBSITE)
+    if job.state == "done":
         return
     reasons = [page["reason"] for page in job.outcome["not_stored"]]
     reason = f"no page could be stored: {reasons[0]}" if reasons else "no page could be stored"
-    job.state = "failed"
     job.outcome = {**job.outcome, "reason": reason}
     jobs.report_error(session, CREATE_FROM_WEBSITE, subject, occasion, reason, now)
 

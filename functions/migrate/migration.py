@@ -87,6 +87,12 @@ INDEXES = {
     "mojodex_background_chunk_by_document": "md_document_chunk (document_fk)",
     "mojodex_background_page_by_key": "md_background_page (user_id, key)",
     "mojodex_background_open_page": "md_background_page (page_pk) WHERE state IN ('found', 'staged')",
+    "mojodex_background_ended_page": (
+        "md_background_page (found_at) WHERE state IN ('stored', 'unchanged', 'skipped', 'failed')"
+    ),
+    "mojodex_background_ended_job": (
+        "md_background_job (finished_at) WHERE state IN ('done', 'failed', 'skipped')"
+    ),
 }
 
 # The database may be busy: another session's lock is waited for this long, then the migration stops and can

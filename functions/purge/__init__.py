@@ -1,0 +1,1 @@
+"""purge: the ledger forgets what nobody needs any more."""
