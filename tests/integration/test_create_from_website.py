@@ -19,6 +19,7 @@ from mojodex.db import db_session
 from tests.fake_model import FakeModel, prompt_of
 from tests.integration.conftest import Documents
 from tests.lambda_events import failed_ids
+from tests.metrics import emitted
 from tests.website import WORDS, Page
 
 TEXT = {"Content-Type": "text/plain"}
@@ -441,6 +442,32 @@ def test_a_site_of_which_nothing_can_be_stored_has_failed(documents: Documents) 
     assert job.state == "failed"
     assert job.outcome["reason"] == "no page could be stored: it has no text"
     assert job.outcome["waiting"] == 0
+
+
+def test_a_website_is_counted_when_its_last_page_has_ended(
+    documents: Documents, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documents.site.simple("/", "/a", "/gone", "/empty")
+    documents.site.pages["/gone"] = Page("no", status=404)
+    documents.site.pages["/empty"] = Page("<html><body><img src=x></body></html>")
+
+    documents.ask()
+    assert ("create_from_website", "JobsDone") not in emitted(capsys.readouterr().out)
+    documents.ingest()
+
+    counted = emitted(capsys.readouterr().out)
+    of_website = {name: value for (of, name), value in counted.items() if of == "create_from_website"}
+    assert of_website == {"JobsDone": 1, "PagesSkipped": 1, "PagesFailed": 1}
+
+
+def test_a_website_that_fails_with_its_last_page_is_counted_as_failed(
+    documents: Documents, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documents.site.pages["/"] = Page("<html><body><img src=x></body></html>")
+
+    documents.read()
+
+    assert emitted(capsys.readouterr().out)["create_from_website", "JobsFailed"] == 1
 
 
 # One page has one address.

@@ -10,10 +10,13 @@ import time_machine
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
+import purge.schedule
 from local.postgres import Database
+from mojodex.db import DatabaseSettings
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
+from tests.lambda_events import FakeContext
 from tests.mojodex import Mojodex
 from tests.readme import README, blocks
 
@@ -107,6 +110,26 @@ def test_it_may_read_websites_and_update_documents(
     assert failed.state == "failed"
     assert page in documents.documents().values()
     assert documents.pages.schedule() == 0
+
+
+def test_it_may_purge(
+    make_bundle: Callable[..., Bundle],
+    mojodex: Mojodex,
+    user: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_bundle(secret=user)
+    monkeypatch.setattr(purge.schedule, "settings", DatabaseSettings(database_secret_arn="database"))
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, state, finished_at)"
+        " VALUES ('reschedule_todo', '7', 'failed', now() - interval '31 days')"
+    )
+    mojodex.run(
+        "INSERT INTO md_background_page (subject, occasion, user_id, url, key, depth, state, found_at)"
+        " VALUES ('s', 'o', 'u', 'url', 'key', 0, 'failed', now() - interval '31 days')"
+    )
+
+    assert purge.schedule.handler({}, FakeContext()) == {"jobs": 1, "pages": 1}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from mojodex.schema import BackgroundJob, BackgroundPage
 from purge.schedule import FINAL, KEPT, old_jobs, old_pages
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
+from tests.metrics import emitted
 from tests.mojodex import Mojodex
 
 NOW = datetime(2026, 12, 1, 3, tzinfo=UTC)
@@ -216,6 +217,18 @@ def test_it_goes_on_from_page_to_page(
 
     assert run() == {"jobs": 35, "pages": 35}
     assert run() == {"jobs": 0, "pages": 0}
+
+
+def test_it_counts_what_it_has_deleted(
+    run: Callable[..., dict[str, int]], mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many(mojodex, 3)
+
+    run()
+
+    # The environment of the tests names one service for all.
+    counted = emitted(capsys.readouterr().out)
+    assert counted == {("extract_todos", "JobsPurged"): 3, ("extract_todos", "PagesPurged"): 3}
 
 
 def test_without_time_it_leaves_the_rest_to_the_next_run(
