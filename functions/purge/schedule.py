@@ -27,9 +27,9 @@ from mojodex.reads import is_open
 from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import BackgroundJob, BackgroundPage, MdTodo, MdTodoScheduling
 
-# Whose row is gone is done again when it is asked for again. A message lives for 18 days at most (4 in a
-# queue, and, redriven or not, 14 in a dead-letter queue); the schedule of extract_todos looks back 30 days
-# at most (ExtractTodosLookBackDays in template.yaml).
+# Whose row is gone is done again when it is asked for again. A message that was delivered twice lives for 14
+# days at most, in its queue and the dead-letter queue, and for 14 more if it is redriven on the last one;
+# the schedule of extract_todos looks back 30 days at most (template.yaml has both figures).
 KEPT = timedelta(days=30)
 # Deleted in one transaction: some ten milliseconds, and no lock is held for longer.
 PAGE_SIZE = 500

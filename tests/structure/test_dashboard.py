@@ -36,7 +36,7 @@ AWS_METRICS = {
     "AWS/Lambda": {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
 }
-SEARCH = re.compile(r"""SEARCH\('\{([\w,]+)\} MetricName="(\w+)"', 'Sum', (\d+)\)""")
+SEARCH = re.compile(r"""SEARCH\('\{([\w,]+)\} MetricName="(\w+)"', 'Sum'\)""")
 
 
 def substituted(text: str) -> str:
@@ -63,9 +63,8 @@ def lines(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
         if expression := options.get("expression"):
             found = SEARCH.findall(expression)
             assert found, expression
-            for schema, name, period in found:
+            for schema, name in found:
                 namespace, *dimensions = schema.split(",")
-                assert int(period) == widget["period"]
                 yield namespace, name, dict.fromkeys(dimensions, "")
             continue
         words = [word for word in line if not isinstance(word, dict)]

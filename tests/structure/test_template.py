@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from purge.schedule import KEPT
 from tests import ROOT
 from tests.structure.template import functions, resources, sqs_sources, template
 
@@ -62,6 +63,14 @@ def test_dead_letters_are_kept_longer_than_messages() -> None:
             assert policy["maxReceiveCount"] >= 5
             assert queue["MessageRetentionPeriod"] == 4 * DAY
             assert dead_letters["MessageRetentionPeriod"] == 14 * DAY
+
+
+def test_the_ledger_remembers_for_longer_than_a_message_lives_and_a_schedule_looks_back() -> None:
+    """Otherwise what has ended is done and paid for again. A redriven message has a second life."""
+    kept = KEPT.days * DAY
+
+    assert kept >= 2 * max(queue["MessageRetentionPeriod"] for queue in QUEUES.values())
+    assert kept >= template()["Parameters"]["ExtractTodosLookBackDays"]["MaxValue"] * DAY
 
 
 @pytest.mark.parametrize("name", QUEUES)
