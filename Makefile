@@ -30,7 +30,7 @@ MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo preview-email up down ingest invoke logs migrate lint test test-unit test-integration test-stack \
+.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate lint test test-unit test-integration test-stack \
 	test-structure bench clean
 
 help: ## List the targets
@@ -58,6 +58,9 @@ down: $(VENV_STAMP) ## Stop what `make up` started
 
 ingest: $(VENV_STAMP) ## Let the system of `make up` learn a website (URL=… USER_ID=…)
 	@$(RUN)/python -m local ingest "$$URL" --user "$$USER_ID"
+
+redrive: $(VENV_STAMP) ## Move the dead letters of a process back to its queue (QUEUE=extract_todos, STACK_NAME=… on AWS)
+	@$(RUN)/python -m local redrive "$$QUEUE" --stack-name "$$STACK_NAME"
 
 invoke: $(VENV_STAMP) ## Invoke one function of `make up` (FUNCTION=… EVENT=tests/payloads/….json)
 	@$(RUN)/python -m local invoke $(FUNCTION) $(EVENT)

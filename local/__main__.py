@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from local import demo, model, stack, terminal, website
+from local import demo, model, redrive, stack, terminal, website
 from local.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     invoke.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
     invoke.add_argument("event", nargs="?", type=Path, metavar="EVENT.json", help="the event; {} without")
     invoke.set_defaults(run=_invoke)
+
+    back = commands.add_parser("redrive", help="move the dead letters of a process back to its queue")
+    back.add_argument("process", nargs="?", default="", metavar="PROCESS", help="as in the ledger")
+    back.add_argument("--stack-name", default="", metavar="NAME", help="a stack of your AWS account")
+    back.set_defaults(run=_redrive)
 
     logs = commands.add_parser("logs", help="print what a function logged")
     logs.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
@@ -149,6 +154,22 @@ def _ingest(arguments: argparse.Namespace) -> bool:
     if not arguments.url:
         raise stack.StackError("which website? make ingest URL=example.com")
     return website.run(stack.Stack.load(DIRECTORY), arguments.url, arguments.user)
+
+
+def _redrive(arguments: argparse.Namespace) -> bool:
+    queues = (
+        redrive.of_account(arguments.stack_name)
+        if arguments.stack_name
+        else redrive.of_local(stack.Stack.load(DIRECTORY))
+    )
+    redriven = redrive.redrive(arguments.process, *queues)
+    print(f"{redriven.moved} messages of {arguments.process} are in the queue again")
+    if redriven.reasons:
+        print("\nThe worker had put these aside, and will again unless what was wrong is mended:\n")
+        terminal.table([("message", "reason"), *redriven.reasons.items()])
+    if redriven.came_back:
+        print(f"\n{redriven.came_back} are dead letters again already")
+    return True
 
 
 def _invoke(arguments: argparse.Namespace) -> bool:

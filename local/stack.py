@@ -99,6 +99,22 @@ class Stack:
         """A boto3 client of the emulator, for a service that boto3 knows by this name."""
         return _client(self.endpoint, service)
 
+    def deploy(self, directory: Path, build: Path) -> None:
+        """Deploy another build over this one, with the same parameters.
+
+        What runs of a function that changes is ended, which AWS does not do. Schedules fire again, and what
+        `set_environment` has changed may be as in the template again.
+
+        Args:
+            directory: of this stack.
+            build: folder as `sam build` makes it.
+
+        Raises:
+            StackError: it failed.
+        """
+        _deploy(directory, self.endpoint, {}, build)
+        _number_concurrency(self.endpoint)
+
     def environment(self) -> dict[str, str]:
         """What the AWS CLI, boto3 and SQLAlchemy need to use this stack."""
         return {
@@ -368,12 +384,16 @@ def _start_model_server(directory: Path) -> int:
     return found
 
 
-def _deploy(directory: Path, endpoint: str, parameters: Mapping[str, str]) -> None:
+def _deploy(
+    directory: Path, endpoint: str, parameters: Mapping[str, str], build: Path = BUILD_DIRECTORY
+) -> None:
+    overrides = [f"{name}={value}" for name, value in parameters.items() if value]
     command: Sequence[str | Path] = [
         *(SAM, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"),
         *("--stack-name", STACK_NAME, "--region", emulator.REGION),
-        *("--template-file", BUILD_DIRECTORY / "template.yaml"),
-        *("--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items() if value)),
+        *("--template-file", build / "template.yaml"),
+        # Without any, those of the last deployment hold.
+        *(("--parameter-overrides", *overrides) if overrides else ()),
     ]
     log = directory / "sam-deploy.log"
     with log.open("wb") as output:

@@ -47,6 +47,8 @@ class FakeModel:
     # The same for embeddings.
     embed: Script = field(default_factory=lambda: embedded)
     embeddings: list[dict[str, Any]] = field(default_factory=list)
+    # Told of each request before it is answered, and from which port of loopback it comes.
+    asked_from: Callable[[dict[str, Any], int], None] = lambda _request, _port: None
 
     def answers(self, *replies: Reply) -> None:
         """Give these replies in turn, the last one for ever."""
@@ -100,6 +102,7 @@ def fake_model() -> Iterator[FakeModel]:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             embeds = self.path.endswith("/embeddings")
             (model.embeddings if embeds else model.calls).append(request)
+            model.asked_from(request, self.client_address[1])
             reply = model.embed(request) if embeds else model.script(request)
             time.sleep(reply.delay)
             body = (reply.body if reply.body is not None else json.dumps(_body(request, reply))).encode()

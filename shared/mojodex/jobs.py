@@ -12,7 +12,7 @@ Done and failed are final until someone asks for the job anew by deleting its ro
 Skipped is not: there was nothing to do when it was looked at, and a later message looks again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -44,6 +44,7 @@ class Job:
         lease: when it was begun; names the holder.
         attempts: how often it was begun, this time included.
         progress: what an earlier holder has recorded, see `record`; None if nothing.
+        taken_over: whether the earlier holder let its lease run out: mostly a worker that was killed.
     """
 
     process: str
@@ -52,6 +53,7 @@ class Job:
     lease: datetime
     attempts: int
     progress: dict[str, Any] | None = None
+    taken_over: bool = False
 
 
 class LeaseLostError(TransientError):
@@ -154,6 +156,9 @@ def begin(
         TransientError: another invocation holds it.
     """
     key = {"process": process, "subject": subject, "occasion": occasion}
+    before = aliased(BackgroundJob)
+    # What RETURNING selects is as it was before this statement.
+    taken_over = select(before).filter_by(**key).where(_is_abandoned(before, now, lease_seconds)).exists()
     new = insert(BackgroundJob).values(**key, state="running", attempts=1, queued_at=now, started_at=now)
     taken = session.execute(
         new.on_conflict_do_update(
@@ -166,21 +171,43 @@ def begin(
             },
             where=or_(
                 BackgroundJob.state.in_(("queued", "skipped")),
-                and_(
-                    BackgroundJob.state == "running",
-                    BackgroundJob.started_at < now - timedelta(seconds=lease_seconds),
-                ),
+                _is_abandoned(BackgroundJob, now, lease_seconds),
             ),
-        ).returning(BackgroundJob.attempts, BackgroundJob.outcome)
+        ).returning(BackgroundJob.attempts, BackgroundJob.outcome, taken_over)
     ).one_or_none()
     session.commit()
     if taken is not None:
-        attempts, progress = taken
-        return Job(process, subject, occasion, lease=now, attempts=attempts, progress=progress)
+        attempts, progress, is_taken_over = taken
+        return Job(process, subject, occasion, now, attempts, progress, is_taken_over)
     state = session.execute(select(BackgroundJob.state).filter_by(**key)).scalar()
     if state in ("done", "failed"):
         return "done" if state == "done" else "failed"
     raise TransientError("job is running elsewhere")
+
+
+def _is_abandoned(job: type[BackgroundJob], now: datetime, lease_seconds: int) -> ColumnElement[bool]:
+    """Whether a job is running, but its holder's lease has run out."""
+    return and_(job.state == "running", job.started_at < now - timedelta(seconds=lease_seconds))
+
+
+def abandoned(
+    session: Session, process: str, keys: Collection[tuple[str, str]], *, now: datetime, lease_seconds: int
+) -> dict[tuple[str, str], int]:
+    """Those of some jobs whose last holder vanished: the job is running, but its lease has run out.
+
+    Args:
+        process: name of the process.
+        keys: subject and occasion of each job.
+        now, lease_seconds: see `begin`.
+
+    Returns:
+        How often each of them was begun.
+    """
+    key = tuple_(BackgroundJob.subject, BackgroundJob.occasion)
+    found = select(BackgroundJob.subject, BackgroundJob.occasion, BackgroundJob.attempts).where(
+        BackgroundJob.process == process, key.in_(keys), _is_abandoned(BackgroundJob, now, lease_seconds)
+    )
+    return {(subject, occasion): attempts for subject, occasion, attempts in session.execute(found)}
 
 
 def finish(

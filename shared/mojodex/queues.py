@@ -1,7 +1,7 @@
-"""SQS: publish in batches, bring a message back later, put one that is not valid aside."""
+"""SQS: publish in batches, bring a message back later, delete it, put one that is not valid aside."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,12 @@ from mojodex.aws import sqs
 from mojodex.errors import TransientError
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        DeleteMessageBatchRequestEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
-# SQS: entries in one SendMessageBatch.
+# SQS: entries in one SendMessageBatch or DeleteMessageBatch.
 BATCH_SIZE = 10
 # SQS: the longest visibility timeout is 12 hours; half an hour keeps a message well within its queue's
 # retention.
@@ -70,6 +73,22 @@ def come_back_in(queue_url: str, record: dict[str, Any], seconds: int) -> None:
         )
     except (BotoCoreError, ClientError) as error:
         raise TransientError(f"queue: {type(error).__name__}") from error
+
+
+def delete(queue_url: str, records: Sequence[dict[str, Any]]) -> None:
+    """Delete received messages, ten a request. One that SQS leaves out is still there.
+
+    Raises:
+        TransientError: SQS did not accept it.
+    """
+    for batch in batched(records, BATCH_SIZE, strict=False):
+        entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(i), "ReceiptHandle": record["receiptHandle"]} for i, record in enumerate(batch)
+        ]
+        try:
+            sqs().delete_message_batch(QueueUrl=queue_url, Entries=entries)
+        except (BotoCoreError, ClientError) as error:
+            raise TransientError(f"queue: {type(error).__name__}") from error
 
 
 def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:

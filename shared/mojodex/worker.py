@@ -1,12 +1,13 @@
 """One batch of a queue: every record is parsed, begun in the ledger and run at the same time as the others of
-its batch.
+its batch. A record that may have killed its last worker is run after them, alone, so that it takes none with
+it.
 
 What becomes of a record is decided here, once, from the class of the error (`errors`). It is logged here,
 too, once.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,15 +86,31 @@ class Process[M: Message]:
 def run_batch[M: Message](
     event: dict[str, Any], context: LambdaContext, process: Process[M], settings: WorkerSettings
 ) -> PartialItemFailureResponse:
-    """Run all records of an SQS event at once.
+    """Run all records of an SQS event at once, and then its suspects, one after the other.
 
     Returns:
         The partial batch response: the ids of the messages that come back.
     """
     records: list[dict[str, Any]] = event["Records"]
     deadline = Deadline(context.get_remaining_time_in_millis)
+    suspects = _suspects(records, process, settings)
+    others = [record for record in records if record not in suspects]
+    *first, last = [others, *([suspect] for suspect in suspects)]
     with ThreadPoolExecutor(max_workers=max(1, len(records))) as threads:
-        running = {r["messageId"]: threads.submit(_run, r, deadline, process, settings) for r in records}
+
+        def run(some: list[dict[str, Any]]) -> dict[str, Future[None]]:
+            return {r["messageId"]: threads.submit(_run, r, deadline, process, settings) for r in some}
+
+        running: dict[str, Future[None]] = {}
+        for some in first:
+            running |= run(some)
+            wait(running.values())
+            done = [record for record in some if running[record["messageId"]].exception() is None]
+            # The next one may kill this worker, and then nobody tells Lambda that these are done. If this
+            # fails, Lambda deletes them at the end, as ever.
+            with suppress(TransientError):
+                queues.delete(settings.queue_url, done)
+        running |= run(last)
         # Powertools runs records one after the other; here it only waits for each.
         return process_partial_response(
             event=event,
@@ -103,8 +120,38 @@ def run_batch[M: Message](
         )
 
 
-def _wait_for(running: dict[str, Any], record: SQSRecord) -> None:
+def _wait_for(running: dict[str, Future[None]], record: SQSRecord) -> None:
     running[record.message_id].result()
+
+
+def _suspects[M: Message](
+    records: list[dict[str, Any]], process: Process[M], settings: WorkerSettings
+) -> list[dict[str, Any]]:
+    """The records that may have killed their last worker: received before, and their job's holder vanished.
+
+    A job that failed for a reason that passes was given back, so it is none of them.
+
+    Returns:
+        Those with the fewest attempts first: who only died along with another has had fewer than that one.
+    """
+    keys = {}
+    for record in records:
+        if int(record["attributes"]["ApproximateReceiveCount"]) > 1:
+            # What is wrong with it is told where it is run.
+            with suppress(InvalidMessageError):
+                keys[record["messageId"]] = _key(record, process)[1]
+    if not keys:
+        return []
+    try:
+        with db_session(settings) as session:
+            attempts = jobs.abandoned(
+                session, process.name, keys.values(), now=utc_now(), lease_seconds=settings.lease_seconds
+            )
+    except TransientError:
+        # Then most of them cannot be begun now, either.
+        return []
+    suspects = [record for record in records if keys.get(record["messageId"]) in attempts]
+    return sorted(suspects, key=lambda record: attempts[keys[record["messageId"]]])
 
 
 def _run[M: Message](
@@ -115,9 +162,7 @@ def _run[M: Message](
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         try:
-            message = _parse(record["body"], process.message)
-            about["subject"] = message.subject
-            about["occasion"] = process.occasion(message, sent_at(record))
+            message, (about["subject"], about["occasion"]) = _key(record, process)
             ended = _run_job(message, about["occasion"], deadline, process, settings)
         except InvalidMessageError as error:
             # When the dead-letter queue does not take it, it comes back like any other.
@@ -164,6 +209,9 @@ def _run_job[M: Message](
         )
     if not isinstance(job, jobs.Job):
         return "repeated"
+    if job.taken_over:
+        about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
+        logger.warning("job is taken over from a worker that vanished", extra=about)
     try:
         if job.attempts > jobs.MAX_ATTEMPTS:
             raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
@@ -200,6 +248,16 @@ def _end[M: Message](
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
         session.commit()
+
+
+def _key[M: Message](record: dict[str, Any], process: Process[M]) -> tuple[M, tuple[str, str]]:
+    """The message of a record, and what names its job: subject and occasion.
+
+    Raises:
+        InvalidMessageError: it is not valid.
+    """
+    message = _parse(record["body"], process.message)
+    return message, (message.subject, process.occasion(message, sent_at(record)))
 
 
 def _parse[M: Message](body: str, model: type[M]) -> M:

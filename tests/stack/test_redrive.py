@@ -1,0 +1,104 @@
+"""`make redrive`: what an operator's mistake made dead letters is done when it is mended, once."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local import redrive
+from local.stack import STACK_NAME, StackError
+from tests.fake_model import todos
+from tests.stack.conftest import Deployed, eventually
+
+TOMORROW = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+SAID = "I'll send the offer to Bob tomorrow."
+ONE_TODO = [("Send the offer to Bob", TOMORROW)]
+# Port 9 of loopback: nobody listens there.
+NOWHERE = "http://127.0.0.1:9/v1"
+
+
+@contextmanager
+def few_receives(deployed: Deployed) -> Iterator[None]:
+    """Messages are dead letters after two receives instead of ten."""
+    sqs, name = deployed.stack.client("sqs"), "RedrivePolicy"
+    kept = sqs.get_queue_attributes(QueueUrl=deployed.queue_url, AttributeNames=[name])["Attributes"]
+    few = json.dumps({**json.loads(kept[name]), "maxReceiveCount": 2})
+    sqs.set_queue_attributes(QueueUrl=deployed.queue_url, Attributes={name: few})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=deployed.queue_url, Attributes=kept)
+
+
+@pytest.fixture
+def dead(deployed: Deployed) -> list[int]:
+    """Executions whose messages are dead letters, because the model's address was wrong; it is right now.
+
+    With them is a message that is not valid.
+    """
+    pks = [deployed.mojodex.execution(SAID) for _ in range(12)]
+    bodies = [json.dumps({"user_task_execution_pk": pk}) for pk in pks]
+    deployed.stack.set_environment(deployed.worker, LLM_BASE_URL=NOWHERE)
+    try:
+        with few_receives(deployed):
+            deployed.send(*bodies[:6], "{oops")
+            deployed.send(*bodies[6:])
+            deployed.wait_until_drained()
+    finally:
+        deployed.stack.set_environment(deployed.worker, LLM_BASE_URL=deployed.model.url)
+    assert all(deployed.mojodex.job(pk).state == "queued" for pk in pks)
+    deployed.model.answers(todos(("Send the offer to Bob", TOMORROW, SAID)))
+    return pks
+
+
+def test_dead_letters_are_redriven_and_their_jobs_end_done_once(deployed: Deployed, dead: list[int]) -> None:
+    redriven = redrive.redrive(deployed.process, *redrive.of_local(deployed.stack))
+    for pk in dead:
+        deployed.wait_for(pk, "done")
+    deployed.wait_until_drained()
+
+    assert redriven.moved == 13
+    (reason,) = redriven.reasons.values()
+    assert "Invalid JSON" in reason
+    assert all(deployed.mojodex.todos_of(pk) == ONE_TODO for pk in dead)
+    # What is not valid is there again, and nothing else.
+    letters = eventually("the one that is not valid", deployed.dead_letters)
+    assert [body for body, _reason in letters] == ["{oops"]
+
+
+def test_a_stack_of_an_account_is_redriven_by_its_name(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in deployed.stack.environment().items():
+        monkeypatch.setenv(name, value)
+    pk = deployed.mojodex.execution(SAID)
+    deployed.stack.client("sqs").send_message(
+        QueueUrl=deployed.dead_letter_queue_url, MessageBody=json.dumps({"user_task_execution_pk": pk})
+    )
+
+    redriven = redrive.redrive("extract_todos", *redrive.of_account(STACK_NAME))
+    deployed.wait_for(pk, "done")
+
+    assert redriven == (1, {}, 0)
+    with pytest.raises(StackError, match="nothing-of-ours"):
+        redrive.of_account("nothing-of-ours")
+
+
+@pytest.mark.parametrize(
+    ("process", "why"),
+    [
+        (
+            "extract_todo",
+            "no process 'extract_todo'; there are create_from_website, events, extract_todos, ingest_page,"
+            " reschedule_todo, update_document",
+        ),
+        ("ingest_page", "ingest_page has no dead letters"),
+    ],
+)
+def test_what_cannot_be_redriven_is_said(deployed: Deployed, process: str, why: str) -> None:
+    with pytest.raises(StackError) as error:
+        redrive.redrive(process, *redrive.of_local(deployed.stack))
+
+    assert str(error.value) == why
