@@ -147,8 +147,8 @@ def _suspects[M: Message](
             attempts = jobs.abandoned(
                 session, process.name, keys.values(), now=utc_now(), lease_seconds=settings.lease_seconds
             )
-    except TransientError:
-        # Then most of them cannot be begun now, either.
+    except Exception:
+        # Each record meets it, too, when it is begun, and there it is told.
         return []
     suspects = [record for record in records if keys.get(record["messageId"]) in attempts]
     return sorted(suspects, key=lambda record: attempts[keys[record["messageId"]]])

@@ -182,6 +182,20 @@ def test_a_bad_message_that_comes_back_with_a_suspect_is_put_aside(bundle: Bundl
     assert [body for body, _reason in bundle.dead_letters()] == ["{oops"]
 
 
+def test_when_the_suspects_cannot_be_looked_up_each_message_comes_back_by_itself(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
+    records = [record(execution(mojodex, f"killed {n}", 1), receives=2) for n in range(2)]
+    mojodex.run("ALTER TABLE md_background_job RENAME TO away")
+
+    try:
+        response = bundle.work_on({"Records": records})
+    finally:
+        mojodex.run("ALTER TABLE away RENAME TO md_background_job")
+
+    assert failed_ids(response) == {each["messageId"] for each in records}
+
+
 @pytest.mark.parametrize(("before", "taken_over"), [("killed", True), ("released", False)])
 def test_the_ledger_tells_whether_a_job_is_taken_over(
     mojodex: Mojodex, before: str, *, taken_over: bool
