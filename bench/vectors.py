@@ -44,7 +44,8 @@ def _copy(session: Session, chunks: Sequence[Chunk]) -> None:
         f"{chunk['index']}\t1\t{chunk['index']}\t{chunk['chunk_text']}\t{chunk['embedding']}\n"
         for chunk in chunks
     )
-    session.connection().connection.cursor().execute(
+    cursor: Any = session.connection().connection.cursor()
+    cursor.execute(
         "COPY md_document_chunk (document_chunk_pk, document_fk, index, chunk_text, embedding) FROM STDIN",
         stream=BytesIO("".join(lines).encode()),
     )
@@ -82,9 +83,9 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
     engine.dispose()
     filled.engine.dispose()
     found = {}
-    for name, took in seconds.items():
-        wall = statistics.median(one[0] for one in took)
-        processor = statistics.median(one[1] for one in took)
+    for name, times in seconds.items():
+        wall = statistics.median(one[0] for one in times)
+        processor = statistics.median(one[1] for one in times)
         found[name] = {
             "rows_per_second": arguments.rows / wall,
             "client_ms_per_row": 1000 * processor / arguments.rows,
