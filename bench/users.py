@@ -14,7 +14,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -304,6 +304,14 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
     from reschedule_todo import rescheduling, schedule
 
     claim = partial(schedule._claim_page, schedule.settings, NOW)
+    # At 10 o'clock in UTC everything that is open is looked at.
+    claim_of_all = partial(schedule._claim_page, schedule.settings, NOW - timedelta(hours=2))
+    yesterday = TODAY - timedelta(days=1)
+    middle = filled.value(
+        "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY todo_scheduling_pk) FROM md_todo_scheduling"
+        " WHERE scheduled_date = :day",
+        day=yesterday,
+    )
     todo_pk = int(
         filled.value("SELECT max(CAST(subject AS integer)) FROM bench_due WHERE process = 'reschedule_todo'")
     )
@@ -315,13 +323,18 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
     return [
         *named(
             lambda session: claim(session, None),
-            ("reschedule_todo, schedule: where the first page of open to-dos ends", bound),
+            ("reschedule_todo, schedule: where the first page of what was planned lately ends", bound),
             ("reschedule_todo, schedule: what is due on the first page is claimed", its_claim),
         ),
         *named(
-            lambda session: claim(session, 2 * filled.size),
+            lambda session: claim(session, (yesterday, middle)),
             ("reschedule_todo, schedule: where a later page ends", bound),
             ("reschedule_todo, schedule: what is due on a later page is claimed", its_claim),
+        ),
+        *named(
+            lambda session: claim_of_all(session, (2 * filled.size,)),
+            ("reschedule_todo, schedule: where a page of everything open ends", bound),
+            ("reschedule_todo, schedule: what is due on a page of everything open is claimed", its_claim),
         ),
         *named(
             lambda session: collect(session, todo_pk, NOW, settings),

@@ -82,6 +82,9 @@ INDEXES = {
     "mojodex_background_scheduling_by_todo": (
         "md_todo_scheduling (todo_fk, creation_date, todo_scheduling_pk) INCLUDE (scheduled_date)"
     ),
+    "mojodex_background_scheduling_by_date": (
+        "md_todo_scheduling (scheduled_date, todo_scheduling_pk) INCLUDE (todo_fk)"
+    ),
     "mojodex_background_user_by_offset": "md_user (timezone_offset, user_id)",
     "mojodex_background_document_by_name": "md_document (author_user_id, name)",
     "mojodex_background_chunk_by_document": "md_document_chunk (document_fk)",

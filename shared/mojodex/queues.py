@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 # SQS: entries in one SendMessageBatch or DeleteMessageBatch.
 BATCH_SIZE = 10
+# Requests at once: they are waiting. The client keeps ten connections.
+REQUESTS_AT_ONCE = 8
 # SQS: the longest visibility timeout is 12 hours; half an hour keeps a message well within its queue's
 # retention.
 LONGEST_DELAY_SECONDS = 1800
@@ -26,21 +30,25 @@ DOUBLE_UNTIL = 9
 
 
 def publish(queue_url: str, bodies: Iterable[str]) -> None:
-    """Send messages, ten a request.
+    """Send messages, ten a request and several requests at once, in no order.
 
     Raises:
         TransientError: not all were accepted; some may have been.
     """
-    for batch in batched(bodies, BATCH_SIZE, strict=False):
-        entries: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(i), "MessageBody": body} for i, body in enumerate(batch)
-        ]
-        try:
-            refused = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed", [])
-        except (BotoCoreError, ClientError) as error:
-            raise TransientError(f"queue: {type(error).__name__}") from error
-        if refused:
-            raise TransientError(f"queue: {len(refused)} messages refused ({refused[0]['Code']})")
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as threads:
+        list(threads.map(partial(_send, queue_url), batched(bodies, BATCH_SIZE, strict=False)))
+
+
+def _send(queue_url: str, bodies: Sequence[str]) -> None:
+    entries: list[SendMessageBatchRequestEntryTypeDef] = [
+        {"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)
+    ]
+    try:
+        refused = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed", [])
+    except (BotoCoreError, ClientError) as error:
+        raise TransientError(f"queue: {type(error).__name__}") from error
+    if refused:
+        raise TransientError(f"queue: {len(refused)} messages refused ({refused[0]['Code']})")
 
 
 def back_off_seconds(receive_count: int, retry_after: float | None = None) -> int:

@@ -191,16 +191,56 @@ def test_what_was_given_up_on_gets_another_night(bundle: Bundle, mojodex: Mojode
     bundle.work(*bundle.queued())
     assert job(mojodex, pk).state == "failed"
 
-    with time_machine.travel(NOW + timedelta(days=1)):
+    with time_machine.travel(NOW + timedelta(days=1, hours=3)):
         assert bundle.schedule() == 1
 
 
-def test_what_was_missed_in_one_night_is_found_in_the_next(bundle: Bundle, mojodex: Mojodex) -> None:
-    pk = overdue(mojodex, YESTERDAY - timedelta(days=400))
+@pytest.mark.parametrize("timezone_offset", [0, 60, 300, -330, -720, 660])
+def test_what_is_overdue_for_long_is_found_once_in_each_night(
+    bundle: Bundle, mojodex: Mojodex, timezone_offset: int
+) -> None:
+    pk = overdue(mojodex, YESTERDAY - timedelta(days=400), timezone_offset=timezone_offset)
 
-    with time_machine.travel(NOW + timedelta(days=1, hours=3)):
-        bundle.schedule()
-        assert bundle.queued() == [{"todo_pk": pk, "local_date": "2026-12-02"}]
+    published = []
+    for hour in range(22, 22 + 24):
+        with time_machine.travel(NOW + timedelta(hours=hour)):
+            published.append(bundle.schedule())
+
+    assert sum(published) == 1
+    assert [body["todo_pk"] for body in bundle.queued()] == [pk]
+
+
+@pytest.mark.parametrize("planned", ["2026-12-04", "2026-12-05", "2026-12-06"])
+def test_what_was_planned_for_friday_or_since_is_found_when_mondays_night_begins(
+    bundle: Bundle, mojodex: Mojodex, planned: str
+) -> None:
+    overdue(mojodex, date.fromisoformat(planned))
+
+    with time_machine.travel(datetime(2026, 12, 7, 1, 30, tzinfo=UTC)):
+        assert bundle.schedule() == 1
+
+
+def test_an_hour_looks_at_what_was_planned_lately_and_not_at_all_that_is_open_or_was_moved(
+    bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle.scheduler, "TODOS_PER_PAGE", 20)
+    overdue(mojodex)
+    mojodex.run(
+        "WITH t AS (INSERT INTO md_todo (user_task_execution_fk, description)"
+        "  SELECT user_task_execution_fk, 'x' FROM md_todo, generate_series(1, 200) RETURNING todo_pk)"
+        " INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date)"
+        " SELECT todo_pk, date '2026-12-20' - 30 * n, timestamptz '2026-11-30' - n * interval '1 day'"
+        " FROM t, generate_series(0, 2) n"
+    )
+    pages = []
+    claim_page = bundle.scheduler._claim_page
+    monkeypatch.setattr(
+        bundle.scheduler, "_claim_page", lambda *given: pages.append(given) or claim_page(*given)
+    )
+
+    assert bundle.schedule() == 1
+
+    assert len(pages) == 1
 
 
 @pytest.mark.parametrize(("start", "end"), [(6, 6), (7, 6), (-1, 6), (1, 25)])

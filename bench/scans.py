@@ -1,0 +1,164 @@
+"""`python -m bench.scans`: how many rows each schedule's statements examine, at 10⁴, 10⁵ and 10⁶ users.
+
+It fills databases as `bench.users` and `bench.scan` do (there a user is an execution), and claims what is due
+with the schedules' own pages, without publishing it. Rows examined are PostgreSQL's own counts of what scans
+have read from indexes and, one after the other, from tables, over all statements of a run. First the same
+number is due in all databases, then as many more as there are more users. Prints a table, writes
+bench/results/scans.json, and draws the curves.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from matplotlib.figure import Figure
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+from bench import database, scan, users
+from bench.database import Cloud, Filled, Verdict
+from bench.results import write_figure, write_json
+from local import postgres
+from mojodex.clock import utc_now
+
+# The same number due among a hundred times the users may cost so many times the rows.
+BAR = 1.5
+EXAMINED = (
+    "SELECT CAST((SELECT sum(seq_tup_read) FROM pg_stat_user_tables)"
+    " + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes) AS bigint)"
+)
+# What is due beyond the first so many: the to-do is for a later day, and the user has evening.
+NOT_DUE = "(SELECT subject FROM bench_due WHERE process = :process ORDER BY subject OFFSET :due)"
+LATER = (
+    "UPDATE md_todo_scheduling SET scheduled_date = CAST(:now AS date) + 3 WHERE todo_fk IN"
+    f" (SELECT CAST(subject AS integer) FROM {NOT_DUE} others)"
+)
+EVENING = (
+    "UPDATE md_user SET timezone_offset = -540 WHERE user_id IN"
+    f" (SELECT split_part(subject, ':', 2) FROM {NOT_DUE} others)"
+)
+
+type ClaimPage = Callable[[Session, Any], tuple[Sequence[Any], Any]]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One run of a schedule: rows that it found due, and rows that it examined for that."""
+
+    schedule: str
+    users: int
+    due: int
+    rows: int
+
+
+def examine(filled: Filled, schedule: str, claim_page: ClaimPage) -> Examined:
+    """Claim all that is due, page by page, and roll it back."""
+    engine = create_engine(filled.database.url)
+    due, place = 0, None
+    before = filled.value(EXAMINED)
+    with Session(engine) as session:
+        while True:
+            rows, place = claim_page(session, place)
+            due += sum(row.claimed for row in rows)
+            if place is None:
+                break
+        session.rollback()
+        # What a session has read is known when it says so.
+        session.execute(text("SELECT pg_stat_force_next_flush()"))
+    engine.dispose()
+    while filled.value(EXAMINED) == before:
+        pass
+    return Examined(schedule, filled.size, due, filled.value(EXAMINED) - before)
+
+
+def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
+    """What reschedule_todo and events examine; `due` is the number of each, None for a twenty-fourth."""
+    with _database(partial(users.fill, server, f"users_{size}_{due}", size, cloud)) as filled:
+        if due is not None:
+            filled.run(LATER, process="reschedule_todo", due=due, now=users.NOW)
+            filled.run(EVENING, process="events", due=due)
+            filled.run("VACUUM (ANALYZE)")
+        for schedule in users.SCHEDULES:
+            os.environ |= users.environment(filled, cloud, schedule, "none")
+        from events import schedule as mails
+        from events import todo_daily_emails_audience as audience
+        from reschedule_todo import schedule as moves
+
+        def move(now: datetime) -> ClaimPage:
+            return partial(moves._claim_page, moves.settings, now)
+
+        yield examine(filled, "reschedule_todo", move(users.NOW))
+        # 10 o'clock in UTC: everything open is looked at.
+        yield examine(filled, "reschedule_todo, once a night", move(users.NOW - timedelta(hours=2)))
+        yield examine(filled, "events", partial(audience.claim_page, mails.settings, users.NOW))
+
+
+def of_executions(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
+    """The same of extract_todos; None for one in two thousand."""
+    fill = partial(scan.fill, server, f"executions_{size}_{due}", size, 30, cloud)
+    with _database(fill) as filled:
+        filled.make_due(due or max(size // 2000, 1))
+        os.environ |= scan.environment(filled, cloud, "none")
+        from extract_todos import schedule
+
+        yield examine(filled, "extract_todos", partial(schedule._claim_page, schedule.settings, utc_now()))
+
+
+@contextmanager
+def _database[F: Filled](fill: Callable[[], F]) -> Iterator[F]:
+    filled = fill()
+    try:
+        yield filled
+    finally:
+        filled.engine.dispose()
+
+
+def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud) -> list[Verdict]:
+    found = {
+        title: [
+            one
+            for size in arguments.users
+            for measure in (of_users, of_executions)
+            for one in measure(server, cloud, size, due)
+        ]
+        for title, due in (("the same number due", arguments.due), ("due grows with the users", None))
+    }
+    drawing = Figure(figsize=(9, 4), layout="constrained")
+    axes = drawing.subplots(1, 2, sharey=True)
+    verdicts = []
+    for (title, all_found), axis in zip(found.items(), axes, strict=True):
+        print(f"\nRows examined, {title}\n{'':32}{'users':>12}{'due':>10}{'examined':>14}{'per due':>10}")
+        for schedule in dict.fromkeys(one.schedule for one in all_found):
+            ones = [one for one in all_found if one.schedule == schedule]
+            for one in ones:
+                per_due = f"{one.rows / one.due:.1f}" if one.due else ""
+                print(f"{schedule:32}{one.users:>12,}{one.due:>10,}{one.rows:>14,}{per_due:>10}")
+            axis.loglog([one.users for one in ones], [one.rows for one in ones], marker="o", label=schedule)
+            if title == "the same number due":
+                ratio = ones[-1].rows / ones[0].rows
+                verdicts.append((f"{schedule}, {title}: {ratio:.2f} times the rows, bar {BAR}", ratio <= BAR))
+        axis.set(title=title, xlabel="users, or executions")
+    axes[0].set_ylabel("rows examined by one run")
+    axes[0].legend()
+    write_figure("scans", drawing)
+    write_json("scans", {title: [asdict(one) for one in ones] for title, ones in found.items()})
+    return verdicts
+
+
+def main() -> int:
+    """Measure, print and judge; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scans", description=__doc__)
+    add = parser.add_argument
+    add("--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="N")
+    add("--due", type=int, default=100, metavar="N", help="due of each, where it is the same (%(default)s)")
+    return database.run_bench("scans", partial(_run, parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
