@@ -207,7 +207,7 @@ class Bundle:
         functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=size)
 
     def connections_at_once(self, kinds: Sequence[Kind], jobs: int) -> tuple[int, int]:
-        """Load all queues at the same time; the most connections that were seen, and how many there may be."""
+        """Load all queues at the same time; the most connections seen, and how many there may be."""
         messages = [(kind, load.fill(self.engine, kind, jobs)) for kind in kinds]
         began = time.time()
         for kind, some in messages:
