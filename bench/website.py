@@ -28,6 +28,7 @@ import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine, text
 
 from bench.database import BenchError, Verdict
+from bench.processor import processor_seconds
 from local import stack as local_stack
 from mojodex.embeddings import DIMENSIONS
 from tests.fake_model import FakeModel, Reply, fake_model, relevance
@@ -46,8 +47,6 @@ CHANGED_PARAGRAPH = 12
 OLD_CHUNKS, OLD_SECONDS = 903, 378.7
 OLD_SHARE = 10
 CALLS_BAR, RATIO_BAR, AT_ONCE_BAR = 200, 30, 2
-# Whoever else uses the machine, who makes it slower.
-OTHERS = "all others on this machine"
 # What takes longer has failed.
 PATIENCE_SECONDS = 300
 
@@ -216,7 +215,7 @@ class Bundle:
         chat, embeddings = len(self.model.calls), len(self.model.embeddings)
         site.requests.clear()
         site.most = 0
-        before, processor = self._snapshot(), self._processor_seconds()
+        before, processor = self._snapshot(), self._processor()
         known = {job.occasion for job in self._jobs(process)}
         began = time.time()
         self.stack.publish(queue, message)
@@ -227,7 +226,7 @@ class Bundle:
         seconds = time.time() - began
         if ended[0].state != "done":
             raise BenchError(f"{process}: {ended[0].state}, {ended[0].outcome}")
-        spent = self._processor_seconds()
+        spent = self._processor()
         spent.subtract(processor)
         after = self._snapshot()
         rewritten = Counter(
@@ -261,39 +260,8 @@ class Bundle:
         )
         return {(kind, pk): (place, writer, said) for kind, pk, place, writer, said in rows}
 
-    def _processor_seconds(self) -> Counter[str]:
-        """How much processor was used so far, by whom."""
-        spent: Counter[str] = Counter()
-
-        def add(who: str, process: psutil.Process) -> None:
-            times = process.cpu_times()
-            spent[who] += times.user + times.system
-
-        add("website, model and bench", psutil.Process())
-        ((backend,),) = self.rows("SELECT pg_backend_pid()")
-        server = psutil.Process(backend).parent()
-        # Of connections that are closed, too.
-        spent["PostgreSQL"] += server.cpu_times().children_user + server.cpu_times().children_system
-        for process in server.children():
-            add("PostgreSQL", process)
-        for process in self._emulator().children(recursive=True):
-            add(process.environ().get("POWERTOOLS_SERVICE_NAME", "other"), process)
-        add("emulator of AWS", self._emulator())
-        machine = psutil.cpu_times()
-        everybody = machine.user + machine.system + machine.nice
-        spent[OTHERS] = everybody - spent.total()
-        return spent
-
-    def _emulator(self) -> psutil.Process:
-        port = str(urlsplit(self.stack.endpoint).port)
-        for process in psutil.process_iter():
-            try:
-                environment = process.environ()
-            except psutil.Error:
-                continue
-            if environment.get("GATEWAY_PORT") == port and "AWS_LAMBDA_FUNCTION_NAME" not in environment:
-                return process
-        raise BenchError("the emulator of AWS is gone")
+    def _processor(self) -> Counter[str]:
+        return processor_seconds(self.stack, self.engine, {"website, model and bench": psutil.Process()})
 
 
 def old_seconds(model: FakeModel, chunks: Sequence[str]) -> float:

@@ -233,14 +233,18 @@ class Stack:
         )
         return json.load(answer["Payload"]), "FunctionError" not in answer
 
-    def logs(self, logical_id: str) -> list[str]:
-        """All lines that a function has logged, oldest first; an invocation's come when it has ended."""
+    def logs(self, logical_id: str, since: float = 0) -> list[str]:
+        """All lines that a function has logged since a moment (seconds since 1970), oldest first; an
+        invocation's come when it has ended.
+        """
         logs = self.client("logs")
         function = self.client("lambda").get_function_configuration(
             FunctionName=self.function_name(logical_id)
         )
         group = function.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function['FunctionName']}")
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=int(since * 1000)
+        )
         try:
             events = [event for page in pages for event in page["events"]]
         except logs.exceptions.ResourceNotFoundException:

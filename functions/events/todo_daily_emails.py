@@ -5,9 +5,11 @@ it, check them, and put the mail together.
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlalchemy.orm import Session, undefer
 
 from events.delivery import SECONDS_NEEDED as SENDING_SECONDS
@@ -196,15 +198,7 @@ def collect(
     since = start_of_day(
         previous_working_day(day), offset_of(row.timezone_offset, settings.default_timezone_offset)
     )
-    query, executions, newest = open_todos(user_id)
-    found = session.execute(
-        query.add_columns(executions.c.title, newest).where(
-            or_(
-                newest.c.scheduled_date <= day,
-                and_(newest.c.creation_date >= since, newest.c.reschedule_justification.is_not(None)),
-            )
-        )
-    ).all()
+    found = session.execute(_todos_to_tell(), {"user_id": user_id, "day": day, "since": since}).all()
     todos: list[Todo] = []
     moved: list[Moved] = []
     titles: dict[int, str] = {}
@@ -225,13 +219,27 @@ def collect(
     return Today(user, row.name, row.email, row.language_code, todos, moved)
 
 
+@cache
+def _todos_to_tell() -> Select[*tuple[Any, ...]]:
+    """Open to-dos of :user_id until :day, and those that were moved since :since."""
+    query, executions, newest = open_todos(bindparam("user_id"))
+    return query.add_columns(executions.c.title, newest).where(
+        or_(
+            newest.c.scheduled_date <= bindparam("day"),
+            and_(
+                newest.c.creation_date >= bindparam("since"), newest.c.reschedule_justification.is_not(None)
+            ),
+        )
+    )
+
+
 def _short(text: str) -> str:
     return llm.well_formed(text)[:TEXT_CHARS]
 
 
 def _result_title(session: Session, user_task_execution_pk: int) -> str:
     """What the task's result is called, for an execution without a title of its own; '' if it has neither."""
-    result = session.scalars(newest_version(user_task_execution_pk)).first()
+    result = newest_version(session, user_task_execution_pk)
     return (result and result.title) or ""
 
 

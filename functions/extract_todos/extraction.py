@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unicodedata import category, normalize
 
-from sqlalchemy import Select, func, literal, select, true, union_all, update
+from sqlalchemy import Select, bindparam, func, literal, select, true, union_all, update
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
@@ -182,7 +183,7 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
         raise NothingToDoError("the user deleted it")
     if found.todos_extracted is not None:
         raise NothingToDoError("its to-dos were extracted already")
-    result = session.scalars(newest_version(pk)).first()
+    result = newest_version(session, pk)
     if result is None:
         raise NothingToDoError("it has no result")
 
@@ -198,17 +199,18 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
             definition=its_task.definition_for_system,
             conversation=[Line(sender, text) for sender, message in messages if (text := _text(message))],
             result=Result(result.title or "", result.production),
-            open_todos=list(session.scalars(_open_todos(pk, its_user.user_id))),
+            open_todos=list(session.scalars(_open_todos(), {"pk": pk, "user_id": its_user.user_id})),
         ),
     )
 
 
-def _open_todos(pk: int, user_id: str) -> Select[str]:
-    """Open to-dos of the executions that this one continues, then the user's others; newest first."""
+@cache
+def _open_todos() -> Select[str]:
+    """Open to-dos of the executions that this one (:pk) continues, then the user's others; newest first."""
     execution = MdUserTaskExecution
     earlier = (
         select(execution.predefined_action_from_user_task_execution_fk.label("pk"))
-        .where(execution.user_task_execution_pk == pk)
+        .where(execution.user_task_execution_pk == bindparam("pk"))
         .cte("earlier", recursive=True)
     )
     # UNION, not UNION ALL: an execution that was met before adds nothing, so a cycle ends.
@@ -217,7 +219,7 @@ def _open_todos(pk: int, user_id: str) -> Select[str]:
             earlier, execution.user_task_execution_pk == earlier.c.pk
         )
     )
-    its_task, its_execution = executions_of(user_id)
+    its_task, its_execution = executions_of(bindparam("user_id"))
     executions = union_all(
         select(earlier.c.pk, literal(True).label("in_chain")).where(earlier.c.pk.is_not(None)),
         select(its_execution.c.user_task_execution_pk, literal(False))
@@ -367,7 +369,11 @@ def fold(text: str) -> str:
     """
     text = QUOTES.sub("", well_formed(text))
     text = normalize("NFKC", text).casefold()
-    text = "".join("-" if category(c) == "Pd" else c for c in text if category(c) != "Cf")
+    # Of each letter once: a conversation has thousands, and some eighty different ones.
+    kinds = {ord(letter): category(letter) for letter in set(text)}
+    text = text.translate(
+        {letter: "-" if kind == "Pd" else "" for letter, kind in kinds.items() if kind in ("Pd", "Cf")}
+    )
     return " ".join(text.split()).strip(" .,;:!?-")
 
 

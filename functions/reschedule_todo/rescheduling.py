@@ -5,11 +5,12 @@ model, check that day, save it.
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from sqlalchemy import func, literal, select
+from sqlalchemy import Select, bindparam, func, literal, select
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
@@ -258,7 +259,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         raise NothingToDoError("it is not overdue")
 
     offset = offset_of(its_user.timezone_offset, settings.default_timezone_offset)
-    result = session.scalars(newest_version(todo.user_task_execution_fk)).first()
+    result = newest_version(session, todo.user_task_execution_fk)
     return Overdue(
         its_user.user_id,
         user,
@@ -287,10 +288,9 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
 
 
 def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda:
-    query, _, newest = open_todos(user_id)
     others = [
         OpenTodo(scheduled, well_formed(todo.description)[:OPEN_TODO_CHARS])
-        for todo, scheduled in session.execute(query.add_columns(newest.c.scheduled_date))
+        for todo, scheduled in session.execute(_open_todos(), {"user_id": user_id})
         if todo.todo_pk != todo_pk
     ]
     load = Counter(other.scheduled_date for other in others)
@@ -301,6 +301,13 @@ def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda
         [other for other in others if other.scheduled_date >= today][:OPEN_TODOS_SHOWN],
         load,
     )
+
+
+@cache
+def _open_todos() -> Select[MdTodo, date]:
+    """Open to-dos of :user_id, and the date of each."""
+    query, _, newest = open_todos(bindparam("user_id"))
+    return query.add_columns(newest.c.scheduled_date)
 
 
 def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -27,6 +27,14 @@ CONNECT_TIMEOUT_SECONDS = 10
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 SOCKET_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
+
+# Local to the transaction: a session setting would pin the connection behind RDS Proxy.
+BEGIN = (
+    "BEGIN; SELECT"
+    f" set_config('statement_timeout', '{STATEMENT_TIMEOUT_SECONDS}s', true),"
+    f" set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', true),"
+    " set_config('timezone', 'UTC', true)"
+)
 
 # SQLSTATE, PostgreSQL manual, appendix A. Classes: connection, resources, operator intervention (restart,
 # cancelled statement), system error. Codes: serialization failure, deadlock, lock not available, and a
@@ -101,32 +109,26 @@ def engine(settings: DatabaseSettings) -> Engine:
 
     @event.listens_for(made, "do_connect")
     def _connect(dialect: Any, _record: Any, _args: Any, _kwargs: Any) -> Any:
+        # Only now: the driver takes its time, and a cold start has none.
+        from mojodex.wire import Connection
+
         arn = settings.database_secret_arn
         try:
-            return dialect.connect(**connect_arguments(read_secret(arn)))
+            return Connection(**connect_arguments(read_secret(arn)))
         except dialect.loaded_dbapi.DatabaseError as error:
             if sqlstate(error) not in WRONG_CREDENTIALS:
                 raise
-            return dialect.connect(**connect_arguments(read_secret(arn, force=True)))
+            return Connection(**connect_arguments(read_secret(arn, force=True)))
 
     @event.listens_for(made, "checkout")
-    def _ping(connection: Any, _record: Any, _proxy: Any) -> None:
-        # Not pool_pre_ping, which does not know that pg8000 lets a socket's own errors through.
+    def _begin(connection: Any, _record: Any, _proxy: Any) -> None:
+        # A session takes a connection for one transaction. So its beginning, in one round trip, is also the
+        # ping that tells whether the connection still lives. Not pool_pre_ping, which does not know that
+        # pg8000 lets a socket's own errors through.
         try:
-            made.dialect.do_ping(connection)
+            connection.execute_simple(BEGIN)
         except (OSError, made.dialect.loaded_dbapi.Error) as error:
             raise DisconnectionError from error
-
-    @event.listens_for(made, "begin")
-    def _limit(connection: Connection) -> None:
-        # Local to the transaction: a session setting would pin the connection behind RDS Proxy.
-        connection.execute(
-            text(
-                "SELECT set_config('statement_timeout', :statement, true),"
-                " set_config('lock_timeout', :lock, true), set_config('timezone', 'UTC', true)"
-            ),
-            {"statement": f"{STATEMENT_TIMEOUT_SECONDS}s", "lock": f"{LOCK_TIMEOUT_SECONDS}s"},
-        )
 
     @event.listens_for(made, "handle_error")
     def _leave(context: ExceptionContext) -> None:

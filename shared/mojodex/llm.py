@@ -5,9 +5,11 @@ and the token count of an answer that is not valid, just when both are needed.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any
 
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from mojodex.clock import Deadline
@@ -155,6 +157,16 @@ def _complete(
     )
 
 
+@cache
+def _format(answer: type[BaseModel]) -> ResponseFormatJSONSchema:
+    """The schema of the answer, as the API wants it."""
+    schema = answer.model_json_schema()
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": answer.__name__, "strict": True, "schema": schema},
+    }
+
+
 def _call(
     settings: LlmSettings,
     prompt_name: str,
@@ -170,14 +182,7 @@ def _call(
         lambda api: api.chat.completions.with_streaming_response.create(
             model=deployment,
             messages=conversation,
-            response_format={
-                "type": "json_schema",
-                "json_schema": {
-                    "name": answer.__name__,
-                    "strict": True,
-                    "schema": answer.model_json_schema(),
-                },
-            },
+            response_format=_format(answer),
             timeout=timeout,
         ),
         timeout,

@@ -2,10 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, FromClause, Select, and_, select, true
-from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    select,
+    true,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from mojodex.clock import local_time
 from mojodex.schema import (
@@ -54,12 +64,20 @@ def offset_of(timezone_offset: int | None, default: int) -> int:
 # because it took that for nearly empty.
 
 
-def newest_version(user_task_execution_pk: int) -> Select[MdProducedTextVersion]:
+# Cached, and so made once: to make a statement of this size costs more than to run it.
+
+
+def newest_version(session: Session, user_task_execution_pk: int) -> MdProducedTextVersion | None:
     """The result of a task execution: its newest version that the user did not delete, if there is one."""
+    return session.scalars(_newest_version(), {"pk": user_task_execution_pk}).first()
+
+
+@cache
+def _newest_version() -> Select[MdProducedTextVersion]:
     text = MdProducedText
     its_text = (
         select(text.produced_text_pk)
-        .where(text.user_task_execution_fk == user_task_execution_pk, text.deleted_by_user.is_(None))
+        .where(text.user_task_execution_fk == bindparam("pk"), text.deleted_by_user.is_(None))
         .offset(0)
         .subquery("its_text")
     )

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from local.postgres import Database
-from mojodex import db
+from mojodex import db, wire
 from mojodex.errors import TransientError
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
@@ -48,19 +49,48 @@ def test_a_connection_that_was_killed_is_replaced(bundle: Bundle, mojodex: Mojod
 def test_a_connection_that_does_not_answer_is_replaced_before_it_is_used(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    dialect = db.engine(bundle.worker_settings).dialect
-    ping, pings = dialect.do_ping, iter([error()])
+    run, errors = wire.Connection.execute_simple, iter([error()])
     assert answer(bundle) == 42
 
-    def fail_once(connection: Any) -> bool:
-        for first in pings:
+    def fail_once(connection: Any, statement: str) -> Any:
+        for first in errors:
             raise first
-        return ping(connection)
+        return run(connection, statement)
 
-    monkeypatch.setattr(dialect, "do_ping", fail_once)
+    monkeypatch.setattr(wire.Connection, "execute_simple", fail_once)
 
     assert answer(bundle) == 42
-    assert list(pings) == []
+    assert list(errors) == []
+
+
+def test_every_transaction_has_its_limits_and_leaves_none_behind(bundle: Bundle) -> None:
+    names = ("statement_timeout", "lock_timeout", "TimeZone")
+    with db.db_session(bundle.worker_settings) as session:
+        limits = [[session.execute(text(f"SHOW {name}")).scalar() for name in names]]
+        session.commit()
+        limits.append([session.execute(text(f"SHOW {name}")).scalar() for name in names])
+        connection = session.connection().connection.dbapi_connection
+    after = [connection.execute_simple(f"SHOW {name}").rows[0][0] for name in names[:2]]
+
+    assert limits == [["15s", "5s", "UTC"]] * 2
+    assert after == ["0", "0"]
+
+
+def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) -> None:
+    def run(sql: str, **values: Any) -> Any:
+        with db.db_session(bundle.worker_settings) as session:
+            pid = session.execute(text("SELECT pg_backend_pid()")).scalar()
+            return pid, session.execute(text(sql), values).all()
+
+    with pytest.raises(DBAPIError) as unknown:
+        run("SELECT no_such_column, :a", a=1)
+    with pytest.raises(DBAPIError) as divided:
+        run("SELECT CAST(n AS integer) / CAST(:zero AS integer) FROM generate_series(1, 3) n", zero=0)
+    pid, rows = run("SELECT '100 %', CAST(:a AS integer), CAST(:b AS text)", a=7, b="x % y")
+
+    assert [db.sqlstate(each.value.orig) for each in (unknown, divided)] == ["42703", "22012"]
+    assert rows == [("100 %", 7, "x % y")]
+    assert run("SELECT 1") == (pid, [(1,)])
 
 
 def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, mojodex: Mojodex) -> None:

@@ -1,0 +1,215 @@
+"""A model of a given latency, in a process of its own, that answers what our prompts ask for.
+
+One thread of asyncio, answers that are made beforehand: some 0.1 ms of processor a call, so that it is not
+what is measured. `python -m bench.model_server` prints {"port": …} and serves until it is stopped:
+
+    POST /v1/chat/completions, /v1/embeddings    an answer, after the latency
+    PUT /latency                                 a `Latency` as JSON: of the calls from now on
+    GET /stats                                   `Stats` as JSON, and begins to count anew
+"""
+
+import asyncio
+import json
+import random
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import log
+from typing import Any
+
+from mojodex.clock import next_working_day
+from mojodex.embeddings import DIMENSIONS
+
+# What the users of the bench say, so that a to-do has its evidence.
+EVIDENCE = "I will call Ann on Friday about the offer"
+# The schema that a request names tells which prompt it is.
+SCHEMA = re.compile(rb'"name":\s?"(Extraction|Rescheduling|DailyEmail|Relevance)"')
+CHUNK = re.compile(rb'<chunk number=\\"(\d+)\\">')
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+EMBEDDING_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of a chat call: always the median, or log-normal about it within two bounds.
+
+    Attributes:
+        median: seconds.
+        sigma: of the logarithm; 0 for always the same.
+        least, most: seconds between which it is kept.
+    """
+
+    median: float
+    sigma: float = 0
+    least: float = 0
+    most: float = 60
+
+    def seconds(self, dice: random.Random) -> float:
+        """One call's."""
+        return min(max(dice.lognormvariate(log(self.median), self.sigma), self.least), self.most)
+
+
+@dataclass
+class Stats:
+    """What was asked since it was last told.
+
+    Attributes:
+        calls: answered, by schema; "embeddings" for those.
+        seconds: of latency, of all chat calls.
+        in_flight: chat calls that wait for their answer now.
+        most: of them at once.
+        last: the newest request of each schema, as JSON.
+    """
+
+    calls: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0
+    in_flight: int = 0
+    most: int = 0
+    last: dict[str, str] = field(default_factory=dict)
+
+
+def chat_answers() -> dict[str, Any]:
+    """A valid answer to each prompt but that of relevance, which depends on what is asked."""
+    soon = next_working_day(datetime.now(UTC).date() + timedelta(days=2)).isoformat()
+    step = {"description": "Call Ann about the offer that she sent.", "due_date": soon, "evidence": EVIDENCE}
+    return {
+        "Extraction": {"todos": [step]},
+        "Rescheduling": {
+            "pros": "That day has few other to-dos.",
+            "cons": "It is some days away.",
+            "argument": "Ann will have had the time to read the offer by then, and that day is a quiet one.",
+            "date": soon,
+        },
+        "DailyEmail": {
+            "subject": "A quiet day with one call",
+            "greeting": "Good morning Ann!",
+            "intro": "Today is a light day.",
+            "lines": [{"id": "t1", "line": "A short call, and the offer is off your mind."}],
+            "closing": "Have a good day.",
+        },
+    }
+
+
+def completion(content: Any) -> bytes:
+    """The body of a chat completion."""
+    message = {"role": "assistant", "content": json.dumps(content), "refusal": None}
+    return json.dumps(
+        {
+            "id": "chatcmpl-bench",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "bench",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+        }
+    ).encode()
+
+
+def response(body: bytes) -> bytes:
+    """An answer of HTTP/1.1 that keeps the connection."""
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+class Model:
+    """What is known of all connections."""
+
+    def __init__(self) -> None:
+        self.latency = Latency(0.3)
+        self.stats = Stats()
+        self.dice = random.Random(5)
+        self.answers = {name: response(completion(said)) for name, said in chat_answers().items()}
+        vector = [round(self.dice.uniform(-0.05, 0.05), 8) for _ in range(DIMENSIONS)]
+        self.vector = json.dumps(vector)
+
+    def answer(self, path: bytes, body: bytes) -> tuple[bytes, float | None]:
+        """The answer, and the seconds until it goes out; None for what is not asked of the model."""
+        if path == b"/latency":
+            self.latency = Latency(**json.loads(body))
+            return response(b"{}"), None
+        if path == b"/stats":
+            told = self.stats
+            self.stats = Stats(in_flight=told.in_flight, most=told.in_flight)
+            return response(json.dumps(asdict(told)).encode()), None
+        if path.endswith(b"/embeddings"):
+            self.called("embeddings")
+            return self.embedded(json.loads(body)["input"]), EMBEDDING_SECONDS
+        found = SCHEMA.search(body)
+        name = found[1].decode() if found else "?"
+        self.called(name)
+        self.stats.last[name] = body.decode()
+        seconds = self.latency.seconds(self.dice)
+        self.stats.seconds += seconds
+        return self.answers.get(name) or self.judged(body), seconds
+
+    def called(self, name: str) -> None:
+        """Count one call."""
+        self.stats.calls[name] = self.stats.calls.get(name, 0) + 1
+
+    def judged(self, body: bytes) -> bytes:
+        """All chunks are relevant."""
+        numbers = CHUNK.findall(body)
+        return response(completion({"verdicts": [{"chunk": int(n), "relevant": True} for n in numbers]}))
+
+    def embedded(self, texts: list[str]) -> bytes:
+        """One vector for all."""
+        items = ", ".join(
+            f'{{"object": "embedding", "index": {index}, "embedding": {self.vector}}}'
+            for index in range(len(texts))
+        )
+        usage = '{"prompt_tokens": 100, "total_tokens": 100}'
+        body = f'{{"object": "list", "model": "bench", "data": [{items}], "usage": {usage}}}'
+        return response(body.encode())
+
+
+class Connection(asyncio.Protocol):
+    """One client, who sends one request after the other."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._got = model, bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a request has come."""
+        self._got += data
+        end = self._got.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = bytes(self._got[: end + 2])
+        length = LENGTH.search(head)
+        whole = end + 4 + (int(length[1]) if length else 0)
+        if len(self._got) < whole:
+            return
+        body = bytes(self._got[end + 4 : whole])
+        del self._got[:whole]
+        answer, seconds = self._model.answer(head.split(b" ", 2)[1], body)
+        if seconds is None:
+            self._transport.write(answer)
+            return
+        stats = self._model.stats
+        stats.in_flight += 1
+        stats.most = max(stats.most, stats.in_flight)
+        self._loop.call_later(seconds, self._answer, answer)
+
+    def _answer(self, answer: bytes) -> None:
+        self._model.stats.in_flight -= 1
+        if not self._transport.is_closing():
+            self._transport.write(answer)
+
+
+async def serve() -> None:
+    """Serve until it is cancelled."""
+    model = Model()
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(model), "127.0.0.1", 0)
+    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(serve()))
