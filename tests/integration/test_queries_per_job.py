@@ -27,15 +27,14 @@ TODAY = MORNING.date()
 
 PARTS = [f"# Part {n}\n" + " ".join(f"w{n}x{{edition}}x{i}" for i in range(45)) for n in range(3)]
 
-# The job's process: (statements, transactions, answers waited for). The settings of each transaction are a
-# statement. pg8000 waits three times for a statement, for its parsing, its description and its rows, and five
-# times for each transaction: three for the ping, and for begin and commit.
+# The job's process: (statements, transactions, answers waited for). An answer is waited for once for each
+# statement, and twice for each transaction: for its begin, which brings its settings along, and for its end.
 EXPECTED = {
-    "extract_todos": (12, 3, 51),
-    "reschedule_todo": (14, 3, 57),
-    "events": (13, 4, 59),
-    "ingest_page": (23, 4, 89),
-    "update_document": (17, 4, 71),
+    "extract_todos": (9, 3, 15),
+    "reschedule_todo": (11, 3, 17),
+    "events": (9, 4, 17),
+    "ingest_page": (19, 4, 27),
+    "update_document": (13, 4, 21),
 }
 
 # Not exact: two fetches wait for each other's turn by looking again.
