@@ -103,6 +103,7 @@ class Measured:
             "connections": run.connections,
             "processor_ms_per_job": {who: 1000 * s / run.jobs for who, s in run.processor.most_common()},
             "gb_seconds_per_1000": gb_seconds(run),
+            "log_bytes_per_job": run.logged / run.jobs,
         }
 
 
