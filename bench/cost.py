@@ -78,7 +78,7 @@ def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, fl
     pages = users * assumed.websites * assumed.pages
     # The model's time is shared by a batch; 1 GB is what each worker has.
     waiting = (assumed.latency - MEASURED_LATENCY) / BATCH
-    own = sum(n * loads[name]["gb_seconds_per_1000"] / 1000 for name, n in jobs.items())
+    own = sum(n * measured["gb_seconds_per_1000"][name] / 1000 for name, n in jobs.items())
     calls = {name: n * loads[name]["calls_per_job"] for name, n in jobs.items()}
     gb_seconds = (
         own

@@ -198,13 +198,15 @@ class Bundle:
         ours = {"bench": psutil.Process(), "model": self.model.process}
         return processor_seconds(self.stack, self.engine, ours)
 
-    def batches_of(self, kind: Kind, size: int) -> None:
-        """Let the worker get so many messages at a time."""
+    def let(self, kind: Kind, *, workers: int, batch: int) -> None:
+        """Let so many workers run at once, and each get so many messages at a time."""
         functions = self.stack.client("lambda")
         (mapping,) = functions.list_event_source_mappings(FunctionName=self.stack.function_name(kind.worker))[
             "EventSourceMappings"
         ]
-        functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=size)
+        functions.update_event_source_mapping(
+            UUID=mapping["UUID"], BatchSize=batch, ScalingConfig={"MaximumConcurrency": workers}
+        )
 
     def connections_at_once(self, kinds: Sequence[Kind], jobs: int) -> tuple[int, int]:
         """Load all queues at the same time; the most connections seen, and how many there may be."""
