@@ -93,7 +93,7 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack
 
-bench: setup build build-local ## Measure schedules at scale, a website, texts, cold starts and sizes; each against its bar
+bench: setup build build-local ## Measure schedules at scale, a website, texts, throughput, cost, cold starts and sizes; each against its bar
 	$(RUN)/python -m bench.size
 	$(RUN)/python -m bench.cold_start
 	$(RUN)/python -m bench.scan
@@ -103,6 +103,8 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.fan_out
 	$(RUN)/python -m bench.extraction
 	$(RUN)/python -m bench.website
+	$(RUN)/python -m bench.throughput
+	$(RUN)/python -m bench.cost
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi

@@ -87,6 +87,7 @@ class Run:
         invocations: of the worker.
         billed: seconds of them all.
         memory: GB of one.
+        logged: bytes of all lines.
         last: the newest request of the model, as JSON.
     """
 
@@ -101,6 +102,7 @@ class Run:
     invocations: int
     billed: float
     memory: float
+    logged: int
     last: str
 
 
@@ -140,7 +142,10 @@ class Bundle:
         }
         if finished.keys() != messages.keys():
             raise BenchError(f"{kind.process}: {len(finished)} of {jobs} jobs done")
-        invocations = self._durations(kind, began)
+        # An invocation's lines come when it has ended.
+        time.sleep(0.5)
+        lines = self.stack.logs(kind.worker, since=began)
+        invocations = [int(found[1]) / 1000 for line in lines if (found := REPORT.match(line))]
         function = self.stack.client("lambda").get_function_configuration(
             FunctionName=self.stack.function_name(kind.worker)
         )
@@ -157,6 +162,7 @@ class Bundle:
             len(invocations),
             sum(invocations),
             function["MemorySize"] / 1024,
+            sum(len(line.encode()) for line in lines),
             stats["last"][kind.schema],
         )
 
@@ -188,23 +194,19 @@ class Bundle:
                 ended, changed = now, time.monotonic()
         return most
 
-    def _durations(self, kind: Kind, began: float) -> list[float]:
-        """Seconds of each invocation of the worker since a moment; they are logged when it has ended."""
-        time.sleep(0.5)
-        lines = self.stack.logs(kind.worker, since=began)
-        return [int(found[1]) / 1000 for line in lines if (found := REPORT.match(line))]
-
     def _processor(self) -> Counter[str]:
         ours = {"bench": psutil.Process(), "model": self.model.process}
         return processor_seconds(self.stack, self.engine, ours)
 
-    def batches_of(self, kind: Kind, size: int) -> None:
-        """Let the worker get so many messages at a time."""
+    def let(self, kind: Kind, *, workers: int, batch: int) -> None:
+        """Let so many workers run at once, and each get so many messages at a time."""
         functions = self.stack.client("lambda")
         (mapping,) = functions.list_event_source_mappings(FunctionName=self.stack.function_name(kind.worker))[
             "EventSourceMappings"
         ]
-        functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=size)
+        functions.update_event_source_mapping(
+            UUID=mapping["UUID"], BatchSize=batch, ScalingConfig={"MaximumConcurrency": workers}
+        )
 
     def connections_at_once(self, kinds: Sequence[Kind], jobs: int) -> tuple[int, int]:
         """Load all queues at the same time; the most connections seen, and how many there may be."""

@@ -46,6 +46,7 @@ SAMPLES = {1: 30, 5: 100}
 # Workers are cold before: their first jobs are not measured.
 WARMING = 2 * IN_FLIGHT
 LONG_LATENCY = Latency(3)
+BILLED_WORKERS = 2
 TARGETS = {1: 25.0, 5: 5.0}
 BOUND_TARGET, BILLED_TARGET = 0.8, 0.2
 SAMPLE_OF_SLOWEST = 20_000
@@ -102,7 +103,7 @@ class Measured:
             "calls_per_job": sum(run.calls.values()) / run.jobs,
             "connections": run.connections,
             "processor_ms_per_job": {who: 1000 * s / run.jobs for who, s in run.processor.most_common()},
-            "gb_seconds_per_1000": gb_seconds(run),
+            "log_bytes_per_job": run.logged / run.jobs,
         }
 
 
@@ -116,11 +117,6 @@ def slowest_of_batch(latency: Latency) -> float:
 def name_of(latency: Latency) -> str:
     """How a latency is called in tables."""
     return f"{latency.least:g}-{latency.most:g} s" if latency.sigma else f"{latency.median:g} s"
-
-
-def gb_seconds(run: Run) -> float:
-    """Of 1,000 jobs, as Lambda bills them: memory times duration."""
-    return 1000 * run.billed * run.memory / run.jobs
 
 
 def tokens(run: Run) -> dict[str, int]:
@@ -192,7 +188,7 @@ def measure(bundle: Bundle, sizes: dict[Kind, Sequence[int]], curve: int) -> dic
         shown = ", ".join(f"{who} {ms:.1f}" for who, ms in per_job.items() if ms >= 0.05)
         print(f"  {one.run.jobs:,} {one.kind.process}, {name_of(one.latency)}: {shown}")
 
-    billed = billing(bundle)
+    billed, by_process = billing(bundle)
     bundle.model.take(SHORTEST)
     most, allowed = bundle.connections_at_once(KINDS, min(counts[0] for counts in sizes.values()))
     print(f"\nConnections with all queues loaded: {most} at most, of {allowed} that the parameters allow")
@@ -205,6 +201,7 @@ def measure(bundle: Bundle, sizes: dict[Kind, Sequence[int]], curve: int) -> dic
             for process, found in alone.items()
         },
         "billing": billed,
+        "gb_seconds_per_1000": by_process,
         "tokens": {one.kind.process: tokens(one.run) for one in measured},
         "connections": {"most": most, "allowed": allowed},
     }
@@ -224,24 +221,35 @@ def latency_of_references(bundle: Bundle, kind: Kind, alone: dict[str, dict[int,
     return alone[kind.process]
 
 
-def billing(bundle: Bundle) -> list[dict[str, Any]]:
-    """GB-seconds with batches of ten, and with one record per invocation, of the same load."""
+def billing(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """GB-seconds of 1,000 jobs.
+
+    With few workers, because one that waits for a processor is billed for it: on AWS none does.
+
+    Returns:
+        Of extractions with batches of ten, and with one record per invocation, of the same load; of every
+        process with batches of ten at the shortest latency.
+    """
+
+    def billed(kind: Kind, batch: int, jobs: int) -> float:
+        bundle.let(kind, workers=BILLED_WORKERS, batch=batch)
+        run = bundle.run(kind, jobs)
+        bundle.let(kind, workers=WORKERS, batch=BATCH)
+        return 1000 * run.billed * run.memory / jobs
+
     found = []
-    print("\nBilled, GB-seconds of 1,000 extractions")
-    say("latency", "of ten", "of one", "ratio", "invoked", "invoked")
-    for latency, jobs in ((SHORTEST, 200), (LONG_LATENCY, 50)):
+    print("\nBilled, GB-seconds of 1,000 jobs")
+    say("", "latency", "of ten", "of one", "ratio")
+    for latency, jobs in ((LONG_LATENCY, 40), (SHORTEST, 100)):
         bundle.model.take(latency)
-        runs = []
-        for size in (BATCH, 1):
-            bundle.batches_of(EXTRACTION, size)
-            runs.append(bundle.run(EXTRACTION, jobs))
-        bundle.batches_of(EXTRACTION, BATCH)
-        batch, single = (gb_seconds(run) for run in runs)
-        found.append(
-            {"latency": latency.median, "batch_of_10": batch, "batch_of_1": single, "ratio": batch / single}
-        )
-        say(name_of(latency), batch, single, batch / single, *(run.invocations for run in runs))
-    return found
+        ten, one = (billed(EXTRACTION, batch, jobs) for batch in (BATCH, 1))
+        found.append({"latency": latency.median, "batch_of_10": ten, "batch_of_1": one, "ratio": ten / one})
+        say(EXTRACTION.process, name_of(latency), ten, one, ten / one)
+    by_process = {EXTRACTION.process: ten}
+    for kind in (RESCHEDULING, MAILS):
+        by_process[kind.process] = billed(kind, BATCH, jobs)
+        say(kind.process, name_of(SHORTEST), by_process[kind.process])
+    return found, by_process
 
 
 def judge(measured: Sequence[Measured], billed: Sequence[dict[str, Any]], most: int, allowed: int) -> None:
@@ -310,7 +318,7 @@ def main() -> int:
     }
     try:
         with deployed() as bundle:
-            measure(bundle, sizes, curve=200 if small else 600)
+            measure(bundle, sizes, curve=200 if small else 1000)
     except BenchError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -1,0 +1,153 @@
+"""`python -m bench.cost`: what a day of the bundle costs, in USD, for 1,000, 100,000 and 10,000,000 users.
+
+Measured, from `bench/results/throughput.json`: GB-seconds, prompt tokens, calls of the model and bytes of
+logs of a job. All else is assumed: prices (as published for us-east-1 in 2026, without free tiers), what a
+user does in a day, how long the model takes and answers, and what a page of a website costs. Each of these is
+an option. The database is not in it: it is Mojodex's own.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, fields
+from typing import Any
+
+from bench.results import RESULTS, write_json
+
+USERS = (1_000, 100_000, 10_000_000)
+MILLION, GIGABYTE = 1e6, 1e9
+DAYS_OF_MONTH = 30
+# A batch is received, run and deleted at once, and messages are sent ten at a time.
+BATCH = 10
+# SendMessageBatch, ReceiveMessage, DeleteMessageBatch.
+SQS_REQUESTS_A_BATCH = 3
+# At which latency of the model the bench measures GB-seconds.
+MEASURED_LATENCY = 0.3
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """What is not measured; names are the options'. Prices are USD."""
+
+    # aws.amazon.com/lambda/pricing: arm64, first tier.
+    lambda_gb_second: float = 0.0000133334
+    lambda_million_requests: float = 0.20
+    # aws.amazon.com/sqs/pricing: standard queues.
+    sqs_million_requests: float = 0.40
+    # aws.amazon.com/eventbridge/pricing: Scheduler.
+    scheduler_million_invocations: float = 1.00
+    # aws.amazon.com/ses/pricing: outbound.
+    ses_thousand_mails: float = 0.10
+    # aws.amazon.com/cloudwatch/pricing: ingestion; one custom metric a month.
+    logs_gb: float = 0.50
+    metric_month: float = 0.30
+    # openai.com/api/pricing: gpt-5-mini, text-embedding-ada-002.
+    prompt_million_tokens: float = 0.25
+    completion_million_tokens: float = 2.00
+    embedding_million_tokens: float = 0.10
+    # Of one user in one day; a mail on five days of seven.
+    tasks: float = 2
+    moves: float = 0.5
+    mails: float = 5 / 7
+    websites: float = 0.01
+    # Seconds of one answer, and its tokens, the model's thinking included.
+    latency: float = 3
+    completion_tokens: float = 300
+    # Of one website.
+    pages: float = 100
+    # Of one page: see bench.website for its calls.
+    page_gb_seconds: float = 0.6
+    page_prompt_tokens: float = 2_500
+    page_embedding_tokens: float = 2_000
+    # Of the whole bundle: four schedules every ten minutes, each 512 MB for a second; metrics, a name with
+    # each of its dimensions; and six queues, each asked by five pollers every 20 s (Lambda's long polling).
+    schedule_runs: float = 4 * 144
+    schedule_gb_seconds: float = 0.5
+    metrics: float = 60
+    empty_receives: float = 6 * 5 * 86_400 / 20
+
+
+def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, float]:
+    """USD of one day, by what is paid for."""
+    loads = {row["process"]: row for row in measured["loads"] if row["latency"] == "0.3 s"}
+    jobs = {
+        "extract_todos": users * assumed.tasks,
+        "reschedule_todo": users * assumed.moves,
+        "events": users * assumed.mails,
+    }
+    pages = users * assumed.websites * assumed.pages
+    # The model's time is shared by a batch; 1 GB is what each worker has.
+    waiting = (assumed.latency - MEASURED_LATENCY) / BATCH
+    own = sum(n * measured["gb_seconds_per_1000"][name] / 1000 for name, n in jobs.items())
+    calls = {name: n * loads[name]["calls_per_job"] for name, n in jobs.items()}
+    gb_seconds = (
+        own
+        + waiting * sum(calls.values())
+        + pages * assumed.page_gb_seconds
+        + assumed.schedule_runs * assumed.schedule_gb_seconds
+    )
+    batches = (sum(jobs.values()) + pages) / BATCH
+    logged = sum(n * loads[name]["log_bytes_per_job"] for name, n in jobs.items())
+    prompts = sum(calls[name] * measured["tokens"][name]["prompt"] for name in jobs)
+    return {
+        "Lambda, GB-seconds": gb_seconds * assumed.lambda_gb_second,
+        "Lambda, requests": (batches + assumed.schedule_runs) / MILLION * assumed.lambda_million_requests,
+        "SQS": (batches * SQS_REQUESTS_A_BATCH + assumed.empty_receives)
+        / MILLION
+        * assumed.sqs_million_requests,
+        "EventBridge Scheduler": assumed.schedule_runs / MILLION * assumed.scheduler_million_invocations,
+        "SES": jobs["events"] / 1000 * assumed.ses_thousand_mails,
+        "CloudWatch logs": logged / GIGABYTE * assumed.logs_gb,
+        "CloudWatch metrics": assumed.metrics * assumed.metric_month / DAYS_OF_MONTH,
+        "model, prompts": (prompts + pages * assumed.page_prompt_tokens)
+        / MILLION
+        * assumed.prompt_million_tokens,
+        "model, answers": (sum(calls.values()) + pages)
+        * assumed.completion_tokens
+        / MILLION
+        * assumed.completion_million_tokens,
+        "model, embeddings": pages
+        * assumed.page_embedding_tokens
+        / MILLION
+        * assumed.embedding_million_tokens,
+    }
+
+
+def main() -> int:
+    """Print the table and write it down; returns the exit code, 1 when nothing was measured yet."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.cost",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    for one in fields(Assumed):
+        name = f"--{one.name.replace('_', '-')}"
+        parser.add_argument(name, type=float, default=one.default, help="assumed", metavar="N")
+    assumed = Assumed(**vars(parser.parse_args()))
+    try:
+        measured = json.loads((RESULTS / "throughput.json").read_text())
+    except FileNotFoundError:
+        print("nothing is measured: run 'python -m bench.throughput'", file=sys.stderr)
+        return 1
+    costs = [cost(assumed, measured, users) for users in USERS]
+    print(f"{'USD a day':26}" + "".join(f"{users:>14,} users" for users in USERS))
+    for name in costs[0]:
+        print(f"{name:26}" + "".join(f"{one[name]:>20,.3f}" for one in costs))
+    totals = [sum(one.values()) for one in costs]
+    aws = [sum(usd for name, usd in one.items() if not name.startswith("model")) for one in costs]
+    for title, row in (
+        ("all", totals),
+        ("without the model", aws),
+        ("all, a user and month", [DAYS_OF_MONTH * t / n for t, n in zip(totals, USERS, strict=True)]),
+    ):
+        print(f"{title:26}" + "".join(f"{usd:>20,.4f}" for usd in row))
+    print(f"\nMeasured: bench/results/throughput.json. Assumed: {assumed}")
+    write_json(
+        "cost",
+        {"assumed": vars(assumed), "usd_a_day": {str(n): one for n, one in zip(USERS, costs, strict=True)}},
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
