@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 from ministack.app import main
 from ministack.core import lambda_runtime
+from ministack.services import scheduler
 
 UNPACKED = Path(os.environ["STATE_DIR"]).parent / "unpacked"
 _unpacking = Lock()
@@ -37,4 +38,6 @@ class SharedZipFile(zipfile.ZipFile):
 
 # Of this module only: what else MiniStack unpacks is its own affair.
 lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZipFile})
+# It looks every ten seconds whether a schedule is due; EventBridge Scheduler is not so late.
+scheduler._SCHEDULE_TICK_INTERVAL = 1
 sys.exit(main())
