@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from bench.results import write_json
 from chaos import report
 from chaos.checks import broken
 from chaos.run import FULL, SHORT, run
@@ -29,7 +30,7 @@ def main() -> int:
     wrong = broken(outcome.wanted, outcome.found)
     figures = report.figures(outcome, wrong)
     if size == FULL:
-        report.write(figures)
+        write_json("chaos", figures)
     print(report.table(figures))
     if wrong:
         LOG.parent.mkdir(exist_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, text
 
+from chaos.aws import client
 from local import emulator, postgres
 from local.stack import Stack
 
@@ -79,17 +80,19 @@ class Breakage:
         """Let EventBridge Scheduler fire the next of the deployed schedules, by a one-time one like it."""
         target = self._targets[self.fired % len(self._targets)]
         self.fired += 1
-        self._scheduler.create_schedule(
-            Name=f"chaos-{self.fired}",
-            ScheduleExpression=f"at({datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S})",
-            FlexibleTimeWindow={"Mode": "OFF"},
-            Target=target,
-            ActionAfterCompletion="DELETE",
-        )
+        # It may be there already, if the answer was lost.
+        with suppress(self._scheduler.exceptions.ConflictException):
+            self._scheduler.create_schedule(
+                Name=f"chaos-{self.fired}",
+                ScheduleExpression=f"at({datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S})",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                Target=target,
+                ActionAfterCompletion="DELETE",
+            )
 
     @cached_property
     def _scheduler(self) -> Any:
-        return self.stack.client("scheduler")
+        return client("scheduler", self.stack.endpoint)
 
     @cached_property
     def _targets(self) -> list[dict[str, Any]]:

@@ -1,11 +1,12 @@
 """The queues of a running stack: how many messages wait, and what is in the dead-letter queues."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import Any
 
+from chaos.aws import client
 from chaos.load import PREFIXES, Message
 from local.stack import Stack
 
@@ -44,8 +45,13 @@ class Queues:
             found[process] = sum(int(answer["Attributes"][name]) for name in WAITING)
         return found
 
-    def redrive(self) -> None:
-        """Take the dead letters out: what is not valid is kept, all else goes back to its queue."""
+    def redrive(self) -> int:
+        """Take the dead letters out: what is not valid is kept, all else goes back to its queue.
+
+        Returns:
+            How many went back.
+        """
+        before = len(self.redriven)
         for process in PREFIXES:
             for letter in self._take(self._url(process, dead=True)):
                 reason = letter.get("MessageAttributes", {}).get("reason")
@@ -54,6 +60,7 @@ class Queues:
                 else:
                     self._sqs.send_message(QueueUrl=self._url(process), MessageBody=letter["Body"])
                     self.redriven.append((process, letter["Body"]))
+        return len(self.redriven) - before
 
     def _take(self, url: str) -> Iterator[dict[str, Any]]:
         while letters := self._sqs.receive_message(
@@ -68,8 +75,8 @@ class Queues:
 
     @cached_property
     def _sqs(self) -> Any:
-        return self.stack.client("sqs")
+        return client("sqs", self.stack.endpoint)
 
     @cached_property
     def _publisher(self) -> Any:
-        return replace(self.stack, endpoint=self.sqs_url).client("sqs")
+        return client("sqs", self.sqs_url)

@@ -1,14 +1,11 @@
 """The report: a table of what was done, and the same as JSON."""
 
-import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from chaos.plan import Fate
 from chaos.run import Outcome
 
-RESULT = Path(__file__).parent.parent / "bench" / "results" / "chaos.json"
 STATES = ("done", "failed", "skipped", "queued", "running")
 
 
@@ -44,12 +41,6 @@ def figures(outcome: Outcome, broken: list[str]) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "broken": broken,
     }
-
-
-def write(said: dict[str, Any]) -> None:
-    """Keep the figures with those of the benches."""
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
 
 def table(said: dict[str, Any]) -> str:

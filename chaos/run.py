@@ -93,6 +93,8 @@ PAUSE_SECONDS = (2.0, 4.0)
 PUBLISHED = 0.75
 # The undisturbed run of a site takes some seconds.
 UNDISTURBED_PATIENCE = 240
+SAY_SECONDS = 30
+SCHEDULES = ("ExtractTodos", "RescheduleTodo", "Events", "Documents")
 
 
 class RunError(Exception):
@@ -155,7 +157,7 @@ def run(seed: int, size: Size, directory: Path, say: Callable[[str], None]) -> O
         say(f"{size.kills} kills, {size.restarts} restarts, {size.cuts} cuts under the load")
         _disturbed(all_, load, size, say)
         lap("disturbed")
-        say("the faults are over")
+        say("nothing is killed or cut any more")
         _calm(all_, size, say)
         lap("calm")
         log = [line for prefix in PREFIXES.values() for line in all_.stack.logs(f"{prefix}WorkerFunction")]
@@ -210,8 +212,7 @@ def _prepare(stack: Stack, between: Proxies, size: Size, day: date) -> datetime:
             Attributes={"VisibilityTimeout": str(min(times.visibility, longest))},
         )
     stack.set_environment("EventsWorkerFunction", AWS_ENDPOINT_URL_SESV2=between.ses_url)
-    schedules = ("ExtractTodos", "RescheduleTodo", "Events", "Documents")
-    for name in (*(f"{prefix}ScheduleFunction" for prefix in schedules), "CreateFromWebsiteWorkerFunction"):
+    for name in (*(f"{prefix}ScheduleFunction" for prefix in SCHEDULES), "CreateFromWebsiteWorkerFunction"):
         stack.set_environment(name, AWS_ENDPOINT_URL_SQS=between.sqs_url)
     now = datetime(day.year, day.month, day.day, NIGHT_HOUR, tzinfo=UTC)
     stack.set_clock(now)
@@ -266,24 +267,33 @@ def _disturbed(all_: Running, load: Load, size: Size, say: Callable[[str], None]
             breakage.cut()
         if number % 20 == 19:
             say(f"  {number + 1} kills, waiting: {sum(all_.queues.waiting().values())}")
-    all_.plan.on = False
 
 
 def _calm(all_: Running, size: Size, say: Callable[[str], None]) -> None:
-    """Wait until all has ended, with dead letters redriven and the schedules firing."""
-    deadline, said = time.monotonic() + size.patience, 0.0
-    while time.monotonic() < deadline:
-        if not any(all_.queues.waiting().values()):
-            redriven = len(all_.queues.redriven)
-            all_.queues.redrive()
-            if len(all_.queues.redriven) == redriven and _ended(all_):
-                return
+    """Wait until no message is left, as long as servers fail and schedules fire; then let nothing fail, and
+    bring dead letters back, as an operator does.
+    """
+    deadline = time.monotonic() + size.patience
+    # What a killed schedule has left is found before it looks as if all were done.
+    for _ in range(2 * len(SCHEDULES)):
+        all_.breakage.fire()
+        time.sleep(1)
+    _drain(all_, deadline, say)
+    all_.plan.on = False
+    while all_.queues.redrive() and time.monotonic() < deadline:
+        _drain(all_, deadline, say)
+    _drain(all_, deadline, say)
+
+
+def _drain(all_: Running, deadline: float, say: Callable[[str], None]) -> None:
+    """Wait until no message is left, with the schedules firing; gives up at a moment of `time.monotonic`."""
+    said = time.monotonic()
+    while time.monotonic() < deadline and any((waiting := all_.queues.waiting()).values()):
         all_.breakage.fire()
         time.sleep(2)
-        if time.monotonic() - said > 30:
+        if time.monotonic() - said > SAY_SECONDS:
             said = time.monotonic()
-            say(f"  waiting: {all_.queues.waiting()}")
-    all_.queues.redrive()
+            say(f"  waiting: {waiting}")
 
 
 def _found(all_: Running) -> Found:
