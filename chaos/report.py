@@ -1,5 +1,6 @@
 """The report: a table of what was done, and the same as JSON."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -31,15 +32,23 @@ def figures(outcome: Outcome, broken: list[str]) -> dict[str, Any]:
         "schedules_fired": breakage.fired,
         "requests": {about: dict(counts) for about, counts in sorted(fates.items())},
         "messages_sent_twice": outcome.proxies.doubled,
-        "messages_answered_as_repeated": sum(
-            '"state":"repeated"' in line.replace(" ", "") for line in outcome.log
-        ),
-        "messages_that_came_back": sum("message comes back" in line for line in outcome.log),
+        **_deliveries(outcome.log),
         "mails": len(outcome.proxies.mails),
         "dead_letters": len(outcome.found.dead),
         "dead_letters_redriven": len(outcome.queues.redriven),
         "seconds": outcome.seconds,
         "broken": broken,
+    }
+
+
+def _deliveries(log: list[str]) -> dict[str, int]:
+    """What the workers tell of the messages that they handled; what a killed one has logged is lost."""
+    lines = [json.loads(line) for line in log if '"message_id"' in line]
+    return {
+        "deliveries": len(lines),
+        "redeliveries": len(lines) - len({line["message_id"] for line in lines}),
+        "answered_as_repeated": sum(line.get("state") == "repeated" for line in lines),
+        "came_back": sum("comes back" in line["message"] for line in lines),
     }
 
 
