@@ -56,7 +56,7 @@ class Times:
 # here needs two: what it holds is free much earlier, so that two may be at one website.
 TIMES = {
     "ExtractTodos": Times(40, 45, 50),
-    "RescheduleTodo": Times(40, 45, 15),
+    "RescheduleTodo": Times(40, 45, 25),
     "Events": Times(50, 55, 60),
     "CreateFromWebsite": Times(240, 40, 45),
     "IngestPage": Times(65, 70, 75),
@@ -86,7 +86,7 @@ class Size:
 
 
 FULL = Size(jobs=2000, kills=200, restarts=3, cuts=10, sites=12, longest=0, patience=1200)
-SHORT = Size(jobs=150, kills=15, restarts=1, cuts=2, sites=1, longest=20, patience=90)
+SHORT = Size(jobs=150, kills=15, restarts=1, cuts=2, sites=1, longest=20, patience=240)
 # Between two kills, by chance from the one to the other: a cold start takes two seconds of a processor.
 PAUSE_SECONDS = (2.0, 4.0)
 # The share of the kills after which all is published, so that the last of it is disturbed, too.
