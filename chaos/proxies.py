@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,7 +43,7 @@ class Proxies:
 @contextmanager
 def proxies(plan: Plan, endpoint: str) -> Iterator[Proxies]:
     """Run both in front of the emulator at `endpoint`."""
-    running = Proxies()
+    running, counting = Proxies(), Lock()
 
     class Handler(QuietHandler):
         def read(self) -> dict[str, Any]:
@@ -90,8 +91,9 @@ def proxies(plan: Plan, endpoint: str) -> Iterator[Proxies]:
             answer = self.forward(self.body)
             if self.headers.get("X-Amz-Target") == "AmazonSQS.SendMessageBatch":
                 again = [each for each in entries if plan.message(each["MessageBody"]) == Fate.TWICE]
-                running.sent.update(each["MessageBody"] for each in entries + again)
-                running.doubled += len(again)
+                with counting:
+                    running.sent.update(each["MessageBody"] for each in entries + again)
+                    running.doubled += len(again)
                 if again:
                     time.sleep(APART_SECONDS)
                     self.forward(json.dumps({**request, "Entries": again}).encode())
