@@ -31,7 +31,7 @@ VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate lint test test-unit test-integration test-stack \
-	test-structure bench clean
+	test-structure bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.website
 	$(RUN)/python -m bench.throughput
 	$(RUN)/python -m bench.cost
+
+chaos: setup build-local ## Break the deployed system at random under 2,000 jobs and check that nothing is lost or done twice (SEED=…)
+	@$(RUN)/python -m chaos $(if $(SEED),--seed $(SEED))
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi

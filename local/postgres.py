@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL
 
@@ -33,6 +33,8 @@ INSTALLATION = _installation()
 SITE_PACKAGES = INSTALLATION.parent.parent
 # PostgreSQL refuses to run as root; then it runs as this user.
 UNPRIVILEGED = "nobody"
+# Of `pg_ctl stop`.
+type Mode = Literal["immediate", "fast"]
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -101,10 +103,10 @@ class _Server:
         log = self.home / "server.log"
         self.run("pg_ctl", "start", "--pgdata", self.home / "data", "-w", "-l", log)
 
-    def halt(self) -> None:
-        """Stop it as a crash would, if it runs; its log of transactions keeps the data."""
+    def halt(self, mode: Mode = "immediate") -> None:
+        """Stop it, if it runs; its log of transactions keeps the data."""
         if self._call("pg_ctl", "status", "--pgdata", self.home / "data").returncode == 0:
-            self.run("pg_ctl", "stop", "--pgdata", self.home / "data", "-w", "-m", "immediate")
+            self.run("pg_ctl", "stop", "--pgdata", self.home / "data", "-w", "-m", mode)
 
 
 def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
@@ -148,14 +150,18 @@ def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
         raise
 
 
-def restart(directory: Path) -> None:
+def restart(directory: Path, *, mode: Mode = "immediate") -> None:
     """Start the server of `directory` again, on the same port with the same data; stop it before if it runs.
+
+    Args:
+        directory: see `start`.
+        mode: how it is stopped: as by a crash, or "fast", as by an administrator.
 
     Raises:
         StartError: PostgreSQL does not start; the text says why.
     """
     server = _remembered(directory)
-    server.halt()
+    server.halt(mode)
     server.launch()
 
 

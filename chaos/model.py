@@ -1,0 +1,101 @@
+"""The failing model: a small one with a script, whose good answers depend on the question alone."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from zlib import crc32
+
+from chaos.plan import Fate, Plan
+from mojodex.clock import next_working_day
+from tests.fake_model import Reply, embedded, prompt_of, relevance, todos
+
+# How long an answer takes, and one that never comes in time (seconds). The latter is longer than
+# LlmTimeoutSeconds.
+SECONDS, HANGS = 0.4, 8.0
+DUE = timedelta(days=7)
+
+
+def step(execution_pk: int, number: int) -> str:
+    """What a user promises; no other execution has it, so that what comes out of each is known."""
+    return f"send letter {execution_pk}-{number} to the printer"
+
+
+def conversation(execution_pk: int, steps: int) -> str:
+    """What a user said in an execution."""
+    promises = " ".join(f"I will {step(execution_pk, number)}." for number in range(steps))
+    return f"These are the minutes of {execution_pk}. {promises} Thank you."
+
+
+def _extraction(prompt: str) -> Reply:
+    due = (_today(prompt) + DUE).isoformat()
+    promises = re.findall(r"I will (send letter \S+ to the printer)", prompt)
+    return todos(*((promise, due, f"I will {promise}") for promise in promises))
+
+
+def _rescheduling(prompt: str) -> Reply:
+    day = next_working_day(_today(prompt)).isoformat()
+    return Reply({"pros": "", "cons": "", "argument": "Then it is quiet.", "date": day})
+
+
+def _daily_email(_prompt: str) -> Reply:
+    words = {"subject": "Your day", "greeting": "Hello!", "intro": "A calm day.", "closing": "Bye."}
+    return Reply({**words, "lines": []})
+
+
+def _today(prompt: str) -> date:
+    return date.fromisoformat(_find(r"Today is (\S+)", prompt))
+
+
+def _find(pattern: str, prompt: str) -> str:
+    found = re.search(pattern, prompt)
+    assert found, pattern
+    return found[1]
+
+
+# Of each schema: what a question is about, and its good answer.
+ABOUT: dict[str, tuple[Callable[[str], str], Callable[[str], Reply]]] = {
+    "Extraction": (lambda p: "extract_todos " + _find(r"the minutes of (\d+)", p), _extraction),
+    "Rescheduling": (lambda p: "reschedule_todo " + _find(r"<todo>\nThing (\d+)", p), _rescheduling),
+    "DailyEmail": (lambda p: "events " + _find(r"the assistant of (\S+):", p), _daily_email),
+}
+
+
+def answer(plan: Plan, request: dict[str, Any]) -> Reply:
+    """The answer to a question, as the plan wants it."""
+    prompt = prompt_of(request)
+    schema = request["response_format"]["json_schema"]["name"]
+    if schema == "Relevance":
+        # Without the port, which is another one each time.
+        path = urlsplit(_find(r"The text comes from (\S+)", prompt)).path
+        subject, good = f"relevance {path}", relevance(request)
+    else:
+        about, reply = ABOUT[schema]
+        subject, good = about(prompt), reply(prompt)
+    return _as_planned(plan.question(subject), good, plan, subject)
+
+
+def embed(plan: Plan, request: dict[str, Any]) -> Reply:
+    """The answer to a request for embeddings."""
+    texts = f"{crc32(' '.join(request['input']).encode()):08x}"
+    return _as_planned(plan.embedding(texts), embedded(request), plan, texts)
+
+
+def _as_planned(fate: Fate, good: Reply, plan: Plan, subject: str) -> Reply:
+    match fate:
+        case Fate.TOO_MANY:
+            seconds = 1 + int(plan.percent("Retry-After", subject)) % 3
+            return Reply(status=429, headers={"Retry-After": str(seconds)})
+        case Fate.ERROR:
+            return Reply(status=500)
+        case Fate.HANG:
+            return Reply(good.content, body=good.body, delay=HANGS)
+        case Fate.NONSENSE:
+            prose = plan.percent("prose", subject) < 50
+            return Reply("Gladly! Here is what I found." if prose else json.dumps([42]), delay=SECONDS)
+        case Fate.REFUSAL:
+            return Reply(None, refusal="I cannot help with that.", delay=SECONDS)
+    good.delay = SECONDS if plan.on else 0
+    return good

@@ -1,0 +1,82 @@
+"""The queues of a running stack: how many messages wait, and what is in the dead-letter queues."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+from chaos.aws import client
+from chaos.load import PREFIXES, Message
+from local.stack import Stack
+
+WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+
+@dataclass
+class Queues:
+    """Both queues of every process.
+
+    Attributes:
+        stack: whose they are.
+        sqs_url: through which messages are published.
+        dead: body and reason of the dead letters that were found to be not valid.
+        redriven: how many others were sent again.
+    """
+
+    stack: Stack
+    sqs_url: str
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    redriven: list[Message] = field(default_factory=list)
+
+    def publish(self, messages: list[Message]) -> None:
+        """Send messages, as Mojodex's backend does."""
+        for process, some in groupby(sorted(messages), key=lambda message: message[0]):
+            bodies = [body for _, body in some]
+            for begin in range(0, len(bodies), 10):
+                entries = [{"Id": str(i), "MessageBody": b} for i, b in enumerate(bodies[begin : begin + 10])]
+                self._publisher.send_message_batch(QueueUrl=self._url(process), Entries=entries)
+
+    def waiting(self) -> dict[str, int]:
+        """Messages of each queue, hidden ones included."""
+        found = {}
+        for process in PREFIXES:
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url(process), AttributeNames=WAITING)
+            found[process] = sum(int(answer["Attributes"][name]) for name in WAITING)
+        return found
+
+    def redrive(self) -> int:
+        """Take the dead letters out: what is not valid is kept, all else goes back to its queue.
+
+        Returns:
+            How many went back.
+        """
+        before = len(self.redriven)
+        for process in PREFIXES:
+            for letter in self._take(self._url(process, dead=True)):
+                reason = letter.get("MessageAttributes", {}).get("reason")
+                if reason:
+                    self.dead.append((letter["Body"], reason["StringValue"]))
+                else:
+                    self._sqs.send_message(QueueUrl=self._url(process), MessageBody=letter["Body"])
+                    self.redriven.append((process, letter["Body"]))
+        return len(self.redriven) - before
+
+    def _take(self, url: str) -> Iterator[dict[str, Any]]:
+        while letters := self._sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for letter in letters:
+                yield letter
+                self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+
+    def _url(self, process: str, *, dead: bool = False) -> str:
+        return self.stack.outputs[f"{PREFIXES[process]}{'DeadLetter' if dead else ''}QueueUrl"]
+
+    @cached_property
+    def _sqs(self) -> Any:
+        return client("sqs", self.stack.endpoint)
+
+    @cached_property
+    def _publisher(self) -> Any:
+        return client("sqs", self.sqs_url)

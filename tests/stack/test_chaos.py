@@ -1,0 +1,29 @@
+"""The short form of `make chaos`: some faults of each kind under a load of 150 jobs."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos import report
+from chaos.checks import broken
+from chaos.run import SHORT, run
+from local import stack as local_stack
+
+SEED = 20261124
+
+
+# A stack of its own, whose functions have other times; it is killed and waited for, for two minutes.
+@pytest.mark.timeout(600)
+def test_given_faults_of_every_kind_when_all_has_calmed_down_then_nothing_is_lost_and_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    local_stack.build()
+
+    outcome = run(SEED, SHORT, tmp_path / "run", lambda _text: None)
+
+    wrong = broken(outcome.wanted, outcome.found)
+    assert not wrong, report.table(report.figures(outcome, wrong))
+    assert outcome.breakage.kills.total() == SHORT.kills
+    assert (outcome.breakage.restarts, outcome.breakage.cuts) == (SHORT.restarts, SHORT.cuts)
+    assert len(outcome.wanted.executions) > 0
+    assert outcome.proxies.doubled > 0
