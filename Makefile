@@ -106,7 +106,7 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.throughput
 	$(RUN)/python -m bench.cost
 
-chaos: setup build-local ## Break the deployed system at random under 2,000 jobs and check that nothing is lost or done twice (SEED=…)
+chaos: setup build-local ## Break the deployed system at random under 2,200 jobs and check that nothing is lost or done twice (SEED=…)
 	@$(RUN)/python -m chaos $(if $(SEED),--seed $(SEED))
 
 clean: ## Stop what runs and remove all that was made, tools included

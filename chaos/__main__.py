@@ -1,6 +1,7 @@
 """`python -m chaos`: the deployed bundle under faults; exit code 1 when anything is lost or done twice."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -22,6 +23,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, help="about so many jobs")
     parser.add_argument("--short", action="store_true", help="some two minutes of it")
     arguments = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     size = SHORT if arguments.short else FULL
     size = replace(size, jobs=arguments.jobs or size.jobs)
     print(f"chaos: seed {arguments.seed}, {size.jobs} jobs", flush=True)

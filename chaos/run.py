@@ -70,7 +70,7 @@ class Size:
 
     Attributes:
         jobs: about so many.
-        kills, restarts, cuts: of processes, of Postgres, of all its connections.
+        kills, restarts, cuts: of processes (at least), of Postgres, of all its connections.
         sites: that are read, and as many that are updated.
         longest: seconds that a job is held, or a message is hidden, at most; 0 for as long as TIMES says.
         patience: seconds after the faults within which all has to end.
@@ -85,12 +85,14 @@ class Size:
     patience: int
 
 
-FULL = Size(jobs=2000, kills=200, restarts=3, cuts=10, sites=12, longest=0, patience=1200)
+FULL = Size(jobs=2200, kills=200, restarts=3, cuts=10, sites=12, longest=0, patience=1200)
 SHORT = Size(jobs=150, kills=15, restarts=1, cuts=2, sites=1, longest=20, patience=240)
 # Between two kills, by chance from the one to the other: a cold start takes two seconds of a processor.
 PAUSE_SECONDS = (2.0, 4.0)
 # The share of the kills after which all is published, so that the last of it is disturbed, too.
 PUBLISHED = 0.75
+# Killing goes on until no more than this share of the jobs waits, or so many times the kills are done.
+UNDISTURBED_REST, MOST_KILLS = 0.1, 2
 # The undisturbed run of a site takes some seconds.
 UNDISTURBED_PATIENCE = 240
 SAY_SECONDS = 30
@@ -250,15 +252,21 @@ def _ended(all_: Running) -> bool:
 
 
 def _disturbed(all_: Running, load: Load, size: Size, say: Callable[[str], None]) -> None:
-    """Publish wave after wave, and kill after each; now and then break the database."""
+    """Publish wave after wave, and kill after each; now and then break the database. It goes on until most of
+    the work is done.
+    """
     all_.plan.on = True
     breakage, waves = all_.breakage, load.waves(round(size.kills * PUBLISHED))
     restarts = {size.kills * (n + 1) // (size.restarts + 1) for n in range(size.restarts)}
     cuts = {size.kills * (2 * n + 1) // (2 * size.cuts) for n in range(size.cuts)}
-    for number in range(size.kills):
+    for number in range(MOST_KILLS * size.kills):
+        enough = number >= size.kills
+        if enough and sum(all_.queues.waiting().values()) < UNDISTURBED_REST * size.jobs:
+            break
         all_.queues.publish(next(waves, []))
         breakage.fire()
-        time.sleep(breakage.dice.uniform(*PAUSE_SECONDS))
+        # More slowly then, so that work is done between the kills.
+        time.sleep(breakage.dice.uniform(*PAUSE_SECONDS) * (2 if enough else 1))
         while not breakage.kill():
             time.sleep(0.1)
         if number in restarts:
