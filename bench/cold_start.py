@@ -217,7 +217,7 @@ def draw(built: Runs, bare: Runs) -> Figure:
 
 
 def main() -> int:
-    """Measure, print, write and draw; whether the bars are reached is told (docs/decisions.md: some are not)."""
+    """Measure, print, write and draw. Bars that are not reached are told, and why in docs/decisions.md."""
     measured = measure()
     built = measured["built"]
     print_tables(measured)

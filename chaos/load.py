@@ -16,17 +16,9 @@ from sqlalchemy import Connection, Engine, text
 from chaos.checks import Wanted
 from chaos.model import conversation, step
 from chaos.plan import Plan
+from local.stack import PREFIXES
 from tests.website import WORDS, Website, website
 
-# In the template's outputs, by process.
-PREFIXES = {
-    "extract_todos": "ExtractTodos",
-    "reschedule_todo": "RescheduleTodo",
-    "events": "Events",
-    "create_from_website": "CreateFromWebsite",
-    "ingest_page": "IngestPage",
-    "update_document": "UpdateDocument",
-}
 PAGES = 10
 # Jobs of a website and its pages, and of updates of as many.
 JOBS_PER_SITE = 1 + PAGES + PAGES

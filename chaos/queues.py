@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from chaos.aws import client
-from chaos.load import PREFIXES, Message
-from local.stack import Stack
+from chaos.load import Message
+from local.stack import PREFIXES, Stack
 
 WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 

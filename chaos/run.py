@@ -18,7 +18,6 @@ from chaos.load import (
     DISTURBED,
     NIGHT_HOUR,
     NOON,
-    PREFIXES,
     UNDISTURBED,
     Load,
     Sites,
@@ -32,7 +31,7 @@ from chaos.plan import Plan
 from chaos.proxies import Proxies, proxies
 from chaos.queues import Queues
 from local import stack as local_stack
-from local.stack import Stack
+from local.stack import PREFIXES, Stack
 from mojodex.clock import next_working_day
 from tests.fake_model import fake_model
 

@@ -4,16 +4,14 @@ SQS's own StartMessageMoveTask does the same on AWS (docs/operations.md); the em
 not tell which messages will be back at once.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.stack import Stack, StackError
+from local.stack import PREFIXES, Stack, StackError
 
-DEAD_LETTERS = "DeadLetterQueueUrl"
 # SQS: messages in one request, and bytes of all of them together (a quarter of what it takes today, and what
 # it took before August 2025).
 BATCH_SIZE = 10
@@ -71,23 +69,16 @@ def redrive(process: str, sqs: Any, outputs: Mapping[str, str]) -> Redriven:
     Raises:
         StackError: there is no such process, it has no dead letters, or SQS refuses a request.
     """
-    prefixes = {
-        _process(name): name.removesuffix(DEAD_LETTERS) for name in outputs if name.endswith(DEAD_LETTERS)
-    }
-    if process not in prefixes:
-        raise StackError(f"no process {process!r}; there are {', '.join(sorted(prefixes))}")
-    queue_url = outputs[f"{prefixes[process]}QueueUrl"]
+    if process not in PREFIXES:
+        raise StackError(f"no process {process!r}; there are {', '.join(PREFIXES)}")
+    prefix = PREFIXES[process]
     try:
-        redriven = _move(sqs, outputs[f"{prefixes[process]}{DEAD_LETTERS}"], queue_url)
+        redriven = _move(sqs, outputs[f"{prefix}DeadLetterQueueUrl"], outputs[f"{prefix}QueueUrl"])
     except (BotoCoreError, ClientError) as error:
         raise StackError(f"queues of {process}: {error}") from error
     if not redriven.moved:
         raise StackError(f"{process} has no dead letters")
     return redriven
-
-
-def _process(output: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", output.removesuffix(DEAD_LETTERS)).lower()
 
 
 def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:

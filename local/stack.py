@@ -43,6 +43,15 @@ MAIL_PARAMETERS = {
     "MojodexWebappUri": "https://app.mojodex.example",
     "UnsubscribeUrl": "https://app.mojodex.example/unsubscribe",
 }
+# How the template's names of a process's resources and parameters begin.
+PREFIXES = {
+    "extract_todos": "ExtractTodos",
+    "reschedule_todo": "RescheduleTodo",
+    "events": "Events",
+    "create_from_website": "CreateFromWebsite",
+    "ingest_page": "IngestPage",
+    "update_document": "UpdateDocument",
+}
 SECONDS_TO_UPDATE = 30
 # What a function needs to reach a real model from behind a proxy.
 NETWORK_VARIABLES = (

@@ -12,17 +12,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from local import stack as local_stack
+from local.stack import PREFIXES
 from tests.fake_model import FakeModel, embedded, fake_model, todos
 from tests.mojodex import Mojodex
 
-PREFIXES = {
-    "extract_todos": "ExtractTodos",
-    "reschedule_todo": "RescheduleTodo",
-    "events": "Events",
-    "create_from_website": "CreateFromWebsite",
-    "ingest_page": "IngestPage",
-    "update_document": "UpdateDocument",
-}
 # Pages of a website that are stored at most, so that a hostile one is not looked at for minutes.
 CRAWL_PAGE_LIMIT = 20
 
