@@ -3,7 +3,7 @@ month, a year and a week-end. What the schedules find in the database must be wh
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -51,10 +51,13 @@ def a_user_in_every_zone(mojodex: Mojodex) -> dict[str, int]:
     return offsets
 
 
-def claimed_at_every_half_hour(bundle: Bundle, subject: str) -> dict[datetime, list[Any]]:
-    """What the schedule publishes at each half hour of the week."""
+def claimed_at_every_half_hour(
+    bundle: Bundle, subject: str, before: Callable[[datetime], None] = lambda _: None
+) -> dict[datetime, list[Any]]:
+    """What the schedule publishes at each half hour of the week; `before` is called with each of them."""
     found = {}
     for moment in half_hours():
+        before(moment)
         with time_machine.travel(moment, tick=False):
             bundle.schedule()
             found[moment] = [(str(body[subject]), body["local_date"]) for body in bundle.queued()]
@@ -92,27 +95,63 @@ def test_one_mail_a_weekday_in_every_zone_and_none_at_the_weekend(make_bundle: A
             assert mails[user_id, day.isoformat()] == (1 if is_working_day(day) else 0)
 
 
+OWNERS = (
+    "SELECT todo_pk, user_id FROM md_todo JOIN md_user_task_execution"
+    " ON user_task_execution_pk = user_task_execution_fk JOIN md_user_task ON user_task_pk = user_task_fk"
+)
+# As if everything had been planned for the last working day before the user's today.
+PLAN_FOR_THE_LAST_WORKING_DAY = (
+    "UPDATE md_todo_scheduling SET scheduled_date = today"
+    " - CASE extract(isodow FROM today) WHEN 1 THEN 3 WHEN 7 THEN 2 ELSE 1 END"
+    f" FROM ({OWNERS}) owners JOIN (SELECT user_id, CAST(CAST(:moment AS timestamp)"
+    "  - make_interval(mins => coalesce(timezone_offset, :default)) AS date) AS today FROM md_user) days"
+    " USING (user_id) WHERE todo_fk = todo_pk"
+)
+
+
+def chances_to_be_moved(
+    mojodex: Mojodex, bundle: Bundle, before: Callable[[datetime], None] = lambda _: None
+) -> dict[datetime, list[tuple[str, str]]]:
+    """Users and days for whom the schedule publishes a to-do, at each half hour."""
+    owners = {str(row.todo_pk): row.user_id for row in mojodex.rows(OWNERS)}
+    found = claimed_at_every_half_hour(bundle, "todo_pk", before)
+    return {moment: [(owners[pk], day) for pk, day in claims] for moment, claims in found.items()}
+
+
 def test_one_chance_a_night_to_be_moved_in_every_zone_and_none_at_the_weekend(
     make_bundle: Any, mojodex: Mojodex
 ) -> None:
     offsets = a_user_in_every_zone(mojodex)
     bundle = make_bundle("reschedule_todo", default_timezone_offset=DEFAULT_OFFSET)
-    owner = {
-        str(row.todo_pk): row.user_id
-        for row in mojodex.rows(
-            "SELECT todo_pk, user_id FROM md_todo JOIN md_user_task_execution"
-            " ON user_task_execution_pk = user_task_execution_fk"
-            " JOIN md_user_task ON user_task_pk = user_task_fk"
-        )
-    }
 
-    found = claimed_at_every_half_hour(bundle, "todo_pk")
+    def plan(moment: datetime) -> None:
+        naive = moment.replace(tzinfo=None)
+        mojodex.run(PLAN_FOR_THE_LAST_WORKING_DAY, moment=naive, default=DEFAULT_OFFSET)
 
-    cells = {moment: [(owner[pk], day) for pk, day in claims] for moment, claims in found.items()}
-    assert {moment: set(claims) for moment, claims in cells.items()} == expected_at_every_half_hour(
+    found = chances_to_be_moved(mojodex, bundle, plan)
+
+    assert {moment: set(cells) for moment, cells in found.items()} == expected_at_every_half_hour(
         offsets, 1, 6
     )
-    chances = Counter(cell for claims in cells.values() for cell in claims)
+    assert_one_chance_a_working_day(found, offsets)
+
+
+def test_what_is_long_overdue_has_one_chance_a_night_too(make_bundle: Any, mojodex: Mojodex) -> None:
+    offsets = a_user_in_every_zone(mojodex)
+    bundle = make_bundle("reschedule_todo", default_timezone_offset=DEFAULT_OFFSET)
+
+    found = chances_to_be_moved(mojodex, bundle)
+
+    assert_one_chance_a_working_day(found, offsets)
+    for moment, cells in found.items():
+        for user_id, _ in cells:
+            assert 1 <= local_time(moment, offsets[user_id]).hour < 6
+
+
+def assert_one_chance_a_working_day(
+    found: dict[datetime, list[tuple[str, str]]], offsets: dict[str, int]
+) -> None:
+    chances = Counter(cell for cells in found.values() for cell in cells)
     for user_id in offsets:
         for day in DAYS:
             assert chances[user_id, day.isoformat()] == (1 if is_working_day(day) else 0)

@@ -23,7 +23,7 @@ def test_given_faults_of_every_kind_when_all_has_calmed_down_then_nothing_is_los
 
     wrong = broken(outcome.wanted, outcome.found)
     assert not wrong, report.table(report.figures(outcome, wrong))
-    assert outcome.breakage.kills.total() == SHORT.kills
+    assert outcome.breakage.kills.total() >= SHORT.kills
     assert (outcome.breakage.restarts, outcome.breakage.cuts) == (SHORT.restarts, SHORT.cuts)
     assert len(outcome.wanted.executions) > 0
     assert outcome.proxies.doubled > 0

@@ -91,8 +91,8 @@ def test_a_stack_of_an_account_is_redriven_by_its_name(
     [
         (
             "extract_todo",
-            "no process 'extract_todo'; there are extract_todos, reschedule_todo, events, create_from_website,"
-            " ingest_page, update_document",
+            "no process 'extract_todo'; there are extract_todos, reschedule_todo, events,"
+            " create_from_website, ingest_page, update_document",
         ),
         ("ingest_page", "ingest_page has no dead letters"),
     ],
