@@ -95,7 +95,9 @@ LEDGER = (
     " WHEN 13 THEN (ARRAY['failed', 'queued', 'running'])[1 + mod(i / 100, 3)] WHEN 14 THEN 'skipped'"
     # What is queued was never begun: its message waits.
     f" ELSE 'done' END, CASE WHEN mod(i, 100) = 13 AND mod(i / 100, 3) = 1 THEN 0 ELSE 1 END, {DATES},"
-    f" {DATES}, {DATES},"
+    # What runs was begun just now: what has been running for long is due again.
+    " CASE WHEN mod(i, 100) = 13 AND mod(i / 100, 3) = 2 THEN CAST(:now AS timestamptz)"
+    f" ELSE {DATES} END, {DATES},"
     """ '{"todos": [{"todo_pk": 1, "evidence": "I will call them tomorrow"}], "left_out": []}'"""
     " FROM generate_series(1, :n) i"
     f" WHERE mod(i, 100) IN (13, 14) OR NOT ({NEVER_EXTRACTED} OR mod(i / 100, 10) = 0)"
