@@ -12,10 +12,11 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, text
 
-from chaos.aws import client
 from local import emulator, postgres
-from local.stack import Stack
+from local.stack import Stack, client_of
 
+# A busy emulator now and then closes a connection that was about to be used again.
+TRIES = 5
 # Of a hundred kills, those that look for a process that is at work.
 BUSY = 75
 
@@ -92,7 +93,7 @@ class Breakage:
 
     @cached_property
     def _scheduler(self) -> Any:
-        return client("scheduler", self.stack.endpoint)
+        return client_of(self.stack.endpoint, "scheduler", tries=TRIES)
 
     @cached_property
     def _targets(self) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from chaos.aws import client
+from chaos.breakage import TRIES
 from chaos.load import Message
-from local.stack import PREFIXES, Stack
+from local.stack import PREFIXES, Stack, client_of
 
 WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
@@ -75,8 +75,8 @@ class Queues:
 
     @cached_property
     def _sqs(self) -> Any:
-        return client("sqs", self.stack.endpoint)
+        return client_of(self.stack.endpoint, "sqs", tries=TRIES)
 
     @cached_property
     def _publisher(self) -> Any:
-        return client("sqs", self.sqs_url)
+        return client_of(self.sqs_url, "sqs", tries=TRIES)

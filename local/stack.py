@@ -106,7 +106,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator, for a service that boto3 knows by this name."""
-        return _client(self.endpoint, service)
+        return client_of(self.endpoint, service)
 
     def deploy(self, directory: Path, build: Path) -> None:
         """Deploy another build over this one, with the same parameters.
@@ -305,7 +305,7 @@ def up(
 
         say("MiniStack, the emulator of AWS")
         endpoint = emulator.start(directory, environment=network).endpoint
-        secret_manager = _client(endpoint, "secretsmanager")
+        secret_manager = client_of(endpoint, "secretsmanager")
         arns = {
             parameter: secret_manager.create_secret(Name=secret, SecretString=json.dumps(value))["ARN"]
             for parameter, secret, value in (
@@ -321,8 +321,8 @@ def up(
         _deploy(directory, endpoint, parameters)
         _number_concurrency(endpoint)
         # Verified at once, and MiniStack has no sandbox unless it is asked for one.
-        _client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
-        described = _client(endpoint, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        client_of(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
+        described = client_of(endpoint, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"))
 
@@ -442,13 +442,20 @@ def _number_concurrency(endpoint: str) -> None:
     A template's parameter is a string, of which CloudFormation makes a number; MiniStack 1.5.33 does not, and
     its poller then fails on the comparison ("'>=' not supported") and delivers nothing.
     """
-    functions = _client(endpoint, "lambda")
+    functions = client_of(endpoint, "lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         if limits := mapping.get("ScalingConfig"):
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=limits)
 
 
-def _client(endpoint: str, service: str) -> Any:
+def client_of(endpoint: str, service: str, *, tries: int = 1) -> Any:
+    """A boto3 client of the emulator at an endpoint, or of what stands before it.
+
+    Args:
+        endpoint: where it is.
+        service: as boto3 calls it.
+        tries: of each request. An invocation must not be repeated behind the caller's back.
+    """
     # Neither a profile nor a proxy of the caller's environment counts.
     nothing = (None, None, None, None)
     session = boto3.Session(
@@ -463,8 +470,8 @@ def _client(endpoint: str, service: str) -> Any:
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=emulator.REGION,
     )
-    # An invocation may take as long as Lambda lets it, and is never repeated behind the caller's back.
-    config = Config(proxies={}, read_timeout=900, retries={"total_max_attempts": 1})
+    # An invocation may take as long as Lambda lets it.
+    config = Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": tries})
     # Typed for services whose stubs are installed only.
     make: Any = session.client
     return make(service, endpoint_url=endpoint, config=config)
