@@ -70,7 +70,7 @@ logs: $(VENV_STAMP) ## Print the logs of one function of `make up` (FUNCTION=…
 
 migrate: $(VENV_STAMP) ## Migrate the database of DATABASE_URL, or that of `make up`
 	@url="$${DATABASE_URL:-$$($(RUN)/python -m local env DATABASE_URL)}" && \
-		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m migrate
+		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m maintenance.migrate
 
 lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/ruff check .

@@ -22,17 +22,17 @@ from botocore.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from bench import ROOT
-from local import emulator, postgres
-from local.stack import CREDENTIALS
-from migrate.migration import migrate
+from local.runtime import emulator, postgres
+from local.runtime.stack import CREDENTIALS
+from maintenance.migrate.migration import migrate
 
 PAGE = ROOT / "docs" / "explain.md"
 HEAD = (
     "# How PostgreSQL answers our queries\n\n"
     "Generated; do not edit. Each part is written by the command that it names, which runs the statements"
     " as the functions do, with `EXPLAIN (ANALYZE, BUFFERS)`, PostgreSQL's default costs, and statistics that"
-    " are up to date. The indexes `mojodex_background_…` are those of `functions/migrate/migration.py`; the"
-    " others are primary keys."
+    " are up to date. The indexes `mojodex_background_…` are those of"
+    " `functions/maintenance/migrate/migration.py`; the others are primary keys."
 )
 BIG_TABLES = (
     *("md_user_task_execution", "md_produced_text", "md_produced_text_version", "md_user_task", "md_user"),
@@ -165,7 +165,7 @@ class Filled:
             cloud: gets the secret.
         """
         database = postgres.create_database(server, name)
-        postgres.run_sql_file(database, ROOT / "local" / "mojodex_schema.sql")
+        postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
         engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
         return cls(name, size, database, cloud.keep(name, database), engine)
 

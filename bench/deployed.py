@@ -24,8 +24,8 @@ from bench.database import BenchError
 from bench.load import Kind
 from bench.model_server import Latency
 from bench.processor import processor_seconds
-from local import postgres
-from local import stack as local_stack
+from local.runtime import postgres
+from local.runtime import stack as local_stack
 
 WORKERS, BATCH = 10, 10
 # All workers of three processes, which is more than one would let them have.

@@ -22,7 +22,7 @@ from documents import page_text
 from documents.chunking import chunks_of
 from documents.page_text import Line, line_hashes, main_lines, parse
 from documents.relevance import CHUNKS_PER_CALL, PROMPT
-from local.answers import ANSWERS
+from local.standin.answers import ANSWERS
 
 PAGES = ROOT / "bench" / "pages"
 LAYOUT = "layout.html"

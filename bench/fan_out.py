@@ -16,7 +16,7 @@ from bench import database, scan
 from bench.database import Cloud, Run, Verdict
 from bench.results import write_json
 from bench.scan import Executions
-from local import postgres
+from local.runtime import postgres
 from mojodex.clock import utc_now
 
 MEMORY_BAR = 1.1

@@ -8,7 +8,7 @@ import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, text
 
 from bench.database import BenchError
-from local.stack import Stack
+from local.runtime.stack import Stack
 
 # Whoever else uses the machine, who makes it slower.
 OTHERS = "all others on this machine"

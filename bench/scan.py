@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from bench import database
 from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
-from local import postgres
+from local.runtime import postgres
 from mojodex import jobs
 from mojodex.clock import utc_now
 

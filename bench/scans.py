@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from bench import database, scan, users
 from bench.database import Cloud, Filled, Verdict
 from bench.results import write_figure, write_json
-from local import postgres
+from local.runtime import postgres
 from mojodex.clock import utc_now
 
 # Where as many more are due as there are more users, rows examined for each that is due, last against first.
@@ -88,7 +88,7 @@ def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None
         for schedule in users.SCHEDULES:
             os.environ |= users.environment(filled, cloud, schedule, "none")
         from events import schedule as mails
-        from events import todo_daily_emails_audience as audience
+        from events.daily_email import audience as audience
         from reschedule_todo import schedule as moves
 
         def move(now: datetime) -> ClaimPage:

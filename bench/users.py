@@ -25,8 +25,8 @@ from sqlalchemy.orm import Session
 
 from bench import database
 from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
-from local import postgres
-from mojodex.db import STATEMENT_TIMEOUT_SECONDS
+from local.runtime import postgres
+from mojodex.database import STATEMENT_TIMEOUT_SECONDS
 
 COMMAND = "python -m bench.users --write"
 MEMORY_BAR = 1.05
@@ -347,14 +347,14 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
 
 
 def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
-    from events import schedule, todo_daily_emails
-    from events import todo_daily_emails_audience as audience
+    from events import schedule
+    from events.daily_email import audience, content
 
     claim = partial(audience.claim_page, schedule.settings, NOW)
     settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
-    collect = todo_daily_emails.collect.__wrapped__  # type: ignore[attr-defined]
-    its_claim = "`events.todo_daily_emails_audience.due` within `mojodex.jobs.claim`."
-    bound, collected = "`events.todo_daily_emails_audience`.", "`events.todo_daily_emails.collect`."
+    collect = content.collect.__wrapped__  # type: ignore[attr-defined]
+    its_claim = "`events.daily_email.audience.due` within `mojodex.jobs.claim`."
+    bound, collected = "`events.daily_email.audience`.", "`events.daily_email.content.collect`."
     named = partial(_named, connection)
     return [
         *named(

@@ -23,7 +23,7 @@ from bench import database
 from bench.database import Cloud, Filled, Verdict
 from bench.results import write_json
 from documents.ingestion import ROWS_PER_INSERT, as_vector
-from local import postgres
+from local.runtime import postgres
 from mojodex.schema import MdDocumentChunk
 
 # Of the rows a second that COPY reaches.

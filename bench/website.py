@@ -29,7 +29,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from bench.database import BenchError, Verdict
 from bench.processor import processor_seconds
-from local import stack as local_stack
+from local.runtime import stack as local_stack
 from mojodex.embeddings import DIMENSIONS
 from tests.fake_model import FakeModel, Reply, fake_model, relevance
 from tests.website import Page, Website, website

@@ -12,8 +12,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, text
 
-from local import emulator, postgres
-from local.stack import Stack, client_of
+from local.runtime import emulator, postgres
+from local.runtime.stack import Stack, client_of
 
 # A busy emulator now and then closes a connection that was about to be used again.
 TRIES = 5
@@ -26,7 +26,7 @@ class Breakage:
     """Breaks a running stack, and counts what it broke.
 
     Attributes:
-        stack, directory: see `local.stack.up`.
+        stack, directory: see `local.runtime.stack.up`.
         engine: a connection to its database that holds none.
         dice: whom it hits.
         kills: by the function's logical id.

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from chaos.checks import Wanted
 from chaos.model import conversation, step
 from chaos.plan import Plan
-from local.stack import PREFIXES
+from local.runtime.stack import PREFIXES
 from tests.website import WORDS, Website, website
 
 PAGES = 10

@@ -8,7 +8,7 @@ from typing import Any
 
 from chaos.breakage import TRIES
 from chaos.load import Message
-from local.stack import PREFIXES, Stack, client_of
+from local.runtime.stack import PREFIXES, Stack, client_of
 
 WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 

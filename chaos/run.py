@@ -30,8 +30,8 @@ from chaos.load import (
 from chaos.plan import Plan
 from chaos.proxies import Proxies, proxies
 from chaos.queues import Queues
-from local import stack as local_stack
-from local.stack import PREFIXES, Stack
+from local.runtime import stack as local_stack
+from local.runtime.stack import PREFIXES, Stack
 from mojodex.clock import next_working_day
 from tests.fake_model import fake_model
 

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from local import demo, model, redrive, stack, terminal, website
-from local.processes import StartError
+from local import demo
+from local.runtime import model, redrive, stack, terminal, website
+from local.runtime.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
 PREVIEW = stack.ROOT / ".local" / "preview-email"
@@ -113,7 +114,7 @@ def _preview(arguments: argparse.Namespace) -> bool:
     os.environ |= IN_PROCESS
     sys.path[:0] = [str(stack.ROOT / name) for name in ("functions", "shared")]
     # Only now, because it imports the functions' code.
-    from local import preview
+    from local.demo import preview
 
     mails = preview.run(arguments.directory)
     terminal.table(

@@ -24,7 +24,7 @@ from documents.publishing import publish_pages
 from documents.visit import SECONDS_NEEDED, Read, Visitor, VisitSettings
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
-from mojodex.db import db_session
+from mojodex.database import db_session
 from mojodex.errors import InvalidMessageError, PermanentError, TransientError
 from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument, MdUser
 from mojodex.worker import WorkerSettings

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from documents.relevance import judge
 from mojodex import jobs
 from mojodex.clock import Deadline
-from mojodex.db import DatabaseSettings, db_session
+from mojodex.database import DatabaseSettings, db_session
 from mojodex.embeddings import EmbeddingSettings, embed
 from mojodex.errors import TransientError
 from mojodex.llm import LlmSettings

@@ -26,7 +26,7 @@ from documents.page_text import main_lines, parse
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
-from mojodex.db import with_db_session
+from mojodex.database import with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
 from mojodex.observability import count
 from mojodex.schema import BackgroundPage, MdDocument

@@ -14,7 +14,7 @@ from documents.message import INGEST_PAGE, IngestPage
 from documents.progress import KEPT, end_page, of_website, settle
 from mojodex import jobs, queues
 from mojodex.clock import utc_now
-from mojodex.db import DatabaseSettings, db_session
+from mojodex.database import DatabaseSettings, db_session
 from mojodex.schema import BackgroundPage, BackgroundWebsite
 
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.

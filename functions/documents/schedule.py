@@ -13,7 +13,7 @@ from documents.message import CREATE_FROM_WEBSITE, INGEST_PAGE, CreateFromWebsit
 from documents.progress import OPEN
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.db import DatabaseSettings
+from mojodex.database import DatabaseSettings
 from mojodex.observability import logger
 from mojodex.schedule import publish_due
 from mojodex.schema import BackgroundJob, BackgroundPage

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from mojodex.clock import Deadline
-from mojodex.db import DatabaseSettings, db_session
+from mojodex.database import DatabaseSettings, db_session
 from mojodex.errors import TransientError
 
 REQUESTS_AT_ONCE = 2

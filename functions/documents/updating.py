@@ -28,7 +28,7 @@ from documents.page_text import Line
 from documents.visit import Visitor, VisitSettings, html_hash
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.db import with_db_session
+from mojodex.database import with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
 from mojodex.llm import well_formed
 from mojodex.observability import count

@@ -16,7 +16,7 @@ from documents.sitemap import read_sitemaps
 from documents.turns import turn
 from documents.urls import key, normalised, site
 from mojodex.clock import Deadline
-from mojodex.db import DatabaseSettings
+from mojodex.database import DatabaseSettings
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 

@@ -9,20 +9,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from events import todo_daily_emails_audience
+from events.daily_email import audience
 from events.message import EventType, SendEvent
 from mojodex.clock import Deadline, utc_now
 from mojodex.observability import logger
 from mojodex.schedule import Rows, publish_due
 
 
-class Settings(todo_daily_emails_audience.AudienceSettings):
+class Settings(audience.AudienceSettings):
     """Settings of the schedule: those of each event's audience."""
 
 
 # Each event's audience: claims a page of the users for whom it is due (see `publish_due`).
 AUDIENCES: dict[EventType, Callable[[Settings, datetime, Session, Any], tuple[Rows, Any]]] = {
-    "todo_daily_emails": todo_daily_emails_audience.claim_page,
+    "todo_daily_emails": audience.claim_page,
 }
 
 settings = Settings.from_environment()

@@ -8,10 +8,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from events import delivery, todo_daily_emails
-from events.delivery import DeliverySettings, Mail
+from events.daily_email import content
+from events.daily_email.content import TodoDailyEmailsSettings
+from events.mail import delivery
+from events.mail.delivery import DeliverySettings, Mail
 from events.message import PROCESS, EventType, SendEvent
-from events.todo_daily_emails import TodoDailyEmailsSettings
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
 from mojodex.observability import logger
@@ -31,11 +32,11 @@ class Event:
 
 
 EVENTS: dict[EventType, Event] = {
-    "todo_daily_emails": Event(todo_daily_emails.todo_daily_emails, delivery.deliver),
+    "todo_daily_emails": Event(content.todo_daily_emails, delivery.deliver),
 }
 
 settings = Settings.from_environment()
-settings.models_for(todo_daily_emails.PROMPT)
+settings.models_for(content.PROMPT)
 
 
 @logger.inject_lambda_context
@@ -51,7 +52,7 @@ def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
 
 
 def _occasion(message: SendEvent, sent: datetime) -> str:
-    day: date = message.local_date or todo_daily_emails.local_date(
+    day: date = message.local_date or content.local_date(
         settings, message.user_id, sent, settings.default_timezone_offset
     )
     return day.isoformat()

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
 from mojodex.clock import Deadline, next_working_day, utc_now
-from mojodex.db import DatabaseSettings, with_db_session
+from mojodex.database import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.llm import well_formed
 from mojodex.observability import count
@@ -137,7 +137,7 @@ def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline
     Raises:
         InvalidMessageError: there is no such execution.
         NothingToDoError: it is deleted, has no result, or was handled already.
-        TransientError, PermanentError: as `llm.ask`, `db.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `llm.ask`, `database.db_session`, `jobs.finish`.
     """
     user, task = collect(settings, pk, utc_now(), settings.default_timezone_offset)
     answer = llm.ask(

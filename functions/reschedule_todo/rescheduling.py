@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
 from mojodex.clock import DAY, Deadline, is_working_day, local_time, next_working_day, utc_now
-from mojodex.db import DatabaseSettings, with_db_session
+from mojodex.database import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.llm import well_formed
 from mojodex.observability import count
@@ -174,7 +174,7 @@ def reschedule_todo(
     Raises:
         InvalidMessageError: there is no such to-do.
         NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more).
-        TransientError, PermanentError: as `llm.ask`, `db.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `llm.ask`, `database.db_session`, `jobs.finish`.
     """
     overdue = collect(settings, message.todo_pk, utc_now(), settings)
     answer = llm.ask(

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from local import embeddings, model, stack, terminal
 from local.demo import documents, ledger, morning, night, today
+from local.demo.seed import seed
 from local.demo.stage import DemoError, Stage
-from local.seed import seed
+from local.runtime import model, stack, terminal
+from local.standin import embeddings
 
 __all__ = ["STAND_IN", "DemoError", "run"]
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from local import model, stories, terminal, website
-from local.demo.stage import FINAL, SECONDS_TO_DRAIN, DemoError, Stage
-from local.site import (
+from local.demo import stories
+from local.demo.site import (
     ALIASES,
     BROKEN,
     CATALOGUE,
@@ -20,7 +19,9 @@ from local.site import (
     UNLINKED,
     Site,
 )
-from local.website import Learned
+from local.demo.stage import FINAL, SECONDS_TO_DRAIN, DemoError, Stage
+from local.runtime import model, terminal, website
+from local.runtime.website import Learned
 
 HOSTILE = "/partners"
 # What is skipped, or fails, and a part of its reason.

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from local import terminal
 from local.demo.stage import Stage
+from local.runtime import terminal
 
 LEDGER = "SELECT * FROM md_background_job ORDER BY queued_at, subject"
 # Of a subject; a user's id is longer.

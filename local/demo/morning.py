@@ -2,9 +2,9 @@
 
 from datetime import time
 
-from local import terminal
 from local.demo.stage import Stage
-from local.stack import ROOT
+from local.runtime import terminal
+from local.runtime.stack import ROOT
 
 MORNING = time(8, 5)
 HTML = ROOT / ".local" / "demo" / "daily-email.html"

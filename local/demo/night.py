@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from local import terminal
 from local.demo.stage import Stage, short_day
-from local.stories import COMPLETED, FRIDAY, SIMPLE, SLIPPING
+from local.demo.stories import COMPLETED, FRIDAY, SIMPLE, SLIPPING
+from local.runtime import terminal
 
 NIGHT = time(2)
 OVERDUE = """

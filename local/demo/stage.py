@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from local import model
-from local.seed import Account
-from local.stack import Stack
+from local.demo.seed import Account
+from local.runtime import model
+from local.runtime.stack import Stack
 
 SECONDS_TO_DRAIN = 180
 FINAL = ("done", "failed", "skipped")

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from local import terminal
+from local.demo.seed import SeededTask
 from local.demo.stage import Stage
-from local.seed import SeededTask
+from local.runtime import terminal
 
 TODOS = (
     "SELECT t.todo_pk, t.description, (SELECT s.scheduled_date FROM md_todo_scheduling s"

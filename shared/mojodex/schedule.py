@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import queues
 from mojodex.clock import Deadline
-from mojodex.db import DatabaseSettings, db_session
+from mojodex.database import DatabaseSettings, db_session
 from mojodex.observability import count, logger
 
 # A transaction is not begun with less time than this left.

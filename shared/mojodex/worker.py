@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, sent_at, utc_now
-from mojodex.db import DatabaseSettings, db_session
+from mojodex.database import DatabaseSettings, db_session
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger

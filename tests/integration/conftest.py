@@ -18,10 +18,10 @@ from moto import mock_aws
 from sqlalchemy import create_engine
 
 from documents import fetch, visit
-from local import postgres
-from migrate.migration import migrate
-from mojodex import aws, db, provider, secrets
-from tests import ROOT
+from local.runtime import postgres
+from maintenance.migrate.migration import migrate
+from mojodex import aws, provider, secrets
+from mojodex import database as db
 from tests.fake_model import FakeModel, fake_model, relevance, vector
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
@@ -36,7 +36,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Data
     directory = tmp_path_factory.mktemp("postgres")
     database = postgres.start(directory)
     try:
-        postgres.run_sql_file(database, ROOT / "local" / "mojodex_schema.sql")
+        postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
         engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             migrate(connection)

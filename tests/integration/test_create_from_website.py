@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from documents import crawl, turns
 from mojodex.clock import RESERVE_SECONDS, utc_now
-from mojodex.db import db_session
+from mojodex.database import db_session
 from tests.fake_model import FakeModel, prompt_of
 from tests.integration.conftest import Documents
 from tests.lambda_events import failed_ids

@@ -20,8 +20,9 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from local.postgres import Database
-from mojodex import db, wire
+from local.runtime.postgres import Database
+from mojodex import database as db
+from mojodex import wire
 from mojodex.errors import TransientError
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex

@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 import events.worker
 from documents import visit
-from local.postgres import Database
-from mojodex import db
+from local.runtime.postgres import Database
+from mojodex import database as db
 from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from mojodex.settings import SettingsError

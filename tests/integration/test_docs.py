@@ -10,9 +10,9 @@ import time_machine
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
-import purge.schedule
-from local.postgres import Database
-from mojodex.db import DatabaseSettings
+import maintenance.purge
+from local.runtime.postgres import Database
+from mojodex.database import DatabaseSettings
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
@@ -119,7 +119,7 @@ def test_it_may_purge(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make_bundle(secret=user)
-    monkeypatch.setattr(purge.schedule, "settings", DatabaseSettings(database_secret_arn="database"))
+    monkeypatch.setattr(maintenance.purge, "settings", DatabaseSettings(database_secret_arn="database"))
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state, finished_at)"
         " VALUES ('reschedule_todo', '7', 'failed', now() - interval '31 days')"
@@ -129,7 +129,7 @@ def test_it_may_purge(
         " VALUES ('s', 'o', 'u', 'url', 'key', 0, 'failed', now() - interval '31 days')"
     )
 
-    assert purge.schedule.handler({}, FakeContext()) == {"jobs": 1, "pages": 1}
+    assert maintenance.purge.handler({}, FakeContext()) == {"jobs": 1, "pages": 1}
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
-from events.rendering import Content, MovedLine, TodoLine, render
-from events.words import words_for
+from events.daily_email.rendering import Content, MovedLine, TodoLine, render
+from events.daily_email.wording import words_for
 from tests.browser import chromium
 
 TODAY = date(2026, 11, 24)

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-import migrate.handler as migrate_handler
-from local import postgres
-from migrate.migration import INDEXES, TABLES, migrate
-from mojodex import db
-from tests import ROOT
+import maintenance.migrate.handler as migrate_handler
+from local.runtime import postgres
+from maintenance.migrate.migration import INDEXES, TABLES, migrate
+from mojodex import database as db
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
 
@@ -21,7 +20,7 @@ from tests.lambda_events import FakeContext
 def fresh(database: postgres.Database) -> Any:
     name = "fresh"
     fresh = postgres.create_database(database, name)
-    postgres.run_sql_file(fresh, ROOT / "local" / "mojodex_schema.sql")
+    postgres.run_sql_file(fresh, postgres.MOJODEX_SCHEMA)
     engine = create_engine(fresh.url, isolation_level="AUTOCOMMIT")
     yield engine
     engine.dispose()

@@ -13,10 +13,10 @@ import httpx2
 import openai
 import pytest
 
-from events import todo_daily_emails
-from events.todo_daily_emails import Moved
-from local import embeddings
-from local.model_server import ModelServer
+from events.daily_email import content
+from events.daily_email.content import Moved
+from local.standin import embeddings
+from local.standin.model_server import ModelServer
 from mojodex.reads import User
 from reschedule_todo import rescheduling
 from reschedule_todo.rescheduling import Agenda, Day, Scheduling, Task
@@ -253,22 +253,22 @@ def test_a_todo_that_keeps_slipping_is_told_so_in_the_users_language(
     assert got["date"] == "2026-07-20"
 
 
-def daily_email(*todos: todo_daily_emails.Todo, language: str = "en", name: str = "Ann Archer") -> str:
+def daily_email(*todos: content.Todo, language: str = "en", name: str = "Ann Archer") -> str:
     """Our own prompt, rendered."""
     moved = [Moved(9, "[t9] Look at the plan", "", WEDNESDAY + DAY, "Today is too full.")]
-    return todo_daily_emails.PROMPT.render(user=user(language, name), todos=todos, moved=moved)
+    return content.PROMPT.render(user=user(language, name), todos=todos, moved=moved)
 
 
 def test_the_daily_email_has_one_line_for_each_todo_of_today(client: openai.OpenAI) -> None:
     given = daily_email(
-        todo_daily_emails.Todo(1, "t1", "Call Nadia", "Kick-off", None),
-        todo_daily_emails.Todo(2, "t2", "Call\nTom", "", WEDNESDAY - DAY),
-        todo_daily_emails.Todo(3, "t3", "Budget", "", None),
+        content.Todo(1, "t1", "Call Nadia", "Kick-off", None),
+        content.Todo(2, "t2", "Call\nTom", "", WEDNESDAY - DAY),
+        content.Todo(3, "t3", "Budget", "", None),
     )
 
     got = answer(client, "DailyEmail", given)
 
-    assert todo_daily_emails.DailyEmail.model_validate(got)
+    assert content.DailyEmail.model_validate(got)
     assert [line["id"] for line in got["lines"]] == ["t1", "t2", "t3"]
     assert len({line["line"] for line in got["lines"]}) == 3
     assert got["subject"] == "3 things for today"
@@ -276,7 +276,7 @@ def test_the_daily_email_has_one_line_for_each_todo_of_today(client: openai.Open
 
 
 def test_the_daily_email_knows_french(client: openai.OpenAI) -> None:
-    given = daily_email(todo_daily_emails.Todo(1, "t1", "Appeler Nadia", "", None), language="fr")
+    given = daily_email(content.Todo(1, "t1", "Appeler Nadia", "", None), language="fr")
 
     got = answer(client, "DailyEmail", given)
 

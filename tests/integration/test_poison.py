@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from mojodex import db, jobs
+from mojodex import database as db
+from mojodex import jobs
 from tests.fake_model import FakeModel, Reply, prompt_of, todos
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_record

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-import purge.schedule
-from mojodex import db
-from mojodex.db import DatabaseSettings
+import maintenance.purge
+from maintenance.purge import FINAL, KEPT, old_jobs, old_pages
+from mojodex import database as db
+from mojodex.database import DatabaseSettings
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundJob, BackgroundPage
-from purge.schedule import FINAL, KEPT, old_jobs, old_pages
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
 from tests.metrics import emitted
@@ -29,9 +29,9 @@ def run(make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> 
     """Invoke the purge."""
     make_bundle()
     settings = DatabaseSettings(database_secret_arn="database", database_pool_size=5)
-    monkeypatch.setattr(purge.schedule, "settings", settings)
-    monkeypatch.setattr(purge.schedule, "utc_now", lambda: NOW)
-    return lambda seconds=120: purge.schedule.handler({}, FakeContext(seconds))
+    monkeypatch.setattr(maintenance.purge, "settings", settings)
+    monkeypatch.setattr(maintenance.purge, "utc_now", lambda: NOW)
+    return lambda seconds=120: maintenance.purge.handler({}, FakeContext(seconds))
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_page_that_waits_stays(
 def test_it_goes_on_from_page_to_page(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge.schedule, "PAGE_SIZE", 10)
+    monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
     many(mojodex, 35)
 
     assert run() == {"jobs": 35, "pages": 35}
@@ -243,7 +243,7 @@ def test_without_time_it_leaves_the_rest_to_the_next_run(
 def test_killed_in_the_middle_it_keeps_what_is_done_and_the_next_run_completes(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge.schedule, "PAGE_SIZE", 10)
+    monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
     many(mojodex, 30)
     # The server ends the connection in the middle of the second page.
     mojodex.run("CREATE TABLE kills (left_to_do int); INSERT INTO kills VALUES (15)")
@@ -267,7 +267,7 @@ def test_killed_in_the_middle_it_keeps_what_is_done_and_the_next_run_completes(
 def test_two_at_once_share_the_work(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge.schedule, "PAGE_SIZE", 10)
+    monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
     many(mojodex, 400)
 
     with ThreadPoolExecutor() as threads:
@@ -311,7 +311,7 @@ def test_it_reads_what_it_deletes_and_not_the_whole_table(
         connection.exec_driver_sql(statistics.format(name))
 
     with mojodex.engine.connect() as connection:
-        statement = purge.schedule._delete_page(moment, old)
+        statement = maintenance.purge._delete_page(moment, old)
         compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {compiled}"))
 

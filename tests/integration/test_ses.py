@@ -14,10 +14,10 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-import events.ses
-from events.email import EmailSettings, as_bytes, unsubscribe_link
-from events.rendering import render
-from events.ses import NotKnownIfSentError, send
+import events.mail.ses
+from events.daily_email.rendering import render
+from events.mail.mime import EmailSettings, as_bytes, unsubscribe_link
+from events.mail.ses import NotKnownIfSentError, send
 from mojodex import secrets
 from mojodex.errors import MojodexError, PermanentError, TransientError
 from tests.fake_ses import CLOSE, HANG, TAKEN, Answer, FakeSes, fake_ses
@@ -58,7 +58,7 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, without making them."""
     pauses: list[float] = []
-    monkeypatch.setattr(events.ses, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(events.mail.ses, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
 
 
@@ -241,7 +241,7 @@ def test_without_a_proper_answer_it_is_not_known_and_not_tried_again(ses: FakeSe
 
 
 def test_an_answer_that_comes_too_late_is_none(ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events.ses, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(events.mail.ses, "ANSWER_SECONDS", 0.2)
     ses.does(HANG)
 
     assert isinstance(refused(), NotKnownIfSentError)
@@ -258,7 +258,7 @@ def test_without_credentials_there_is_no_mail(ses: FakeSes, monkeypatch: pytest.
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setattr(events.ses, "_session", boto3.Session)
+    monkeypatch.setattr(events.mail.ses, "_session", boto3.Session)
 
     assert isinstance(refused(), TransientError)
     assert ses.requests == []

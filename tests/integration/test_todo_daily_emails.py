@@ -13,8 +13,8 @@ import pytest
 import time_machine
 from itsdangerous import URLSafeSerializer
 
-import events.delivery
-from events.words import ENGLISH, FRENCH
+import events.mail.delivery
+from events.daily_email.wording import ENGLISH, FRENCH
 from mojodex.errors import TransientError
 from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.fake_ses import (
@@ -178,7 +178,7 @@ def test_empty_mails_are_a_setting(
 def test_every_number_of_due_users_is_published_whole(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, due: int, offset: int | None
 ) -> None:
-    monkeypatch.setattr("events.todo_daily_emails_audience.USERS_PER_PAGE", 20)
+    monkeypatch.setattr("events.daily_email.audience.USERS_PER_PAGE", 20)
     for n in range(due):
         user_with(mojodex, "Call Bob", timezone_offset=0 if n % 3 else offset)
 
@@ -509,7 +509,7 @@ def test_a_worker_killed_before_the_mark_has_sent_nothing(
         raise KilledError
 
     with monkeypatch.context() as killing:
-        killing.setattr(events.delivery, "_mark", die)
+        killing.setattr(events.mail.delivery, "_mark", die)
         with pytest.raises(KilledError):
             send(bundle, user_id)
     assert (job(mojodex, user_id).state, job(mojodex, user_id).outcome) == ("running", None)
@@ -557,15 +557,15 @@ def test_a_database_that_is_away_after_the_send_is_waited_for(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
-    real, failures = events.delivery._save, iter([True, True, False])
-    monkeypatch.setattr(events.delivery, "PAUSE_SECONDS", 0.05)
+    real, failures = events.mail.delivery._save, iter([True, True, False])
+    monkeypatch.setattr(events.mail.delivery, "PAUSE_SECONDS", 0.05)
 
     def save(*args: Any) -> None:
         if next(failures):
             raise TransientError("database: gone")
         real(*args)
 
-    monkeypatch.setattr(events.delivery, "_save", save)
+    monkeypatch.setattr(events.mail.delivery, "_save", save)
 
     assert send(bundle, user_id) == {"batchItemFailures": []}
 
@@ -592,7 +592,7 @@ def test_a_busy_or_paused_ses_is_waited_for(
     code: str,
     seconds: Any,
 ) -> None:
-    monkeypatch.setattr("events.ses.PAUSE_SECONDS", (0, 0.01))
+    monkeypatch.setattr("events.mail.ses.PAUSE_SECONDS", (0, 0.01))
     user_id = user_with(mojodex, "Call Bob")
     ses.does(Answer(429 if "Many" in code else 400, code))
     event = sqs_event({"event_type": "todo_daily_emails", "user_id": user_id})
@@ -720,7 +720,7 @@ def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("events.ses.PAUSE_SECONDS", (0, 0.01))
+    monkeypatch.setattr("events.mail.ses.PAUSE_SECONDS", (0, 0.01))
     monkeypatch.setattr("mojodex.provider.time.sleep", lambda _seconds: None)
     user_with(mojodex, "Call Bob")
     mojodex.run(

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from sqlalchemy import create_engine
 
-from local import stack as local_stack
-from local.stack import PREFIXES
+from local.runtime import stack as local_stack
+from local.runtime.stack import PREFIXES
 from tests.fake_model import FakeModel, embedded, fake_model, todos
 from tests.mojodex import Mojodex
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from local import postgres
+from local.runtime import postgres
 from tests.fake_model import Reply, prompt_of, todos
 from tests.lambda_events import sqs_event
 from tests.stack.conftest import Deployed, eventually

@@ -7,7 +7,7 @@ import pytest
 from chaos import report
 from chaos.checks import broken
 from chaos.run import SHORT, run
-from local import stack as local_stack
+from local.runtime import stack as local_stack
 
 SEED = 20261124
 

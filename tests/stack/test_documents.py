@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.stack import ROOT
+from local.runtime.stack import ROOT
 from tests.fake_model import Reply, embedded, relevance
 from tests.hostile_site import Page, answer, hostile_page, raw, redirect, serve_pages
 from tests.stack.conftest import CRAWL_PAGE_LIMIT, Deployed, eventually

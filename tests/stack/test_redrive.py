@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local import redrive
-from local.stack import STACK_NAME, StackError
+from local.runtime import redrive
+from local.runtime.stack import STACK_NAME, StackError
 from tests.fake_model import todos
 from tests.stack.conftest import Deployed, eventually
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from purge.schedule import KEPT
+from maintenance.purge import KEPT
 from tests import ROOT
 from tests.structure.template import functions, resources, sqs_sources, template
 

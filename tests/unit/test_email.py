@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from events import email
-from events.email import EmailSettings, Rendered, as_bytes, check_address, unsubscribe_link
-from events.plain_text import plain
-from events.rendering import Content, MovedLine, TodoLine, render
+from events.daily_email.rendering import Content, MovedLine, TodoLine, render
+from events.mail import mime
+from events.mail.mime import EmailSettings, Rendered, as_bytes, check_address, unsubscribe_link
+from events.mail.plain_text import plain
 from mojodex.errors import PermanentError, TransientError
 from mojodex.settings import SettingsError
 from tests.mails import check_mail
@@ -258,7 +258,7 @@ def with_page(url: str) -> EmailSettings:
 def test_the_unsubscribe_link_carries_a_signed_token(
     monkeypatch: pytest.MonkeyPatch, url: str, start: str
 ) -> None:
-    monkeypatch.setattr(email, "read_secret", lambda arn: {"signing_key": f"key of {arn}"})
+    monkeypatch.setattr(mime, "read_secret", lambda arn: {"signing_key": f"key of {arn}"})
 
     link = unsubscribe_link(with_page(url), "user-1", "todo_daily_emails")
 
@@ -277,7 +277,7 @@ def test_the_unsubscribe_link_carries_a_signed_token(
 def test_without_a_signing_key_the_mail_waits(
     monkeypatch: pytest.MonkeyPatch, secret: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(email, "read_secret", lambda _arn: secret)
+    monkeypatch.setattr(mime, "read_secret", lambda _arn: secret)
 
     with pytest.raises(TransientError, match="signing_key"):
         unsubscribe_link(with_page("https://x.example/u"), "user-1", "todo_daily_emails")
@@ -297,7 +297,7 @@ def test_a_link_that_would_break_its_header_is_refused(link: str) -> None:
 
 
 def test_the_longest_link_that_settings_allow_can_stand_in_a_mail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(email, "read_secret", lambda _arn: {"signing_key": "key"})
+    monkeypatch.setattr(mime, "read_secret", lambda _arn: {"signing_key": "key"})
     url = "https://x.example/".ljust(400, "u")
     user_id = "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz", k=255))
 

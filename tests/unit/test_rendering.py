@@ -9,9 +9,9 @@ from babel import localedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.plain_text import plain
-from events.rendering import MOST_BYTES, Content, MovedLine, TodoLine, render
-from events.words import ENGLISH, FRENCH, words_for
+from events.daily_email.rendering import MOST_BYTES, Content, MovedLine, TodoLine, render
+from events.daily_email.wording import ENGLISH, FRENCH, words_for
+from events.mail.plain_text import plain
 from mojodex.language import locale_for, long_day
 from tests.mails import Html, squeeze
 from tests.unit.test_email import HOSTILE, TODAY, UNSUBSCRIBE, WEB_APP, content

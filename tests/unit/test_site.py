@@ -6,10 +6,10 @@ import pytest
 
 from documents.chunking import chunks_of
 from documents.page_text import Line
-from local import stories
+from local.demo import stories
 from local.demo.documents import CHANGES, QUESTIONS
-from local.site import FORBIDDEN, PAGES, UNLINKED
-from local.website import is_loopback
+from local.demo.site import FORBIDDEN, PAGES, UNLINKED
+from local.runtime.website import is_loopback
 
 WORDS = range(100, 300)
 

@@ -1,0 +1,327 @@
+"""The daily to-do e-mail: collect what today holds and what was moved, let a model find friendly words for
+it, check them, and put the mail together.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy.orm import Session, undefer
+
+from events.daily_email.rendering import Content, MovedLine, TodoLine, render
+from events.daily_email.wording import words_for
+from events.mail.delivery import SECONDS_NEEDED as SENDING_SECONDS
+from events.mail.delivery import Mail
+from events.mail.mime import EmailSettings, check_address, unsubscribe_link
+from events.mail.plain_text import plain
+from events.message import SendEvent
+from mojodex import jobs, llm
+from mojodex.clock import Deadline, local_time, previous_working_day, start_of_day, utc_now
+from mojodex.database import DatabaseSettings, with_db_session
+from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
+from mojodex.observability import count, logger
+from mojodex.prompts import read_prompt
+from mojodex.reads import User, as_user, newest_version, offset_of, open_todos
+from mojodex.schema import MdUser
+
+PROMPT = read_prompt(Path(__file__).with_name("todo_daily_emails.mpt"))
+# Mojodex's name of the event in md_event.
+MD_EVENT_TYPE = "todo_daily_email"
+# To-dos that the model is asked for a line about; those beyond get ours.
+TODOS_SHOWN = 40
+# Of a description, title or reason, for the prompt; the mail itself shows less.
+TEXT_CHARS = 500
+# A model that is away is waited for: with the queue's back-off, five attempts are some minutes. If it asks
+# for more, or after that, the mail goes out without it: a mail about today is of no use tomorrow.
+ATTEMPTS_WITH_MODEL = 5
+LONGEST_WAIT_SECONDS = 300
+
+
+class TodoDailyEmailsSettings(DatabaseSettings, llm.LlmSettings, EmailSettings):
+    """Settings of the generator.
+
+    Attributes:
+        default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
+        send_empty_todo_emails: whether a mail also goes to users for whom it has nothing.
+    """
+
+    default_timezone_offset: int = 0
+    send_empty_todo_emails: bool = False
+
+
+# What is collected.
+
+
+@dataclass(frozen=True)
+class Todo:
+    """An open to-do for today; `id` is short and for the model; `planned_for` is set when it is overdue."""
+
+    todo_pk: int
+    id: str
+    description: str
+    task_title: str
+    planned_for: date | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An open to-do that was moved to a later day, and why."""
+
+    todo_pk: int
+    description: str
+    task_title: str
+    date: date
+    reason: str
+
+
+@dataclass(frozen=True)
+class Today:
+    """What a user's day holds. `address` and `name` are as the user gave them."""
+
+    user: User
+    name: str | None
+    address: str
+    language_code: str | None
+    todos: list[Todo]
+    moved: list[Moved]
+
+    @property
+    def about(self) -> list[int]:
+        """Keys of all its to-dos: what the model's words are about."""
+        return [todo.todo_pk for todo in self.todos] + [todo.todo_pk for todo in self.moved]
+
+
+# What the model answers. It gets these models' JSON schema, docstrings included.
+
+
+class Line(llm.Answer):
+    """One sentence about one to-do."""
+
+    id: str | None
+    line: str | None
+
+
+class DailyEmail(llm.Answer):
+    """The words of the daily to-do e-mail."""
+
+    subject: str | None
+    greeting: str | None
+    intro: str | None
+    lines: list[Line] | None
+    closing: str | None
+
+
+def todo_daily_emails(
+    settings: TodoDailyEmailsSettings, message: SendEvent, job: jobs.Job, deadline: Deadline
+) -> Mail:
+    """The mail of one user and day.
+
+    Args:
+        settings: see there.
+        message: names the user.
+        job: its occasion is the day.
+        deadline: when the invocation ends.
+
+    Raises:
+        InvalidMessageError: there is no such user.
+        NothingToDoError: the user does not want it, has nothing to read in it, or the day is over.
+        PermanentError: the user's address is not valid.
+        TransientError: as `database.db_session`; the model is away, and may still be waited for.
+    """
+    now = utc_now()
+    today = collect(settings, message.user_id, date.fromisoformat(job.occasion), now, settings)
+    # Before anything is paid for.
+    check_address(today.address)
+    answer = think(settings, today, job, deadline)
+    link = unsubscribe_link(settings, message.user_id, message.event_type)
+    return Mail(
+        user_id=message.user_id,
+        md_event_type=MD_EVENT_TYPE,
+        to_name=today.name,
+        to_address=today.address,
+        unsubscribe_link=link,
+        rendered=render(compose(answer, today, settings.mojodex_webapp_uri, link)),
+        outcome={
+            "todos": len(today.todos),
+            "moved": len(today.moved),
+            "worded_by": "model" if answer else "rule",
+        },
+        kept={"words": answer.model_dump(), "about": today.about} if answer else None,
+    )
+
+
+@with_db_session
+def local_date(session: Session, user_id: str, moment: datetime, default_timezone_offset: int) -> date:
+    """The user's local day at `moment` (aware).
+
+    Raises:
+        InvalidMessageError: there is no such user.
+    """
+    row = session.execute(select(MdUser.timezone_offset).where(MdUser.user_id == user_id)).one_or_none()
+    if row is None:
+        raise InvalidMessageError("there is no such user")
+    (offset,) = row
+    return local_time(moment, offset_of(offset, default_timezone_offset)).date()
+
+
+@with_db_session
+def collect(
+    session: Session, user_id: str, day: date, now: datetime, settings: TodoDailyEmailsSettings
+) -> Today:
+    """Read what the user's day holds, as plain data.
+
+    Args:
+        session: see `with_db_session`.
+        user_id: the user's.
+        day: the user's local day that the mail is for.
+        now: the present moment (aware).
+        settings: the default offset, and whether a mail may be empty.
+
+    Raises:
+        InvalidMessageError, NothingToDoError: as `todo_daily_emails`.
+    """
+    row = session.scalars(
+        select(MdUser).options(undefer(MdUser.email)).where(MdUser.user_id == user_id)
+    ).one_or_none()
+    if row is None:
+        raise InvalidMessageError("there is no such user")
+    if not row.todo_email_reception:
+        raise NothingToDoError("the user does not want it")
+    user = as_user(row, now, settings.default_timezone_offset)
+    if user.today != day:
+        raise NothingToDoError(f"it is not {day.isoformat()} where the user is")
+
+    since = start_of_day(
+        previous_working_day(day), offset_of(row.timezone_offset, settings.default_timezone_offset)
+    )
+    found = session.execute(_todos_to_tell(), {"user_id": user_id, "day": day, "since": since}).all()
+    todos: list[Todo] = []
+    moved: list[Moved] = []
+    titles: dict[int, str] = {}
+    for todo, title, _, scheduled, _, justification in found:
+        execution = todo.user_task_execution_fk
+        if execution not in titles:
+            titles[execution] = _short(title or _result_title(session, execution))
+        description = _short(todo.description)
+        if scheduled <= day:
+            overdue = scheduled if scheduled < day else None
+            todos.append(Todo(todo.todo_pk, f"t{len(todos) + 1}", description, titles[execution], overdue))
+        else:
+            moved.append(
+                Moved(todo.todo_pk, description, titles[execution], scheduled, _short(justification))
+            )
+    if not todos and not moved and not settings.send_empty_todo_emails:
+        raise NothingToDoError("there is nothing to tell")
+    return Today(user, row.name, row.email, row.language_code, todos, moved)
+
+
+@cache
+def _todos_to_tell() -> Select[*tuple[Any, ...]]:
+    """Open to-dos of :user_id until :day, and those that were moved since :since."""
+    query, executions, newest = open_todos(bindparam("user_id"))
+    return query.add_columns(executions.c.title, newest).where(
+        or_(
+            newest.c.scheduled_date <= bindparam("day"),
+            and_(
+                newest.c.creation_date >= bindparam("since"), newest.c.reschedule_justification.is_not(None)
+            ),
+        )
+    )
+
+
+def _short(text: str) -> str:
+    return llm.well_formed(text)[:TEXT_CHARS]
+
+
+def _result_title(session: Session, user_task_execution_pk: int) -> str:
+    """What the task's result is called, for an execution without a title of its own; '' if it has neither."""
+    result = newest_version(session, user_task_execution_pk)
+    return (result and result.title) or ""
+
+
+def think(
+    settings: TodoDailyEmailsSettings, today: Today, job: jobs.Job, deadline: Deadline
+) -> DailyEmail | None:
+    """The model's words, those of an earlier attempt if there are any; None when ours must do.
+
+    Raises:
+        TransientError: it is away, and may still be waited for.
+    """
+    if job.progress and job.progress.get("about") == today.about:
+        return DailyEmail.model_validate(job.progress["words"])
+    variables = {
+        "user": today.user,
+        "todos": today.todos[:TODOS_SHOWN],
+        "moved": today.moved[:TODOS_SHOWN],
+    }
+    try:
+        # Whatever is wrong with the words, ours stand in for them: no reason to ask and pay again.
+        return llm.ask(settings, PROMPT, variables, DailyEmail, deadline.sooner(SENDING_SECONDS))
+    except PermanentError as error:
+        reason = str(error)
+    except TransientError as error:
+        if job.attempts <= ATTEMPTS_WITH_MODEL and (error.retry_after or 0) <= LONGEST_WAIT_SECONDS:
+            raise
+        reason = str(error)
+    logger.warning("mail without the model's words", extra={"subject": job.subject, "reason": reason})
+    count("EmailsWithoutModel")
+    return None
+
+
+def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str | None) -> Content:
+    """What the mail says: the model's words where they are of use, ours elsewhere.
+
+    Each to-do is there once, with its own description; the model's line only stands beneath it.
+
+    Args:
+        answer: the model's words, None if there are none.
+        today: see there.
+        webapp_uri: where the button leads.
+        link: to unsubscribe, None for none.
+    """
+    words = words_for(today.language_code)
+    said = answer or DailyEmail(subject=None, greeting=None, intro=None, lines=None, closing=None)
+    lines = _lines(said, today)
+
+    def ours(position: int, todo: Todo) -> str:
+        return words.overdue_line(position) if todo.planned_for else words.line(position)
+
+    return Content(
+        language_code=today.language_code,
+        today=today.user.today,
+        subject=_said(said.subject) or words.subject(len(today.todos), len(today.moved)),
+        greeting=_said(said.greeting) or words.greeting(today.name),
+        intro=_said(said.intro) or words.intro(len(today.todos), len(today.moved)),
+        closing=_said(said.closing) or words.closing,
+        todos=tuple(
+            TodoLine(
+                description=todo.description,
+                line=lines.get(todo.id) or ours(position, todo),
+                task_title=todo.task_title,
+                planned_for=todo.planned_for,
+            )
+            for position, todo in enumerate(today.todos)
+        ),
+        moved=tuple(
+            MovedLine(moved.description, moved.task_title, moved.date, moved.reason) for moved in today.moved
+        ),
+        webapp_uri=webapp_uri,
+        unsubscribe_link=link,
+    )
+
+
+def _lines(answer: DailyEmail, today: Today) -> dict[str, str]:
+    """The model's line for each to-do that it has exactly one for, by the to-do's id."""
+    given = [(line.id, said) for line in answer.lines or [] if line.id and (said := _said(line.line))]
+    often = Counter(name for name, _ in given)
+    known = {todo.id for todo in today.todos}
+    return {name: said for name, said in given if name in known and often[name] == 1}
+
+
+def _said(text: str | None) -> str:
+    """A text of the model as it will be shown; '' if nothing is left of it."""
+    return plain(text or "", TEXT_CHARS)

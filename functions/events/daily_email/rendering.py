@@ -1,0 +1,154 @@
+"""The daily mail's content becomes HTML and text. The model and the users give words; all markup is ours."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from events.daily_email.wording import words_for
+from events.mail.mime import LONGEST_SUBJECT, Rendered
+from events.mail.plain_text import plain
+from mojodex.language import locale_for, long_day
+
+# What reads well at the size that it is set in; a sentence or two of the model's fit into 400.
+LONGEST_GREETING = 100
+LONGEST_SENTENCES = 400
+LONGEST_DESCRIPTION = 300
+LONGEST_TITLE = 120
+# Of each list. Nobody reads on; the rest is in the web app.
+MOST_SHOWN = 40
+# Gmail cuts a mail off at 102 kB. As base64 this is 99 kB.
+MOST_BYTES = 72_000
+TEXT_COLUMNS = 76
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    undefined=StrictUndefined,
+    autoescape=select_autoescape(["html"]),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class TodoLine:
+    """A to-do of today.
+
+    Attributes:
+        description: what is to be done.
+        line: a friendly word on it; may be empty.
+        task_title: of the task that it comes from; may be empty.
+        planned_for: the day it was planned for, if it is overdue.
+    """
+
+    description: str
+    line: str
+    task_title: str
+    planned_for: date | None
+
+
+@dataclass(frozen=True)
+class MovedLine:
+    """A to-do that was moved.
+
+    Attributes:
+        description, task_title: as of a `TodoLine`.
+        date: its new day.
+        reason: why; may be empty.
+    """
+
+    description: str
+    task_title: str
+    date: date
+    reason: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a mail says: plain text, from users and a model, not trusted; the links are ours."""
+
+    language_code: str | None
+    today: date
+    subject: str
+    greeting: str
+    intro: str
+    closing: str
+    todos: tuple[TodoLine, ...]
+    moved: tuple[MovedLine, ...]
+    webapp_uri: str
+    unsubscribe_link: str | None
+
+
+def render(content: Content) -> Rendered:
+    """The mail: all untrusted text cleaned, and no longer than mail clients show."""
+    content = _cleaned(content)
+    words = words_for(content.language_code)
+    locale = locale_for(content.language_code)
+    variables: dict[str, Any] = {
+        "content": content,
+        "words": words,
+        "lang": "-".join(filter(None, (locale.language, locale.script, locale.territory))),
+        # No mail client sets Mongolian from top to bottom.
+        "direction": "rtl" if locale.text_direction == "rtl" else "ltr",
+        "day": partial(long_day, language_code=content.language_code),
+        "wrap": _wrap,
+    }
+    # One of each always fits.
+    for most in range(MOST_SHOWN, 0, -1):
+        variables |= {
+            "todos": content.todos[:most],
+            "todos_left_out": len(content.todos[most:]),
+            "moved": content.moved[:most],
+            "moved_left_out": len(content.moved[most:]),
+        }
+        html = _TEMPLATES.get_template("todo_daily_emails.html").render(variables)
+        if len(html.encode()) <= MOST_BYTES:
+            break
+    text = _TEMPLATES.get_template("todo_daily_emails.txt").render(variables)
+    return Rendered(content.subject, html, text)
+
+
+def _cleaned(content: Content) -> Content:
+    sentences = partial(plain, most=LONGEST_SENTENCES)
+    title = partial(plain, most=LONGEST_TITLE)
+
+    def description(text: str) -> str:
+        return plain(text, LONGEST_DESCRIPTION) or "…"
+
+    words = words_for(content.language_code)
+    return replace(
+        content,
+        # A mail needs a subject, whatever is left of the one that it was given.
+        subject=plain(content.subject, LONGEST_SUBJECT)
+        or words.subject(len(content.todos), len(content.moved)),
+        greeting=plain(content.greeting, LONGEST_GREETING),
+        intro=sentences(content.intro),
+        closing=sentences(content.closing),
+        todos=tuple(
+            replace(
+                todo,
+                description=description(todo.description),
+                line=sentences(todo.line),
+                task_title=title(todo.task_title),
+            )
+            for todo in content.todos
+        ),
+        moved=tuple(
+            replace(
+                todo,
+                description=description(todo.description),
+                reason=sentences(todo.reason),
+                task_title=title(todo.task_title),
+            )
+            for todo in content.moved
+        ),
+    )
+
+
+def _wrap(text: str, first: str = "", indent: str = "") -> str:
+    """Lines of the text part; `first` stands before the first of them, `indent` before the others."""
+    return fill(text, TEXT_COLUMNS, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)

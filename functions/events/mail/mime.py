@@ -1,0 +1,227 @@
+"""An e-mail as bytes: who sends it, to which address, and with which headers."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import make_msgid
+from urllib.parse import urlsplit
+
+from itsdangerous import URLSafeSerializer
+from pydantic import Field, ValidationInfo, field_validator
+
+from events.mail.plain_text import plain
+from mojodex.errors import OPERATOR_SECONDS, PermanentError, TransientError
+from mojodex.runtime import is_loopback
+from mojodex.secrets import read_secret
+from mojodex.settings import Settings
+
+LONGEST_SUBJECT = 150
+LONGEST_NAME = 60
+
+# RFC 5321, without what only quotation marks allow. SES takes no letters beyond ASCII before the @.
+LONGEST_ADDRESS = 254
+LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DOMAIN = re.compile(rf"({LABEL}\.)+(?=[a-z]){LABEL}", re.ASCII | re.IGNORECASE)
+# Words that a header may hold as they are, wherever in it; anything else is encoded.
+ATOMS = re.compile("[A-Za-z0-9!'*+-][A-Za-z0-9!'*+ -]{0,59}")
+# RFC 5322 allows a line of 998 bytes. A token has up to 500.
+LINK = re.compile("https?://[!-;=?-~]{1,900}")
+LONGEST_UNSUBSCRIBE_URL = 400
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A mail's subject and its two parts."""
+
+    subject: str
+    html: str
+    text: str
+
+
+def _host(url: str) -> str:
+    """The host that the URL names.
+
+    Raises:
+        ValueError: it is not a URL of http or https that could stand in a mail.
+    """
+    if not LINK.fullmatch(url) or not (host := urlsplit(url).hostname):
+        raise ValueError("it is not a URL of http or https with a host")
+    return host
+
+
+class EmailSettings(Settings):
+    """Who sends mails, and what their links lead to.
+
+    Attributes:
+        email_sender: address that SES may send from.
+        email_sender_name: what stands before it.
+        ses_configuration_set: name of the configuration set, which keeps the suppression list and the events.
+        mojodex_webapp_uri: where the button leads.
+        unsubscribe_url: page that ends these mails, also when it is posted to (RFC 8058); https. Without it
+            a mail has no such link.
+        unsubscribe_secret_arn: secret with the field `signing_key`, which the page checks its token with.
+    """
+
+    email_sender: str
+    email_sender_name: str = "Mojo"
+    ses_configuration_set: str
+    mojodex_webapp_uri: str
+    unsubscribe_url: str | None = None
+    unsubscribe_secret_arn: str | None = Field(default=None, validate_default=True)
+
+    @field_validator("email_sender")
+    @classmethod
+    def _one_address(cls, sender: str) -> str:
+        return _address(sender)
+
+    @field_validator("mojodex_webapp_uri")
+    @classmethod
+    def _web(cls, url: str) -> str:
+        _host(url)
+        return url
+
+    @field_validator("unsubscribe_url")
+    @classmethod
+    def _secure(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not is_loopback(_host(url)) and urlsplit(url).scheme != "https":
+            raise ValueError("it is not a URL of https")
+        if "#" in url:
+            raise ValueError("it has a fragment, which no server gets to see")
+        if len(url) > LONGEST_UNSUBSCRIBE_URL:
+            raise ValueError(f"it is longer than {LONGEST_UNSUBSCRIBE_URL} characters")
+        return url
+
+    @field_validator("unsubscribe_secret_arn")
+    @classmethod
+    def _both_or_none(cls, arn: str | None, info: ValidationInfo) -> str | None:
+        # A URL that is not valid was complained of already, and is not in `data`.
+        if "unsubscribe_url" in info.data and (arn is None) != (info.data["unsubscribe_url"] is None):
+            raise ValueError("UNSUBSCRIBE_URL and UNSUBSCRIBE_SECRET_ARN are set both or not at all")
+        return arn
+
+
+def _address(address: str) -> str:
+    """The e-mail address with its domain in ASCII (IDNA).
+
+    Raises:
+        ValueError: it is not one plain address.
+    """
+    local_part, _, domain = address.rpartition("@")
+    try:
+        # IDNA makes ASCII of full-width characters, "@" and "," among them: all of the result is looked at.
+        domain = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        domain = ""
+    address = f"{local_part}@{domain}"
+    if (
+        len(address) <= LONGEST_ADDRESS
+        and "=?" not in local_part
+        and LOCAL_PART.fullmatch(local_part)
+        and DOMAIN.fullmatch(domain)
+    ):
+        return address
+    raise ValueError("it is not one plain e-mail address")
+
+
+def check_address(address: str) -> str:
+    """The user's e-mail address as SES takes it.
+
+    Raises:
+        PermanentError: it is not an address that SES could send to.
+    """
+    try:
+        return _address(address)
+    except ValueError:
+        raise PermanentError("the user's e-mail address is not valid") from None
+
+
+# The mail.
+
+
+def unsubscribe_link(settings: EmailSettings, user_id: str, event_type: str) -> str | None:
+    """The link that ends the mails of this type to this user; None if there is no page for it.
+
+    Its `token` is `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` of `user_id` and
+    `event_type`, and stays valid, as an old mail may be read years later.
+
+    Raises:
+        TransientError: the secret cannot be read, or has no signing key.
+    """
+    if settings.unsubscribe_url is None or settings.unsubscribe_secret_arn is None:
+        return None
+    key = read_secret(settings.unsubscribe_secret_arn).get("signing_key")
+    if not isinstance(key, str) or not key:
+        raise TransientError("the secret for unsubscribing has no signing_key", retry_after=OPERATOR_SECONDS)
+    token: str = URLSafeSerializer(key, salt="unsubscribe").dumps(
+        {"user_id": user_id, "event_type": event_type}
+    )
+    separator = "&" if "?" in settings.unsubscribe_url else "?"
+    return f"{settings.unsubscribe_url}{separator}token={token}"
+
+
+def as_bytes(
+    settings: EmailSettings,
+    rendered: Rendered,
+    *,
+    to_name: str | None,
+    to_address: str,
+    unsubscribe_link: str | None,
+    now: datetime,
+) -> bytes:
+    """The mail as it goes over the wire.
+
+    Args:
+        settings: who sends it.
+        rendered: what it says.
+        to_name, to_address: the user's; the name may be unknown.
+        unsubscribe_link: for the button that mail clients show beside the sender.
+        now: the present moment (aware).
+
+    Raises:
+        PermanentError: the user's address is not one that SES could send to, or the link is too long.
+    """
+    # By hand, because `EmailMessage` decodes and folds the values that it is given: it reads a line break out
+    # of encoded words in a name, sets two encoded words side by side without the space that they need, and
+    # makes an encoded word of a long link.
+    head = {
+        "From": _mailbox(settings.email_sender_name, settings.email_sender),
+        "To": _mailbox(to_name or "", check_address(to_address)),
+        "Subject": _encoded(plain(rendered.subject, LONGEST_SUBJECT)),
+    }
+    if unsubscribe_link is not None:
+        if not LINK.fullmatch(unsubscribe_link):
+            raise PermanentError("the unsubscribe link cannot stand in a header")
+        head["List-Unsubscribe"] = f"<{unsubscribe_link}>"
+        head["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+
+    message = EmailMessage(policy=SMTP)
+    message["Date"] = now
+    message["Message-ID"] = make_msgid(domain=settings.email_sender.rpartition("@")[2])
+    # RFC 3834: no automatic answers, please.
+    message["Auto-Submitted"] = "auto-generated"
+    # Lines of 76 bytes, whatever the text holds.
+    message.set_content(rendered.text, cte="base64")
+    message.add_alternative(rendered.html, subtype="html", cte="base64")
+    return (
+        "".join(f"{name}: {value}\r\n" for name, value in head.items()).encode("ascii") + message.as_bytes()
+    )
+
+
+def _mailbox(name: str, address: str) -> str:
+    """A name and an address; the name may be empty."""
+    name = plain(name, LONGEST_NAME)
+    return f"{_encoded(name)}\r\n <{address}>" if name else address
+
+
+def _encoded(text: str) -> str:
+    """The text for a header, as encoded words (RFC 2047) where it needs them, folded."""
+    if ATOMS.fullmatch(text):
+        return text
+    # The first line leaves room for the header's name.
+    return Header(text, "utf-8", maxlinelen=76, header_name="Subject").encode(linesep="\r\n")

@@ -1,0 +1,127 @@
+"""The way of a mail to SES. What SES answers is classified here, once."""
+
+import random
+import re
+import time
+from contextlib import closing
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore import exceptions as aws_errors
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+
+from events.mail.mime import EmailSettings, check_address
+from mojodex.aws import CLIENT_CONFIG
+from mojodex.errors import OPERATOR_SECONDS, PermanentError, TransientError
+from mojodex.runtime import made_once
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+# SES counts sends by the second, so a short pause is often enough.
+TRIES = 3
+PAUSE_SECONDS = (0.5, 2.0)
+# An answer that comes later leaves it open whether the mail was sent. Quick refusals, the pauses and a last
+# answer that is slow fit into 15 seconds.
+ANSWER_SECONDS = 8
+# Names of what a mail is about, on the events that SES publishes: its limits.
+NOT_IN_TAG = re.compile("[^A-Za-z0-9_-]")
+LONGEST_TAG = 256
+
+
+class NotKnownIfSentError(PermanentError):
+    """The mail was handed over and no answer came. A second try could be a second mail, so there is none."""
+
+
+class ThrottledError(TransientError):
+    """Too many mails in this second."""
+
+
+_MAKING = Lock()
+
+
+@made_once
+def _session() -> boto3.Session:
+    return boto3.Session()
+
+
+def _client() -> "SESV2Client":
+    """A client for one mail. It costs 25 ms more than a kept one, whose connection may have died while
+    Lambda was frozen: that looks the same as an answer that was lost.
+    """
+    # One attempt: SendEmail has no idempotency token, so a second one may be a second mail.
+    config = CLIENT_CONFIG.merge(
+        Config(read_timeout=ANSWER_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
+    )
+    # A session makes one client at a time.
+    with _MAKING:
+        return _session().client("sesv2", config=config)
+
+
+def send(settings: EmailSettings, raw: bytes, *, to_address: str, job: str) -> str:
+    """Hand a mail over to SES.
+
+    Args:
+        settings: see there.
+        raw: from `as_bytes`.
+        to_address: the user's.
+        job: tells SES's events apart; goes into the tag `job`.
+
+    Returns:
+        SES's id of the message.
+
+    Raises:
+        TransientError: it was not sent; SES is busy or away, or an operator has to put something right.
+        PermanentError: it was not sent; SES refuses this mail.
+        NotKnownIfSentError: no answer came.
+    """
+    to_address = check_address(to_address)
+    tries = 1
+    while True:
+        try:
+            return _send_once(settings, raw, to_address, job)
+        except ThrottledError:
+            if tries == TRIES:
+                raise
+        tries += 1
+        time.sleep(random.uniform(*PAUSE_SECONDS))
+
+
+def _send_once(settings: EmailSettings, raw: bytes, to_address: str, job: str) -> str:
+    # None of botocore's own texts is kept: they may quote the address.
+    try:
+        with closing(_client()) as client:
+            answer = client.send_email(
+                Destination={"ToAddresses": [to_address]},
+                Content={"Raw": {"Data": raw}},
+                ConfigurationSetName=settings.ses_configuration_set,
+                EmailTags=[{"Name": "job", "Value": NOT_IN_TAG.sub("-", job)[:LONGEST_TAG]}],
+            )
+        return answer["MessageId"]
+    except aws_errors.ClientError as error:
+        raise _refusal(error) from None
+    except (aws_errors.HTTPClientError, aws_errors.SSLError, ResponseParserError, KeyError):
+        # An SSLError may come in the middle of an answer, and a KeyError from one that says nothing.
+        raise NotKnownIfSentError("it is not known whether SES took the mail") from None
+    except aws_errors.BotoCoreError as error:
+        raise TransientError(f"SES cannot be reached ({type(error).__name__})") from None
+
+
+def _refusal(error: aws_errors.ClientError) -> PermanentError | TransientError:
+    """What SES's error means for the mail."""
+    code = error.response["Error"]["Code"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if code.startswith(("TooManyRequests", "Throttl")):
+        return ThrottledError("SES is busy")
+    if code.startswith("ServiceUnavailable"):
+        return TransientError("SES is not available")
+    if status >= 500:
+        # Something went wrong in SES, or in a gateway before it, perhaps after it took the mail.
+        return NotKnownIfSentError("it is not known whether SES took the mail")
+    not_verified = "not verified" in error.response["Error"].get("Message", "")
+    if code == "BadRequestException" or (code == "MessageRejected" and not not_verified):
+        return PermanentError(f"SES refuses the mail ({code})")
+    # The quota, the account, a permission, the configuration set, the sender: not the user's fault.
+    return TransientError(f"SES does not send now ({code})", retry_after=OPERATOR_SECONDS)

@@ -1,0 +1,32 @@
+"""Migrate from a shell, without Lambda's 15 minutes: `make migrate` calls it.
+
+DATABASE_URL names the database. TLS is verified as the functions do it, and left out for a loopback address
+only; PGSSLROOTCERT may name a file with the CA certificates to trust, as for libpq.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from maintenance.migrate.migration import migrate_database
+from mojodex.runtime import is_loopback
+
+if __name__ == "__main__":
+    if not os.environ.get("DATABASE_URL"):
+        sys.exit("DATABASE_URL is not set; for example postgresql://user:password@host:5432/mojodex")
+    url = make_url(os.environ["DATABASE_URL"])
+    secret = {
+        "host": url.host or "localhost",
+        "port": url.port or 5432,
+        "username": url.username,
+        "password": url.password,
+        "dbname": url.database,
+    }
+    if is_loopback(str(secret["host"])):
+        secret["sslmode"] = "disable"
+    if certificates := os.environ.get("PGSSLROOTCERT"):
+        secret["sslrootcert"] = Path(certificates).read_text()
+    created = migrate_database(secret)
+    sys.stdout.write(f"created: {', '.join(created) or 'nothing, all was there'}\n")

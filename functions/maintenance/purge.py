@@ -1,0 +1,158 @@
+"""Delete what the bundle's own tables need not remember any more, so that they stop growing."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    and_,
+    any_,
+    case,
+    cast,
+    delete,
+    false,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+
+from mojodex import jobs
+from mojodex.clock import Deadline, utc_now
+from mojodex.database import DatabaseSettings, db_session
+from mojodex.observability import count, logger
+from mojodex.reads import is_open
+from mojodex.schedule import SECONDS_NEEDED
+from mojodex.schema import BackgroundJob, BackgroundPage, MdTodo, MdTodoScheduling
+
+# Whose row is gone is done again when it is asked for again. A message that was delivered twice lives for 14
+# days at most, in its queue and the dead-letter queue, and for 14 more if it is redriven on the last one;
+# the schedule of extract_todos looks back 30 days at most (template.yaml has both figures).
+KEPT = timedelta(days=30)
+# Deleted in one transaction: some ten milliseconds, and no lock is held for longer.
+PAGE_SIZE = 500
+
+FINAL = ("done", "failed", "skipped")
+ENDED = ("stored", "unchanged", "skipped", "failed")
+# Processes import nothing of each other. The names are in the ledger of every installation, and stay.
+RESCHEDULE_TODO = "reschedule_todo"
+CREATE_FROM_WEBSITE = "create_from_website"
+
+settings = DatabaseSettings.from_environment()
+
+
+@logger.inject_lambda_context
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """EventBridge's target; answers with how many rows it deleted. The event does not matter."""
+    before, deadline = utc_now() - KEPT, Deadline(context.get_remaining_time_in_millis)
+    purged_jobs = _purge(settings, BackgroundJob.finished_at, old_jobs(before), deadline)
+    purged_pages = _purge(settings, BackgroundPage.found_at, old_pages(before), deadline)
+    logger.info("purged", extra={"jobs": purged_jobs, "pages": purged_pages})
+    count("JobsPurged", purged_jobs)
+    count("PagesPurged", purged_pages)
+    return {"jobs": purged_jobs, "pages": purged_pages}
+
+
+def old_jobs(before: datetime) -> ColumnElement[bool]:
+    """The jobs that ended before a moment (aware), but for those whose failure still holds something up.
+
+    That a to-do could not be moved is in the ledger only. As long as it is open and nobody has moved it
+    since, the schedule of reschedule_todo would find it again, and the same failure would be paid for.
+    """
+    job, todo, scheduling = BackgroundJob, MdTodo, MdTodoScheduling
+    moved_since = (
+        select(scheduling.todo_scheduling_pk)
+        .where(scheduling.todo_fk == todo.todo_pk, scheduling.creation_date >= job.finished_at)
+        .correlate(todo, job)
+        .exists()
+    )
+    # OFFSET keeps it a lookup in the index for each such job.
+    still_overdue = (
+        select(todo.todo_pk)
+        .where(todo.todo_pk == cast(job.subject, Integer), is_open(), ~moved_since)
+        .offset(0)
+        .correlate(job)
+        .exists()
+    )
+    # What was given up on gets another night anyway.
+    gave_up = func.coalesce(job.outcome["reason"].astext, "").startswith(jobs.GAVE_UP)
+    failed_move = and_(job.process == RESCHEDULE_TODO, job.state == "failed", ~gave_up)
+    # CASE, because the subject of another process is no number.
+    holds_back = case((failed_move, still_overdue), else_=false())
+    return and_(job.state.in_(FINAL), job.finished_at < before, ~holds_back)
+
+
+def old_pages(before: datetime) -> ColumnElement[bool]:
+    """The pages that were found and have ended before a moment (aware), with all of their website."""
+    page, job = BackgroundPage, BackgroundJob
+    website_needed = (
+        select(job.state)
+        .where(
+            job.process == CREATE_FROM_WEBSITE,
+            job.subject == page.subject,
+            job.occasion == page.occasion,
+            func.coalesce(job.finished_at >= before, True),
+        )
+        .offset(0)
+        .correlate(page)
+        .exists()
+    )
+    return and_(page.state.in_(ENDED), page.found_at < before, ~website_needed)
+
+
+def _purge(
+    settings: DatabaseSettings,
+    moment: InstrumentedAttribute[Any],
+    old: ColumnElement[bool],
+    deadline: Deadline,
+) -> int:
+    """Delete the old rows of a table, a page a transaction; those for which time does not suffice, next time.
+
+    Args:
+        settings: where the database is.
+        moment: the column of the table by which its index has the rows.
+        old: which rows.
+        deadline: when the invocation ends.
+
+    Returns:
+        How many rows were deleted.
+    """
+    deleted, place = 0, None
+    while deadline.seconds_left() > SECONDS_NEEDED:
+        # What has to stay is not read again by each page.
+        behind = old if place is None else and_(old, moment >= place)
+        with db_session(settings) as session:
+            moments = session.scalars(_delete_page(moment, behind)).all()
+            session.commit()
+        if not moments:
+            return deleted
+        deleted += len(moments)
+        place = max(moments)
+    logger.warning("purge ran out of time")
+    return deleted
+
+
+def _delete_page(moment: InstrumentedAttribute[Any], old: ColumnElement[bool]) -> Any:
+    """DELETE the first of the old rows, by ctid, which reads no other; answers with their moments.
+
+    Rows that somebody else has locked are left out, so that two runs at once share the work.
+    """
+    table = moment.class_
+    ctid: ColumnElement[Any] = literal_column("ctid")
+    page = (
+        select(ctid)
+        .select_from(table)
+        .where(old)
+        .order_by(moment)
+        .limit(PAGE_SIZE)
+        .with_for_update(of=table, skip_locked=True)
+        .correlate(None)
+    )
+    return (
+        delete(table)
+        .where(ctid == any_(func.array(page.scalar_subquery())))
+        .returning(moment)
+        .execution_options(synchronize_session=False)
+    )

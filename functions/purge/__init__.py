@@ -1,1 +1,0 @@
-"""purge: the ledger forgets what nobody needs any more."""

@@ -1,0 +1,168 @@
+"""The daily e-mails of the demo account as files: made by the functions' own code, sent by nobody.
+
+Postgres and the model are as in the demo; there is no AWS, and no queue. The functions' folders must be on
+the path.
+"""
+
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from sqlalchemy import Connection, create_engine
+
+from events.daily_email.content import (
+    ATTEMPTS_WITH_MODEL,
+    TodoDailyEmailsSettings,
+    collect,
+    compose,
+    think,
+)
+from events.daily_email.rendering import render
+from events.mail.mime import Rendered, as_bytes, unsubscribe_link
+from local.demo import stories
+from local.demo.seed import Account, SeededUser, move, seed
+from local.runtime import model, postgres
+from local.runtime.stack import MAIL_PARAMETERS
+from local.standin.model_server import ModelServer
+from mojodex import database as db
+from mojodex.clock import Deadline
+from mojodex.jobs import Job
+
+EVENT_TYPE = "todo_daily_emails"
+MORNING = time(8, 5)
+# What the template has for the functions, where the caller does not say otherwise.
+MODELS = "gpt-5-mini,gpt-4.1"
+MILLISECONDS = 120_000
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A mail that was written to `stem`.html, .txt and .eml.
+
+    Attributes:
+        stem: path without ending.
+        address: to whom.
+        subject: what it says.
+        worded_by_model: whether the model gave the words; if not, they are the bundle's own.
+    """
+
+    stem: Path
+    address: str
+    subject: str
+    worded_by_model: bool
+
+
+def run(directory: Path) -> list[Preview]:
+    """Write the mails of the next working day: of each user one with the model's words, one without.
+
+    Args:
+        directory: where; made if it is missing.
+
+    Raises:
+        StartError: Postgres does not start.
+        MojodexError: the functions' code does not do it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    # Metrics are lines that are printed.
+    with redirect_stdout(StringIO()), _settings() as (settings, account):
+        return [
+            _write(settings, user, account, directory / f"{name}{suffix}", ask=ask)
+            for name, user in (("claire", account.claire), ("hugo", account.hugo))
+            for suffix, ask in (("", True), ("-without-model", False))
+        ]
+
+
+def _write(
+    settings: TodoDailyEmailsSettings, user: SeededUser, account: Account, stem: Path, *, ask: bool
+) -> Preview:
+    now, day = user.at(account.morning, MORNING), account.morning
+    today = collect(settings, user.user_id, day, now, settings)
+    # A model that is away is not waited for.
+    job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=ATTEMPTS_WITH_MODEL + 1)
+    answer = think(settings, today, job, Deadline(lambda: MILLISECONDS)) if ask else None
+    link = unsubscribe_link(settings, user.user_id, EVENT_TYPE)
+    rendered: Rendered = render(compose(answer, today, settings.mojodex_webapp_uri, link))
+    raw = as_bytes(
+        settings, rendered, to_name=today.name, to_address=today.address, unsubscribe_link=link, now=now
+    )
+    stem.with_suffix(".html").write_text(rendered.html)
+    stem.with_suffix(".txt").write_text(rendered.text)
+    stem.with_suffix(".eml").write_bytes(raw)
+    return Preview(stem, today.address, rendered.subject, answer is not None)
+
+
+@contextmanager
+def _settings() -> Iterator[tuple[TodoDailyEmailsSettings, Account]]:
+    """What the functions need, as long as it is there: a database with the account, a model, secrets."""
+    with tempfile.TemporaryDirectory(prefix="mojodex-preview-") as name, mock_aws(), _model() as asked:
+        directory = Path(name)
+        try:
+            database = postgres.start(directory)
+            postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
+            secrets = {
+                "database": database.secret(),
+                "model": {"api_key": model.api_key()},
+                "unsubscribe": {"signing_key": "preview"},
+            }
+            manager = boto3.client("secretsmanager")
+            for secret, value in secrets.items():
+                manager.create_secret(Name=secret, SecretString=json.dumps(value))
+            settings = TodoDailyEmailsSettings.model_validate(_values(asked))
+            engine = create_engine(database.url)
+            with engine.begin() as connection:
+                account = seed(connection, datetime.now(UTC))
+                _move_some(connection, account)
+            engine.dispose()
+            yield settings, account
+            db.engine(settings).dispose()
+        finally:
+            postgres.stop(directory)
+
+
+def _values(asked: model.Model) -> dict[str, Any]:
+    return {
+        "database_secret_arn": "database",
+        "llm_secret_arn": "model",
+        "llm_models": asked.models or MODELS,
+        "llm_base_url": asked.base_url,
+        "email_sender": MAIL_PARAMETERS["EmailSender"],
+        "ses_configuration_set": "none",
+        "mojodex_webapp_uri": MAIL_PARAMETERS["MojodexWebappUri"],
+        "unsubscribe_url": MAIL_PARAMETERS["UnsubscribeUrl"],
+        "unsubscribe_secret_arn": "unsubscribe",
+    }
+
+
+@contextmanager
+def _model() -> Iterator[model.Model]:
+    """The caller's model, or the stand-in in a thread of this process."""
+    if found := model.from_environment():
+        yield found
+        return
+    with ModelServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield model.Model(model.OFFLINE, f"http://127.0.0.1:{server.server_port}/v1")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _move_some(connection: Connection, account: Account) -> None:
+    """What the night has moved: one to-do of each user; another one stays overdue."""
+    later = stories.working_day(stories.working_day(account.morning, 1), 1)
+    for user, todo, reason in (
+        (account.claire, stories.SLIPPING, stories.SLIPPING_REASON),
+        (account.hugo, stories.HUGOS_MOVED, stories.HUGOS_REASON),
+    ):
+        move(connection, account.todos[todo], later, reason, user.at(account.morning, time(2)))

@@ -1,0 +1,66 @@
+"""Which language model is asked: that of the caller's environment, or the stand-in of this repository."""
+
+import os
+from dataclasses import dataclass
+
+from local.standin import embeddings
+
+OFFLINE = "offline"
+# The one that Mojodex searches with.
+EMBEDDING_MODEL = "text-embedding-ada-002"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model.
+
+    Attributes:
+        name: for people; `OFFLINE` for the stand-in.
+        base_url: of its API; None for OpenAI's own.
+        models: what LLM_MODELS wants; None for the template's own.
+        embedding_model: what EMBEDDING_MODEL wants; None for the template's own.
+    """
+
+    name: str
+    base_url: str | None
+    models: str | None = None
+    embedding_model: str | None = None
+
+
+def from_environment() -> Model | None:
+    """The model of OPENAI_API_KEY and OPENAI_BASE_URL, if one of them is set; OPENAI_MODEL and
+    OPENAI_EMBEDDING_MODEL name what it is asked for.
+    """
+    url = os.environ.get("OPENAI_BASE_URL") or None
+    if not url and not os.environ.get("OPENAI_API_KEY"):
+        return None
+    model, embedding = (os.environ.get(f"OPENAI_{kind}") for kind in ("MODEL", "EMBEDDING_MODEL"))
+    # The prompts are written for gpt-4.1, and name no model of other servers.
+    return Model(
+        url or "OpenAI",
+        url,
+        f"gpt-4.1={model}" if model else None,
+        f"{EMBEDDING_MODEL}={embedding}" if embedding else None,
+    )
+
+
+def question(text: str) -> list[float]:
+    """The vector of a question, by the model that made those of the documents.
+
+    Raises:
+        openai.OpenAIError: the caller's model does not give it.
+    """
+    found = from_environment()
+    if found is None:
+        return embeddings.question(text)
+    # Only now: it takes its time.
+    import openai
+
+    name = (found.embedding_model or EMBEDDING_MODEL).rpartition("=")[2]
+    with openai.OpenAI(base_url=found.base_url, api_key=api_key()) as api:
+        return api.embeddings.create(model=name, input=text, encoding_format="float").data[0].embedding
+
+
+def api_key() -> str:
+    """The key for it; the stand-in, and many servers, want none but something."""
+    return os.environ.get("OPENAI_API_KEY") or "none"

@@ -1,0 +1,477 @@
+"""The whole bundle on this machine: Postgres, the emulator of AWS, a language model, the deployed template.
+
+Nothing here reads or changes the AWS account, profile or credentials of whoever runs it.
+"""
+
+import http.client
+import json
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from local.runtime import emulator, model, postgres, processes
+from local.runtime.postgres import Database
+
+ROOT = emulator.ROOT
+# `make build` fills .aws-sam/build, for AWS; what runs here is built apart, for this machine's processor.
+BUILD_DIRECTORY = ROOT / ".aws-sam" / "local" / "build"
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+STACK_NAME = "mojodex-background"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": emulator.REGION,
+}
+MODEL_SERVER = "model-server"
+# Where mails come from, and where their links lead: nobody has the domain "example" (RFC 2606).
+MAIL_PARAMETERS = {
+    "EmailSender": "mojo@mojodex.example",
+    "MojodexWebappUri": "https://app.mojodex.example",
+    "UnsubscribeUrl": "https://app.mojodex.example/unsubscribe",
+}
+# How the template's names of a process's resources and parameters begin.
+PREFIXES = {
+    "extract_todos": "ExtractTodos",
+    "reschedule_todo": "RescheduleTodo",
+    "events": "Events",
+    "create_from_website": "CreateFromWebsite",
+    "ingest_page": "IngestPage",
+    "update_document": "UpdateDocument",
+}
+SECONDS_TO_UPDATE = 30
+# What a function needs to reach a real model from behind a proxy.
+NETWORK_VARIABLES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+)
+
+
+class StackError(Exception):
+    """A step on the way to a running stack failed, or there is none where one is asked for."""
+
+
+class SentMail(NamedTuple):
+    """A mail that SES has taken."""
+
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack.
+
+    Attributes:
+        endpoint: for AWS_ENDPOINT_URL.
+        database: the Mojodex database, migrated.
+        model: "offline" for the stand-in of this repository, else where the model is.
+        outputs: of the template.
+        model_url: of the model's API; None for OpenAI's own.
+    """
+
+    endpoint: str
+    database: Database
+    model: str
+    outputs: dict[str, str]
+    model_url: str | None = None
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """The stack that `up` left in a directory.
+
+        Raises:
+            StackError: there is none.
+        """
+        try:
+            state = json.loads((directory / "state.json").read_text())
+        except FileNotFoundError:
+            raise StackError("nothing runs: start it with 'make up'") from None
+        return cls(**{**state, "database": Database(**state["database"])})
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator, for a service that boto3 knows by this name."""
+        return client_of(self.endpoint, service)
+
+    def deploy(self, directory: Path, build: Path) -> None:
+        """Deploy another build over this one, with the same parameters.
+
+        What runs of a function that changes is ended, which AWS does not do. Schedules fire again, and what
+        `set_environment` has changed may be as in the template again.
+
+        Args:
+            directory: of this stack.
+            build: folder as `sam build` makes it.
+
+        Raises:
+            StackError: it failed.
+        """
+        _deploy(directory, self.endpoint, {}, build)
+        _number_concurrency(self.endpoint)
+
+    def environment(self) -> dict[str, str]:
+        """What the AWS CLI, boto3 and SQLAlchemy need to use this stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            **CREDENTIALS,
+            "DATABASE_URL": self.database.url.render_as_string(hide_password=False),
+        }
+
+    def function_name(self, logical_id: str) -> str:
+        """The name of a function of the template, for example of "MigrateFunction".
+
+        Raises:
+            StackError: the template has no such function.
+        """
+        names = self._function_names()
+        if logical_id not in names:
+            raise StackError(f"no function {logical_id}; there are {', '.join(sorted(names))}")
+        return names[logical_id]
+
+    def _function_names(self) -> dict[str, str]:
+        """The name of every function of the template, by its logical id."""
+        resources = self.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for resource in resources["StackResources"]
+            if resource["ResourceType"] == "AWS::Lambda::Function"
+        }
+
+    def set_environment(self, logical_id: str, **variables: str) -> None:
+        """Change variables of a function; its next invocation is a cold start that sees them.
+
+        Raises:
+            StackError: there is no such function, or it does not take the change.
+        """
+        self._set_environment([self.function_name(logical_id)], variables)
+
+    def set_clock(self, moment: datetime) -> None:
+        """Let the clock of all functions run on from this moment (aware). Postgres and queues keep theirs.
+
+        What runs is ended, so nothing should.
+
+        Raises:
+            StackError: a function does not take the change.
+        """
+        offset = (moment - datetime.now(UTC)).total_seconds()
+        self._set_environment(list(self._function_names().values()), {"CLOCK_OFFSET_SECONDS": str(offset)})
+
+    def _set_environment(self, names: Sequence[str], variables: Mapping[str, str]) -> None:
+        functions = self.client("lambda")
+        for name in names:
+            there = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            functions.update_function_configuration(
+                FunctionName=name, Environment={"Variables": {**there, **variables}}
+            )
+        deadline = time.monotonic() + SECONDS_TO_UPDATE
+        for name in names:
+            while functions.get_function_configuration(FunctionName=name)["LastUpdateStatus"] != "Successful":
+                if time.monotonic() > deadline:
+                    raise StackError(f"{name} did not take its new environment")
+                time.sleep(0.1)
+
+    def open_loopback(self) -> None:
+        """Let the workers of documents fetch from loopback, where a website of this machine is.
+
+        What of them runs is ended, so nothing should.
+
+        Raises:
+            StackError: a function does not take the change.
+        """
+        for worker in ("CreateFromWebsiteWorkerFunction", "UpdateDocumentWorkerFunction"):
+            self.set_environment(worker, FETCH_LOOPBACK="true")
+
+    def publish(self, queue: str, message: dict[str, Any]) -> None:
+        """Send a message, as Mojodex's backend does; `queue` is the output that has its URL."""
+        self.client("sqs").send_message(QueueUrl=self.outputs[queue], MessageBody=json.dumps(message))
+
+    def model_calls(self) -> dict[str, int]:
+        """How many calls the stand-in has answered: completions, embeddings, texts_embedded.
+
+        Raises:
+            StackError: another model answers, which does not tell.
+        """
+        if self.model != model.OFFLINE or self.model_url is None:
+            raise StackError(f"{self.model} does not tell how many calls it has answered")
+        address = urlsplit(self.model_url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+        try:
+            connection.request("GET", "/stats")
+            return dict(json.loads(connection.getresponse().read()))
+        finally:
+            connection.close()
+
+    def stop_schedules(self) -> None:
+        """Let no schedule fire by itself any more; `invoke` does it then."""
+        scheduler = self.client("scheduler")
+        for listed in scheduler.list_schedules()["Schedules"]:
+            schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
+            kept = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+            scheduler.update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
+
+    def mails(self) -> list[SentMail]:
+        """What SES has sent, oldest first."""
+        return [
+            SentMail(tuple(mail["To"]), mail["Subject"], mail["BodyText"], mail["BodyHtml"] or "")
+            for mail in emulator.sent_mails(self.endpoint)
+        ]
+
+    def invoke(self, logical_id: str, event: Any = None) -> tuple[Any, bool]:
+        """Invoke a function of the template and wait for it.
+
+        Returns:
+            Its answer, and whether it succeeded; if not, the answer describes the error.
+        """
+        answer = self.client("lambda").invoke(
+            FunctionName=self.function_name(logical_id), Payload=json.dumps({} if event is None else event)
+        )
+        return json.load(answer["Payload"]), "FunctionError" not in answer
+
+    def logs(self, logical_id: str, since: float = 0) -> list[str]:
+        """All lines that a function has logged since a moment (seconds since 1970), oldest first; an
+        invocation's come when it has ended.
+        """
+        logs = self.client("logs")
+        function = self.client("lambda").get_function_configuration(
+            FunctionName=self.function_name(logical_id)
+        )
+        group = function.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function['FunctionName']}")
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=int(since * 1000)
+        )
+        try:
+            events = [event for page in pages for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [str(event["message"]).rstrip() for event in sorted(events, key=lambda e: e["timestamp"])]
+
+
+def build() -> None:
+    """Build layer and functions for this machine, as `make build-local`; quick when nothing changed.
+
+    Raises:
+        StackError: the build failed; it has printed why.
+    """
+    # Make's own variables would make it a sub-make of whatever started us.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    if subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False).returncode:
+        raise StackError("the build failed")
+
+
+def up(
+    directory: Path, *, parameters: Mapping[str, str] = {}, say: Callable[[str], None] = lambda _: None
+) -> Stack:
+    """Start everything, deploy the built template and migrate.
+
+    The model is what the parameter LlmBaseUrl names, else that of OPENAI_API_KEY and OPENAI_BASE_URL if one
+    of them is set (OPENAI_MODEL and OPENAI_EMBEDDING_MODEL are what it is asked for), else the stand-in of
+    this repository.
+
+    Args:
+        directory: for state, logs and data; `down` with the same directory stops and removes all of it.
+        parameters: of the template, before those that follow from the above.
+        say: told what is being done.
+
+    Raises:
+        StackError, StartError: a step failed; all that was started is stopped.
+    """
+    if (directory / "state.json").exists():
+        raise StackError("it runs already: stop it with 'make down'")
+    if not (BUILD_DIRECTORY / "template.yaml").exists():
+        raise StackError("nothing is built: run 'make build-local'")
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        say("PostgreSQL with the Mojodex tables")
+        database = postgres.start(directory)
+        postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
+
+        name, settings, network = _model(directory, parameters)
+        say(f"language model: {name}")
+
+        say("MiniStack, the emulator of AWS")
+        endpoint = emulator.start(directory, environment=network).endpoint
+        secret_manager = client_of(endpoint, "secretsmanager")
+        arns = {
+            parameter: secret_manager.create_secret(Name=secret, SecretString=json.dumps(value))["ARN"]
+            for parameter, secret, value in (
+                ("DatabaseSecretArn", "mojodex/database", database.secret()),
+                ("LlmSecretArn", "mojodex/llm", {"api_key": model.api_key()}),
+                ("UnsubscribeSecretArn", "mojodex/unsubscribe", {"signing_key": secrets.token_hex()}),
+            )
+        }
+
+        say("sam deploy of template.yaml")
+        architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        parameters = {"Architecture": architecture, **arns, **MAIL_PARAMETERS, **settings, **parameters}
+        _deploy(directory, endpoint, parameters)
+        _number_concurrency(endpoint)
+        # Verified at once, and MiniStack has no sandbox unless it is asked for one.
+        client_of(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
+        described = client_of(endpoint, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"))
+
+        say("migration of the database")
+        answer, succeeded = stack.invoke("MigrateFunction")
+        if not succeeded:
+            logs = "\n".join(stack.logs("MigrateFunction")[-20:])
+            raise StackError(f"MigrateFunction failed: {answer}\n{logs}")
+        state = directory / "state.json"
+        # It has the password, so it is its owner's only.
+        state.touch(mode=0o600)
+        state.write_text(json.dumps(asdict(stack)))
+    except BaseException:
+        down(directory)
+        raise
+    return stack
+
+
+def down(directory: Path) -> None:
+    """Stop what `up` started in a directory and remove the directory. Does nothing when there is none."""
+    emulator.stop(directory)
+    processes.stop(directory, MODEL_SERVER)
+    postgres.stop(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def complaints(directory: Path) -> list[str]:
+    """The last warnings and errors of the emulator, for example that a function cannot be imported."""
+    log = (directory / f"{emulator.NAME}.log").read_text(errors="replace")
+    # What is said again and again differs in its date and time only.
+    lines = [line for line in log.splitlines() if " ERROR " in line or " WARNING " in line]
+    return list({line.split(" ", 2)[-1]: line for line in lines}.values())[-10:]
+
+
+def _model(directory: Path, parameters: Mapping[str, str]) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The model's name, the template's parameters for it, and variables that functions need for it."""
+    network = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
+    if url := parameters.get("LlmBaseUrl"):
+        return url, {}, network
+    if found := model.from_environment():
+        settings = {
+            "LlmBaseUrl": found.base_url,
+            "LlmModels": found.models,
+            "EmbeddingModel": found.embedding_model,
+        }
+        return found.name, {name: value for name, value in settings.items() if value}, network
+    return model.OFFLINE, {"LlmBaseUrl": f"http://127.0.0.1:{_start_model_server(directory)}/v1"}, {}
+
+
+def _start_model_server(directory: Path) -> int:
+    """Start the stand-in for a language model; returns its port."""
+    log = directory / f"{MODEL_SERVER}.log"
+
+    def port() -> int | None:
+        # It prints {"port": …} when it listens.
+        for line in log.read_text().splitlines():
+            if line.startswith('{"port"'):
+                return int(json.loads(line)["port"])
+        return None
+
+    processes.start(
+        [sys.executable, "-m", "local.standin.model_server", "--port", "0"],
+        directory=directory,
+        name=MODEL_SERVER,
+        cwd=ROOT,
+        environment=os.environ,
+        ready=lambda: port() is not None,
+    )
+    found = port()
+    if found is None:
+        raise StackError("the model server has lost its port")
+    return found
+
+
+def _deploy(
+    directory: Path, endpoint: str, parameters: Mapping[str, str], build: Path = BUILD_DIRECTORY
+) -> None:
+    overrides = [f"{name}={value}" for name, value in parameters.items() if value]
+    command: Sequence[str | Path] = [
+        *(SAM, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"),
+        *("--stack-name", STACK_NAME, "--region", emulator.REGION),
+        *("--template-file", build / "template.yaml"),
+        # Without any, those of the last deployment hold.
+        *(("--parameter-overrides", *overrides) if overrides else ()),
+    ]
+    log = directory / "sam-deploy.log"
+    with log.open("wb") as output:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "LANG": "C.UTF-8",
+                # sam writes into the home folder, and leaves temporary ones behind.
+                "HOME": str(directory.resolve()),
+                "TMPDIR": str(directory.resolve()),
+                "AWS_ENDPOINT_URL": endpoint,
+                **CREDENTIALS,
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "SAM_CLI_TELEMETRY": "0",
+                # Seconds between two looks at the deployment; AWS needs more, the emulator does not.
+                "SAM_CLI_POLL_DELAY": "0.2",
+            },
+        )
+    if done.returncode:
+        raise StackError(f"sam deploy failed\n{processes.tail(log)}")
+
+
+def _number_concurrency(endpoint: str) -> None:
+    """Give every MaximumConcurrency anew, as a number.
+
+    A template's parameter is a string, of which CloudFormation makes a number; MiniStack 1.5.33 does not, and
+    its poller then fails on the comparison ("'>=' not supported") and delivers nothing.
+    """
+    functions = client_of(endpoint, "lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if limits := mapping.get("ScalingConfig"):
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=limits)
+
+
+def client_of(endpoint: str, service: str, *, tries: int = 1) -> Any:
+    """A boto3 client of the emulator at an endpoint, or of what stands before it.
+
+    Args:
+        endpoint: where it is.
+        service: as boto3 calls it.
+        tries: of each request. An invocation must not be repeated behind the caller's back.
+    """
+    # Neither a profile nor a proxy of the caller's environment counts.
+    nothing = (None, None, None, None)
+    session = boto3.Session(
+        botocore_session=botocore.session.Session(
+            session_vars={
+                "profile": nothing,
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        ),
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=emulator.REGION,
+    )
+    # An invocation may take as long as Lambda lets it.
+    config = Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": tries})
+    # Typed for services whose stubs are installed only.
+    make: Any = session.client
+    return make(service, endpoint_url=endpoint, config=config)

@@ -1,0 +1,112 @@
+"""Rescheduling: a working day that has room, and why, in English or French."""
+
+# Typographic apostrophes and quotation marks are meant.
+# ruff: noqa: RUF001
+
+import re
+from datetime import date
+from textwrap import shorten
+from typing import Any
+
+from babel.dates import format_date
+
+from local.standin.answers.prompts import PromptError, is_french, line, section, today, unbroken
+
+# Of the agenda, the working days that are looked at.
+DAYS = 5
+FRIDAY = 4
+# A day with so many other to-dos has room.
+LIGHT = 1
+# A to-do is named by its first words.
+TOPIC_CHARS = 40
+
+
+def rescheduling(prompt: str) -> dict[str, Any]:
+    """A better day for the to-do of a rendered `reschedule_todo` prompt.
+
+    The day is the first of the next five working days after today that has at most one other to-do. Without
+    such a day, and for a to-do that keeps slipping, it is the lightest of them.
+
+    Args:
+        prompt: holds `<todo>`, `<history>`, `<agenda>`, and the lines `Today is …` and `Language: …`.
+
+    Returns:
+        `{"pros", "cons", "argument", "date"}`; the argument is addressed to the user.
+
+    Raises:
+        PromptError: the prompt does not hold these.
+    """
+    now, history = today(prompt), section(prompt, "history")
+    agenda = re.findall(r"^(\d{4}-\d\d-\d\d) \(\w+\): (\d+) ", section(prompt, "agenda"), re.MULTILINE)
+    load = {date.fromisoformat(day): int(todos) for day, todos in agenda}
+    working_days = [day for day in load if day > now and day.weekday() <= FRIDAY][:DAYS]
+    if not working_days:
+        raise PromptError("the stand-in finds no working day in the agenda")
+    slips = "This to-do keeps slipping." in prompt
+    best = min(working_days, key=lambda day: load[day] if slips else max(load[day], LIGHT))
+    topic = shorten(section(prompt, "todo"), TOPIC_CHARS, placeholder="…").rstrip(".")
+    moves = line(history, r"Moved (\d+) times? until now", "line 'Moved … until now'")
+    first = line(history, r"First planned for (\d{4}-\d\d-\d\d)", "line 'First planned for …'")
+    say = _french if is_french(prompt) else _english
+    said = say(
+        topic,
+        best,
+        load[best],
+        waiting_since=date.fromisoformat(first),
+        moves=int(moves) if slips else None,
+    )
+    return {**said, "date": best.isoformat()}
+
+
+def _english(topic: str, day: date, load: int, *, waiting_since: date, moves: int | None) -> dict[str, str]:
+    """What is said; with `moves` that it keeps slipping."""
+    when, since = (f"{each:%A}, {each:%B} {each.day}" for each in (day, waiting_since))
+    others = (
+        "nothing else is planned",
+        "only one other to-do is planned",
+        f"{load} other to-dos are planned",
+    )[min(load, 2)]
+    if moves is None:
+        argument = (
+            f"You did not get round to “{topic}”, which happens. On {when}, {others}, so there is room to "
+            "finish it in one go."
+        )
+    else:
+        argument = (
+            f"“{topic}” has waited since {since} and was moved {moves} times already. On {when}, {others}: "
+            "block half an hour for a first piece of it, ask somebody to help, or let it go if it does not "
+            "matter any more."
+        )
+    return {
+        "argument": argument,
+        "pros": f"On {when}, {others}.",
+        "cons": "The to-do has to wait a little longer.",
+    }
+
+
+def _french(topic: str, day: date, load: int, *, waiting_since: date, moves: int | None) -> dict[str, str]:
+    """What is said; with `moves` that it keeps slipping."""
+    when, since = (
+        format_date(each, "EEEE d MMMM", "fr").replace(" 1 ", " 1er ") for each in (day, waiting_since)
+    )
+    others = (
+        "rien d’autre n’est prévu",
+        "une seule autre tâche est prévue",
+        f"{load} autres tâches sont prévues",
+    )[min(load, 2)]
+    if moves is None:
+        argument = (
+            f"Vous n’avez pas eu le temps pour « {topic} », cela arrive. Le {when}, {others} : vous aurez la "
+            "place de le terminer d’une traite."
+        )
+    else:
+        argument = (
+            f"« {topic} » attend depuis le {since} et a déjà été reporté {moves} fois. Le {when}, {others} : "
+            "réservez-lui une demi-heure pour un premier pas, demandez de l’aide, ou renoncez-y si cela ne "
+            "compte plus."
+        )
+    return {
+        "argument": unbroken(argument),
+        "pros": f"Le {when}, {others}.",
+        "cons": "La tâche attend un peu plus longtemps.",
+    }
