@@ -48,7 +48,7 @@ def _deliveries(log: list[str]) -> dict[str, int]:
         "deliveries": len(lines),
         "redeliveries": len(lines) - len({line["message_id"] for line in lines}),
         "answered_as_repeated": sum(line.get("state") == "repeated" for line in lines),
-        "came_back": sum("comes back" in line["message"] for line in lines),
+        "came_back": sum("message is retried" in line["message"] for line in lines),
     }
 
 

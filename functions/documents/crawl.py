@@ -91,13 +91,13 @@ def crawl(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, de
             found = _begin(session, message.user_id, first, job)
         visitor = Visitor(settings, first, deadline)
         if not _Crawl(settings, message, job, visitor, deadline, found).run():
-            _hand_on(settings, message, job)
+            _continue_later(settings, message, job)
             return "continued"
     publish_pages(settings, settings.ingest_page_queue_url, job)
     return "crawled"
 
 
-def unfinished(session: Session, job: jobs.Job, _state: str, reason: str) -> dict[str, object]:
+def fail_waiting_pages(session: Session, job: jobs.Job, _state: str, reason: str) -> dict[str, object]:
     """What else is written when a crawl ends before its time: none of its pages waits any more."""
     close(session, job.subject, job.occasion, reason)
     return progress(session, job.subject, job.occasion)
@@ -185,7 +185,7 @@ class _Crawl:
                     *of_website(self._job.subject, self._job.occasion), BackgroundPage.state == "found"
                 )
                 session.execute(rest.values(state="skipped", reason=f"beyond the limit of {limit}"))
-                jobs.record(session, self._job, _outcome(session, self._job, limits=[limit]))
+                jobs.save_progress(session, self._job, _outcome(session, self._job, limits=[limit]))
         return bool(limit) or not self._frontier
 
     def _write_down(self, visits: list[tuple[Found, Read | FetchError]]) -> None:
@@ -200,7 +200,7 @@ class _Crawl:
                     failure = result if page.page_pk == self._first else failure
                 else:
                     self._take_in(session, page, result)
-            jobs.record(session, self._job, _outcome(session, self._job))
+            jobs.save_progress(session, self._job, _outcome(session, self._job))
         if failure:
             raise PermanentError(f"the website cannot be read: {failure.reason}")
 
@@ -369,9 +369,9 @@ def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
     return {**before, **progress(session, job.subject, job.occasion), **more}
 
 
-def _hand_on(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job) -> None:
+def _continue_later(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job) -> None:
     """Publish the message that goes on with a crawl, then let go of its job."""
     rest = message.model_copy(update={"request_id": job.occasion})
     with db_session(settings) as session:
         queues.publish(settings.queue_url, [rest.model_dump_json()])
-        jobs.hand_on(session, job, _outcome(session, job), now=utc_now())
+        jobs.continue_later(session, job, _outcome(session, job), now=utc_now())

@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from documents.crawl import CrawlSettings, crawl, unfinished
+from documents.crawl import CrawlSettings, crawl, fail_waiting_pages
 from documents.message import CREATE_FROM_WEBSITE, CreateFromWebsite
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
@@ -21,12 +21,6 @@ class Settings(CrawlSettings):
 settings = Settings.from_environment()
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `CreateFromWebsite` messages in, the ids of those that come back out."""
-    return run_batch(event, context, PROCESS_DEFINITION, settings)
-
-
 def _run(message: CreateFromWebsite, job: Job, deadline: Deadline) -> str:
     return crawl(settings, message, job, deadline)
 
@@ -35,11 +29,17 @@ def _occasion(message: CreateFromWebsite, sent: datetime) -> str:
     return message.request_id or sent.isoformat(timespec="milliseconds")
 
 
-PROCESS_DEFINITION = Process(
+process = Process(
     CREATE_FROM_WEBSITE,
     CreateFromWebsite,
     seconds_needed=210,
     run=_run,
     occasion=_occasion,
-    unfinished=unfinished,
+    cleanup=fail_waiting_pages,
 )
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `CreateFromWebsite` messages in, the ids of those to retry out."""
+    return run_batch(event, context, process, settings)

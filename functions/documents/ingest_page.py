@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from documents.ingestion import IngestionSettings
 from documents.message import INGEST_PAGE, IngestPage
-from documents.page_ingestion import ingest_page, unfinished
+from documents.page_ingestion import end_page_of, ingest_page
 from documents.relevance import PROMPT
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
@@ -23,14 +23,14 @@ settings = Settings.from_environment()
 settings.models_for(PROMPT)
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `IngestPage` messages in, the ids of those that come back out."""
-    return run_batch(event, context, PROCESS_DEFINITION, settings)
-
-
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
     ingest_page(settings, message, job, deadline)
 
 
-PROCESS_DEFINITION = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, unfinished=unfinished)
+process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=end_page_of)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `IngestPage` messages in, the ids of those to retry out."""
+    return run_batch(event, context, process, settings)

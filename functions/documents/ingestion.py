@@ -103,14 +103,14 @@ def think(
         deadline: when the invocation ends.
 
     Raises:
-        TransientError, PermanentError: as `relevance.judge`, `embeddings.embed`, `jobs.record`.
+        TransientError, PermanentError: as `relevance.judge`, `embeddings.embed`, `jobs.save_progress`.
     """
     verdicts: dict[str, bool] = dict((job.progress or {}).get("verdicts", {}))
 
     def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
         verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
         with db_session(settings) as session:
-            jobs.record(session, job, {"verdicts": verdicts})
+            jobs.save_progress(session, job, {"verdicts": verdicts})
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}

@@ -190,7 +190,7 @@ def _end(
     count(f"Pages{state.capitalize()}")
 
 
-def unfinished(session: Session, job: jobs.Job, state: str, reason: str) -> dict[str, object]:
+def end_page_of(session: Session, job: jobs.Job, state: str, reason: str) -> dict[str, object]:
     """What else is written when a page's job ends without a document: why, and the website's progress."""
     page = session.execute(
         update(BackgroundPage)

@@ -24,12 +24,6 @@ settings = Settings.from_environment()
 settings.models_for(PROMPT)
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `UpdateDocument` messages in, the ids of those that come back out."""
-    return run_batch(event, context, PROCESS_DEFINITION, settings)
-
-
 def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
     return update_document(settings, message, job, deadline)
 
@@ -40,4 +34,10 @@ def _occasion(message: UpdateDocument, sent: datetime) -> str:
     return f"{moment} {crc32(message.edition.encode()):08x}" if message.edition else moment
 
 
-PROCESS_DEFINITION = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion)
+process = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `UpdateDocument` messages in, the ids of those to retry out."""
+    return run_batch(event, context, process, settings)

@@ -39,12 +39,6 @@ settings = Settings.from_environment()
 settings.models_for(content.PROMPT)
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `SendEvent` messages in, the ids of those that come back out."""
-    return run_batch(event, context, PROCESS_DEFINITION, settings)
-
-
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
     event = EVENTS[message.event_type]
@@ -58,4 +52,10 @@ def _occasion(message: SendEvent, sent: datetime) -> str:
     return day.isoformat()
 
 
-PROCESS_DEFINITION = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion)
+process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `SendEvent` messages in, the ids of those to retry out."""
+    return run_batch(event, context, process, settings)

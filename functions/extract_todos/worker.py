@@ -21,14 +21,14 @@ settings = Settings.from_environment()
 settings.models_for(PROMPT)
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `ExtractTodos` messages in, the ids of those that come back out."""
-    return run_batch(event, context, PROCESS_DEFINITION, settings)
-
-
 def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
     extract_todos(settings, message.user_task_execution_pk, job, deadline)
 
 
-PROCESS_DEFINITION = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)
+process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `ExtractTodos` messages in, the ids of those to retry out."""
+    return run_batch(event, context, process, settings)

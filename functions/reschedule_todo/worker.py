@@ -22,12 +22,6 @@ settings = Settings.from_environment()
 settings.models_for(PROMPT)
 
 
-@logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `RescheduleTodo` messages in, the ids of those that come back out."""
-    return run_batch(event, context, PROCESS_DEFINITION, settings)
-
-
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
     reschedule_todo(settings, message, job, deadline)
 
@@ -37,4 +31,10 @@ def _occasion(message: RescheduleTodo, sent: datetime) -> str:
     return day.isoformat()
 
 
-PROCESS_DEFINITION = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion)
+process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS's target: a batch of `RescheduleTodo` messages in, the ids of those to retry out."""
+    return run_batch(event, context, process, settings)

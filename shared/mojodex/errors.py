@@ -1,32 +1,31 @@
-"""The errors that decide what becomes of a message.
+"""The errors whose class decides a message's outcome.
 
     MojodexError
-    ├── TransientError         it may work later: the message comes back
-    ├── PermanentError         it can never work: the job fails with this reason, and is not tried again
+    ├── TransientError         may work later: the message is retried later
+    ├── PermanentError         can never work: the job fails with this reason and is not retried
     ├── InvalidMessageError    the message itself is wrong: it goes to the dead-letter queue with this reason
     └── NothingToDoError       the subject is deleted or already handled: the job is skipped
 
-Clients classify what went wrong once, where they meet it; `worker` acts on the class. Any other exception is
-unknown: its message comes back, and after the queue's maxReceiveCount it goes to the dead-letter queue.
+Each client classifies its errors once; `worker` acts on the class. Any other exception is unknown: the
+message is retried, and goes to the dead-letter queue after the queue's maxReceiveCount.
 
-The texts of these errors are stored and logged, so they never hold a user's words, an address or a secret.
+The texts of these errors are stored and logged. They never hold a user's words, an address or a secret.
 """
 
-# `retry_after` of what an operator has to put right, or of a day's quota: neither is there in a minute.
+# `retry_after` where an operator must act, or a daily quota must renew: neither happens within a minute.
 OPERATOR_SECONDS = 1800
 
 
 class MojodexError(Exception):
-    """The root of the tree."""
+    """Root of the tree."""
 
 
 class TransientError(MojodexError):
-    """Something outside is not available now.
+    """A dependency is not available now.
 
     Args:
         reason: what is not available.
-        retry_after: seconds before which a new try is useless, as told by the other side; None if it did not
-            say.
+        retry_after: seconds that the dependency asked us to wait; None if it did not say.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -35,12 +34,12 @@ class TransientError(MojodexError):
 
 
 class PermanentError(MojodexError):
-    """Trying again cannot help, and may cost money."""
+    """A retry cannot help, and may cost money."""
 
 
 class InvalidMessageError(MojodexError):
-    """The message is not one that its queue is for."""
+    """The message is not valid for its queue."""
 
 
 class NothingToDoError(MojodexError):
-    """The work is not wanted (any more)."""
+    """The work is not wanted, or not wanted any more."""

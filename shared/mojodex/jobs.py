@@ -1,15 +1,15 @@
-"""The ledger (`md_background_job`): what is queued, running, done, failed or skipped, and why.
+"""The ledger (`md_background_job`): one row per job, with its state and the reason for it.
 
     claim ▶ queued ──begin──▶ running ──finish──▶ done | failed | skipped
-               ▲                 │                               │
-               └────release──────┘       begin (asked for again) ◀┘
+               ▲                 │                                  │
+               └────release──────┘          begin (a new message) ◀─┘
 
-A running job is held by a lease, `started_at`: whoever begins it again after the lease ran out takes it away,
-and the earlier holder's `finish` then fails, and with it the transaction that holds its effect. So a job
-takes effect once, whoever else runs it.
+A worker holds a running job by a lease, `started_at`. When the lease expires, another worker may take the job
+over. The first worker's `finish` then fails, and rolls back its effect in the same transaction. So a job
+takes effect once, however many workers run it.
 
-Done and failed are final until someone asks for the job anew by deleting its row (docs/operations.md).
-Skipped is not: there was nothing to do when it was looked at, and a later message looks again.
+Done and failed are final: deleting the job's row lets it run again (docs/operations.md). Skipped is not
+final: there was nothing to do, and a later message looks again.
 """
 
 from collections.abc import Collection, Sequence
@@ -40,11 +40,11 @@ class Job:
     Attributes:
         process: name of the process.
         subject: what it is about, as text: a primary key, or a user and a URL.
-        occasion: '' for once in a lifetime; otherwise the user's local date or the id of the request.
-        lease: when it was begun; names the holder.
+        occasion: '' if the work is done once; otherwise the user's local date or the id of the request.
+        lease: when this invocation began it; identifies the holder.
         attempts: how often it was begun, this time included.
-        progress: what an earlier holder has recorded, see `record`; None if nothing.
-        taken_over: whether the earlier holder let its lease run out: mostly a worker that was killed.
+        progress: the checkpoint of an earlier attempt, see `save_progress`; None if there is none.
+        taken_over: whether an earlier holder's lease expired, mostly because its worker was killed.
     """
 
     process: str
@@ -57,7 +57,7 @@ class Job:
 
 
 class LeaseLostError(TransientError):
-    """Another invocation holds the job now; what this one was about to write must be rolled back."""
+    """Another invocation holds the job now; this one must roll back."""
 
 
 def claim(
@@ -141,24 +141,24 @@ def _unless_skipped(one_more: int = 0) -> dict[str, Any]:
 def begin(
     session: Session, *, process: str, subject: str, occasion: str, now: datetime, lease_seconds: int
 ) -> Job | Literal["done", "failed"]:
-    """Take the job, or say why not. Commits.
+    """Begin a job: take its lease and count an attempt. Commits.
 
     Args:
         process, subject, occasion: see `Job`.
         now: the present moment (aware); it becomes the lease.
-        lease_seconds: after how long another invocation may take the job away; longer than the function's
+        lease_seconds: after how long another invocation may take the job over; longer than the function's
             timeout.
 
     Returns:
-        The job, or the final state that it has already.
+        The job, or the final state that it already has.
 
     Raises:
         TransientError: another invocation holds it.
     """
     key = {"process": process, "subject": subject, "occasion": occasion}
     before = aliased(BackgroundJob)
-    # What RETURNING selects is as it was before this statement.
-    taken_over = select(before).filter_by(**key).where(_is_abandoned(before, now, lease_seconds)).exists()
+    # A subquery in RETURNING sees the row as it was before this statement.
+    taken_over = select(before).filter_by(**key).where(_lease_expired(before, now, lease_seconds)).exists()
     new = insert(BackgroundJob).values(**key, state="running", attempts=1, queued_at=now, started_at=now)
     taken = session.execute(
         new.on_conflict_do_update(
@@ -171,7 +171,7 @@ def begin(
             },
             where=or_(
                 BackgroundJob.state.in_(("queued", "skipped")),
-                _is_abandoned(BackgroundJob, now, lease_seconds),
+                _lease_expired(BackgroundJob, now, lease_seconds),
             ),
         ).returning(BackgroundJob.attempts, BackgroundJob.outcome, taken_over)
     ).one_or_none()
@@ -185,27 +185,27 @@ def begin(
     raise TransientError("job is running elsewhere")
 
 
-def _is_abandoned(job: type[BackgroundJob], now: datetime, lease_seconds: int) -> ColumnElement[bool]:
-    """Whether a job is running, but its holder's lease has run out."""
+def _lease_expired(job: type[BackgroundJob], now: datetime, lease_seconds: int) -> ColumnElement[bool]:
     return and_(job.state == "running", job.started_at < now - timedelta(seconds=lease_seconds))
 
 
-def abandoned(
+def expired_leases(
     session: Session, process: str, keys: Collection[tuple[str, str]], *, now: datetime, lease_seconds: int
 ) -> dict[tuple[str, str], int]:
-    """Those of some jobs whose last holder vanished: the job is running, but its lease has run out.
+    """Find the jobs that are running but whose lease has expired.
 
     Args:
+        session: an open session.
         process: name of the process.
-        keys: subject and occasion of each job.
+        keys: subject and occasion of each job to look at.
         now, lease_seconds: see `begin`.
 
     Returns:
-        How often each of them was begun.
+        Their keys, each with the number of its attempts.
     """
     key = tuple_(BackgroundJob.subject, BackgroundJob.occasion)
     found = select(BackgroundJob.subject, BackgroundJob.occasion, BackgroundJob.attempts).where(
-        BackgroundJob.process == process, key.in_(keys), _is_abandoned(BackgroundJob, now, lease_seconds)
+        BackgroundJob.process == process, key.in_(keys), _lease_expired(BackgroundJob, now, lease_seconds)
     )
     return {(subject, occasion): attempts for subject, occasion, attempts in session.execute(found)}
 
@@ -218,55 +218,55 @@ def finish(
     *,
     now: datetime,
 ) -> None:
-    """Record how the job ended, in the caller's transaction, next to its effect. Does not commit.
+    """Write how the job ended, in the same transaction as its effect. Does not commit.
 
     Raises:
-        LeaseLostError: the job is not this holder's any more.
+        LeaseLostError: another invocation holds the job.
     """
-    _held(session, job, state=state, finished_at=now, outcome=outcome)
+    _update_held(session, job, state=state, finished_at=now, outcome=outcome)
 
 
 def report_error(
     session: Session, process: str, subject: str, occasion: str, reason: str, now: datetime
 ) -> None:
-    """Tell Mojodex in `md_error` that a job has failed, in the caller's transaction. Does not commit."""
+    """Report a failed job to Mojodex in `md_error`, in the caller's transaction. Does not commit."""
     message = f"background {process} {subject} {occasion}: {reason}"
     session.add(MdError(message=message, creation_date=now))
 
 
-def record(session: Session, job: Job, progress: dict[str, Any] | None) -> None:
-    """Keep in the ledger how far the job is, for whoever holds it next. Commits.
+def save_progress(session: Session, job: Job, progress: dict[str, Any] | None) -> None:
+    """Save a checkpoint in the ledger, for the job's next attempt. Commits.
 
     Raises:
-        LeaseLostError: the job is not this holder's any more.
+        LeaseLostError: another invocation holds the job.
     """
-    _held(session, job, outcome=progress)
+    _update_held(session, job, outcome=progress)
     session.commit()
 
 
-def hand_on(session: Session, job: Job, progress: dict[str, Any], *, now: datetime) -> None:
-    """Give the job to a message that the caller has just published, with what is done so far. Commits.
+def continue_later(session: Session, job: Job, progress: dict[str, Any], *, now: datetime) -> None:
+    """Save a checkpoint and queue the job again, for a message that the caller has just published. Commits.
 
-    Its attempts are counted anew, because it got on.
+    Its attempts start again at one, because it made progress.
 
     Raises:
-        LeaseLostError: the job is not this holder's any more.
+        LeaseLostError: another invocation holds the job.
     """
-    _held(session, job, state="queued", queued_at=now, started_at=None, attempts=1, outcome=progress)
+    _update_held(session, job, state="queued", queued_at=now, started_at=None, attempts=1, outcome=progress)
     session.commit()
 
 
 def release(session: Session, job: Job) -> None:
-    """Give the job back, so that its message's next delivery can begin it at once. Commits.
+    """Release the job, so that the next delivery of its message can begin it at once. Commits.
 
     Raises:
-        LeaseLostError: the job is not this holder's any more.
+        LeaseLostError: another invocation holds the job.
     """
-    _held(session, job, state="queued", started_at=None)
+    _update_held(session, job, state="queued", started_at=None)
     session.commit()
 
 
-def _held(session: Session, job: Job, **values: Any) -> None:
+def _update_held(session: Session, job: Job, **values: Any) -> None:
     held = update(BackgroundJob).where(
         BackgroundJob.process == job.process,
         BackgroundJob.subject == job.subject,

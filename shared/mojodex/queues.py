@@ -1,8 +1,9 @@
-"""SQS: publish in batches, bring a message back later, delete it, put one that is not valid aside."""
+"""SQS: publish messages, retry a received one later, delete it, or move it to the dead-letter queue."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -18,22 +19,30 @@ if TYPE_CHECKING:
         SendMessageBatchRequestEntryTypeDef,
     )
 
-# SQS: entries in one SendMessageBatch or DeleteMessageBatch.
+# SQS: the most entries of one SendMessageBatch or DeleteMessageBatch.
 BATCH_SIZE = 10
-# Requests at once: they are waiting. The client keeps ten connections.
+# Requests in flight: they only wait. The client keeps ten connections.
 REQUESTS_AT_ONCE = 8
-# SQS: the longest visibility timeout is 12 hours; half an hour keeps a message well within its queue's
-# retention.
-LONGEST_DELAY_SECONDS = 1800
+# SQS allows 12 hours. With half an hour, ten receives stay well within a queue's retention.
+MAX_DELAY_SECONDS = 1800
 FIRST_DELAY_SECONDS = 5
-DOUBLE_UNTIL = 9
+MAX_DOUBLINGS = 9
+
+
+@contextmanager
+def _sqs_errors(queue: str = "queue") -> Iterator[None]:
+    """Classify SQS's errors: each is transient."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise TransientError(f"{queue}: {type(error).__name__}") from error
 
 
 def publish(queue_url: str, bodies: Iterable[str]) -> None:
-    """Send messages, ten a request and several requests at once, in no order.
+    """Send messages, ten a request and eight requests in flight, in no particular order.
 
     Raises:
-        TransientError: not all were accepted; some may have been.
+        TransientError: SQS did not accept all of them; it may have accepted some.
     """
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as threads:
         list(threads.map(partial(_send, queue_url), batched(bodies, BATCH_SIZE, strict=False)))
@@ -43,78 +52,68 @@ def _send(queue_url: str, bodies: Sequence[str]) -> None:
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
         {"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)
     ]
-    try:
+    with _sqs_errors():
         refused = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed", [])
-    except (BotoCoreError, ClientError) as error:
-        raise TransientError(f"queue: {type(error).__name__}") from error
     if refused:
         raise TransientError(f"queue: {len(refused)} messages refused ({refused[0]['Code']})")
 
 
 def back_off_seconds(receive_count: int, retry_after: float | None = None) -> int:
-    """How long a message that failed stays away: 5 s doubled with every receive, half of it random, at least
-    `retry_after`.
+    """Return the seconds after which a failed message is retried.
 
-    Half fixed and half random ("equal jitter", AWS Architecture Blog, Exponential Backoff and Jitter) spreads
-    messages that failed together without bringing one back at once.
+    The delay starts at 5 s and doubles with every receive, up to half an hour. Half of it is random ("equal
+    jitter", AWS Architecture Blog, Exponential Backoff and Jitter), so that messages that failed together are
+    retried apart, and none at once.
 
     Args:
-        receive_count: how often it was received, from 1.
-        retry_after: seconds that the other side asked for.
+        receive_count: how often SQS has delivered the message, from 1.
+        retry_after: seconds that the dependency asked us to wait; the delay is never shorter.
     """
-    delay = FIRST_DELAY_SECONDS << min(receive_count - 1, DOUBLE_UNTIL)
-    delay = min(delay, LONGEST_DELAY_SECONDS)
+    delay = min(FIRST_DELAY_SECONDS << min(receive_count - 1, MAX_DOUBLINGS), MAX_DELAY_SECONDS)
     jittered = delay / 2 + random.uniform(0, delay / 2)
-    return round(min(max(jittered, retry_after or 0), LONGEST_DELAY_SECONDS))
+    return round(min(max(jittered, retry_after or 0), MAX_DELAY_SECONDS))
 
 
-def come_back_in(queue_url: str, record: dict[str, Any], seconds: int) -> None:
+def retry_later(queue_url: str, record: dict[str, Any], seconds: int) -> None:
     """Make a received message visible again after `seconds`.
 
     Raises:
-        TransientError: SQS did not accept it; the message comes back after the queue's visibility timeout
-            instead.
+        TransientError: SQS did not accept it. The message becomes visible after the queue's visibility
+            timeout instead.
     """
-    try:
+    with _sqs_errors():
         sqs().change_message_visibility(
             QueueUrl=queue_url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=seconds
         )
-    except (BotoCoreError, ClientError) as error:
-        raise TransientError(f"queue: {type(error).__name__}") from error
 
 
 def delete(queue_url: str, records: Sequence[dict[str, Any]]) -> None:
-    """Delete received messages, ten a request. One that SQS leaves out is still there.
+    """Delete received messages, ten a request. SQS may leave some in the queue; they are delivered again.
 
     Raises:
-        TransientError: SQS did not accept it.
+        TransientError: SQS did not accept a request.
     """
     for batch in batched(records, BATCH_SIZE, strict=False):
         entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
             {"Id": str(i), "ReceiptHandle": record["receiptHandle"]} for i, record in enumerate(batch)
         ]
-        try:
+        with _sqs_errors():
             sqs().delete_message_batch(QueueUrl=queue_url, Entries=entries)
-        except (BotoCoreError, ClientError) as error:
-            raise TransientError(f"queue: {type(error).__name__}") from error
 
 
 def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
-    """Put a received message into the dead-letter queue as it is, with the attributes `reason` and
-    `message_id`.
+    """Copy a received message to the dead-letter queue, with the attributes `reason` and `message_id`.
 
     Raises:
         TransientError: SQS did not accept it.
     """
-    try:
+    with _sqs_errors("dead-letter queue"):
         sqs().send_message(
             QueueUrl=queue_url,
-            # SQS takes no empty body.
+            # SQS refuses an empty body.
             MessageBody=record["body"] or "(empty)",
             MessageAttributes={
                 "reason": {"DataType": "String", "StringValue": reason},
                 "message_id": {"DataType": "String", "StringValue": record["messageId"]},
             },
         )
-    except (BotoCoreError, ClientError) as error:
-        raise TransientError(f"dead-letter queue: {type(error).__name__}") from error

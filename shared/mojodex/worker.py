@@ -1,9 +1,8 @@
-"""One batch of a queue: every record is parsed, begun in the ledger and run at the same time as the others of
-its batch. A record that may have killed its last worker is run after them, alone, so that it takes none with
-it.
+"""Run one SQS batch: parse each record, begin its job in the ledger, and run all records concurrently.
 
-What becomes of a record is decided here, once, from the class of the error (`errors`). It is logged here,
-too, once.
+Suspected poison messages run last, one at a time, so a crash cannot take the rest of the batch with it.
+
+The exception class alone decides a record's outcome; see `errors`. It is logged once, here.
 """
 
 from collections.abc import Callable
@@ -30,19 +29,18 @@ from mojodex.messages import Message
 from mojodex.observability import count, logger
 from mojodex.validation import what_is_wrong
 
-# SQS refuses a message attribute that, with the body, is longer than its limit; pydantic names each wrong
-# field.
-LONGEST_REASON = 1000
+# Body and attributes together must stay below SQS's size limit, and pydantic lists each wrong field.
+MAX_REASON_CHARS = 1000
 
 
 class WorkerSettings(DatabaseSettings):
-    """What every worker needs.
+    """Settings of every worker.
 
     Attributes:
         queue_url: the queue that feeds it.
-        dead_letter_queue_url: where messages go that are not valid.
-        lease_seconds: how long a job is held; longer than the function's timeout, shorter than the queue's
-            visibility timeout.
+        dead_letter_queue_url: the queue for messages that are not valid.
+        lease_seconds: after how long another worker may take over a job; longer than the function's timeout,
+            shorter than the queue's visibility timeout.
     """
 
     queue_url: str
@@ -54,25 +52,25 @@ def _once(_message: Message, _sent: datetime) -> str:
     return ""
 
 
-def _nothing_more(_session: Session, _job: jobs.Job, _state: str, _reason: str) -> dict[str, Any]:
+def _no_cleanup(_session: Session, _job: jobs.Job, _state: str, _reason: str) -> dict[str, Any]:
     return {}
 
 
 @dataclass(frozen=True)
 class Process[M: Message]:
-    """What a worker does with one message.
+    """How a worker handles one message.
 
     Attributes:
         name: the process, as in the ledger, the logs and the metrics.
         message: model of its messages.
-        seconds_needed: a record is not begun with less time than this left.
-        run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. Or it
-            leaves the job to others, and says so in one word for the log ("continued"). It raises what
-            `errors` lists.
-        occasion: which time the work is done for this subject, from the message and when it was sent, so that
-            each delivery of a message means the same job. Without it: '', the work is done once.
-        unfinished: writes what else must be written when a job ends as failed or skipped (the state, and the
-            reason), in the transaction that ends it; gives what else its outcome says.
+        seconds_needed: a record is not begun with less time left than this.
+        run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. If the job
+            goes on elsewhere, it returns one word for the log ("continued") instead. It raises the errors of
+            `errors`.
+        occasion: returns the job's occasion (see `jobs.Job`) from the message and the time it was sent. Each
+            delivery of a message must give the same one. By default '': the work is done once.
+        cleanup: runs in the transaction that ends a job as failed or skipped; gets the state and the reason.
+            It writes what else must be written, and returns more fields of the outcome.
     """
 
     name: str
@@ -80,38 +78,38 @@ class Process[M: Message]:
     seconds_needed: float
     run: Callable[[M, jobs.Job, Deadline], str | None]
     occasion: Callable[[M, datetime], str] = _once
-    unfinished: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _nothing_more
+    cleanup: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _no_cleanup
 
 
 def run_batch[M: Message](
     event: dict[str, Any], context: LambdaContext, process: Process[M], settings: WorkerSettings
 ) -> PartialItemFailureResponse:
-    """Run all records of an SQS event at once, and then its suspects, one after the other.
+    """Run all records of an SQS event concurrently, then the suspected poison messages one at a time.
 
     Returns:
-        The partial batch response: the ids of the messages that come back.
+        The partial batch response: the ids of the messages to retry.
     """
     records: list[dict[str, Any]] = event["Records"]
     deadline = Deadline(context.get_remaining_time_in_millis)
-    suspects = _suspects(records, process, settings)
+    suspects = _suspected_poison(records, process, settings)
     others = [record for record in records if record not in suspects]
-    *first, last = [others, *([suspect] for suspect in suspects)]
+    *earlier, last = [others, *([suspect] for suspect in suspects)]
     with ThreadPoolExecutor(max_workers=max(1, len(records))) as threads:
 
-        def run(some: list[dict[str, Any]]) -> dict[str, Future[None]]:
-            return {r["messageId"]: threads.submit(_run, r, deadline, process, settings) for r in some}
+        def start(group: list[dict[str, Any]]) -> dict[str, Future[None]]:
+            return {r["messageId"]: threads.submit(_run, r, deadline, process, settings) for r in group}
 
         running: dict[str, Future[None]] = {}
-        for some in first:
-            running |= run(some)
+        for group in earlier:
+            running |= start(group)
             wait(running.values())
-            done = [record for record in some if running[record["messageId"]].exception() is None]
-            # The next one may kill this worker, and then nobody tells Lambda that these are done. If this
-            # fails, Lambda deletes them at the end, as ever.
+            done = [record for record in group if running[record["messageId"]].exception() is None]
+            # The next group may kill this worker before it can report these as done. If this fails, Lambda
+            # deletes them after the batch, as usual.
             with suppress(TransientError):
                 queues.delete(settings.queue_url, done)
-        running |= run(last)
-        # Powertools runs records one after the other; here it only waits for each.
+        running |= start(last)
+        # Powertools runs records one after the other, so its record handler only waits for each.
         return process_partial_response(
             event=event,
             record_handler=partial(_wait_for, running),
@@ -124,31 +122,31 @@ def _wait_for(running: dict[str, Future[None]], record: SQSRecord) -> None:
     running[record.message_id].result()
 
 
-def _suspects[M: Message](
+def _suspected_poison[M: Message](
     records: list[dict[str, Any]], process: Process[M], settings: WorkerSettings
 ) -> list[dict[str, Any]]:
-    """The records that may have killed their last worker: received before, and their job's holder vanished.
+    """Return the records that may have killed their last worker: redelivered, and their job's lease expired.
 
-    A job that failed for a reason that passes was given back, so it is none of them.
+    A job that failed with a transient error was released, so it is not among them.
 
     Returns:
-        Those with the fewest attempts first: who only died along with another has had fewer than that one.
+        The records with the fewest attempts first: those are likely victims of another record's crash.
     """
     keys = {}
     for record in records:
         if int(record["attributes"]["ApproximateReceiveCount"]) > 1:
-            # What is wrong with it is told where it is run.
+            # Reported later, when the record is processed.
             with suppress(InvalidMessageError):
                 keys[record["messageId"]] = _key(record, process)[1]
     if not keys:
         return []
     try:
         with db_session(settings) as session:
-            attempts = jobs.abandoned(
+            attempts = jobs.expired_leases(
                 session, process.name, keys.values(), now=utc_now(), lease_seconds=settings.lease_seconds
             )
     except Exception:
-        # Each record meets it, too, when it is begun, and there it is told.
+        # Each record meets the same error when it begins, and reports it there.
         return []
     suspects = [record for record in records if keys.get(record["messageId"]) in attempts]
     return sorted(suspects, key=lambda record: attempts[keys[record["messageId"]]])
@@ -157,7 +155,7 @@ def _suspects[M: Message](
 def _run[M: Message](
     record: dict[str, Any], deadline: Deadline, process: Process[M], settings: WorkerSettings
 ) -> None:
-    """Run one record. Returning deletes its message; raising brings it back."""
+    """Run one record. Lambda deletes its message when this returns, and retries it when this raises."""
     about = {"message_id": record["messageId"]}
     receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     try:
@@ -165,7 +163,7 @@ def _run[M: Message](
             message, (about["subject"], about["occasion"]) = _key(record, process)
             ended = _run_job(message, about["occasion"], deadline, process, settings)
         except InvalidMessageError as error:
-            # When the dead-letter queue does not take it, it comes back like any other.
+            # If the dead-letter queue does not take it, it is retried like any other.
             queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
             logger.error("message is not valid", extra={**about, "reason": str(error)})
             count("MessagesInvalid")
@@ -175,16 +173,16 @@ def _run[M: Message](
     except Exception as error:
         if isinstance(error, TransientError):
             delay = queues.back_off_seconds(receive_count, error.retry_after)
-            logger.warning("message comes back", extra={**about, "reason": str(error), "seconds": delay})
+            logger.warning("message is retried", extra={**about, "reason": str(error), "seconds": delay})
         else:
             delay = queues.back_off_seconds(receive_count)
-            # Where, but not the error's own text: it may quote what it could not handle.
+            # The error's own text is left out: it may quote a user's words.
             where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
-            logger.error("message comes back, unknown error", extra={**about, **where, "seconds": delay})
+            logger.error("unknown error, message is retried", extra={**about, **where, "seconds": delay})
         count("MessagesReturned")
-        # If this fails, the message comes back all the same, after the queue's visibility timeout.
+        # If this fails, the message becomes visible after the queue's visibility timeout instead.
         with suppress(TransientError):
-            queues.come_back_in(settings.queue_url, record, delay)
+            queues.retry_later(settings.queue_url, record, delay)
         raise
 
 
@@ -194,7 +192,7 @@ def _run_job[M: Message](
     """Begin, run and end one job.
 
     Returns:
-        How it ended: done, failed, skipped; repeated, when it had ended before; or what `Process.run` says.
+        How it ended: done, failed or skipped; repeated if it had ended before; or the word of `Process.run`.
     """
     if deadline.seconds_left() < process.seconds_needed:
         raise TransientError("too little time left in this invocation", retry_after=1)
@@ -211,7 +209,7 @@ def _run_job[M: Message](
         return "repeated"
     if job.taken_over:
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
-        logger.warning("job is taken over from a worker that vanished", extra=about)
+        logger.warning("lease expired, job is taken over", extra=about)
     try:
         if job.attempts > jobs.MAX_ATTEMPTS:
             raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
@@ -227,7 +225,7 @@ def _run_job[M: Message](
             raise
         return "skipped"
     except Exception:
-        # If the database is away, too, the lease runs out by itself.
+        # If the database is away too, the lease expires by itself.
         with suppress(MojodexError), db_session(settings) as session:
             jobs.release(session, job)
         raise
@@ -240,10 +238,10 @@ def _end[M: Message](
     process: Process[M],
     settings: WorkerSettings,
 ) -> None:
-    """End a job that had no effect, and tell why not."""
+    """End a job that had no effect, with the reason."""
     now = utc_now()
     with db_session(settings) as session:
-        more = process.unfinished(session, job, state, reason)
+        more = process.cleanup(session, job, state, reason)
         jobs.finish(session, job, state, {"reason": reason, **more}, now=now)
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
@@ -251,24 +249,24 @@ def _end[M: Message](
 
 
 def _key[M: Message](record: dict[str, Any], process: Process[M]) -> tuple[M, tuple[str, str]]:
-    """The message of a record, and what names its job: subject and occasion.
+    """Return the message of a record, and its job's subject and occasion.
 
     Raises:
-        InvalidMessageError: it is not valid.
+        InvalidMessageError: the message is not valid.
     """
     message = _parse(record["body"], process.message)
     return message, (message.subject, process.occasion(message, sent_at(record)))
 
 
 def _parse[M: Message](body: str, model: type[M]) -> M:
-    """The message.
+    """Parse a message's body.
 
     Raises:
-        InvalidMessageError: what pydantic found, without the input, which may hold anything.
+        InvalidMessageError: with pydantic's findings, but without the input, which may hold anything.
     """
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        # The name of an unknown field is the sender's text; SQS refuses some characters in an attribute.
+        # An unknown field's name is the sender's text, and SQS refuses some characters in an attribute.
         reason = "".join(c if c.isprintable() else "?" for c in what_is_wrong(error, "message"))
-        raise InvalidMessageError(reason[:LONGEST_REASON]) from None
+        raise InvalidMessageError(reason[:MAX_REASON_CHARS]) from None

@@ -678,7 +678,7 @@ def test_a_crawl_goes_on_in_the_next_invocation(
     documents.site.simple("/", *(f"/{n}" for n in range(12)))
     for page in documents.site.pages.values():
         page.delay = 0.1
-    seconds = documents.websites.worker.PROCESS_DEFINITION.seconds_needed + 1
+    seconds = documents.websites.worker.process.seconds_needed + 1
     monkeypatch.setattr(crawl, "SECONDS_NEEDED", seconds - 0.3)
     bodies: list[Any] = [
         {"user_id": documents.user_id, "website_url": documents.site.url, "request_id": "r1"}

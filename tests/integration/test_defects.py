@@ -454,7 +454,7 @@ def test_defect_23_an_error_is_recorded_and_shows_no_sql(
     finally:
         mojodex.run("ALTER TABLE md_todo DROP CONSTRAINT none")
 
-    (line,) = [r for r in caplog.records if r.getMessage() == "message comes back, unknown error"]
+    (line,) = [r for r in caplog.records if r.getMessage() == "unknown error, message is retried"]
     fields = {key: value for key, value in vars(line).items() if key != "where"}
     assert fields["error"] == "ProgrammingError"
     assert "INSERT" not in str(fields)

@@ -42,7 +42,7 @@ def half_crawled(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A website that another invocation has to go on with; its message, which is lost."""
     documents.site.simple("/", *(f"/{n}" for n in range(6)))
     body = {"user_id": documents.user_id, "website_url": documents.site.url, "request_id": "r1"}
-    seconds = documents.websites.worker.PROCESS_DEFINITION.seconds_needed + 1
+    seconds = documents.websites.worker.process.seconds_needed + 1
     with monkeypatch.context() as context:
         context.setattr(crawl, "SECONDS_NEEDED", seconds - 0.1)
         for page in documents.site.pages.values():

@@ -89,7 +89,7 @@ def test_what_a_holder_recorded_is_there_for_the_next_one_and_gone_after_the_end
     assert isinstance(first, jobs.Job)
     assert first.progress is None
     with Session(mojodex.engine) as session:
-        jobs.record(session, first, {"half": "done"})
+        jobs.save_progress(session, first, {"half": "done"})
     killed = begin(mojodex, NOW + timedelta(seconds=151))
     assert isinstance(killed, jobs.Job)
     with Session(mojodex.engine) as session:
@@ -98,7 +98,7 @@ def test_what_a_holder_recorded_is_there_for_the_next_one_and_gone_after_the_end
     assert isinstance(released, jobs.Job)
     with Session(mojodex.engine) as session:
         with pytest.raises(jobs.LeaseLostError):
-            jobs.record(session, first, None)
+            jobs.save_progress(session, first, None)
         session.rollback()
         jobs.finish(session, released, "skipped", {"reason": "none"}, now=NOW)
         session.commit()

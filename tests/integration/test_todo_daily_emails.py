@@ -598,7 +598,7 @@ def test_a_busy_or_paused_ses_is_waited_for(
     event = sqs_event({"event_type": "todo_daily_emails", "user_id": user_id})
 
     assert failed_ids(bundle.work_on(event)) == {event["Records"][0]["messageId"]}
-    (line,) = [record for record in caplog.records if record.getMessage() == "message comes back"]
+    (line,) = [record for record in caplog.records if record.getMessage() == "message is retried"]
     assert vars(line)["seconds"] in seconds
     waiting = job(mojodex, user_id)
     assert waiting.state == "queued"

@@ -83,7 +83,7 @@ def test_a_message_that_kills_its_worker_ends_as_a_dead_letter_and_the_others_ar
     # Its history: one row, and one line for each worker that took the job over from a dead one.
     job = quick.mojodex.job(poison)
     assert (job.state, job.attempts) == ("running", MAX_RECEIVE_COUNT)
-    taken_over = log_lines(quick, "job is taken over from a worker that vanished", poison)
+    taken_over = log_lines(quick, "lease expired, job is taken over", poison)
     assert [line["attempts"] for line in taken_over] == list(range(2, MAX_RECEIVE_COUNT + 1))
     assert {line["level"] for line in taken_over} == {"WARNING"}
     assert quick.mojodex.todos_of(poison) == []

@@ -108,7 +108,7 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
 
 @with_db_session
 def _mark(session: Session, job: jobs.Job, progress: dict[str, Any] | None) -> None:
-    jobs.record(session, job, progress)
+    jobs.save_progress(session, job, progress)
 
 
 def _patiently(write: Callable[[], None], deadline: Deadline) -> None:
