@@ -1,1 +1,1 @@
-"""What the processes of Mojodex Background have in common: the Lambda layer."""
+"""The Lambda layer: what two or more processes of Mojodex Background use."""

@@ -10,8 +10,7 @@ from mojodex.runtime import made_once
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# botocore's own 60 s and legacy retries would outlast what an invocation has left; these calls take
-# milliseconds.
+# botocore's default of 60 s and its retries could outlast the invocation. These calls take milliseconds.
 CLIENT_CONFIG = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
@@ -19,5 +18,5 @@ CLIENT_CONFIG = Config(
 
 @made_once
 def sqs() -> "SQSClient":
-    """The SQS client. boto3 clients are safe to share between threads."""
+    """Return the SQS client. Threads may share it."""
     return boto3.client("sqs", config=CLIENT_CONFIG)

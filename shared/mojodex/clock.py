@@ -1,4 +1,4 @@
-"""Time: UTC inside, the user's local day at the edges. "Now" is an argument, read once by a handler."""
+"""Time: UTC inside, the user's local day at the edges. A handler reads "now" once and passes it on."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,19 +11,19 @@ from mojodex.settings import SettingsError
 FRIDAY = 4
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
-# The world's zones reach from UTC-12 to UTC+14; the sign of the lower bound is JavaScript's, as in Mojodex.
+# Time zones reach from UTC-12 to UTC+14. Mojodex stores offsets with JavaScript's sign, so UTC+14 is -840.
 OFFSETS = range(-14 * 60, 14 * 60 + 1)
-# Kept back of an invocation's time for saving and answering.
+# Reserved at the end of an invocation for saving and answering.
 RESERVE_SECONDS = 5
 
 
 def clock_offset(environment: Mapping[str, str]) -> timedelta:
-    """How far `utc_now` is ahead of the real time: `CLOCK_OFFSET_SECONDS`, for demos and tests.
+    """Read how far `utc_now` runs ahead of the real time: `CLOCK_OFFSET_SECONDS`, for demos and tests.
 
-    An offset, and not a fixed time, because leases and durations need a clock that runs.
+    It is an offset and not a fixed time, because leases and durations need a running clock.
 
     Raises:
-        SettingsError: it is set on AWS, or is not a number.
+        SettingsError: the variable is set on AWS, or is not a number.
     """
     text = environment.get("CLOCK_OFFSET_SECONDS", "").strip()
     if not text:
@@ -41,7 +41,7 @@ _OFFSET = clock_offset(os.environ)
 
 @dataclass(frozen=True)
 class Deadline:
-    """The end of an invocation, less a reserve for saving.
+    """The end of an invocation, minus a reserve for saving.
 
     Attributes:
         remaining_millis: the Lambda context's `get_remaining_time_in_millis`.
@@ -50,52 +50,52 @@ class Deadline:
     remaining_millis: Callable[[], int]
 
     def seconds_left(self) -> float:
-        """Seconds that a slow call may take now; can be negative."""
+        """Return the seconds that a slow call may take now. The number can be negative."""
         return self.remaining_millis() / 1000 - RESERVE_SECONDS
 
     def sooner(self, seconds: int) -> "Deadline":
-        """A deadline so many seconds before this one, for what something else has to follow."""
+        """Return a deadline that is `seconds` earlier, to leave time for a later step."""
         return Deadline(lambda: self.remaining_millis() - seconds * 1000)
 
 
 def utc_now() -> datetime:
-    """The present moment, aware, in UTC."""
+    """Return the present moment, aware, in UTC."""
     return datetime.now(UTC) + _OFFSET
 
 
 def sent_at(record: Mapping[str, Mapping[str, str]]) -> datetime:
-    """When the message of an SQS record was sent (aware), on the clock of `utc_now`."""
+    """Return when the message of an SQS record was sent (aware), on the clock of `utc_now`."""
     return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC) + _OFFSET
 
 
 def without_zone(moment: datetime) -> datetime:
-    """A moment (aware) as Mojodex's `timestamp` columns hold it: in UTC, without saying so."""
+    """Convert a moment (aware) to Mojodex's `timestamp` columns: UTC, without a time zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def local_time(now: datetime, timezone_offset: int) -> datetime:
-    """The user's wall clock at `now`, as a naive datetime.
+    """Return the user's wall clock at `now`, as a naive datetime.
 
     Args:
-        now: an aware moment.
-        timezone_offset: minutes, with JavaScript's sign as Mojodex stores it: local = UTC - offset (Paris in
-            summer: -120).
+        now: a moment (aware).
+        timezone_offset: minutes, with JavaScript's sign as Mojodex stores it: local time = UTC - offset
+            (Paris in summer: -120).
     """
     return without_zone(now) - timedelta(minutes=timezone_offset)
 
 
 def start_of_day(day: date, timezone_offset: int) -> datetime:
-    """The moment (aware, UTC) at which a user's local day begins; the inverse of `local_time`."""
+    """Return the moment (aware, UTC) at which a user's local day begins: the inverse of `local_time`."""
     return datetime.combine(day, datetime.min.time(), UTC) + timedelta(minutes=timezone_offset)
 
 
 def is_working_day(day: date) -> bool:
-    """Whether it is a Monday to Friday."""
+    """Tell whether a day is a Monday to Friday."""
     return day.weekday() <= FRIDAY
 
 
 def next_working_day(day: date) -> date:
-    """The first Monday to Friday after `day`."""
+    """Return the first Monday to Friday after `day`."""
     following = day + DAY
     while not is_working_day(following):
         following += DAY
@@ -103,7 +103,7 @@ def next_working_day(day: date) -> date:
 
 
 def previous_working_day(day: date) -> date:
-    """The last Monday to Friday before `day`."""
+    """Return the last Monday to Friday before `day`."""
     before = day - DAY
     while not is_working_day(before):
         before -= DAY
@@ -112,7 +112,7 @@ def previous_working_day(day: date) -> date:
 
 @dataclass(frozen=True)
 class LocalWindow:
-    """The offsets (minutes, both included) for which it is now `local_date`, within certain hours."""
+    """A range of offsets (minutes, both included) whose local date is `local_date`, within certain hours."""
 
     local_date: date
     first_offset: int
@@ -120,17 +120,18 @@ class LocalWindow:
 
 
 def local_windows(now: datetime, from_hour: int, until_hour: int) -> list[LocalWindow]:
-    """Where it is now a working day (Monday to Friday) and between two hours of the wall clock.
+    """Find the offsets whose local time is on a working day (Monday to Friday) and between two hours.
 
-    Ranges of offsets, and not a condition on each user's local time, so that an index on it can serve.
+    The result is ranges of offsets, and not a condition on each user's local time, so that an index on the
+    offset can serve.
 
     Args:
         now: the present moment (aware).
         from_hour: 0 to 23, included.
-        until_hour: 1 to 24, not included; after `from_hour`.
+        until_hour: 1 to 24, excluded; after `from_hour`.
 
     Returns:
-        At most one window for each of the dates that there are on earth at `now`: up to three.
+        At most one window for each local date that exists on earth at `now`: up to three.
     """
     utc = without_zone(now)
     windows = []

@@ -1,4 +1,4 @@
-"""Where this code runs: in an execution environment with many threads, on AWS or under an emulator."""
+"""The execution environment: many threads, on AWS or on the local emulator."""
 
 import ipaddress
 from collections.abc import Callable, Mapping
@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 
 def made_once[**P, R](make: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: `functools.cache` that makes each value once, however many threads want it at the same time.
+    """Decorate a factory like `functools.cache`, but call it only once for threads that ask together.
 
-    Tests forget what was made with `cache_clear`, as with `functools.cache`.
+    Tests reset it with `cache_clear`, as with `functools.cache`.
     """
     cached: Any = cache(make)
     making = RLock()
@@ -27,7 +27,7 @@ def made_once[**P, R](make: Callable[P, R]) -> Callable[P, R]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: `localhost` or a loopback address."""
+    """Tell whether a host is this machine: `localhost` or a loopback address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -35,8 +35,8 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local(environment: Mapping[str, str]) -> bool:
-    """Whether AWS is an emulator on this machine: `AWS_ENDPOINT_URL` names a loopback address.
+    """Tell whether AWS is the emulator on this machine: `AWS_ENDPOINT_URL` names a loopback address.
 
-    What only a local run may do hangs on this, because a setting alone could be made on AWS, too.
+    What only a local run may do depends on this, because somebody could make a mere setting on AWS too.
     """
     return is_loopback(urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname or "")

@@ -1,6 +1,4 @@
-"""Secrets from AWS Secrets Manager, kept for five minutes, so that a rotated secret is picked up without a
-deployment.
-"""
+"""Secrets from AWS Secrets Manager, cached for five minutes, so that a rotation needs no deployment."""
 
 from threading import Lock
 from typing import Any
@@ -16,7 +14,7 @@ from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 
 MAX_AGE_SECONDS = 300
-# Of all threads that want a secret at a cold start one asks AWS, and the others get its copy.
+# At a cold start one thread asks AWS; the others wait and get the cached copy.
 _asking = Lock()
 
 
@@ -26,15 +24,15 @@ def _provider() -> SecretsProvider:
 
 
 def read_secret(arn: str, *, force: bool = False) -> dict[str, Any]:
-    """The JSON object that the secret holds.
+    """Return the JSON object that the secret holds.
 
     Args:
         arn: ARN (or name) of the secret.
-        force: ask AWS even if a copy is kept, because the copy was refused.
+        force: ask AWS even if there is a cached copy, because a server refused the copy.
 
     Raises:
-        TransientError: Secrets Manager did not answer, refused, or the secret is not a JSON object. All of
-            these are for an operator to put right, after which the waiting messages work.
+        TransientError: Secrets Manager did not answer or refused, or the secret is not a JSON object. An
+            operator must act; then the waiting messages work.
     """
     try:
         with _asking:

@@ -1,8 +1,8 @@
-"""Settings: typed models that are read once from the environment, where the template put them.
+"""Settings: typed models, read once from the environment variables that the template sets.
 
-A process declares what it needs as a subclass of `Settings`, in the module of its handler. A field
-`queue_url` is read from `QUEUE_URL`. A variable that is missing, empty or of the wrong type stops the cold
-start with its name.
+A process declares its settings as a subclass of `Settings`, in the module of its handler. The field
+`queue_url` is read from `QUEUE_URL`. A variable that is missing, empty or of the wrong type fails the cold
+start; the error names it.
 """
 
 import os
@@ -15,20 +15,20 @@ from mojodex.validation import what_is_wrong
 
 
 class SettingsError(Exception):
-    """The environment does not hold what a settings model asks for. The text names each variable."""
+    """The environment does not fit the settings model. The text names each variable."""
 
 
 class Settings(BaseModel):
-    """A settings model; `from_environment` is how to make one."""
+    """Base of all settings models; make one with `from_environment`."""
 
     model_config = ConfigDict(frozen=True)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read each field from the variable of its name in capitals; an empty variable counts as not set.
+        """Read each field from the variable with its name in capitals. An empty variable counts as not set.
 
         Raises:
-            SettingsError: names each variable that is missing or not valid, never its value.
+            SettingsError: a variable is missing or not valid. It names each such variable, never its value.
         """
         found = {
             name: value for name in cls.model_fields if (value := environment.get(name.upper(), "").strip())

