@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -227,7 +227,6 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
         # A late execution of a user who has many, which continues another one.
         pk = filled.size - 4
         with database.statements(connection) as seen:
-            collect: Callable[..., Any] = extraction.collect.__wrapped__  # type: ignore[attr-defined]
             session.execute(
                 text(
                     "UPDATE md_user_task_execution SET todos_extracted = NULL"
@@ -235,7 +234,7 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
                 ),
                 {"pk": pk},
             )
-            collect(session, pk, now, 0)
+            extraction.collect(session, pk, now, 0)
         session.rollback()
         connection.rollback()
         names = (

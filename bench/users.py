@@ -315,8 +315,7 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
     todo_pk = int(
         filled.value("SELECT max(CAST(subject AS integer)) FROM bench_due WHERE process = 'reschedule_todo'")
     )
-    settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, slipping_after_moves=5)
-    collect = rescheduling.collect.__wrapped__  # type: ignore[attr-defined]
+    settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, slipping_after_moves=5)
     its_claim = "`reschedule_todo.schedule.due` within `mojodex.jobs.claim`."
     bound, collected = "`reschedule_todo.schedule`.", "`reschedule_todo.rescheduling.collect`."
     named = partial(_named, connection)
@@ -337,7 +336,7 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
             ("reschedule_todo, schedule: what is due on a page of everything open is claimed", its_claim),
         ),
         *named(
-            lambda session: collect(session, todo_pk, NOW, settings),
+            lambda session: rescheduling.collect(session, todo_pk, NOW, settings),
             ("reschedule_todo, worker: the to-do, its task and its user", collected),
             ("reschedule_todo, worker: the dates of the to-do", collected),
             ("reschedule_todo, worker: the newest version of the result", collected),
@@ -351,8 +350,7 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
     from events.daily_email import audience, content
 
     claim = partial(audience.claim_page, schedule.settings, NOW)
-    settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
-    collect = content.collect.__wrapped__  # type: ignore[attr-defined]
+    settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
     its_claim = "`events.daily_email.audience.due` within `mojodex.jobs.claim`."
     bound, collected = "`events.daily_email.audience`.", "`events.daily_email.content.collect`."
     named = partial(_named, connection)
@@ -375,7 +373,7 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
         ),
         *named(
             # Due, and their open to-do's execution has no title of its own.
-            lambda session: collect(session, "user-55", TODAY, NOW, settings),
+            lambda session: content.collect(session, "user-55", TODAY, NOW, settings),
             ("events, worker: the user", collected),
             ("events, worker: their to-dos of today, and those that were moved", collected),
             ("events, worker: the title of a result", collected),

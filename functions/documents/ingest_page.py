@@ -10,6 +10,7 @@ from documents.message import INGEST_PAGE, IngestPage
 from documents.page_ingestion import end_page_of, ingest_page
 from documents.relevance import PROMPT
 from mojodex.clock import Deadline
+from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
@@ -20,11 +21,12 @@ class Settings(WorkerSettings, IngestionSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 settings.models_for(PROMPT)
 
 
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
-    ingest_page(settings, message, job, deadline)
+    ingest_page(database, settings, message, job, deadline)
 
 
 process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=end_page_of)
@@ -33,4 +35,4 @@ process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS's target: a batch of `IngestPage` messages in, the ids of those to retry out."""
-    return run_batch(event, context, process, settings)
+    return run_batch(event, context, process, database, settings)

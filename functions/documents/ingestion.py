@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from documents.relevance import judge
 from mojodex import jobs
 from mojodex.clock import Deadline
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingSettings, embed
 from mojodex.errors import TransientError
 from mojodex.llm import LlmSettings
@@ -31,7 +31,7 @@ MOVE = text(
 )
 
 
-class IngestionSettings(DatabaseSettings, LlmSettings, EmbeddingSettings):
+class IngestionSettings(LlmSettings, EmbeddingSettings):
     """Settings of the ingestion."""
 
 
@@ -83,6 +83,7 @@ def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
 
 
 def think(
+    database: Database,
     settings: IngestionSettings,
     job: jobs.Job,
     url: str,
@@ -95,7 +96,7 @@ def think(
     What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
 
     Args:
-        settings: which models are available.
+        database, settings: the worker's.
         job: held by this invocation.
         url: where the text comes from.
         chunks: of the whole text.
@@ -109,8 +110,7 @@ def think(
 
     def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
         verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
-        with db_session(settings) as session:
-            jobs.save_progress(session, job, {"verdicts": verdicts})
+        database.with_db_session(jobs.save_progress, job, {"verdicts": verdicts})
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}

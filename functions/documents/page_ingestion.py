@@ -26,7 +26,7 @@ from documents.page_text import main_lines, parse
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
-from mojodex.database import with_db_session
+from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
 from mojodex.observability import count
 from mojodex.schema import BackgroundPage, MdDocument
@@ -54,11 +54,13 @@ class Staged:
     known: Known = field(repr=False)
 
 
-def ingest_page(settings: IngestionSettings, message: IngestPage, job: jobs.Job, deadline: Deadline) -> None:
+def ingest_page(
+    database: Database, settings: IngestionSettings, message: IngestPage, job: jobs.Job, deadline: Deadline
+) -> None:
     """Ingest one staged page, and end its job.
 
     Args:
-        settings: see there.
+        database, settings: the worker's.
         message: names the page.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -66,14 +68,15 @@ def ingest_page(settings: IngestionSettings, message: IngestPage, job: jobs.Job,
     Raises:
         InvalidMessageError: there is no such page.
         NothingToDoError: it does not wait any more, has no text, or none that is relevant.
-        TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `Database.session`,
+            `jobs.finish`.
     """
-    page = collect(settings, message.page_pk)
+    page = database.with_db_session(collect, message.page_pk)
     chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
     if not chunks:
         raise NothingToDoError(NO_TEXT)
-    thought = think(settings, job, page.url, chunks, page.known, deadline)
-    save(settings, page, job, chunks, thought, utc_now())
+    thought = think(database, settings, job, page.url, chunks, page.known, deadline)
+    database.with_db_session(save, page, job, chunks, thought, utc_now())
 
 
 def chunks_of_page(
@@ -94,7 +97,6 @@ def chunks_of_page(
         _reading.release()
 
 
-@with_db_session
 def collect(session: Session, page_pk: int) -> Staged:
     """Read all that the ingestion needs, as plain data.
 
@@ -131,7 +133,6 @@ def _its_document(user_id: str, url: str) -> Select[MdDocument]:
     )
 
 
-@with_db_session
 def save(
     session: Session, page: Staged, job: jobs.Job, chunks: list[str], thought: Thought, now: datetime
 ) -> None:

@@ -14,27 +14,27 @@ from documents.message import INGEST_PAGE, IngestPage
 from documents.progress import KEPT, end_page, of_website, settle
 from mojodex import jobs, queues
 from mojodex.clock import utc_now
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database
 from mojodex.schema import BackgroundPage, BackgroundWebsite
 
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
 LEAST_REPEATED = 3
 
 
-def publish_pages(settings: DatabaseSettings, queue_url: str, job: jobs.Job) -> None:
+def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
     """Publish a message for each page of a website that stays staged, and say in the ledger that all is
     crawled.
 
     Args:
-        settings: where the database is.
+        database: holds the pages.
         queue_url: of ingest_page.
         job: of the website; held by this invocation.
 
     Raises:
-        TransientError: as `db_session`, `queues.publish`.
+        TransientError: as `Database.session`, `queues.publish`.
     """
     now, pages = utc_now(), of_website(job.subject, job.occasion)
-    with db_session(settings) as session:
+    with database.session() as session:
         _skip_named_otherwise(session, job)
         _save_repeated_lines(session, job)
         staged = select(cast(BackgroundPage.page_pk, Text).label("subject"), literal("").label("occasion"))

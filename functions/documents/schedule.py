@@ -13,7 +13,7 @@ from documents.message import CREATE_FROM_WEBSITE, INGEST_PAGE, CreateFromWebsit
 from documents.progress import OPEN
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.database import DatabaseSettings
+from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import logger
 from mojodex.schedule import publish_due
 from mojodex.schema import BackgroundJob, BackgroundPage
@@ -35,6 +35,7 @@ class Settings(DatabaseSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 
 
 @logger.inject_lambda_context
@@ -42,10 +43,10 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge's target; answers with how many messages it published. The event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     pages = publish_due(
-        settings, settings.ingest_page_queue_url, partial(_claim_pages, now), _page_message, deadline
+        database, settings.ingest_page_queue_url, partial(_claim_pages, now), _page_message, deadline
     )
     websites = publish_due(
-        settings,
+        database,
         settings.create_from_website_queue_url,
         partial(_claim_websites, now),
         _website_message,

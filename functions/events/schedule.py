@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from events.daily_email import audience
 from events.message import EventType, SendEvent
 from mojodex.clock import Deadline, utc_now
+from mojodex.database import Database
 from mojodex.observability import logger
 from mojodex.schedule import Rows, publish_due
 
@@ -26,6 +27,7 @@ AUDIENCES: dict[EventType, Callable[[Settings, datetime, Session, Any], tuple[Ro
 }
 
 settings = Settings.from_environment()
+database = Database(settings)
 
 
 @logger.inject_lambda_context
@@ -35,7 +37,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     published = 0
     for event_type, claim_page in AUDIENCES.items():
         published += publish_due(
-            settings,
+            database,
             settings.queue_url,
             partial(claim_page, settings, now),
             partial(_message, event_type),

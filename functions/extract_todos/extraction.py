@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs, llm
 from mojodex.clock import Deadline, next_working_day, utc_now
-from mojodex.database import DatabaseSettings, with_db_session
+from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.llm import well_formed
 from mojodex.observability import count
@@ -43,7 +43,7 @@ OPEN_TODOS_SHOWN = 100
 QUOTES = re.compile("[\"'`´‘’‚‛“”„‟«»‹›′″＇＂]")  # noqa: RUF001
 
 
-class ExtractionSettings(DatabaseSettings, llm.LlmSettings):
+class ExtractionSettings(llm.LlmSettings):
     """Settings of the extraction.
 
     Attributes:
@@ -125,11 +125,13 @@ class LeftOut:
     reason: str
 
 
-def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline: Deadline) -> None:
+def extract_todos(
+    database: Database, settings: ExtractionSettings, pk: int, job: jobs.Job, deadline: Deadline
+) -> None:
     """Extract the to-dos of one execution, and end its job.
 
     Args:
-        settings: see there.
+        database, settings: the worker's.
         pk: the execution's primary key.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -137,9 +139,9 @@ def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline
     Raises:
         InvalidMessageError: there is no such execution.
         NothingToDoError: it is deleted, has no result, or was handled already.
-        TransientError, PermanentError: as `llm.ask`, `database.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `llm.ask`, `Database.session`, `jobs.finish`.
     """
-    user, task = collect(settings, pk, utc_now(), settings.default_timezone_offset)
+    user, task = database.with_db_session(collect, pk, utc_now(), settings.default_timezone_offset)
     answer = llm.ask(
         settings,
         PROMPT,
@@ -150,17 +152,16 @@ def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline
         correct=with_dates_of,
     )
     todos, left_out = check(answer, task, user.today)
-    save(settings, pk, job, todos, left_out, utc_now())
+    database.with_db_session(save, pk, job, todos, left_out, utc_now())
     count("TodosExtracted", len(todos))
     count("TodosLeftOut", len(left_out))
 
 
-@with_db_session
 def collect(session: Session, pk: int, now: datetime, default_timezone_offset: int) -> tuple[User, Task]:
     """Read all that the extraction needs, as plain data.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's.
         pk: the execution's primary key.
         now: the present moment (aware).
         default_timezone_offset: minutes, for a user without one.
@@ -377,7 +378,6 @@ def fold(text: str) -> str:
     return " ".join(text.split()).strip(" .,;:!?-")
 
 
-@with_db_session
 def save(
     session: Session,
     pk: int,
@@ -390,7 +390,7 @@ def save(
     nothing.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's; committed here.
         pk: the execution's primary key.
         job: held by this invocation.
         todos, left_out: from `check`; both go into the job's outcome.

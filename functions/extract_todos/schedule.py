@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from extract_todos.message import PROCESS, ExtractTodos
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
+from mojodex.database import Database
 from mojodex.observability import logger
 from mojodex.schedule import Rows, ScheduleSettings, publish_due
 from mojodex.schema import MdProducedText, MdProducedTextVersion, MdUserTaskExecution
@@ -35,6 +36,7 @@ class Settings(ScheduleSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 
 
 @logger.inject_lambda_context
@@ -42,7 +44,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge Scheduler's target. The event does not matter: due is a state of the database."""
     claim_page = partial(_claim_page, settings, utc_now())
     deadline = Deadline(context.get_remaining_time_in_millis)
-    return {"published": publish_due(settings, settings.queue_url, claim_page, _message, deadline)}
+    return {"published": publish_due(database, settings.queue_url, claim_page, _message, deadline)}
 
 
 def _claim_page(

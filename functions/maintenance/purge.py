@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import count, logger
 from mojodex.reads import is_open
 from mojodex.schedule import SECONDS_NEEDED
@@ -41,14 +41,15 @@ RESCHEDULE_TODO = "reschedule_todo"
 CREATE_FROM_WEBSITE = "create_from_website"
 
 settings = DatabaseSettings.from_environment()
+database = Database(settings)
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge's target; answers with how many rows it deleted. The event does not matter."""
     before, deadline = utc_now() - KEPT, Deadline(context.get_remaining_time_in_millis)
-    purged_jobs = _purge(settings, BackgroundJob.finished_at, old_jobs(before), deadline)
-    purged_pages = _purge(settings, BackgroundPage.found_at, old_pages(before), deadline)
+    purged_jobs = _purge(database, BackgroundJob.finished_at, old_jobs(before), deadline)
+    purged_pages = _purge(database, BackgroundPage.found_at, old_pages(before), deadline)
     logger.info("purged", extra={"jobs": purged_jobs, "pages": purged_pages})
     count("JobsPurged", purged_jobs)
     count("PagesPurged", purged_pages)
@@ -103,7 +104,7 @@ def old_pages(before: datetime) -> ColumnElement[bool]:
 
 
 def _purge(
-    settings: DatabaseSettings,
+    database: Database,
     moment: InstrumentedAttribute[Any],
     old: ColumnElement[bool],
     deadline: Deadline,
@@ -111,7 +112,7 @@ def _purge(
     """Delete the old rows of a table, a page a transaction; those for which time does not suffice, next time.
 
     Args:
-        settings: where the database is.
+        database: holds the table.
         moment: the column of the table by which its index has the rows.
         old: which rows.
         deadline: when the invocation ends.
@@ -123,7 +124,7 @@ def _purge(
     while deadline.seconds_left() > SECONDS_NEEDED:
         # What has to stay is not read again by each page.
         behind = old if place is None else and_(old, moment >= place)
-        with db_session(settings) as session:
+        with database.session() as session:
             moments = session.scalars(_delete_page(moment, behind)).all()
             session.commit()
         if not moments:

@@ -25,6 +25,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from mojodex import jobs
 from mojodex.clock import DAY, Deadline, LocalWindow, local_windows, previous_working_day, utc_now
+from mojodex.database import Database
 from mojodex.observability import logger
 from mojodex.reads import is_open, newest_scheduling
 from mojodex.schedule import Rows, ScheduleSettings, publish_due
@@ -60,6 +61,7 @@ class Settings(ScheduleSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 
 
 @logger.inject_lambda_context
@@ -67,7 +69,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """EventBridge Scheduler's target. The event does not matter: due is a state of the database."""
     claim_page = partial(_claim_page, settings, utc_now())
     deadline = Deadline(context.get_remaining_time_in_millis)
-    return {"published": publish_due(settings, settings.queue_url, claim_page, _message, deadline)}
+    return {"published": publish_due(database, settings.queue_url, claim_page, _message, deadline)}
 
 
 class Walk(NamedTuple):

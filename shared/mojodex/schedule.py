@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import queues
 from mojodex.clock import Deadline
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import count, logger
 
 # A transaction is not begun with less time than this left.
@@ -28,7 +28,7 @@ class ScheduleSettings(DatabaseSettings):
 
 
 def publish_due[P](
-    settings: DatabaseSettings,
+    database: Database,
     queue_url: str,
     claim_page: Callable[[Session, P | None], tuple[Rows, P | None]],
     message: Callable[[Any], str],
@@ -40,7 +40,7 @@ def publish_due[P](
     finds the work again. What time does not suffice for stays due.
 
     Args:
-        settings: where the database is.
+        database: which holds what is due.
         queue_url: where the messages go.
         claim_page: claims the page behind a place (None: the first) with `jobs.claim`; gives its rows and the
             place where it ended, None for the last page.
@@ -53,7 +53,7 @@ def publish_due[P](
     published = 0
     place: P | None = None
     while deadline.seconds_left() > SECONDS_NEEDED:
-        with db_session(settings) as session:
+        with database.session() as session:
             rows, place = claim_page(session, place)
             claimed = [row for row in rows if row.claimed]
             queues.publish(queue_url, map(message, claimed))

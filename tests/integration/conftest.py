@@ -21,7 +21,7 @@ from documents import fetch, visit
 from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 from mojodex import aws, provider, secrets
-from mojodex import database as db
+from mojodex.database import Database
 from tests.fake_model import FakeModel, fake_model, relevance, vector
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
@@ -78,6 +78,12 @@ class Bundle:
     worker_settings: Any
     schedule_settings: Any
 
+    @property
+    def database(self) -> Database:
+        """The worker's database."""
+        database: Database = self.worker.database
+        return database
+
     def work(self, *bodies: Any, seconds: float = 120) -> Any:
         """Invoke the worker with a batch of these bodies; its partial batch response."""
         return self.worker.handler(sqs_event(*bodies), FakeContext(seconds))
@@ -119,10 +125,9 @@ def make_bundle(
     def forget() -> None:
         aws.sqs.cache_clear()
         secrets._provider.cache_clear()
-        db.engine.cache_clear()
         provider.client.cache_clear()
 
-    engines: list[Any] = []
+    databases: list[Database] = []
     # To make one takes a tenth of a second.
     client = cache(boto3.client)
 
@@ -164,15 +169,17 @@ def make_bundle(
             "mojodex_webapp_uri": "https://app.example.com",
         } | changes
         for module in modules:
-            monkeypatch.setattr(module, "settings", module.Settings.model_validate(environment))
-            engines.append(db.engine(module.settings))
+            settings = module.Settings.model_validate(environment)
+            databases.append(Database(settings))
+            monkeypatch.setattr(module, "settings", settings)
+            monkeypatch.setattr(module, "database", databases[-1])
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
     with mock_aws():
         forget()
         yield make
-        for engine in engines:
-            engine.dispose()
+        for each in databases:
+            each.close()
         forget()
 
 

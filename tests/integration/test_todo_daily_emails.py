@@ -15,6 +15,7 @@ from itsdangerous import URLSafeSerializer
 
 import events.mail.delivery
 from events.daily_email.wording import ENGLISH, FRENCH
+from mojodex import jobs
 from mojodex.errors import TransientError
 from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.fake_ses import (
@@ -509,7 +510,7 @@ def test_a_worker_killed_before_the_mark_has_sent_nothing(
         raise KilledError
 
     with monkeypatch.context() as killing:
-        killing.setattr(events.mail.delivery, "_mark", die)
+        killing.setattr(jobs, "save_progress", die)
         with pytest.raises(KilledError):
             send(bundle, user_id)
     assert (job(mojodex, user_id).state, job(mojodex, user_id).outcome) == ("running", None)
