@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 from reschedule_todo.message import PROCESS, RescheduleTodo
@@ -20,6 +21,7 @@ class Settings(WorkerSettings, ReschedulingSettings):
 
 settings = Settings.from_environment()
 settings.models_for(PROMPT)
+model = Model(settings)
 
 
 @logger.inject_lambda_context
@@ -29,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
-    reschedule_todo(settings, message, job, deadline)
+    reschedule_todo(settings, model, message, job, deadline)
 
 
 def _occasion(message: RescheduleTodo, sent: datetime) -> str:

@@ -28,7 +28,7 @@ from mojodex.database import DatabaseSettings, db_session
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
-from mojodex.validation import what_is_wrong
+from mojodex.validation import error_summary
 
 # SQS refuses a message attribute that, with the body, is longer than its limit; pydantic names each wrong
 # field.
@@ -270,5 +270,5 @@ def _parse[M: Message](body: str, model: type[M]) -> M:
         return model.model_validate_json(body)
     except ValidationError as error:
         # The name of an unknown field is the sender's text; SQS refuses some characters in an attribute.
-        reason = "".join(c if c.isprintable() else "?" for c in what_is_wrong(error, "message"))
+        reason = "".join(c if c.isprintable() else "?" for c in error_summary(error, "message"))
         raise InvalidMessageError(reason[:LONGEST_REASON]) from None
