@@ -11,7 +11,9 @@ from documents.page_ingestion import end_page_of, ingest_page
 from documents.relevance import PROMPT
 from mojodex.clock import Deadline
 from mojodex.database import Database
+from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -23,10 +25,12 @@ class Settings(WorkerSettings, IngestionSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 settings.models_for(PROMPT)
+model = Model(settings)
+embedding_model = EmbeddingModel(settings)
 
 
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
-    ingest_page(database, settings, message, job, deadline)
+    ingest_page(database, model, embedding_model, message, job, deadline)
 
 
 process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=end_page_of)

@@ -12,7 +12,6 @@ from documents import urls
 from documents.chunking import chunks_of
 from documents.document import of_page
 from documents.ingestion import (
-    IngestionSettings,
     Known,
     Thought,
     known_of,
@@ -27,7 +26,9 @@ from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
 from mojodex.database import Database
+from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
+from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.schema import BackgroundPage, MdDocument
 
@@ -55,12 +56,17 @@ class Staged:
 
 
 def ingest_page(
-    database: Database, settings: IngestionSettings, message: IngestPage, job: jobs.Job, deadline: Deadline
+    database: Database,
+    model: Model,
+    embedding_model: EmbeddingModel,
+    message: IngestPage,
+    job: jobs.Job,
+    deadline: Deadline,
 ) -> None:
     """Ingest one staged page, and end its job.
 
     Args:
-        database, settings: the worker's.
+        database, model, embedding_model: the worker's.
         message: names the page.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -75,7 +81,7 @@ def ingest_page(
     chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
     if not chunks:
         raise NothingToDoError(NO_TEXT)
-    thought = think(database, settings, job, page.url, chunks, page.known, deadline)
+    thought = think(database, model, embedding_model, job, page.url, chunks, page.known, deadline)
     database.with_db_session(save, page, job, chunks, thought, utc_now())
 
 

@@ -12,7 +12,9 @@ from documents.relevance import PROMPT
 from documents.updating import UpdatingSettings, update_document
 from mojodex.clock import Deadline
 from mojodex.database import Database
+from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -24,10 +26,12 @@ class Settings(WorkerSettings, UpdatingSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 settings.models_for(PROMPT)
+model = Model(settings)
+embedding_model = EmbeddingModel(settings)
 
 
 def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
-    return update_document(database, settings, message, job, deadline)
+    return update_document(database, model, embedding_model, settings, message, job, deadline)
 
 
 def _occasion(message: UpdateDocument, sent: datetime) -> str:

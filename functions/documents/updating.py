@@ -29,10 +29,12 @@ from documents.visit import Visitor, html_hash
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
+from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
-from mojodex.llm import well_formed
+from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.schema import BackgroundDocument, MdDocument
+from mojodex.text import well_formed
 
 NOT_CHANGED = "it has not changed"
 # A line of an edition that begins so is a heading, as in Markdown.
@@ -68,6 +70,8 @@ class Edition:
 
 def update_document(
     database: Database,
+    model: Model,
+    embedding_model: EmbeddingModel,
     settings: UpdatingSettings,
     message: UpdateDocument,
     job: jobs.Job,
@@ -76,7 +80,7 @@ def update_document(
     """Update one document, and end its job.
 
     Args:
-        database, settings: the worker's.
+        database, model, embedding_model, settings: the worker's.
         message: names the document and who asks; has the new text, if the document is one.
         job: what the ledger says of it; held by this invocation. Its occasion begins with when the message
             was sent.
@@ -96,7 +100,9 @@ def update_document(
         edition = _fetched(database, settings, document, deadline)
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
-    thought = think(database, settings, job, document.name, edition.chunks, document.known, deadline)
+    thought = think(
+        database, model, embedding_model, job, document.name, edition.chunks, document.known, deadline
+    )
     return database.with_db_session(save, document, job, edition, thought, utc_now())
 
 

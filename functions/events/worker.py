@@ -17,6 +17,7 @@ from events.message import PROCESS, EventType, SendEvent
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -29,7 +30,7 @@ class Settings(WorkerSettings, TodoDailyEmailsSettings, EmailSettings):
 class Event:
     """What becomes of an event: its generator makes a mail, its channel brings it to the user."""
 
-    generate: Callable[[Database, Settings, SendEvent, Job, Deadline], Mail]
+    generate: Callable[[Database, Model, Settings, SendEvent, Job, Deadline], Mail]
     deliver: Callable[[Database, Settings, Mail, Job, Deadline], None]
 
 
@@ -40,12 +41,13 @@ EVENTS: dict[EventType, Event] = {
 settings = Settings.from_environment()
 database = Database(settings)
 settings.models_for(content.PROMPT)
+model = Model(settings)
 
 
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
     event = EVENTS[message.event_type]
-    mail = event.generate(database, settings, message, job, deadline)
+    mail = event.generate(database, model, settings, message, job, deadline)
     event.deliver(database, settings, mail, job, deadline)
 
 

@@ -10,6 +10,7 @@ from extract_todos.message import PROCESS, ExtractTodos
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -21,10 +22,11 @@ class Settings(WorkerSettings, ExtractionSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 settings.models_for(PROMPT)
+model = Model(settings)
 
 
 def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
-    extract_todos(database, settings, message.user_task_execution_pk, job, deadline)
+    extract_todos(database, model, settings, message.user_task_execution_pk, job, deadline)
 
 
 process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 from reschedule_todo.message import PROCESS, RescheduleTodo
@@ -22,10 +23,11 @@ class Settings(WorkerSettings, ReschedulingSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 settings.models_for(PROMPT)
+model = Model(settings)
 
 
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
-    reschedule_todo(database, settings, message.todo_pk, job, deadline)
+    reschedule_todo(database, model, settings, message.todo_pk, job, deadline)
 
 
 def _occasion(message: RescheduleTodo, sent: datetime) -> str:

@@ -22,6 +22,8 @@ from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 from mojodex import aws, provider, secrets
 from mojodex.database import Database
+from mojodex.embeddings import EmbeddingModel
+from mojodex.model import Model
 from tests.fake_model import FakeModel, fake_model, relevance, vector
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
@@ -173,6 +175,9 @@ def make_bundle(
             databases.append(Database(settings))
             monkeypatch.setattr(module, "settings", settings)
             monkeypatch.setattr(module, "database", databases[-1])
+            for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, kind(settings))
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
     with mock_aws():
