@@ -213,8 +213,8 @@ def _run_job[M: Message](
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
         logger.warning("job is taken over from a worker that vanished", extra=about)
     try:
-        if job.attempts > jobs.MAX_ATTEMPTS:
-            raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
+        if job.attempts_exhausted:
+            raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
         return process.run(message, job, deadline) or "done"
     except PermanentError as error:
         _end(job, "failed", str(error), process, settings)
@@ -243,8 +243,11 @@ def _end[M: Message](
     """End a job that had no effect, and tell why not."""
     now = utc_now()
     with db_session(settings) as session:
-        more = process.unfinished(session, job, state, reason)
-        jobs.finish(session, job, state, {"reason": reason, **more}, now=now)
+        outcome = {"reason": reason, **process.unfinished(session, job, state, reason)}
+        if job.attempts_exhausted:
+            # Not a prefix of the reason, which is for people: due queries and the purge ask for this.
+            outcome["attempts_exhausted"] = True
+        jobs.finish(session, job, state, outcome, now=now)
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
         session.commit()
