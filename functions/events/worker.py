@@ -1,7 +1,5 @@
 """Send the events that a batch of messages names."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -11,9 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from events.daily_email import content
 from events.daily_email.content import TodoDailyEmailsSettings
 from events.mail import delivery
-from events.mail.delivery import Mail
 from events.mail.mime import EmailSettings
-from events.message import PROCESS, EventType, SendEvent
+from events.message import PROCESS, SendEvent
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
@@ -26,18 +23,6 @@ class Settings(WorkerSettings, TodoDailyEmailsSettings, EmailSettings):
     """Settings of this worker: those of each event's generator and channel."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """What becomes of an event: its generator makes a mail, its channel brings it to the user."""
-
-    generate: Callable[[Database, Model, Settings, SendEvent, Job, Deadline], Mail]
-    deliver: Callable[[Database, Settings, Mail, Job, Deadline], None]
-
-
-EVENTS: dict[EventType, Event] = {
-    "todo_daily_emails": Event(content.todo_daily_emails, delivery.deliver),
-}
-
 settings = Settings.from_environment()
 database = Database(settings)
 settings.models_for(content.PROMPT)
@@ -46,9 +31,9 @@ model = Model(settings)
 
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
-    event = EVENTS[message.event_type]
-    mail = event.generate(database, model, settings, message, job, deadline)
-    event.deliver(database, settings, mail, job, deadline)
+    # A second event type would be told apart here, by the message's `event_type`.
+    mail = content.todo_daily_emails(database, model, settings, message, job, deadline)
+    delivery.deliver(database, settings, mail, job, deadline)
 
 
 def _occasion(message: SendEvent, sent: datetime) -> str:

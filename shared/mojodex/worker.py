@@ -225,8 +225,8 @@ def _run_job[M: Message](
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
         logger.warning("lease expired, job is taken over", extra=about)
     try:
-        if job.attempts > jobs.MAX_ATTEMPTS:
-            raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
+        if job.attempts_exhausted:
+            raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
         return process.run(message, job, deadline) or "done"
     except PermanentError as error:
         _end(job, "failed", str(error), process, database)
@@ -255,8 +255,11 @@ def _end[M: Message](
     """End a job that had no effect, with the reason."""
     now = utc_now()
     with database.session() as session:
-        more = process.cleanup(session, job, state, reason)
-        jobs.finish(session, job, state, {"reason": reason, **more}, now=now)
+        outcome = {"reason": reason, **process.cleanup(session, job, state, reason)}
+        if job.attempts_exhausted:
+            # A field of its own, because the reason is for people: due queries and the purge look for it.
+            outcome["attempts_exhausted"] = True
+        jobs.finish(session, job, state, outcome, now=now)
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
         session.commit()
