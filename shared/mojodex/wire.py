@@ -33,7 +33,7 @@ class Cursor(legacy.Cursor):  # type: ignore[misc]
     def execute(self, operation: Any, args: Sequence[Any] = (), stream: Any = None) -> "Cursor":
         """Run one statement; arguments and errors are those of pg8000's cursor."""
         if args and stream is None:
-            # pg8000's cursor reads only a statement with arguments. This tuple it hands on as it is.
+            # pg8000's cursor translates only what has arguments. It passes this tuple on as it is.
             operation, args = (numbered(operation), args, self._input_oids), ()
         super().execute(operation, args, stream)
         return self

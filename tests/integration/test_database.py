@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from local.runtime.postgres import Database
+from mojodex import database as db
 from mojodex import wire
-from mojodex.database import connect_arguments, sqlstate
 from mojodex.errors import TransientError
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
@@ -92,7 +93,7 @@ def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) ->
         run("SELECT CAST(n AS integer) / CAST(:zero AS integer) FROM generate_series(1, 3) n", zero=0)
     pid, rows = run("SELECT '100 %', CAST(:a AS integer), CAST(:b AS text)", a=7, b="x % y")
 
-    assert [sqlstate(each.value.orig) for each in (unknown, divided)] == ["42703", "22012"]
+    assert [db.sqlstate(each.value.orig) for each in (unknown, divided)] == ["42703", "22012"]
     assert rows == [("100 %", 7, "x % y")]
     assert run("SELECT 1") == (pid, [(1,)])
 
@@ -129,6 +130,17 @@ def test_what_is_not_committed_is_rolled_back(bundle: Bundle, mojodex: Mojodex) 
     assert mojodex.run("SELECT count(*) FROM md_error") == 0
 
 
+def test_a_database_connects_at_its_first_statement_and_makes_one_engine(bundle: Bundle) -> None:
+    """Importing a handler must neither read the secret nor connect."""
+    database = db.Database(db.DatabaseSettings(database_secret_arn="not there"))
+    with ThreadPoolExecutor(8) as threads:
+        engines = set(threads.map(lambda _: database.engine(), range(8)))
+
+    assert len(engines) == 1
+    with database.session() as session, pytest.raises(TransientError, match="secret"):
+        session.execute(text("SELECT 1"))
+
+
 def test_a_function_is_called_with_a_session_that_is_closed_afterwards(bundle: Bundle) -> None:
     def add(session: Any, a: int, *, b: int) -> Any:
         return session.execute(text("SELECT CAST(:a AS integer) + :b"), {"a": a, "b": b}).scalar()
@@ -143,7 +155,7 @@ def test_our_connections_save_round_trips_and_translations_and_change_no_others(
 ) -> None:
     """Counts the answers waited for, and the translations of placeholders, of a statement that runs twice."""
     counts: Counter[str] = Counter()
-    arguments = connect_arguments(database.secret())
+    arguments = db.connect_arguments(database.secret())
     connection = wire.Connection(**arguments) if ours else pg8000.connect(**arguments)
     wire.numbered.cache_clear()
 
