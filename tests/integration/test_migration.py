@@ -214,7 +214,8 @@ ROWS = (
     "INSERT INTO md_background_job (process, subject, occasion, state, outcome)"
     """ VALUES ('extract_todos', '1', '', 'done', '{"todos": 2}'), ('events', 'ann', 'x', 'queued', NULL)""",
     "INSERT INTO md_background_page"
-    " (subject, occasion, user_id, url, key, depth, state, html, lines, found_at) VALUES ('ann example.com', 'r1', 'ann', 'u', 'k', 0, 'staged', '\\x1f8b', '{1,-2}', now())",
+    " (subject, occasion, user_id, url, key, depth, state, html, lines, found_at)"
+    " VALUES ('ann example.com', 'r1', 'ann', 'u', 'k', 0, 'staged', '\\x1f8b', '{1,-2}', now())",
     "INSERT INTO md_background_document VALUES (7, 'etag', 'hash', '{a,b}', now())",
     "INSERT INTO md_background_website VALUES ('ann', 'example.com', '{3,4}')",
     "INSERT INTO md_background_host_slot VALUES ('example.com', 1, now())",

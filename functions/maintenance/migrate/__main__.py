@@ -1,7 +1,7 @@
-"""Migrate from a shell, without Lambda's 15 minutes: `make migrate` calls it.
+"""Migrate from a shell, without Lambda's limit of 15 minutes. `make migrate` runs this file.
 
-DATABASE_URL names the database. TLS is verified as the functions do it, and left out for a loopback address
-only; PGSSLROOTCERT may name a file with the CA certificates to trust, as for libpq.
+DATABASE_URL names the database. The connection uses verified TLS, as in the functions, except to a loopback
+address. PGSSLROOTCERT may name a file with the CA certificates to trust, as for libpq.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Migrate the database: invoked by hand or by the deployment; `make migrate` does the same from a shell."""
+"""Migrate the database: an operator invokes this function after each deployment.
+
+`make migrate` does the same from a shell.
+"""
 
 from typing import Any
 
