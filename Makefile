@@ -30,7 +30,7 @@ MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate lint test test-unit test-integration test-stack \
+.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration test-stack \
 	test-structure bench chaos clean
 
 help: ## List the targets
@@ -71,6 +71,10 @@ logs: $(VENV_STAMP) ## Print the logs of one function of `make up` (FUNCTION=…
 migrate: $(VENV_STAMP) ## Migrate the database of DATABASE_URL, or that of `make up`
 	@url="$${DATABASE_URL:-$$($(RUN)/python -m local env DATABASE_URL)}" && \
 		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m maintenance.migrate
+
+migration: $(VENV_STAMP) ## Write a version of the database from a change of shared/mojodex/schema.py (MESSAGE="Add …")
+	@PYTHONPATH=functions:shared $(RUN)/python -m local.runtime.revision "$$MESSAGE"
+	@$(RUN)/ruff format --quiet functions/maintenance && $(RUN)/ruff check --quiet --fix functions/maintenance
 
 lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/ruff check .

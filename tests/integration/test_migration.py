@@ -1,5 +1,11 @@
 """The migration: additive, repeatable, and harmless to a database that is in use."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +20,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 import maintenance.migrate.handler as migrate_handler
+import maintenance.migrate.migration
 from local.runtime import postgres
 from maintenance.migrate.migration import alembic_config, migrate
 from mojodex import database as db
@@ -369,6 +376,77 @@ def test_jobs_whose_attempts_were_used_up_are_marked(fresh: Any) -> None:
         "todos": 1,
         "attempts_exhausted": True,
     }
+
+
+def test_a_version_may_leave_its_transaction_to_drop_an_index(
+    fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the statements that docs/database.md names."""
+    database, mojodex = fresh
+    postgres.run_sql_file(database, BEFORE_ALEMBIC)
+    mojodex.run("CREATE INDEX mojodex_background_unused ON md_todo (description)")
+    shutil.copytree(ROOT / "functions" / "maintenance" / "migrate", tmp_path / "migrate")
+    (tmp_path / "migrate" / "versions" / "9999_drop.py").write_text(
+        "from alembic import op\n"
+        f"revision, down_revision = '9999', '{LATEST}'\n"
+        "def upgrade():\n"
+        "    with op.get_context().autocommit_block():\n"
+        "        op.drop_index(\n"
+        "            'mojodex_background_unused', postgresql_concurrently=True, if_exists=True\n"
+        "        )\n"
+    )
+    monkeypatch.setattr(maintenance.migrate.migration, "SCRIPTS", str(tmp_path / "migrate"))
+
+    assert migrate(database.secret())["to"] == "9999"
+    assert mojodex.run("SELECT to_regclass('mojodex_background_unused')") is None
+
+
+def test_a_column_more_is_one_line_and_one_version_that_is_written_for_us(fresh: Any, tmp_path: Path) -> None:
+    database, mojodex = fresh
+    migrate(database.secret())
+    for name in ("functions", "shared", "local"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    schema = tmp_path / "shared" / "mojodex" / "schema.py"
+    attempts = '    attempts: Mapped[int] = mapped_column(server_default="0")\n'
+    assert attempts in schema.read_text()
+    schema.write_text(schema.read_text().replace(attempts, f"{attempts}    priority: Mapped[int | None]\n"))
+
+    def run(*program: str) -> str:
+        paths = os.pathsep.join(str(tmp_path / name) for name in ("functions", "shared"))
+        url = database.url.render_as_string(hide_password=False)
+        return subprocess.run(
+            [sys.executable, "-B", "-m", *program],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": paths, "DATABASE_URL": url},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    run("local.runtime.revision", "Add the priority")
+    answer = json.loads(run("maintenance.migrate"))
+
+    added = f"{int(LATEST) + 1:04}"
+    assert answer == {"from": LATEST, "to": added, "applied": [added], "indexes": []}
+    assert mojodex.rows("SELECT priority FROM md_background_job") == []
+    versions = tmp_path / "functions" / "maintenance" / "migrate" / "versions"
+    (version,) = versions.glob(f"{added}_add_the_priority.py")
+    assert version.read_text().count("op.") == 1
+
+
+def test_the_documented_statements_remove_all_of_it(fresh: Any) -> None:
+    database, mojodex = fresh
+    before = [mojodex.rows(query) for query in (COLUMNS, CONSTRAINTS, INDEX_DEFINITIONS)]
+    migrate(database.secret())
+    _, _, away = (ROOT / "docs" / "database.md").read_text().partition("## Away with it")
+    (statements,) = re.findall(r"```sql\n(.*?)```", away, re.DOTALL)
+
+    with mojodex.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in statements.strip().split("\n"):
+            connection.execute(text(statement))
+
+    assert [mojodex.rows(query) for query in (COLUMNS, CONSTRAINTS, INDEX_DEFINITIONS)] == before
 
 
 def test_a_database_in_use_goes_on_writing_meanwhile(

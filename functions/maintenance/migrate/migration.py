@@ -11,13 +11,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, text
 from sqlalchemy.schema import CreateIndex, DropIndex
 
 from mojodex.database import connect_arguments
 from mojodex.observability import logger
 from mojodex.schema import Base
 
+# The package that has env.py and `versions`.
+SCRIPTS = "maintenance:migrate"
 # Mojodex may use Alembic, too. Its table would be alembic_version.
 VERSION_TABLE = "md_background_migration"
 # How long to wait for another session's lock. Mojodex's own statements on that table queue up meanwhile.
@@ -45,6 +47,7 @@ def migrate(secret: dict[str, Any]) -> dict[str, Any]:
     # To build the index of a large table takes longer than the other functions' statements may.
     arguments = connect_arguments(secret) | {"timeout": None}
     engine = create_engine(URL.create("postgresql+pg8000"), connect_args=arguments, poolclass=NullPool)
+    event.listen(engine, "set_connection_execution_options", _end_transaction)
     with engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text("SET statement_timeout = 0"))
@@ -62,8 +65,16 @@ def alembic_config(connection: Connection) -> Config:
         connection: to the database, with no transaction open.
     """
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "maintenance:migrate")
+    config.set_main_option("script_location", SCRIPTS)
     return config
+
+
+def _end_transaction(connection: Connection, _options: Any) -> None:
+    """End the transaction that pg8000 has begun, so that an isolation level can take effect.
+
+    Alembic's `autocommit_block` needs this: it asks for the old level, and that begins a transaction.
+    """
+    connection.connection.rollback()
 
 
 def _take_turn(connection: Connection) -> None:
