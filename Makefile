@@ -30,7 +30,7 @@ MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate lint test test-unit test-integration test-stack \
+.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration test-stack \
 	test-structure bench chaos clean
 
 help: ## List the targets
@@ -72,6 +72,10 @@ migrate: $(VENV_STAMP) ## Migrate the database of DATABASE_URL, or that of `make
 	@url="$${DATABASE_URL:-$$($(RUN)/python -m local env DATABASE_URL)}" && \
 		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m maintenance.migrate
 
+migration: $(VENV_STAMP) ## Write a version of the database from a change of shared/mojodex/schema.py (MESSAGE="Add …")
+	@PYTHONPATH=functions:shared $(RUN)/python -m local.runtime.revision "$$MESSAGE"
+	@$(RUN)/ruff format --quiet functions/maintenance && $(RUN)/ruff check --quiet --fix functions/maintenance
+
 lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -111,10 +115,10 @@ chaos: setup build-local ## Break the deployed system at random under 2,200 jobs
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
-	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt
+	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt functions/requirements.txt
 
 # SAM empties the folder before it builds, and with it the stamp of another architecture; what is cached is of the last.
-$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
+$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt functions/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
 	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
 	@test -f $@ || rm -rf $(CACHE_DIR)
 	@rm -rf .aws-sam/tmp && mkdir -p .aws-sam/tmp
@@ -127,6 +131,11 @@ $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SO
 # What the layer holds, as uv.lock has it, each file with its hash.
 shared/requirements.txt: uv.lock $(UV_STAMP)
 	@$(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --no-annotate --output-file $@
+
+# What MigrateFunction holds besides the layer.
+functions/requirements.txt: uv.lock $(UV_STAMP)
+	@$(UV) export --quiet --frozen --only-group migrate --no-header --no-annotate \
+		$(addprefix --prune ,sqlalchemy markupsafe typing-extensions) --output-file $@
 
 $(UV_STAMP):
 	rm -rf .tools/uv

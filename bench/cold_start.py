@@ -152,7 +152,7 @@ def measure() -> dict[str, Runs]:
     with tempfile.TemporaryDirectory() as made:
         scratch = Path(made)
         (scratch / "alone.py").write_text("import boto3\n\n\ndef handler(event, context):\n    return {}\n")
-        # All functions have the same code.
+        # All functions have the same code, and this one has Alembic, too.
         for folder in (layer, code):
             shutil.copytree(folder, scratch / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
         plain = [scratch / code.name, scratch / layer.name]

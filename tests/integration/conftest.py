@@ -39,10 +39,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Data
     database = postgres.start(directory)
     try:
         postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
-        engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            migrate(connection)
-        engine.dispose()
+        migrate(database.secret())
         yield database
     finally:
         postgres.stop(directory)
