@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bench.cost import Assumed
 from maintenance.purge import KEPT
 from tests import ROOT
 from tests.structure.metrics import emitted
@@ -322,7 +323,8 @@ def test_a_log_level_deploys_and_drops_no_metric() -> None:
 
     assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
     assert set(template()["Parameters"]["LogLevel"]["AllowedValues"]) <= set(logging.getLevelNamesMapping())
-    assert template()["Conditions"][condition] == {"Equals": [{"Ref": "LogLevel"}, "DEBUG"]}
+    # cfn-lint sorts what is compared.
+    assert template()["Conditions"][condition] == {"Equals": ["DEBUG", {"Ref": "LogLevel"}]}
     assert (debug, other) == ("DEBUG", "INFO")
 
 
@@ -403,3 +405,11 @@ def test_attempts_of_a_job_outlast_one_dispatch_of_its_message() -> None:
     receives = [q["RedrivePolicy"]["maxReceiveCount"] for q in QUEUES.values() if "RedrivePolicy" in q]
 
     assert min(receives) * 2 == max(receives) * 2 == MAX_ATTEMPTS
+
+
+def test_the_bench_reckons_with_the_alarms_that_there_are() -> None:
+    assumed = Assumed()
+
+    assert assumed.alarms == len(ALARMS)
+    assert assumed.keys == len(resources("AWS::KMS::Key"))
+    assert assumed.dashboards == len(resources("AWS::CloudWatch::Dashboard"))
