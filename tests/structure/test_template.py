@@ -296,8 +296,8 @@ def test_one_failed_job_wakes_nobody() -> None:
     failed = [a for a in ALARMS.values() if a["MetricName"] == "JobsFailed"]
 
     assert len(failed) == len(sqs_sources())
-    assert all(a["Threshold"] == {"Ref": "AlarmFailedJobsPerHour"} for a in failed)
-    assert template()["Parameters"]["AlarmFailedJobsPerHour"]["Default"] >= 5
+    assert all(a["Threshold"] == {"Ref": "AlarmFailedJobs"} for a in failed)
+    assert template()["Parameters"]["AlarmFailedJobs"]["Default"] >= 5
 
 
 @pytest.mark.parametrize(("name", "function", "source"), sqs_sources(), ids=lambda value: str(value)[:40])
