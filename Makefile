@@ -21,7 +21,7 @@ UV := $(CURDIR)/.tools/uv/bin/uv
 SAM := $(CURDIR)/.tools/sam/bin/sam
 RUN := $(CURDIR)/.venv/bin
 # sam runs with no account, no credentials, and leaves nothing in the home folder.
-SAM_ENV := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.aws-sam/home AWS_DEFAULT_REGION=us-east-1 \
+SAM_ENV := SAM_CLI_TELEMETRY=0 SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS=1 __SAM_CLI_APP_DIR=$(CURDIR)/.aws-sam/home AWS_DEFAULT_REGION=us-east-1 \
 	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
 
 UV_STAMP := .tools/uv/.$(UV_VERSION)

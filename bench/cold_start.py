@@ -126,12 +126,13 @@ def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]
         # No parameter is given that has a default, so no condition holds.
         while isinstance(given, dict) and "Fn::If" in given:
             given = given["Fn::If"][2]
-        return parameters.get(given["Ref"], "-") if isinstance(given, dict) else str(given)
+        return parameters.get(given.get("Ref", ""), "-") if isinstance(given, dict) else str(given)
 
     found = {}
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
+        # A loop is a list; no function is in one.
+        if isinstance(resource, dict) and resource["Type"] == "AWS::Serverless::Function":
             properties = resource["Properties"]
             module = properties["Handler"].rpartition(".")[0]
             variables = common | properties["Environment"]["Variables"]

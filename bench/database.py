@@ -219,6 +219,7 @@ def schedule_environment(filled: Filled, cloud: Cloud, process: str, queue_url: 
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "POWERTOOLS_SERVICE_NAME": process,
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_METRICS_NAMESPACE": "MojodexBackground",
         "DATABASE_SECRET_ARN": filled.secret_arn,
         "QUEUE_URL": queue_url,
     }
