@@ -4,12 +4,13 @@ script.
 
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import batched
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -127,6 +128,8 @@ def make_bundle(
         provider.client.cache_clear()
 
     databases: list[Database] = []
+    # Between two attempts at a call of the model is a pause; no test learns anything from it.
+    monkeypatch.setattr(provider, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None}))
     # To make one takes a tenth of a second.
     client = cache(boto3.client)
 
@@ -177,7 +180,8 @@ def make_bundle(
                     monkeypatch.setattr(module, name, kind(settings))
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
-    with mock_aws():
+    # The session keeps what it has read of botocore's data: .05 s for each client of a new one.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         forget()
         yield make
         for each in databases:
