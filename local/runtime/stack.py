@@ -3,6 +3,7 @@
 Nothing here reads or changes the AWS account, profile or credentials of whoever runs it.
 """
 
+import fcntl
 import http.client
 import json
 import os
@@ -269,7 +270,11 @@ def build() -> None:
     """
     # Make's own variables would make it a sub-make of whatever started us.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    if subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False).returncode:
+    # Workers of pytest-xdist build at the same time, and SAM empties its folder first.
+    with (ROOT / "Makefile").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False)
+    if done.returncode:
         raise StackError("the build failed")
 
 
