@@ -143,12 +143,12 @@ $(UV_STAMP): tools/uv.txt
 	@touch $@
 
 $(VENV_STAMP): uv.lock pyproject.toml $(UV_STAMP)
-	$(UV) sync --quiet --locked
+	$(UV) sync --quiet --locked --compile-bytecode
 	@touch $@
 
 # aws-sam-cli and MiniStack pin their own botocore, so each tool has an environment of its own. A function sees MiniStack's.
 $(SAM_STAMP) $(MINISTACK_STAMP) $(AUDIT_STAMP): .tools/%/.locked: tools/%.txt $(UV_STAMP)
 	rm -rf .tools/$*
 	$(UV) venv --quiet --python $(PYTHON) .tools/$*
-	$(UV) pip install --quiet --python .tools/$* --require-hashes --requirement $<
+	$(UV) pip install --quiet --python .tools/$* --compile-bytecode --require-hashes --requirement $<
 	@touch $@

@@ -4,12 +4,13 @@ script.
 
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import batched
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -123,6 +124,8 @@ def make_bundle(
         provider.client.cache_clear()
 
     engines: list[Any] = []
+    # Between two attempts at a call of the model is a pause; no test learns anything from it.
+    monkeypatch.setattr(provider, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None}))
     # To make one takes a tenth of a second.
     client = cache(boto3.client)
 

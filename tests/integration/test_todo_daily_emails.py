@@ -721,7 +721,6 @@ def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("events.mail.ses.PAUSE_SECONDS", (0, 0.01))
-    monkeypatch.setattr("mojodex.provider.time.sleep", lambda _seconds: None)
     user_with(mojodex, "Call Bob")
     mojodex.run(
         "WITH u AS (INSERT INTO md_user (user_id, email, name, timezone_offset, creation_date)"
