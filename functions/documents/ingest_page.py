@@ -10,7 +10,9 @@ from documents.message import INGEST_PAGE, IngestPage
 from documents.page_ingestion import end_page_of, ingest_page
 from documents.relevance import PROMPT
 from mojodex.clock import Deadline
+from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -21,10 +23,12 @@ class Settings(WorkerSettings, IngestionSettings):
 
 settings = Settings.from_environment()
 settings.models_for(PROMPT)
+model = Model(settings)
+embedding_model = EmbeddingModel(settings)
 
 
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
-    ingest_page(settings, message, job, deadline)
+    ingest_page(settings, model, embedding_model, message, job, deadline)
 
 
 process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=end_page_of)

@@ -17,9 +17,9 @@ from documents.relevance import judge
 from mojodex import jobs
 from mojodex.clock import Deadline
 from mojodex.database import DatabaseSettings, db_session
-from mojodex.embeddings import EmbeddingSettings, embed
+from mojodex.embeddings import EmbeddingModel, EmbeddingSettings
 from mojodex.errors import TransientError
-from mojodex.llm import LlmSettings
+from mojodex.model import Model, ModelSettings
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
 
 # A vector is some 15 KB of SQL.
@@ -31,7 +31,7 @@ MOVE = text(
 )
 
 
-class IngestionSettings(DatabaseSettings, LlmSettings, EmbeddingSettings):
+class IngestionSettings(DatabaseSettings, ModelSettings, EmbeddingSettings):
     """Settings of the ingestion."""
 
 
@@ -84,6 +84,8 @@ def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
 
 def think(
     settings: IngestionSettings,
+    model: Model,
+    embedding_model: EmbeddingModel,
     job: jobs.Job,
     url: str,
     chunks: Sequence[str],
@@ -95,7 +97,9 @@ def think(
     What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
 
     Args:
-        settings: which models are available.
+        settings: where the ledger is.
+        model: judges the chunks.
+        embedding_model: embeds them.
         job: held by this invocation.
         url: where the text comes from.
         chunks: of the whole text.
@@ -103,7 +107,7 @@ def think(
         deadline: when the invocation ends.
 
     Raises:
-        TransientError, PermanentError: as `relevance.judge`, `embeddings.embed`, `jobs.save_progress`.
+        TransientError, PermanentError: as `relevance.judge`, `EmbeddingModel.embed`, `jobs.save_progress`.
     """
     verdicts: dict[str, bool] = dict((job.progress or {}).get("verdicts", {}))
 
@@ -114,9 +118,9 @@ def think(
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
-    judge(settings, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
+    judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
     relevant = {each: chunk for each, chunk in new.items() if verdicts[each]}
-    vectors = embed(settings, list(relevant.values()), deadline)
+    vectors = embedding_model.embed(list(relevant.values()), deadline)
     left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
     return Thought(frozenset(left_out), dict(zip(relevant, vectors, strict=True)))
 

@@ -27,7 +27,9 @@ from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
 from mojodex.database import with_db_session
+from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
+from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.schema import BackgroundPage, MdDocument
 
@@ -54,11 +56,19 @@ class Staged:
     known: Known = field(repr=False)
 
 
-def ingest_page(settings: IngestionSettings, message: IngestPage, job: jobs.Job, deadline: Deadline) -> None:
+def ingest_page(
+    settings: IngestionSettings,
+    model: Model,
+    embedding_model: EmbeddingModel,
+    message: IngestPage,
+    job: jobs.Job,
+    deadline: Deadline,
+) -> None:
     """Ingest one staged page, and end its job.
 
     Args:
         settings: see there.
+        model, embedding_model: see `ingestion.think`.
         message: names the page.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -72,7 +82,7 @@ def ingest_page(settings: IngestionSettings, message: IngestPage, job: jobs.Job,
     chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
     if not chunks:
         raise NothingToDoError(NO_TEXT)
-    thought = think(settings, job, page.url, chunks, page.known, deadline)
+    thought = think(settings, model, embedding_model, job, page.url, chunks, page.known, deadline)
     save(settings, page, job, chunks, thought, utc_now())
 
 

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from mojodex import llm
 from mojodex.clock import Deadline
 from mojodex.errors import PermanentError
-from mojodex.llm import well_formed
+from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
+from mojodex.text import well_formed
 
 PROMPT = read_prompt(Path(__file__).with_name("relevance.mpt"))
 CHUNKS_PER_CALL = 20
@@ -49,7 +49,7 @@ class Relevance(BaseModel):
 
 
 def judge(
-    settings: llm.LlmSettings,
+    model: Model,
     url: str,
     chunks: Sequence[str],
     deadline: Deadline,
@@ -58,26 +58,26 @@ def judge(
     """Tell `judged` which chunks are relevant, as soon as it is known; what the model does not say is.
 
     Args:
-        settings: which models are available.
+        model: who judges.
         url: where the text comes from.
         chunks: of one text.
         deadline: when the invocation ends.
         judged: gets some of the chunks, in order, and whether each is relevant.
 
     Raises:
-        TransientError: as `llm.ask`; what was judged until then is not asked again.
+        TransientError: as `Model.ask`; what was judged until then is not asked again.
     """
-    ask = partial(_ask, settings, url, deadline)
+    ask = partial(_ask, model, url, deadline)
     with ThreadPoolExecutor(max_workers=CALLS_AT_ONCE) as threads:
         for some in batched(batched(chunks, CHUNKS_PER_CALL, strict=False), CALLS_AT_ONCE, strict=False):
             verdicts = [verdict for each in threads.map(ask, some) for verdict in each]
             judged([chunk for each in some for chunk in each], verdicts)
 
 
-def _ask(settings: llm.LlmSettings, url: str, deadline: Deadline, chunks: Sequence[str]) -> list[bool]:
+def _ask(model: Model, url: str, deadline: Deadline, chunks: Sequence[str]) -> list[bool]:
     shown = [TAG.sub("&lt;", well_formed(chunk)) for chunk in chunks]
     try:
-        answer = llm.ask(settings, PROMPT, {"url": url, "chunks": shown}, Relevance, deadline)
+        answer = model.ask(PROMPT, {"url": url, "chunks": shown}, Relevance, deadline)
     except PermanentError:
         # It refuses, or answers nonsense: what is not judged is kept.
         count("ChunksNotJudged", len(chunks))

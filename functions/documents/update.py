@@ -11,7 +11,9 @@ from documents.message import UPDATE_DOCUMENT, UpdateDocument
 from documents.relevance import PROMPT
 from documents.updating import UpdatingSettings, update_document
 from mojodex.clock import Deadline
+from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -22,10 +24,12 @@ class Settings(WorkerSettings, UpdatingSettings):
 
 settings = Settings.from_environment()
 settings.models_for(PROMPT)
+model = Model(settings)
+embedding_model = EmbeddingModel(settings)
 
 
 def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
-    return update_document(settings, message, job, deadline)
+    return update_document(settings, model, embedding_model, message, job, deadline)
 
 
 def _occasion(message: UpdateDocument, sent: datetime) -> str:

@@ -29,10 +29,12 @@ from documents.visit import Visitor, VisitSettings, html_hash
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import with_db_session
+from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
-from mojodex.llm import well_formed
+from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.schema import BackgroundDocument, MdDocument
+from mojodex.text import well_formed
 
 NOT_CHANGED = "it has not changed"
 # A line of an edition that begins so is a heading, as in Markdown.
@@ -67,12 +69,18 @@ class Edition:
 
 
 def update_document(
-    settings: UpdatingSettings, message: UpdateDocument, job: jobs.Job, deadline: Deadline
+    settings: UpdatingSettings,
+    model: Model,
+    embedding_model: EmbeddingModel,
+    message: UpdateDocument,
+    job: jobs.Job,
+    deadline: Deadline,
 ) -> str:
     """Update one document, and end its job.
 
     Args:
         settings: see there.
+        model, embedding_model: see `ingestion.think`.
         message: names the document and who asks; has the new text, if the document is one.
         job: what the ledger says of it; held by this invocation. Its occasion begins with when the message
             was sent.
@@ -92,7 +100,9 @@ def update_document(
         edition = _fetched(settings, document, deadline)
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
-    thought = think(settings, job, document.name, edition.chunks, document.known, deadline)
+    thought = think(
+        settings, model, embedding_model, job, document.name, edition.chunks, document.known, deadline
+    )
     return save(settings, document, job, edition, thought, utc_now())
 
 

@@ -15,6 +15,7 @@ from events.mail.delivery import DeliverySettings, Mail
 from events.message import PROCESS, EventType, SendEvent
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -27,7 +28,7 @@ class Settings(WorkerSettings, TodoDailyEmailsSettings, DeliverySettings):
 class Event:
     """What becomes of an event: its generator makes a mail, its channel brings it to the user."""
 
-    generate: Callable[[Settings, SendEvent, Job, Deadline], Mail]
+    generate: Callable[[Settings, Model, SendEvent, Job, Deadline], Mail]
     deliver: Callable[[Settings, Mail, Job, Deadline], None]
 
 
@@ -37,12 +38,13 @@ EVENTS: dict[EventType, Event] = {
 
 settings = Settings.from_environment()
 settings.models_for(content.PROMPT)
+model = Model(settings)
 
 
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
     event = EVENTS[message.event_type]
-    event.deliver(settings, event.generate(settings, message, job, deadline), job, deadline)
+    event.deliver(settings, event.generate(settings, model, message, job, deadline), job, deadline)
 
 
 def _occasion(message: SendEvent, sent: datetime) -> str:

@@ -14,11 +14,11 @@ from unicodedata import category, normalize
 from sqlalchemy import Select, bindparam, func, literal, select, true, union_all, update
 from sqlalchemy.orm import Session
 
-from mojodex import jobs, llm
+from mojodex import jobs
 from mojodex.clock import Deadline, next_working_day, utc_now
 from mojodex.database import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError
-from mojodex.llm import well_formed
+from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, executions_of, is_open, newest_version, todos_of
@@ -31,6 +31,7 @@ from mojodex.schema import (
     MdUserTask,
     MdUserTaskExecution,
 )
+from mojodex.text import well_formed
 from mojodex.tokens import keep_newest
 
 PROMPT = read_prompt(Path(__file__).with_name("extract_todos.mpt"))
@@ -43,7 +44,7 @@ OPEN_TODOS_SHOWN = 100
 QUOTES = re.compile("[\"'`´‘’‚‛“”„‟«»‹›′″＇＂]")  # noqa: RUF001
 
 
-class ExtractionSettings(DatabaseSettings, llm.LlmSettings):
+class ExtractionSettings(DatabaseSettings, ModelSettings):
     """Settings of the extraction.
 
     Attributes:
@@ -91,7 +92,7 @@ class Task:
 # What the model answers. It gets these models' JSON schema, docstrings included.
 
 
-class Step(llm.Answer):
+class Step(Answer):
     """A next step."""
 
     description: str | None
@@ -99,7 +100,7 @@ class Step(llm.Answer):
     evidence: str | None
 
 
-class Extraction(llm.Answer):
+class Extraction(Answer):
     """The next steps of the user."""
 
     todos: list[Step] | None
@@ -125,11 +126,14 @@ class LeftOut:
     reason: str
 
 
-def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline: Deadline) -> None:
+def extract_todos(
+    settings: ExtractionSettings, model: Model, pk: int, job: jobs.Job, deadline: Deadline
+) -> None:
     """Extract the to-dos of one execution, and end its job.
 
     Args:
         settings: see there.
+        model: who finds the to-dos.
         pk: the execution's primary key.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -137,18 +141,15 @@ def extract_todos(settings: ExtractionSettings, pk: int, job: jobs.Job, deadline
     Raises:
         InvalidMessageError: there is no such execution.
         NothingToDoError: it is deleted, has no result, or was handled already.
-        TransientError, PermanentError: as `llm.ask`, `database.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `Question.ask`, `database.db_session`, `jobs.finish`.
     """
     user, task = collect(settings, pk, utc_now(), settings.default_timezone_offset)
-    answer = llm.ask(
-        settings,
-        PROMPT,
-        {"user": user, "task": shorten(task, settings.conversation_token_budget)},
-        Extraction,
-        deadline,
-        review=lambda got: wrong_dates(got, task, user.today),
-        correct=with_dates_of,
-    )
+    shown = {"user": user, "task": shorten(task, settings.conversation_token_budget)}
+    question = Question(model, PROMPT, shown, Extraction, deadline)
+    answer = question.ask()
+    wrong = wrong_dates(answer, task, user.today)
+    if wrong and (second := question.ask_again(wrong)):
+        answer = with_dates_of(answer, second)
     todos, left_out = check(answer, task, user.today)
     save(settings, pk, job, todos, left_out, utc_now())
     count("TodosExtracted", len(todos))

@@ -9,6 +9,7 @@ from extract_todos.extraction import PROMPT, ExtractionSettings, extract_todos
 from extract_todos.message import PROCESS, ExtractTodos
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
@@ -19,10 +20,11 @@ class Settings(WorkerSettings, ExtractionSettings):
 
 settings = Settings.from_environment()
 settings.models_for(PROMPT)
+model = Model(settings)
 
 
 def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
-    extract_todos(settings, message.user_task_execution_pk, job, deadline)
+    extract_todos(settings, model, message.user_task_execution_pk, job, deadline)
 
 
 process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)

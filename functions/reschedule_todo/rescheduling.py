@@ -13,17 +13,18 @@ from pydantic import Field
 from sqlalchemy import Select, bindparam, func, literal, select
 from sqlalchemy.orm import Session
 
-from mojodex import jobs, llm
+from mojodex import jobs
 from mojodex.clock import DAY, Deadline, is_working_day, local_time, next_working_day, utc_now
 from mojodex.database import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError
-from mojodex.llm import well_formed
+from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, is_open, newest_scheduling, newest_version, offset_of, open_todos
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
+from mojodex.text import well_formed
 from reschedule_todo.message import RescheduleTodo
-from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording, says_how_often
+from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
 
 PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
 FURTHEST = timedelta(days=365)
@@ -42,7 +43,7 @@ OPEN_TODO_CHARS = 300
 ARGUMENT_CHARS = 1000
 
 
-class ReschedulingSettings(DatabaseSettings, llm.LlmSettings):
+class ReschedulingSettings(DatabaseSettings, ModelSettings):
     """Settings of the rescheduling.
 
     Attributes:
@@ -138,7 +139,7 @@ class Overdue:
 # What the model answers. It gets this model's JSON schema, docstring included.
 
 
-class Rescheduling(llm.Answer):
+class Rescheduling(Answer):
     """A better day for an overdue to-do."""
 
     pros: str | None
@@ -161,12 +162,17 @@ class Move:
 
 
 def reschedule_todo(
-    settings: ReschedulingSettings, message: RescheduleTodo, job: jobs.Job, deadline: Deadline
+    settings: ReschedulingSettings,
+    model: Model,
+    message: RescheduleTodo,
+    job: jobs.Job,
+    deadline: Deadline,
 ) -> None:
     """Move one overdue to-do, and end its job.
 
     Args:
         settings: see there.
+        model: who finds a better day.
         message: names the to-do.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -174,23 +180,20 @@ def reschedule_todo(
     Raises:
         InvalidMessageError: there is no such to-do.
         NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more).
-        TransientError, PermanentError: as `llm.ask`, `database.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `Question.ask`, `database.db_session`, `jobs.finish`.
     """
     overdue = collect(settings, message.todo_pk, utc_now(), settings)
-    answer = llm.ask(
-        settings,
-        PROMPT,
-        {
-            "user": overdue.user,
-            "todo": overdue.todo,
-            "task": overdue.task,
-            "agenda": overdue.agenda,
-            "load_cap": settings.load_cap,
-        },
-        Rescheduling,
-        deadline,
-        review=lambda got: objection(got, overdue, settings.load_cap),
-    )
+    shown = {
+        "user": overdue.user,
+        "todo": overdue.todo,
+        "task": overdue.task,
+        "agenda": overdue.agenda,
+        "load_cap": settings.load_cap,
+    }
+    question = Question(model, PROMPT, shown, Rescheduling, deadline)
+    answer = question.ask()
+    if wrong := objection(answer, overdue, settings.load_cap):
+        answer = question.ask_again(wrong) or answer
     move = save(settings, overdue, job, answer, settings.load_cap, utc_now())
     count("TodosMoved")
     if move.chosen_by == "rule":
@@ -325,24 +328,18 @@ def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:
         argument = _argument(answer)
     except ValueError as error:
         return _by_rule(overdue, str(error))
-    todo = overdue.todo
-    if todo.keeps_slipping and not says_how_often(argument, todo.moves):
-        argument = f"{argument} {keeps_slipping_wording(overdue.user.language, todo.moves)}"
-    return Move(day, argument, "model")
+    return Move(day, _with_moves(argument, overdue), "model")
 
 
 def objection(answer: Rescheduling, overdue: Overdue, load_cap: int) -> str | None:
     """What to tell the model about an answer that cannot be used as it is; None when it can."""
-    moves = overdue.todo.moves
     wrong = []
     try:
         _date(answer, overdue, load_cap)
     except ValueError as error:
         wrong.append(f"The date is no use: {error}.")
     try:
-        argument = _argument(answer)
-        if overdue.todo.keeps_slipping and not says_how_often(argument, moves):
-            wrong.append(f"The argument does not say, in digits, that it was moved {moves} times already.")
+        _argument(answer)
     except ValueError as error:
         wrong.append(f"{error}.".capitalize())
     return " ".join(wrong) or None
@@ -404,11 +401,15 @@ def _by_rule(overdue: Overdue, reason: str) -> Move:
         days.append(next_working_day(days[-1]))
     load = overdue.agenda.load
     day = min(days, key=lambda day: load[day])
-    language, todo = overdue.user.language, overdue.todo
-    argument = rule_wording(language, day, load[day])
-    if todo.keeps_slipping:
-        argument = f"{argument} {keeps_slipping_wording(language, todo.moves)}"
-    return Move(day, argument, "rule", reason)
+    argument = rule_wording(overdue.user.language, day, load[day])
+    return Move(day, _with_moves(argument, overdue), "rule", reason)
+
+
+def _with_moves(argument: str, overdue: Overdue) -> str:
+    """Append our own sentence, which is always right, about how often a slipping to-do was moved."""
+    if not overdue.todo.keeps_slipping:
+        return argument
+    return f"{argument} {keeps_slipping_wording(overdue.user.language, overdue.todo.moves)}"
 
 
 @with_db_session

@@ -11,13 +11,6 @@ WEEKEND = re.compile(
     r"week-?\s?end|wochenende|fin de semana|fine settimana|fim de semana|weekeinde|helg\b|周末|週末|주말",
     re.IGNORECASE,
 )
-# What makes a number a time or a date: "at 5", "le 5", "12:5", "5 pm", "5h", "5 December", "5/12".
-NOT_A_COUNT_BEFORE = re.compile(r"(?:\b(?:at|by|on|le|à|um|am)\s|[:./-])$", re.IGNORECASE)
-NOT_A_COUNT_AFTER = re.compile(
-    r"\s?(?:[:/]|[.-]\d|th\b|[ap]\.?m\b|h\b|h\d|o.clock|uhr"
-    r"|(?:jan|feb|fév|mar|apr|avr|may|mai|jun|juin|jul|aug|août|sep|oct|nov|dec|déc))",
-    re.IGNORECASE,
-)
 
 
 def rule_wording(language: str, day: date, todos: int) -> str:
@@ -39,7 +32,7 @@ def rule_wording(language: str, day: date, todos: int) -> str:
 
 
 def keeps_slipping_wording(language: str, moves: int) -> str:
-    """What is added about a to-do that was moved so many times already."""
+    """Say how often a to-do was moved already, and what to do about it."""
     if locale_for(language).language == "fr":
         return (
             f"Elle a déjà été reportée {moves} fois : peut-être faut-il la découper, la confier à quelqu'un, "
@@ -65,12 +58,3 @@ def names_day(text: str, day: date, language: str) -> bool:
     )
     # "5 December" is not in "25 December", nor "December 1" in "December 12".
     return any(re.search(rf"(?<!\d){re.escape(name)}(?!\d)", text, re.IGNORECASE) for name in names)
-
-
-def says_how_often(text: str, moves: int) -> bool:
-    """Whether a text names this number in digits, and not as a time or a date."""
-    return any(
-        not NOT_A_COUNT_BEFORE.search(text[: found.start()])
-        and not NOT_A_COUNT_AFTER.match(text[found.end() :])
-        for found in re.finditer(rf"(?<!\d){moves}(?!\d)", text)
-    )

@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
+from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 from reschedule_todo.message import PROCESS, RescheduleTodo
@@ -20,10 +21,11 @@ class Settings(WorkerSettings, ReschedulingSettings):
 
 settings = Settings.from_environment()
 settings.models_for(PROMPT)
+model = Model(settings)
 
 
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
-    reschedule_todo(settings, message, job, deadline)
+    reschedule_todo(settings, model, message, job, deadline)
 
 
 def _occasion(message: RescheduleTodo, sent: datetime) -> str:

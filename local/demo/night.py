@@ -84,7 +84,7 @@ def _problems(stage: Stage, move: Row[Any], day: date) -> list[str]:
     wrong = []
     if new < day or new.weekday() > FRIDAY:
         wrong.append(f"night: {move.description} was moved to {new}")
-    if move.todo_pk == stage.account.todos[SLIPPING] and "5" not in move.argument:
+    if move.todo_pk == stage.account.todos[SLIPPING] and "moved 5 times" not in move.argument:
         wrong.append(f"night: {move.description} is not told that it keeps slipping")
     if stage.offline and (new == day or move.outcome["chosen_by"] != "model"):
         wrong.append(f"night: the stand-in's day was not taken for {move.description}")

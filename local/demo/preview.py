@@ -36,6 +36,7 @@ from local.standin.model_server import ModelServer
 from mojodex import database as db
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
+from mojodex.model import Model
 
 EVENT_TYPE = "todo_daily_emails"
 MORNING = time(8, 5)
@@ -88,7 +89,7 @@ def _write(
     today = collect(settings, user.user_id, day, now, settings)
     # A model that is away is not waited for.
     job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=ATTEMPTS_WITH_MODEL + 1)
-    answer = think(settings, today, job, Deadline(lambda: MILLISECONDS)) if ask else None
+    answer = think(Model(settings), today, job, Deadline(lambda: MILLISECONDS)) if ask else None
     link = unsubscribe_link(settings, user.user_id, EVENT_TYPE)
     rendered: Rendered = render(compose(answer, today, settings.mojodex_webapp_uri, link))
     raw = as_bytes(

@@ -1,15 +1,23 @@
 """Embeddings: texts become vectors, many in one request."""
 
+import json
 from array import array
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
 from mojodex.clock import Deadline
 from mojodex.observability import count
-from mojodex.provider import CallFailedError, Model, ProviderSettings, parse_models, request, try_models
+from mojodex.provider import (
+    Attempt,
+    CallFailedError,
+    Deployment,
+    ProviderSettings,
+    attempts,
+    one_call,
+    parse_deployments,
+)
 
 # Of `md_document_chunk.embedding`.
 DIMENSIONS = 1536
@@ -21,9 +29,9 @@ INPUTS_PER_REQUEST = 256
 BYTES_PER_REQUEST = 300_000
 
 
-def _parse_model(text: str) -> Model:
-    (model,) = parse_models(text)
-    return model
+def _parse_deployment(text: str) -> Deployment:
+    (deployment,) = parse_deployments(text)
+    return deployment
 
 
 class EmbeddingSettings(ProviderSettings):
@@ -34,31 +42,58 @@ class EmbeddingSettings(ProviderSettings):
             of different models cannot be compared.
     """
 
-    embedding_model: Annotated[Model, BeforeValidator(_parse_model)]
+    embedding_model: Annotated[Deployment, BeforeValidator(_parse_deployment)]
 
 
-def embed(settings: EmbeddingSettings, texts: Sequence[str], deadline: Deadline) -> list[array[float]]:
-    """One vector of 1536 numbers for each text, in their order.
+class EmbeddingModel:
+    """The model that turns texts into vectors.
 
     Args:
-        settings: which model.
-        texts: none is empty.
-        deadline: when the invocation ends.
-
-    Raises:
-        TransientError: the model did not answer in time, or not with such vectors.
-        ModelRefusedError, PermanentError: as `provider.request`.
+        settings: which model, and where it is.
     """
-    vectors: list[array[float]] = []
-    for batch in _requests(texts):
-        vectors += try_models(
-            settings,
-            [settings.embedding_model],
-            deadline,
-            partial(_call, settings, batch),
-            lambda model: count("EmbeddingErrors", model=model[0]),
-        )
-    return vectors
+
+    def __init__(self, settings: EmbeddingSettings) -> None:
+        self._settings = settings
+
+    def embed(self, texts: Sequence[str], deadline: Deadline) -> list[array[float]]:
+        """Return one vector of 1536 numbers for each text, in their order.
+
+        Args:
+            texts: none is empty.
+            deadline: when the invocation ends.
+
+        Raises:
+            TransientError: the model did not answer in time, or not with such vectors.
+            ModelRefusedError, PermanentError: final for this content.
+        """
+        return [vector for some in _requests(texts) for vector in self._embed(some, deadline)]
+
+    def _embed(self, texts: list[str], deadline: Deadline) -> list[array[float]]:
+        settings = self._settings
+        for attempt in attempts([settings.embedding_model], settings.llm_timeout_seconds, deadline):
+            try:
+                return self._call(attempt, texts)
+            except CallFailedError as failure:
+                attempt.failure = failure
+                count("EmbeddingErrors", model=attempt.model)
+        raise AssertionError("attempts raises when none is left")
+
+    def _call(self, attempt: Attempt, texts: list[str]) -> list[array[float]]:
+        """Make one call, and count its tokens; raises as `one_call`."""
+        with one_call(self._settings) as api:
+            # Raw, because the SDK looks at each number by itself, and a request has 400,000.
+            response = api.embeddings.with_raw_response.create(
+                model=attempt.deployment, input=texts, encoding_format="float", timeout=attempt.timeout
+            )
+            answer = json.loads(response.content)
+        vectors = _vectors(answer)
+        if len(vectors) != len(texts):
+            raise CallFailedError(f"response has not one vector of {DIMENSIONS} numbers for each text")
+        count("EmbeddingCalls", model=attempt.model)
+        usage = answer.get("usage")
+        if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
+            count("EmbeddingTokens", usage["prompt_tokens"], model=attempt.model)
+        return vectors
 
 
 def _requests(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -75,28 +110,8 @@ def _requests(texts: Sequence[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _call(settings: EmbeddingSettings, texts: list[str], model: Model, timeout: float) -> list[array[float]]:
-    """One request, its tokens counted; raises as `provider.request`."""
-    name, deployment = model
-    answer = request(
-        settings,
-        lambda api: api.embeddings.with_streaming_response.create(
-            model=deployment, input=texts, encoding_format="float", timeout=timeout
-        ),
-        timeout,
-    )
-    vectors = _vectors(answer)
-    if len(vectors) != len(texts):
-        raise CallFailedError(f"response has not one vector of {DIMENSIONS} numbers for each text")
-    count("EmbeddingCalls", model=name)
-    usage = answer.get("usage")
-    if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
-        count("EmbeddingTokens", usage["prompt_tokens"], model=name)
-    return vectors
-
-
 def _vectors(answer: Any) -> list[array[float]]:
-    """The vectors of a response in the order of its inputs; none if one is of another kind."""
+    """Return the vectors of a response in the order of its inputs; none if one is of another kind."""
     try:
         data = sorted(answer["data"], key=lambda item: int(item["index"]))
         # A list of Python's numbers takes three times as much memory, and a long text has 10,000 vectors.

@@ -1,15 +1,15 @@
-"""The model provider's API: one client, tries that fit into the invocation, errors that say what to do.
+"""The model provider's API: one client, attempts that fit into the invocation, errors sorted by what to do.
 
 The SDK's own timeout (600 s) and silent retries are switched off.
 """
 
-import json
 import random
 import time
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Literal
 
 import httpx2
 import openai
@@ -21,11 +21,10 @@ from mojodex.runtime import made_once
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
 
-TRIES_PER_MODEL = 2
-# Below this many seconds a call is not begun.
+ATTEMPTS_PER_MODEL = 2
+# A call is not begun with less time than this left.
 SHORTEST_CALL_SECONDS = 3
-# A wait longer than this is not paid for inside an invocation: the next model is asked, or the message comes
-# back later.
+# No invocation is paid for to wait longer: the next model is asked, or the message is retried later.
 LONGEST_PAUSE_SECONDS = 3
 # Codes of a 400 that is about this content, and so is final (OpenAI, Azure OpenAI). Any other 400 is about
 # how we ask, for an operator to put right.
@@ -33,11 +32,11 @@ REFUSAL_CODES = ("content_filter", "content_policy_violation", "invalid_prompt")
 TOO_LONG_CODES = ("context_length_exceeded", "string_above_max_length")
 
 # A model's name, and what the server calls it.
-type Model = tuple[str, str]
+type Deployment = tuple[str, str]
 
 
-def parse_models(text: str) -> tuple[Model, ...]:
-    """The models of `name` or `name=deployment`, with commas."""
+def parse_deployments(text: str) -> tuple[Deployment, ...]:
+    """Parse models as `name` or `name=deployment`, separated by commas."""
     pairs = (item.partition("=") for item in text.split(",") if item.strip())
     return tuple((name.strip(), deployment.strip() or name.strip()) for name, _, deployment in pairs)
 
@@ -50,7 +49,7 @@ class ProviderSettings(Settings):
         llm_provider: `openai` (or any server with its API) or `azure`.
         llm_base_url: address of the API; needed for Azure, otherwise OpenAI's own without it.
         llm_api_version: Azure's API version; needed for Azure.
-        llm_timeout_seconds: longest wait for one answer.
+        llm_timeout_seconds: longest time for one call, from connecting to the last byte of the answer.
     """
 
     llm_secret_arn: str
@@ -71,16 +70,20 @@ class ModelRefusedError(PermanentError):
 
 
 class CallFailedError(Exception):
-    """One call failed in a way that another try, another model, or an operator can mend."""
+    """One call failed in a way that another attempt, another model, or an operator can mend."""
 
     def __init__(self, why: str, *, retry_after: float | None = None, try_next_model: bool = False) -> None:
         super().__init__(why)
-        self.why, self.retry_after, self.try_next_model = why, retry_after, try_next_model
+        self.retry_after, self.try_next_model = retry_after, try_next_model
 
 
 @made_once
 def client(settings: ProviderSettings, api_key: str) -> openai.OpenAI:
-    """The SDK's client."""
+    """Make the SDK's client, whose `timeout` bounds a whole call."""
+    # Only now: the HTTP library takes its time, and a cold start has none.
+    from mojodex.total_timeout import TotalTimeout
+
+    http_client = httpx2.Client(transport=TotalTimeout(), follow_redirects=True)
     if settings.llm_provider == "azure":
         assert settings.llm_base_url
         return openai.AzureOpenAI(
@@ -88,64 +91,66 @@ def client(settings: ProviderSettings, api_key: str) -> openai.OpenAI:
             api_version=settings.llm_api_version,
             api_key=api_key,
             max_retries=0,
+            http_client=http_client,
         )
-    return openai.OpenAI(base_url=settings.llm_base_url, api_key=api_key, max_retries=0)
+    return openai.OpenAI(
+        base_url=settings.llm_base_url, api_key=api_key, max_retries=0, http_client=http_client
+    )
 
 
-def try_models[R](
-    settings: ProviderSettings,
-    models: Iterable[Model],
-    deadline: Deadline,
-    call: Callable[[Model, float], R],
-    failed: Callable[[Model], None],
-) -> R:
-    """What `call` gives for the first of the models that does not fail.
+@dataclass
+class Attempt:
+    """One attempt at a call: which model to ask, and for how many seconds at most.
+
+    Whoever makes the attempt sets `failure` when it fails.
+    """
+
+    model: str
+    deployment: str
+    timeout: float
+    failure: CallFailedError | None = None
+
+
+def attempts(
+    deployments: Iterable[Deployment], longest_seconds: float, deadline: Deadline
+) -> Iterator[Attempt]:
+    """Yield one attempt after the other, with a pause between two, until the caller needs no more.
 
     Args:
-        settings: the longest wait.
-        models: best first.
+        deployments: the models to ask, best first.
+        longest_seconds: longest timeout of an attempt.
         deadline: when the invocation ends.
-        call: gets a model and the seconds that it may take; raises as `request`.
-        failed: told of each model that failed once.
 
     Raises:
-        TransientError: all of them kept failing, or too little time is left.
-        ModelRefusedError, PermanentError: as `request`.
+        TransientError: all models keep failing, or too little time is left.
     """
-    retry_after: float | None = None
-    why = "no model"
-    for model in models:
-        for attempt in range(TRIES_PER_MODEL):
-            timeout = min(settings.llm_timeout_seconds, deadline.seconds_left())
+    failure = CallFailedError("no model")
+    for model, deployment in deployments:
+        for number in range(1, ATTEMPTS_PER_MODEL + 1):
+            timeout = min(longest_seconds, deadline.seconds_left())
             if timeout < SHORTEST_CALL_SECONDS:
                 raise TransientError(
-                    f"too little time left for the model (last: {why})", retry_after=retry_after
+                    f"too little time left for the model (last: {failure})", retry_after=failure.retry_after
                 )
-            try:
-                return call(model, timeout)
-            except CallFailedError as failure:
-                why, retry_after = failure.why, failure.retry_after
-                failed(model)
-                pause = retry_after if retry_after is not None else 0.5 * 2**attempt + random.uniform(0, 0.5)
-                if failure.try_next_model or pause > LONGEST_PAUSE_SECONDS or attempt + 1 == TRIES_PER_MODEL:
-                    break
-                time.sleep(pause)
-    raise TransientError(f"language model: {why}", retry_after=retry_after)
+            attempt = Attempt(model, deployment, timeout)
+            yield attempt
+            assert attempt.failure
+            failure = attempt.failure
+            pause = failure.retry_after
+            if pause is None:
+                pause = number / 2 + random.uniform(0, 0.5)
+            if failure.try_next_model or pause > LONGEST_PAUSE_SECONDS or number == ATTEMPTS_PER_MODEL:
+                break
+            time.sleep(pause)
+    raise TransientError(f"language model: {failure}", retry_after=failure.retry_after)
 
 
-def request(
-    settings: ProviderSettings,
-    send: Callable[[openai.OpenAI], AbstractContextManager[Any]],
-    timeout: float,
-) -> Any:
-    """The JSON of one response, its errors classified.
-
-    Args:
-        settings: where the model is.
-        send: makes the request with the client and gives the streamed response.
-        timeout: seconds for the whole response.
+@contextmanager
+def one_call(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
+    """Give the SDK's client for one call, and sort the errors of the call.
 
     Raises:
+        TransientError: the secret cannot be read.
         ModelRefusedError, PermanentError: final for this content.
         CallFailedError: anything else.
     """
@@ -155,15 +160,11 @@ def request(
     except KeyError:
         raise TransientError("model secret: api_key is missing") from None
     try:
-        # Streamed, because the SDK's timeout is per read, and a server may keep a connection alive for ever.
-        with send(api) as response:
-            return _read(response.iter_bytes(), until=time.monotonic() + timeout)
+        yield api
     except openai.AuthenticationError:
-        # The key may just have been rotated: the next try reads it anew.
+        # The key may just have been rotated: the next attempt reads it anew.
         read_secret(arn, force=True)
         raise CallFailedError("key refused (401)") from None
-    except openai.RateLimitError as error:
-        raise CallFailedError("429", retry_after=_retry_after(error)) from None
     except openai.BadRequestError as error:
         if error.code in REFUSAL_CODES:
             raise ModelRefusedError(f"the model's provider refuses this content ({error.code})") from None
@@ -171,37 +172,20 @@ def request(
             raise PermanentError(f"the content is too long for the model ({error.code})") from None
         raise CallFailedError(f"400 ({error.code})", try_next_model=True) from None
     except openai.APIStatusError as error:
-        again_later = error.status_code >= 500 or error.status_code in (408, 409, 425)
+        again_later = error.status_code >= 500 or error.status_code in (408, 409, 425, 429)
         raise CallFailedError(
             str(error.status_code), retry_after=_retry_after(error), try_next_model=not again_later
         ) from None
-    except (openai.APITimeoutError, httpx2.TimeoutException):
+    except openai.APITimeoutError:
         raise CallFailedError("timeout", try_next_model=True) from None
-    except (openai.OpenAIError, httpx2.HTTPError) as error:
+    except openai.OpenAIError as error:
         raise CallFailedError(type(error).__name__) from None
-
-
-def _read(chunks: Iterable[bytes], until: float) -> Any:
-    """The JSON that a response holds, read until a moment of `time.monotonic` at most.
-
-    Raises:
-        CallFailedError: it takes too long, or is none.
-    """
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        if time.monotonic() > until:
-            raise CallFailedError("timeout", try_next_model=True)
-    try:
-        return json.loads(body)
     except ValueError:
         raise CallFailedError("response is not JSON") from None
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds in the Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3); None if it does
-    not say.
-    """
+    """Return the seconds that Retry-After (RFC 9110, 10.2.3) asks for, as a number or a date; None without."""
     value = error.response.headers.get("retry-after", "")
     try:
         return max(0.0, float(value))

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mojodex.validation import what_is_wrong
+from mojodex.validation import error_summary
 
 
 class SettingsError(Exception):
@@ -36,5 +36,5 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            wrong = what_is_wrong(error, "settings", str.upper)
+            wrong = error_summary(error, "settings", str.upper)
             raise SettingsError(f"{cls.__module__}: {wrong}") from None

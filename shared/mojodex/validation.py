@@ -1,17 +1,17 @@
-"""What pydantic finds wrong, in one line."""
+"""What pydantic says about invalid data, in one line."""
 
 from collections.abc import Callable
 
 from pydantic import ValidationError
 
 
-def what_is_wrong(error: ValidationError, whole: str, name: Callable[[str], str] = str) -> str:
-    """Each wrong field and why, without what was given, which may hold anything.
+def error_summary(error: ValidationError, whole: str, name: Callable[[str], str] = str) -> str:
+    """Name each invalid field and why, without the input, which may hold anything.
 
     Args:
-        error: of a model's validation.
-        whole: what is said for a field's name when all of it is wrong.
-        name: what a field is called, by its path with dots.
+        error: from a model's validation.
+        whole: stands for the field's name when the input as a whole is invalid.
+        name: makes a field's name of its path with dots.
     """
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{name('.'.join(map(str, e['loc']))) or whole}: {e['msg']}" for e in found)

@@ -27,7 +27,7 @@ from mojodex.database import DatabaseSettings, db_session
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
-from mojodex.validation import what_is_wrong
+from mojodex.validation import error_summary
 
 # Body and attributes together must stay below SQS's size limit, and pydantic lists each wrong field.
 MAX_REASON_CHARS = 1000
@@ -268,5 +268,5 @@ def _parse[M: Message](body: str, model: type[M]) -> M:
         return model.model_validate_json(body)
     except ValidationError as error:
         # An unknown field's name is the sender's text, and SQS refuses some characters in an attribute.
-        reason = "".join(c if c.isprintable() else "?" for c in what_is_wrong(error, "message"))
+        reason = "".join(c if c.isprintable() else "?" for c in error_summary(error, "message"))
         raise InvalidMessageError(reason[:MAX_REASON_CHARS]) from None

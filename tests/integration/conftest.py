@@ -22,6 +22,8 @@ from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 from mojodex import aws, provider, secrets
 from mojodex import database as db
+from mojodex.embeddings import EmbeddingModel
+from mojodex.model import Model
 from tests.fake_model import FakeModel, fake_model, relevance, vector
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
@@ -165,6 +167,9 @@ def make_bundle(
         } | changes
         for module in modules:
             monkeypatch.setattr(module, "settings", module.Settings.model_validate(environment))
+            for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
+                if hasattr(module, name):
+                    monkeypatch.setattr(module, name, kind(module.settings))
             engines.append(db.engine(module.settings))
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 

@@ -16,7 +16,9 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from documents import visit
-from mojodex import embeddings, llm, queues
+from mojodex import queues
+from mojodex.embeddings import EmbeddingModel
+from mojodex.model import Model
 from tests.fake_model import FakeModel, relevance
 from tests.integration.conftest import Documents
 from tests.lambda_events import sqs_event
@@ -64,8 +66,8 @@ def reaper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reaper]:
 
         return call
 
-    for module, name in ((llm, "request"), (embeddings, "request"), (visit, "fetch"), (queues, "publish")):
-        monkeypatch.setattr(module, name, dangerous(getattr(module, name)))
+    for owner, name in ((Model, "_call"), (EmbeddingModel, "_call"), (visit, "fetch"), (queues, "publish")):
+        monkeypatch.setattr(owner, name, dangerous(getattr(owner, name)))
     event.listen(Session, "before_commit", reaper.point)
     yield reaper
     event.remove(Session, "before_commit", reaper.point)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mojodex.clock import Deadline
-from mojodex.embeddings import BYTES_PER_REQUEST, INPUTS_PER_REQUEST, embed
+from mojodex.embeddings import BYTES_PER_REQUEST, INPUTS_PER_REQUEST, EmbeddingModel
 from mojodex.errors import PermanentError, TransientError
 from mojodex.provider import ModelRefusedError
 from tests.fake_model import FakeModel, Reply, embedded, vector
@@ -20,8 +20,8 @@ type Embed = Callable[..., list[list[float]]]
 @pytest.fixture
 def embedding(documents: Documents) -> Embed:
     def call(*texts: str, seconds: float = 60) -> list[list[float]]:
-        settings = documents.pages.worker_settings
-        vectors = embed(settings, texts, Deadline(lambda: int((seconds + 5) * 1000)))
+        embedding_model = EmbeddingModel(documents.pages.worker_settings)
+        vectors = embedding_model.embed(texts, Deadline(lambda: int((seconds + 5) * 1000)))
         return [list(each) for each in vectors]
 
     return call
@@ -104,7 +104,7 @@ def test_a_deployment_is_what_the_server_is_asked_for(
 ) -> None:
     documents = make_documents(embedding_model="text-embedding-ada-002=mine")
 
-    embed(documents.pages.worker_settings, ["one"], Deadline(lambda: 60_000))
+    EmbeddingModel(documents.pages.worker_settings).embed(["one"], Deadline(lambda: 60_000))
 
     assert model.embeddings[0]["model"] == "mine"
 

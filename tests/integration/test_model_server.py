@@ -241,8 +241,10 @@ def test_an_overdue_todo_goes_to_a_working_day_soon_that_has_room(
     assert "moved" not in got["argument"]
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "moved 5 times"), ("fr-CA", "reporté 5 fois")])
-def test_a_todo_that_keeps_slipping_is_told_so_in_the_users_language(
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "block half an hour"), ("fr-CA", "réservez-lui une demi-heure")]
+)
+def test_a_todo_that_keeps_slipping_gets_a_way_out_in_the_users_language(
     client: openai.OpenAI, language: str, words: str
 ) -> None:
     given = overdue(0, 1, 2, 0, 0, 0, moves=5, language=language)

@@ -12,7 +12,6 @@ import pytest
 import time_machine
 from sqlalchemy import text
 
-from reschedule_todo.wording import says_how_often
 from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event
@@ -576,46 +575,64 @@ def test_todos_that_are_moved_at_the_same_time_do_not_fill_up_one_day(
     assert "2026-11-30" not in days
 
 
-def test_what_keeps_slipping_is_told_so(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
-    days = [date(2026, 11, 23) + timedelta(days=n) for n in range(6)]
-    five, four = overdue(mojodex, *days), overdue(mojodex, *days[:5])
-    french = overdue(mojodex, *days, language="fr")
-    said = "This was moved 5 times: split it."
-
-    work(bundle, four)
-    assert "keeps slipping" not in prompt_of(model.calls[0])
-    assert mojodex.schedulings(four)[-1][1] == WHY
-
-    model.answers(move(), move(argument=said))
-    work(bundle, five)
-    assert "keeps slipping" in prompt_of(model.calls[1])
-    assert "moved 5 times" in model.calls[2]["messages"][-1]["content"]
-    assert mojodex.schedulings(five)[-1][1] == said
-
-    # The model does not do as it is told: ours is added.
-    model.answers(move())
-    work(bundle, french)
-    assert mojodex.schedulings(french)[-1][1] == (
-        f"{WHY} Elle a déjà été reportée 5 fois : peut-être faut-il la découper, la confier à quelqu'un, "
-        "lui réserver un moment, ou y renoncer."
-    )
+ENGLISH = (
+    "It has been moved 5 times already: maybe it is time to split it, to ask somebody, to block time for it,"
+    " or to let it go."
+)
+FRENCH = (
+    "Elle a déjà été reportée 5 fois : peut-être faut-il la découper, la confier à quelqu'un, "
+    "lui réserver un moment, ou y renoncer."
+)
 
 
 @pytest.mark.parametrize(
-    ("argument", "says"),
+    ("language", "argument", "ours"),
     [
-        ("It was moved 5 times.", True),
-        ("Reportée 5 fois déjà.", True),
-        ("5 moves are enough.", True),
-        ("Bob is at his desk at 5 on Friday.", False),
-        ("It was moved 15 times.", False),
-        ("Before 5 pm, on 5 December, at 10:5.", False),
-        ("Le 5 décembre à 5h30.", False),
-        ("2026-12-5 or 5/12", False),
+        ("en", WHY, ENGLISH),
+        ("en", "Split it into 5 parts, at 5 pm on 5 December.", ENGLISH),
+        ("fr", "Reportée cinq fois : découpez-la.", FRENCH),
+        ("fr-CA", "Jeudi est plus calme.", FRENCH),
+        ("ar", "تم تأجيلها ٥ مرات.", ENGLISH),
     ],
 )
-def test_a_count_is_not_a_time_or_a_date(argument: str, says: bool) -> None:
-    assert says_how_often(argument, 5) is says
+def test_what_keeps_slipping_is_told_how_often_once_and_in_our_words(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, language: str, argument: str, ours: str
+) -> None:
+    days = [date(2026, 11, 23) + timedelta(days=n) for n in range(6)]
+    five = overdue(mojodex, *days, language=language)
+    model.answers(move(argument=argument))
+
+    work(bundle, five)
+
+    (call,) = model.calls
+    assert "keeps slipping" in prompt_of(call)
+    assert mojodex.schedulings(five)[-1][1] == f"{argument} {ours}"
+
+
+def test_what_slips_less_often_is_not_told_so(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+    days = [date(2026, 11, 23) + timedelta(days=n) for n in range(5)]
+    four = overdue(mojodex, *days)
+
+    work(bundle, four)
+
+    (call,) = model.calls
+    assert "keeps slipping" not in prompt_of(call)
+    assert mojodex.schedulings(four)[-1][1] == WHY
+
+
+def test_what_the_rule_moves_is_told_how_often_too(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    days = [date(2026, 11, 23) + timedelta(days=n) for n in range(6)]
+    five = overdue(mojodex, *days)
+    model.answers(move(YESTERDAY))
+
+    work(bundle, five)
+
+    _, why = mojodex.schedulings(five)[-1]
+    assert why is not None
+    assert "lightest" in why
+    assert why.endswith(f" {ENGLISH}")
 
 
 @pytest.mark.parametrize("argument", [None, "", " \n", 7, True])

@@ -93,8 +93,8 @@ for api in (
     openai.OpenAI(api_key="-"),
     openai.AzureOpenAI(api_key="-", azure_endpoint="http://-", api_version="-"),
 ):
-    api.chat.completions.with_streaming_response
-    api.embeddings.with_streaming_response
+    api.chat.completions.with_raw_response
+    api.embeddings.with_raw_response
 sqlalchemy.create_engine("postgresql+pg8000://")
 for service in ("secretsmanager", "sesv2", "sqs"):
     boto3.client(service)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from mojodex.clock import Deadline, clock_offset, local_time, next_working_day, start_of_day
 from mojodex.language import long_day
-from mojodex.llm import LlmSettings, well_formed
+from mojodex.model import ModelSettings
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
 from mojodex.provider import _retry_after
 from mojodex.queues import back_off_seconds
 from mojodex.runtime import made_once
 from mojodex.settings import Settings, SettingsError
+from mojodex.text import well_formed
 from mojodex.tokens import PIECE_CHARS, count_tokens, keep_newest
 
 
@@ -104,18 +105,18 @@ def test_the_first_configured_model_that_the_prompt_names_comes_first(tmp_path: 
     path.write_text("#! best\n#! good\n#! fair\nx")
     prompt = read_prompt(path)
 
-    settings = LlmSettings.model_validate(
+    settings = ModelSettings.model_validate(
         {"llm_secret_arn": "s", "llm_models": "fair, other,best=my-deployment"}
     )
 
     assert settings.models_for(prompt) == [("best", "my-deployment"), ("fair", "fair")]
     with pytest.raises(ValueError, match="best, good, fair"):
-        LlmSettings.model_validate({"llm_secret_arn": "s", "llm_models": "x"}).models_for(prompt)
+        ModelSettings.model_validate({"llm_secret_arn": "s", "llm_models": "x"}).models_for(prompt)
 
 
 def test_azure_needs_its_address_and_version() -> None:
     with pytest.raises(ValueError, match="LLM_API_VERSION"):
-        LlmSettings.model_validate({"llm_secret_arn": "s", "llm_models": "m", "llm_provider": "azure"})
+        ModelSettings.model_validate({"llm_secret_arn": "s", "llm_models": "m", "llm_provider": "azure"})
 
 
 @given(st.integers(1, 10_000), st.none() | st.floats(0, 10**6))

@@ -19,14 +19,16 @@ from events.mail.delivery import Mail
 from events.mail.mime import EmailSettings, check_address, unsubscribe_link
 from events.mail.plain_text import plain
 from events.message import SendEvent
-from mojodex import jobs, llm
+from mojodex import jobs
 from mojodex.clock import Deadline, local_time, previous_working_day, start_of_day, utc_now
 from mojodex.database import DatabaseSettings, with_db_session
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
+from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, newest_version, offset_of, open_todos
 from mojodex.schema import MdUser
+from mojodex.text import well_formed
 
 PROMPT = read_prompt(Path(__file__).with_name("todo_daily_emails.mpt"))
 # Mojodex's name of the event in md_event.
@@ -41,7 +43,7 @@ ATTEMPTS_WITH_MODEL = 5
 LONGEST_WAIT_SECONDS = 300
 
 
-class TodoDailyEmailsSettings(DatabaseSettings, llm.LlmSettings, EmailSettings):
+class TodoDailyEmailsSettings(DatabaseSettings, ModelSettings, EmailSettings):
     """Settings of the generator.
 
     Attributes:
@@ -98,14 +100,14 @@ class Today:
 # What the model answers. It gets these models' JSON schema, docstrings included.
 
 
-class Line(llm.Answer):
+class Line(Answer):
     """One sentence about one to-do."""
 
     id: str | None
     line: str | None
 
 
-class DailyEmail(llm.Answer):
+class DailyEmail(Answer):
     """The words of the daily to-do e-mail."""
 
     subject: str | None
@@ -116,12 +118,13 @@ class DailyEmail(llm.Answer):
 
 
 def todo_daily_emails(
-    settings: TodoDailyEmailsSettings, message: SendEvent, job: jobs.Job, deadline: Deadline
+    settings: TodoDailyEmailsSettings, model: Model, message: SendEvent, job: jobs.Job, deadline: Deadline
 ) -> Mail:
     """The mail of one user and day.
 
     Args:
         settings: see there.
+        model: who words the mail.
         message: names the user.
         job: its occasion is the day.
         deadline: when the invocation ends.
@@ -136,7 +139,7 @@ def todo_daily_emails(
     today = collect(settings, message.user_id, date.fromisoformat(job.occasion), now, settings)
     # Before anything is paid for.
     check_address(today.address)
-    answer = think(settings, today, job, deadline)
+    answer = think(model, today, job, deadline)
     link = unsubscribe_link(settings, message.user_id, message.event_type)
     return Mail(
         user_id=message.user_id,
@@ -234,7 +237,7 @@ def _todos_to_tell() -> Select[*tuple[Any, ...]]:
 
 
 def _short(text: str) -> str:
-    return llm.well_formed(text)[:TEXT_CHARS]
+    return well_formed(text)[:TEXT_CHARS]
 
 
 def _result_title(session: Session, user_task_execution_pk: int) -> str:
@@ -243,9 +246,7 @@ def _result_title(session: Session, user_task_execution_pk: int) -> str:
     return (result and result.title) or ""
 
 
-def think(
-    settings: TodoDailyEmailsSettings, today: Today, job: jobs.Job, deadline: Deadline
-) -> DailyEmail | None:
+def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> DailyEmail | None:
     """The model's words, those of an earlier attempt if there are any; None when ours must do.
 
     Raises:
@@ -260,7 +261,7 @@ def think(
     }
     try:
         # Whatever is wrong with the words, ours stand in for them: no reason to ask and pay again.
-        return llm.ask(settings, PROMPT, variables, DailyEmail, deadline.sooner(SENDING_SECONDS))
+        return model.ask(PROMPT, variables, DailyEmail, deadline.sooner(SENDING_SECONDS))
     except PermanentError as error:
         reason = str(error)
     except TransientError as error:

@@ -3,7 +3,7 @@
 import re
 from unicodedata import category
 
-from mojodex.llm import well_formed
+from mojodex.text import well_formed
 
 WHITE_SPACE = re.compile(r"\s+")
 NO_BREAK_SPACES = "\u00a0\u202f"

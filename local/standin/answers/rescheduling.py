@@ -45,37 +45,35 @@ def rescheduling(prompt: str) -> dict[str, Any]:
     slips = "This to-do keeps slipping." in prompt
     best = min(working_days, key=lambda day: load[day] if slips else max(load[day], LIGHT))
     topic = shorten(section(prompt, "todo"), TOPIC_CHARS, placeholder="…").rstrip(".")
-    moves = line(history, r"Moved (\d+) times? until now", "line 'Moved … until now'")
     first = line(history, r"First planned for (\d{4}-\d\d-\d\d)", "line 'First planned for …'")
     say = _french if is_french(prompt) else _english
     said = say(
         topic,
         best,
         load[best],
-        waiting_since=date.fromisoformat(first),
-        moves=int(moves) if slips else None,
+        waiting_since=date.fromisoformat(first) if slips else None,
     )
     return {**said, "date": best.isoformat()}
 
 
-def _english(topic: str, day: date, load: int, *, waiting_since: date, moves: int | None) -> dict[str, str]:
-    """What is said; with `moves` that it keeps slipping."""
-    when, since = (f"{each:%A}, {each:%B} {each.day}" for each in (day, waiting_since))
+def _english(topic: str, day: date, load: int, *, waiting_since: date | None) -> dict[str, str]:
+    """Say why; `waiting_since` is set for a to-do that keeps slipping."""
+    when = f"{day:%A}, {day:%B} {day.day}"
     others = (
         "nothing else is planned",
         "only one other to-do is planned",
         f"{load} other to-dos are planned",
     )[min(load, 2)]
-    if moves is None:
+    if waiting_since is None:
         argument = (
             f"You did not get round to “{topic}”, which happens. On {when}, {others}, so there is room to "
             "finish it in one go."
         )
     else:
+        since = f"{waiting_since:%A}, {waiting_since:%B} {waiting_since.day}"
         argument = (
-            f"“{topic}” has waited since {since} and was moved {moves} times already. On {when}, {others}: "
-            "block half an hour for a first piece of it, ask somebody to help, or let it go if it does not "
-            "matter any more."
+            f"“{topic}” has waited since {since}. On {when}, {others}: block half an hour for a first piece "
+            "of it."
         )
     return {
         "argument": argument,
@@ -84,29 +82,30 @@ def _english(topic: str, day: date, load: int, *, waiting_since: date, moves: in
     }
 
 
-def _french(topic: str, day: date, load: int, *, waiting_since: date, moves: int | None) -> dict[str, str]:
-    """What is said; with `moves` that it keeps slipping."""
-    when, since = (
-        format_date(each, "EEEE d MMMM", "fr").replace(" 1 ", " 1er ") for each in (day, waiting_since)
-    )
+def _french(topic: str, day: date, load: int, *, waiting_since: date | None) -> dict[str, str]:
+    """Say why; `waiting_since` is set for a to-do that keeps slipping."""
+    when = _french_day(day)
     others = (
         "rien d’autre n’est prévu",
         "une seule autre tâche est prévue",
         f"{load} autres tâches sont prévues",
     )[min(load, 2)]
-    if moves is None:
+    if waiting_since is None:
         argument = (
             f"Vous n’avez pas eu le temps pour « {topic} », cela arrive. Le {when}, {others} : vous aurez la "
             "place de le terminer d’une traite."
         )
     else:
         argument = (
-            f"« {topic} » attend depuis le {since} et a déjà été reporté {moves} fois. Le {when}, {others} : "
-            "réservez-lui une demi-heure pour un premier pas, demandez de l’aide, ou renoncez-y si cela ne "
-            "compte plus."
+            f"« {topic} » attend depuis le {_french_day(waiting_since)}. Le {when}, {others} : réservez-lui "
+            "une demi-heure pour un premier pas."
         )
     return {
         "argument": unbroken(argument),
         "pros": f"Le {when}, {others}.",
         "cons": "La tâche attend un peu plus longtemps.",
     }
+
+
+def _french_day(day: date) -> str:
+    return format_date(day, "EEEE d MMMM", "fr").replace(" 1 ", " 1er ")

@@ -1,0 +1,216 @@
+"""The language model: a prompt goes in, a valid pydantic object comes out."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from openai.types.chat import ChatCompletionMessageParam
+from openai.types.shared_params import ResponseFormatJSONSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from mojodex.clock import Deadline
+from mojodex.errors import MojodexError, PermanentError
+from mojodex.observability import count
+from mojodex.prompts import Prompt
+from mojodex.provider import (
+    Attempt,
+    CallFailedError,
+    Deployment,
+    ModelRefusedError,
+    ProviderSettings,
+    attempts,
+    one_call,
+    parse_deployments,
+)
+from mojodex.text import well_formed
+from mojodex.validation import error_summary
+
+# How often an answer of the wrong form is asked for again.
+RETRIES_OF_FORM = 2
+CHARS_OF_OBJECTION = 1500
+
+
+class ModelSettings(ProviderSettings):
+    """Which models may be asked, and where.
+
+    Attributes:
+        llm_models: the models that are available, as `name` or `name=deployment`, with commas; a deployment
+            is what the server calls the model (Azure's deployment name, or whatever an OpenAI-compatible
+            server expects).
+    """
+
+    llm_models: Annotated[tuple[Deployment, ...], BeforeValidator(parse_deployments)]
+
+    def models_for(self, prompt: Prompt) -> list[Deployment]:
+        """Return the available models that the prompt is written for, best first.
+
+        Raises:
+            ValueError: there is none.
+        """
+        available = dict(self.llm_models)
+        models = [(name, available[name]) for name in prompt.models if name in available]
+        if not models:
+            raise ValueError(
+                f"LLM_MODELS names none of those that {prompt.name}.mpt is for: {', '.join(prompt.models)}"
+            )
+        return models
+
+
+class Answer(BaseModel):
+    """Base of what a model is to answer; its fields that are text are declared as `str | None`.
+
+    A text that is missing, or is no text, counts as null, and so costs this field and not the whole answer.
+    The schema that the model gets still demands every field and allows no other.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _texts_or_null(cls, answer: Any) -> Any:
+        if not isinstance(answer, dict):
+            return answer
+        texts = {name for name, field in cls.model_fields.items() if field.annotation == str | None}
+        given = {name: answer[name] for name in cls.model_fields if name in answer}
+        return given | {name: None for name in texts if not isinstance(given.get(name), str)}
+
+
+class Model:
+    """The language models that the settings name.
+
+    Args:
+        settings: which models, and where they are.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+
+    def ask[A: BaseModel](
+        self, prompt: Prompt, variables: dict[str, Any], answer: type[A], deadline: Deadline
+    ) -> A:
+        """Ask one question, and return the first valid answer; see `Question` and its `ask`."""
+        return Question(self, prompt, variables, answer, deadline).ask()
+
+    def complete(
+        self,
+        prompt: Prompt,
+        messages: list[ChatCompletionMessageParam],
+        answer: type[BaseModel],
+        deadline: Deadline,
+    ) -> str:
+        """Return the text that the first available model says next.
+
+        Raises:
+            TransientError: no model answered in time.
+            ModelRefusedError, PermanentError: final for this content.
+        """
+        settings = self._settings
+        for attempt in attempts(settings.models_for(prompt), settings.llm_timeout_seconds, deadline):
+            try:
+                return self._call(attempt, prompt.name, messages, answer)
+            except CallFailedError as failure:
+                attempt.failure = failure
+                count("LlmErrors", model=attempt.model, prompt=prompt.name)
+        raise AssertionError("attempts raises when none is left")
+
+    def _call(
+        self,
+        attempt: Attempt,
+        prompt_name: str,
+        messages: list[ChatCompletionMessageParam],
+        answer: type[BaseModel],
+    ) -> str:
+        """Make one call, and count its tokens; raises as `one_call`."""
+        # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
+        with one_call(self._settings) as api:
+            completion = api.chat.completions.create(
+                model=attempt.deployment,
+                messages=messages,
+                response_format=_format(answer),
+                timeout=attempt.timeout,
+            )
+        try:
+            # The SDK lets servers leave out fields; the message is needed.
+            choice = completion.choices[0]
+            content, refusal = choice.message.content, choice.message.refusal
+        except (TypeError, AttributeError, IndexError):
+            raise CallFailedError("response has no message") from None
+
+        count("LlmCalls", model=attempt.model, prompt=prompt_name)
+        if usage := completion.usage:
+            count("LlmPromptTokens", usage.prompt_tokens, model=attempt.model, prompt=prompt_name)
+            count("LlmCompletionTokens", usage.completion_tokens, model=attempt.model, prompt=prompt_name)
+        if refusal or choice.finish_reason == "content_filter":
+            raise ModelRefusedError("the model refuses this content")
+        return content or ""
+
+
+@dataclass
+class Question[A: BaseModel]:
+    """One question, and what was said about it so far.
+
+    Attributes:
+        model: who is asked.
+        prompt: what is asked.
+        variables: those of the prompt's template.
+        answer: the form of the answer; with `extra="forbid"` and no defaults, as strict structured output
+            demands.
+        deadline: when the invocation ends.
+    """
+
+    model: Model
+    prompt: Prompt
+    variables: dict[str, Any]
+    answer: type[A]
+    deadline: Deadline
+
+    def __post_init__(self) -> None:
+        text = well_formed(self.prompt.render(**self.variables))
+        self._messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
+
+    def ask(self) -> A:
+        """Return the first valid answer. The model is told what is wrong with an invalid one, at most twice.
+
+        Raises:
+            TransientError: no model answered in time.
+            ModelRefusedError: the model will not answer this.
+            PermanentError: no answer was valid, or the content is too long.
+        """
+        for _ in range(1 + RETRIES_OF_FORM):
+            try:
+                return self._next_answer()
+            except ValidationError as error:
+                wrong = error_summary(error, "answer")[:CHARS_OF_OBJECTION]
+                self._object(f"It does not have the form that was asked for: {wrong}")
+        raise PermanentError("the model's answers do not have the form that was asked for")
+
+    def ask_again(self, objection: str) -> A | None:
+        """Return a second answer after a valid one; None if no valid one comes, so that the first one stands.
+
+        Args:
+            objection: what is wrong with the first one, in words for the model.
+        """
+        self._object(objection)
+        try:
+            return self._next_answer()
+        except (ValidationError, MojodexError):
+            return None
+
+    def _next_answer(self) -> A:
+        text = self.model.complete(self.prompt, self._messages, self.answer, self.deadline)
+        self._messages.append({"role": "assistant", "content": well_formed(text)})
+        return self.answer.model_validate_json(text)
+
+    def _object(self, objection: str) -> None:
+        request = f"Your answer cannot be used. {objection}\nAnswer again, in full."
+        self._messages.append({"role": "user", "content": request})
+
+
+@cache
+def _format(answer: type[BaseModel]) -> ResponseFormatJSONSchema:
+    """Return the schema of an answer, as the API wants it."""
+    schema = answer.model_json_schema()
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": answer.__name__, "strict": True, "schema": schema},
+    }

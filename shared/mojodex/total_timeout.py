@@ -1,0 +1,127 @@
+"""An HTTP transport whose timeout bounds the whole call: connect, TLS, request, headers and body.
+
+httpx2 applies a timeout to each socket operation, so a server that sends a byte now and then is waited for
+without end. Here the timeout becomes a moment of `time.monotonic` when the call begins. httpcore2 passes this
+moment on to each network operation, which may take what is left until then. Only the look-up of the host's
+name is not bounded: the system's resolver has a timeout of its own.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore2
+import httpx2
+
+UNTIL = "mojodex.until"
+# A write waits for each piece, because httpcore2 writes all it gets with one timeout after the other.
+BYTES_PER_WRITE = 16_384
+KEEP_ALIVE_SECONDS = 5
+FAILURES = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol)
+
+
+class TotalTimeout(httpx2.BaseTransport):
+    """The transport. It reads the `read` timeout of a request, and reads responses whole."""
+
+    def __init__(self) -> None:
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=httpx2.create_ssl_context(),
+            max_connections=None,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+            network_backend=_Backend(),
+        )
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request and read its response.
+
+        Raises:
+            httpx2.TimeoutException: the time is up.
+            httpx2.RequestError: the connection failed; its text is httpcore2's name of the error.
+        """
+        timeout = request.extensions["timeout"]["read"]
+        # A redirected request has the extensions of the first one: all of them share its time.
+        until = request.extensions.setdefault(UNTIL, time.monotonic() + timeout)
+        try:
+            response = self._pool.request(
+                request.method,
+                str(request.url),
+                headers=request.headers.raw,
+                content=request.read(),
+                extensions={"timeout": dict.fromkeys(("connect", "write", "read"), until)},
+            )
+        except httpcore2.TimeoutException as error:
+            raise httpx2.TimeoutException(f"no answer in {timeout} seconds", request=request) from error
+        except FAILURES as error:
+            raise httpx2.RequestError(type(error).__name__, request=request) from error
+        return httpx2.Response(response.status, headers=response.headers, content=response.content)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+
+def _left(until: float | None) -> float:
+    """Return the seconds left until a moment.
+
+    Raises:
+        httpcore2.TimeoutException: there are none.
+    """
+    assert until is not None
+    left = until - time.monotonic()
+    if left <= 0:
+        raise httpcore2.TimeoutException
+    return left
+
+
+class _Stream(httpcore2.NetworkStream):
+    """A connection; each `timeout` is a moment."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), BYTES_PER_WRITE):
+            self._stream.write(buffer[start : start + BYTES_PER_WRITE], _left(timeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+
+class _Backend(httpcore2.SyncBackend):
+    """Opens connections; each `timeout` is a moment."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
+        # The socket module would give the whole time to each address.
+        for position, (*_, address) in enumerate(found):
+            seconds = _left(timeout) / (len(found) - position)
+            try:
+                stream = super().connect_tcp(str(address[0]), port, seconds, local_address, socket_options)
+                return _Stream(stream)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure
