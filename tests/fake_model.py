@@ -28,6 +28,8 @@ class Reply:
     delay: float = 0
     # Spaces before the body, one each fifth of a second, as some proxies keep a connection alive.
     drips: int = 0
+    # Headers, one each fifth of a second.
+    header_drips: int = 0
     body: str | None = None
     error_code: str | None = None
 
@@ -110,6 +112,10 @@ def fake_model() -> Iterator[FakeModel]:
                 self.send_response(reply.status)
                 for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                     self.send_header(name, value)
+                for _ in range(reply.header_drips):
+                    self.send_header("X-Wait", "1")
+                    self.flush_headers()
+                    time.sleep(0.2)
                 self.send_header("Content-Length", str(reply.drips + len(body)))
                 self.end_headers()
                 for _ in range(reply.drips):

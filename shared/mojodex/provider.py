@@ -185,7 +185,7 @@ def one_call(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Return the seconds that Retry-After (RFC 9110, 10.2.3) asks for, as a number or a date; None without."""
+    """Return the seconds that Retry-After asks for (RFC 9110, 10.2.3: a number or a date), None without."""
     value = error.response.headers.get("retry-after", "")
     try:
         return max(0.0, float(value))

@@ -6,10 +6,10 @@ moment on to each network operation, which may take what is left until then. Onl
 name is not bounded: the system's resolver has a timeout of its own.
 """
 
-import socket
 import ssl
 import time
 from collections.abc import Iterable
+from socket import SOCK_STREAM, getaddrinfo
 from typing import Any
 
 import httpcore2
@@ -112,16 +112,15 @@ class _Backend(httpcore2.SyncBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = getaddrinfo(host, port, type=SOCK_STREAM)
         except OSError as error:
             raise httpcore2.ConnectError(str(error)) from error
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
         # The socket module would give the whole time to each address.
         for position, (*_, address) in enumerate(found):
-            seconds = _left(timeout) / (len(found) - position)
+            target, seconds = (str(address[0]), int(address[1])), _left(timeout) / (len(found) - position)
             try:
-                stream = super().connect_tcp(str(address[0]), port, seconds, local_address, socket_options)
-                return _Stream(stream)
+                return _Stream(super().connect_tcp(*target, seconds, local_address, socket_options))
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure

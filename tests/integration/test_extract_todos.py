@@ -339,12 +339,15 @@ def test_a_model_that_times_out_is_followed_by_the_next_model(
     assert mojodex.todos_of(pk) == [("Send the offer", TOMORROW)]
 
 
+@pytest.mark.parametrize("what", ["drips", "header_drips"])
 def test_a_model_that_keeps_the_connection_alive_but_does_not_answer_times_out(
-    make_bundle: Any, mojodex: Mojodex, model: FakeModel
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, what: str
 ) -> None:
     bundle = make_bundle(llm_timeout_seconds=3)
     pk = mojodex.execution(SAID)
-    model.script = lambda request: Reply(GOOD.content, drips=50 if request["model"] == "gpt-5-mini" else 1)
+    model.script = lambda request: Reply(
+        GOOD.content, **{what: 50 if request["model"] == "gpt-5-mini" else 1}
+    )
 
     response = bundle.work(message(pk))
 

@@ -85,6 +85,7 @@ for module in sys.argv[1:]:
 import boto3, openai, sqlalchemy
 from documents import chunking, page_text
 from mojodex.language import locale_for
+from mojodex.total_timeout import TotalTimeout
 text = "<p>" + "What we sell, and what it costs. " * 20
 page = page_text.parse(f"<title>Us</title><nav>Home</nav><main><h1>Us</h1>{text}</main>".encode(), "utf-8")
 assert chunking.chunks_of(page_text.main_lines(page, frozenset()))
@@ -95,6 +96,7 @@ for api in (
 ):
     api.chat.completions.with_raw_response
     api.embeddings.with_raw_response
+TotalTimeout()
 sqlalchemy.create_engine("postgresql+pg8000://")
 for service in ("secretsmanager", "sesv2", "sqs"):
     boto3.client(service)
