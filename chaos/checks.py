@@ -10,7 +10,7 @@ REFUSES = "the model refuses this content"
 NONSENSE = "the model's answers do not have the form that was asked for"
 NOT_KNOWN = "it is not known whether the mail was sent"
 NOT_CHANGED = "it has not changed"
-# One question, and twice again (`mojodex.llm`).
+# One question, and twice again (`mojodex.model`).
 TIMES_NONSENSE = 3
 # A killed worker may have been sending so many (template.yaml, BatchSize).
 MAILS_AT_ONCE = 10

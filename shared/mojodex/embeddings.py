@@ -3,6 +3,7 @@
 import json
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -45,15 +46,11 @@ class EmbeddingSettings(ProviderSettings):
     embedding_model: Annotated[Deployment, BeforeValidator(_parse_deployment)]
 
 
+@dataclass(frozen=True)
 class EmbeddingModel:
-    """The model that turns texts into vectors.
+    """The model that turns texts into vectors."""
 
-    Args:
-        settings: which model, and where it is.
-    """
-
-    def __init__(self, settings: EmbeddingSettings) -> None:
-        self._settings = settings
+    settings: EmbeddingSettings
 
     def embed(self, texts: Sequence[str], deadline: Deadline) -> list[array[float]]:
         """Return one vector of 1536 numbers for each text, in their order.
@@ -69,7 +66,7 @@ class EmbeddingModel:
         return [vector for some in _requests(texts) for vector in self._embed(some, deadline)]
 
     def _embed(self, texts: list[str], deadline: Deadline) -> list[array[float]]:
-        settings = self._settings
+        settings = self.settings
         for attempt in attempts([settings.embedding_model], settings.llm_timeout_seconds, deadline):
             try:
                 return self._call(attempt, texts)
@@ -80,7 +77,7 @@ class EmbeddingModel:
 
     def _call(self, attempt: Attempt, texts: list[str]) -> list[array[float]]:
         """Make one call, and count its tokens; raises as `one_call`."""
-        with one_call(self._settings) as api:
+        with one_call(self.settings) as api:
             # Raw, because the SDK looks at each number by itself, and a request has 400,000.
             response = api.embeddings.with_raw_response.create(
                 model=attempt.deployment, input=texts, encoding_format="float", timeout=attempt.timeout

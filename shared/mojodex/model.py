@@ -75,74 +75,17 @@ class Answer(BaseModel):
         return given | {name: None for name in texts if not isinstance(given.get(name), str)}
 
 
+@dataclass(frozen=True)
 class Model:
-    """The language models that the settings name.
+    """The language models that the settings name."""
 
-    Args:
-        settings: which models, and where they are.
-    """
-
-    def __init__(self, settings: ModelSettings) -> None:
-        self._settings = settings
+    settings: ModelSettings
 
     def ask[A: BaseModel](
         self, prompt: Prompt, variables: dict[str, Any], answer: type[A], deadline: Deadline
     ) -> A:
         """Ask one question, and return the first valid answer; see `Question` and its `ask`."""
         return Question(self, prompt, variables, answer, deadline).ask()
-
-    def complete(
-        self,
-        prompt: Prompt,
-        messages: list[ChatCompletionMessageParam],
-        answer: type[BaseModel],
-        deadline: Deadline,
-    ) -> str:
-        """Return the text that the first available model says next.
-
-        Raises:
-            TransientError: no model answered in time.
-            ModelRefusedError, PermanentError: final for this content.
-        """
-        settings = self._settings
-        for attempt in attempts(settings.models_for(prompt), settings.llm_timeout_seconds, deadline):
-            try:
-                return self._call(attempt, prompt.name, messages, answer)
-            except CallFailedError as failure:
-                attempt.failure = failure
-                count("LlmErrors", model=attempt.model, prompt=prompt.name)
-        raise AssertionError("attempts raises when none is left")
-
-    def _call(
-        self,
-        attempt: Attempt,
-        prompt_name: str,
-        messages: list[ChatCompletionMessageParam],
-        answer: type[BaseModel],
-    ) -> str:
-        """Make one call, and count its tokens; raises as `one_call`."""
-        # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
-        with one_call(self._settings) as api:
-            completion = api.chat.completions.create(
-                model=attempt.deployment,
-                messages=messages,
-                response_format=_format(answer),
-                timeout=attempt.timeout,
-            )
-        try:
-            # The SDK lets servers leave out fields; the message is needed.
-            choice = completion.choices[0]
-            content, refusal = choice.message.content, choice.message.refusal
-        except (TypeError, AttributeError, IndexError):
-            raise CallFailedError("response has no message") from None
-
-        count("LlmCalls", model=attempt.model, prompt=prompt_name)
-        if usage := completion.usage:
-            count("LlmPromptTokens", usage.prompt_tokens, model=attempt.model, prompt=prompt_name)
-            count("LlmCompletionTokens", usage.completion_tokens, model=attempt.model, prompt=prompt_name)
-        if refusal or choice.finish_reason == "content_filter":
-            raise ModelRefusedError("the model refuses this content")
-        return content or ""
 
 
 @dataclass
@@ -196,14 +139,50 @@ class Question[A: BaseModel]:
         except (ValidationError, MojodexError):
             return None
 
-    def _next_answer(self) -> A:
-        text = self.model.complete(self.prompt, self._messages, self.answer, self.deadline)
-        self._messages.append({"role": "assistant", "content": well_formed(text)})
-        return self.answer.model_validate_json(text)
-
     def _object(self, objection: str) -> None:
         request = f"Your answer cannot be used. {objection}\nAnswer again, in full."
         self._messages.append({"role": "user", "content": request})
+
+    def _next_answer(self) -> A:
+        """Let the first available model answer; raises as `ask`, or pydantic's ValidationError."""
+        settings = self.model.settings
+        models, seconds = settings.models_for(self.prompt), settings.llm_timeout_seconds
+        for attempt in attempts(models, seconds, self.deadline):
+            try:
+                text = self._call(attempt)
+            except CallFailedError as failure:
+                attempt.failure = failure
+                count("LlmErrors", model=attempt.model, prompt=self.prompt.name)
+            else:
+                self._messages.append({"role": "assistant", "content": well_formed(text)})
+                return self.answer.model_validate_json(text)
+        raise AssertionError("attempts raises when none is left")
+
+    def _call(self, attempt: Attempt) -> str:
+        """Make one call, count its tokens, and return the text; raises as `one_call`."""
+        # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
+        with one_call(self.model.settings) as api:
+            completion = api.chat.completions.create(
+                model=attempt.deployment,
+                messages=self._messages,
+                response_format=_format(self.answer),
+                timeout=attempt.timeout,
+            )
+        try:
+            # The SDK lets servers leave out fields; the message is needed.
+            choice = completion.choices[0]
+            content, refusal = choice.message.content, choice.message.refusal
+        except (TypeError, AttributeError, IndexError):
+            raise CallFailedError("response has no message") from None
+
+        about = {"model": attempt.model, "prompt": self.prompt.name}
+        count("LlmCalls", 1, **about)
+        if usage := completion.usage:
+            count("LlmPromptTokens", usage.prompt_tokens, **about)
+            count("LlmCompletionTokens", usage.completion_tokens, **about)
+        if refusal or choice.finish_reason == "content_filter":
+            raise ModelRefusedError("the model refuses this content")
+        return content or ""
 
 
 @cache

@@ -8,7 +8,6 @@ name is not bounded: the system's resolver has a timeout of its own.
 
 import ssl
 import time
-from collections.abc import Iterable
 from socket import SOCK_STREAM, getaddrinfo
 from typing import Any
 
@@ -104,12 +103,7 @@ class _Backend(httpcore2.SyncBackend):
     """Opens connections; each `timeout` is a moment."""
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *more: Any, **options: Any
     ) -> httpcore2.NetworkStream:
         try:
             found = getaddrinfo(host, port, type=SOCK_STREAM)
@@ -120,7 +114,7 @@ class _Backend(httpcore2.SyncBackend):
         for position, (*_, address) in enumerate(found):
             target, seconds = (str(address[0]), int(address[1])), _left(timeout) / (len(found) - position)
             try:
-                return _Stream(super().connect_tcp(*target, seconds, local_address, socket_options))
+                return _Stream(super().connect_tcp(*target, seconds, *more, **options))
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from documents import visit
 from mojodex import queues
 from mojodex.embeddings import EmbeddingModel
-from mojodex.model import Model
+from mojodex.model import Question
 from tests.fake_model import FakeModel, relevance
 from tests.integration.conftest import Documents
 from tests.lambda_events import sqs_event
@@ -66,7 +66,12 @@ def reaper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reaper]:
 
         return call
 
-    for owner, name in ((Model, "_call"), (EmbeddingModel, "_call"), (visit, "fetch"), (queues, "publish")):
+    for owner, name in (
+        (Question, "_call"),
+        (EmbeddingModel, "_call"),
+        (visit, "fetch"),
+        (queues, "publish"),
+    ):
         monkeypatch.setattr(owner, name, dangerous(getattr(owner, name)))
     event.listen(Session, "before_commit", reaper.point)
     yield reaper
