@@ -5,7 +5,7 @@ It can be done again: what is published already is not published twice.
 
 from collections import Counter
 
-from sqlalchemy import Text, cast, func, literal, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,13 @@ from mojodex.schema import BackgroundPage, BackgroundWebsite
 
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
 LEAST_REPEATED = 3
+# The pages of a website that go to ingest_page, all of them at once (see `jobs.claim`).
+STAGED_PAGES = """
+    SELECT CAST(page_pk AS text) AS subject, '' AS occasion
+    FROM md_background_page AS page
+    WHERE page.subject = :subject AND page.occasion = :occasion AND page.state = 'staged'
+    ORDER BY page_pk
+"""
 
 
 def publish_pages(settings: DatabaseSettings, queue_url: str, job: jobs.Job) -> None:
@@ -33,22 +40,14 @@ def publish_pages(settings: DatabaseSettings, queue_url: str, job: jobs.Job) -> 
     Raises:
         TransientError: as `db_session`, `queues.publish`.
     """
-    now, pages = utc_now(), of_website(job.subject, job.occasion)
+    now = utc_now()
     with db_session(settings) as session:
         _skip_named_otherwise(session, job)
         _save_repeated_lines(session, job)
-        staged = select(cast(BackgroundPage.page_pk, Text).label("subject"), literal("").label("occasion"))
-        claimed = jobs.claim(
-            session,
-            INGEST_PAGE,
-            staged.where(*pages, BackgroundPage.state == "staged").order_by(BackgroundPage.page_pk),
-            now=now,
-        )
+        website = {"subject": job.subject, "occasion": job.occasion}
+        pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
         # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
-        queues.publish(
-            queue_url,
-            (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in claimed if page.claimed),
-        )
+        queues.publish(queue_url, (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in pages))
         settle(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
 

@@ -1,7 +1,5 @@
 """Send the events that a batch of messages names."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -11,8 +9,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from events.daily_email import content
 from events.daily_email.content import TodoDailyEmailsSettings
 from events.mail import delivery
-from events.mail.delivery import DeliverySettings, Mail
-from events.message import PROCESS, EventType, SendEvent
+from events.mail.delivery import DeliverySettings
+from events.message import PROCESS, SendEvent
 from mojodex.clock import Deadline
 from mojodex.jobs import Job
 from mojodex.observability import logger
@@ -23,26 +21,15 @@ class Settings(WorkerSettings, TodoDailyEmailsSettings, DeliverySettings):
     """Settings of this worker: those of each event's generator and channel."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """What becomes of an event: its generator makes a mail, its channel brings it to the user."""
-
-    generate: Callable[[Settings, SendEvent, Job, Deadline], Mail]
-    deliver: Callable[[Settings, Mail, Job, Deadline], None]
-
-
-EVENTS: dict[EventType, Event] = {
-    "todo_daily_emails": Event(content.todo_daily_emails, delivery.deliver),
-}
-
 settings = Settings.from_environment()
 settings.models_for(content.PROMPT)
 
 
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
-    event = EVENTS[message.event_type]
-    event.deliver(settings, event.generate(settings, message, job, deadline), job, deadline)
+    # A second event is told apart here, by the type in its message.
+    mail = content.todo_daily_emails(settings, message, job, deadline)
+    delivery.deliver(settings, mail, job, deadline)
 
 
 def _occasion(message: SendEvent, sent: datetime) -> str:

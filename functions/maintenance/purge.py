@@ -16,10 +16,10 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    true,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import DatabaseSettings, db_session
 from mojodex.observability import count, logger
@@ -76,9 +76,11 @@ def old_jobs(before: datetime) -> ColumnElement[bool]:
         .correlate(job)
         .exists()
     )
-    # What was given up on gets another night anyway.
-    gave_up = func.coalesce(job.outcome["reason"].astext, "").startswith(jobs.GAVE_UP)
-    failed_move = and_(job.process == RESCHEDULE_TODO, job.state == "failed", ~gave_up)
+    # A job that only ran out of attempts gets another night anyway.
+    may_try_again = job.outcome["attempts_exhausted"].astext == "true"
+    failed_move = and_(
+        job.process == RESCHEDULE_TODO, job.state == "failed", may_try_again.is_distinct_from(true())
+    )
     # CASE, because the subject of another process is no number.
     holds_back = case((failed_move, still_overdue), else_=false())
     return and_(job.state.in_(FINAL), job.finished_at < before, ~holds_back)

@@ -211,8 +211,8 @@ def _run_job[M: Message](
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
         logger.warning("lease expired, job is taken over", extra=about)
     try:
-        if job.attempts > jobs.MAX_ATTEMPTS:
-            raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
+        if job.attempts_exhausted:
+            raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
         return process.run(message, job, deadline) or "done"
     except PermanentError as error:
         _end(job, "failed", str(error), process, settings)
@@ -241,8 +241,11 @@ def _end[M: Message](
     """End a job that had no effect, with the reason."""
     now = utc_now()
     with db_session(settings) as session:
-        more = process.cleanup(session, job, state, reason)
-        jobs.finish(session, job, state, {"reason": reason, **more}, now=now)
+        outcome = {"reason": reason, **process.cleanup(session, job, state, reason)}
+        if job.attempts_exhausted:
+            # For the due queries and the purge; the reason is for people.
+            outcome["attempts_exhausted"] = True
+        jobs.finish(session, job, state, outcome, now=now)
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
         session.commit()

@@ -133,9 +133,9 @@ def test_a_job_that_has_not_ended_stays_however_old(
             id="it was moved since",
         ),
         pytest.param(
-            'UPDATE md_background_job SET outcome = \'{"reason": "gave up after 20 attempts"}\'',
+            """UPDATE md_background_job SET outcome = '{"attempts_exhausted": true}'""",
             False,
-            id="it was given up on, and gets another night",
+            id="it ran out of attempts, and gets another night",
         ),
         pytest.param("UPDATE md_background_job SET state = 'done'", False, id="it was moved"),
     ],
