@@ -42,10 +42,12 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 def due_work(settings: Settings, now: datetime) -> DueWork:
     """Describe what is due at `now` (aware): finished executions within the look-back."""
+    oldest = without_zone(now - timedelta(days=settings.look_back_days))
     parameters = {
-        "after_date": without_zone(now - timedelta(days=settings.look_back_days)),
-        "after_pk": 0,
+        "oldest": oldest,
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
+        "after_date": oldest,
+        "after_pk": 0,
         "page_size": CLAIMS_PER_TRANSACTION,
     }
     return DueWork(PROCESS, DUE, parameters, settings.queue_url, _message)

@@ -10,8 +10,9 @@
 --   occasion, local_date  the user's local date
 --   after_date, after_pk  After a full page: one row without a subject, with the parameters of the next.
 -- Parameters
---   after_date, after_pk  the scheduling behind which the page begins; first page: the oldest date, and 0
+--   first_date            the last working day, where it is night
 --   last_date             the youngest date that is over anywhere on earth
+--   after_date, after_pk  the scheduling behind which the page begins; first page: first_date, and 0
 --   local_dates, first_offsets, last_offsets
 --                         arrays of one length: a user has this local date, and night, when their offset is
 --                         between the two (minutes, UTC minus local time); see `mojodex.clock.local_windows`
@@ -22,8 +23,9 @@
 WITH page AS MATERIALIZED (
     SELECT todo_scheduling_pk, todo_fk, scheduled_date, creation_date
     FROM md_todo_scheduling
-    WHERE (scheduled_date, todo_scheduling_pk) > (:after_date, :after_pk)
-        AND scheduled_date <= :last_date
+    -- BETWEEN tells the planner how much is in the range; from the row comparison, it cannot tell.
+    WHERE scheduled_date BETWEEN :first_date AND :last_date
+        AND (scheduled_date, todo_scheduling_pk) > (:after_date, :after_pk)
     ORDER BY scheduled_date, todo_scheduling_pk
     LIMIT :page_size
 ),
@@ -33,9 +35,8 @@ page_end AS (
     ORDER BY scheduled_date, todo_scheduling_pk
     OFFSET :page_size - 1
 ),
--- MATERIALIZED: look up the user and the ledger only for what is overdue somewhere on earth.
 overdue AS MATERIALIZED (
-    SELECT todo.todo_pk, todo.user_task_execution_fk, page.scheduled_date, page.creation_date
+    SELECT todo.todo_pk, page.scheduled_date, page.creation_date, its_user.timezone_offset
     FROM page
     -- LATERAL with LIMIT 1 stays a lookup for each row; without statistics, a join read whole tables.
     CROSS JOIN LATERAL (
@@ -54,47 +55,51 @@ overdue AS MATERIALIZED (
             AND todo.deleted_by_mojo IS NULL
         LIMIT 1
     ) AS todo
-    WHERE newest.todo_scheduling_pk = page.todo_scheduling_pk
-),
--- This part is the same in due.sql and due_everything.sql; a test compares them.
-due AS (
-    SELECT CAST(overdue.todo_pk AS text) AS subject, night.local_date
-    FROM overdue
-    -- LATERAL with LIMIT 1 stays a lookup for each row; without statistics, a join read whole tables.
     CROSS JOIN LATERAL (
         SELECT its_user.timezone_offset
         FROM md_user_task_execution AS execution
         JOIN md_user_task AS user_task ON user_task.user_task_pk = execution.user_task_fk
         JOIN md_user AS its_user ON its_user.user_id = user_task.user_id
-        WHERE execution.user_task_execution_pk = overdue.user_task_execution_fk
+        WHERE execution.user_task_execution_pk = todo.user_task_execution_fk
         LIMIT 1
     ) AS its_user
+    WHERE newest.todo_scheduling_pk = page.todo_scheduling_pk
+),
+-- From here to the end of `due`, due.sql and due_everything.sql are the same; a test compares them.
+-- MATERIALIZED: the ledger is read only for to-dos of users who have night.
+at_night AS MATERIALIZED (
+    SELECT CAST(overdue.todo_pk AS text) AS subject, night.local_date, overdue.creation_date
+    FROM overdue
     JOIN unnest(
             CAST(:local_dates AS date[]),
             CAST(:first_offsets AS integer[]),
             CAST(:last_offsets AS integer[])
         ) AS night (local_date, first_offset, last_offset)
-        ON COALESCE(its_user.timezone_offset, :default_timezone_offset)
+        ON COALESCE(overdue.timezone_offset, :default_timezone_offset)
             BETWEEN night.first_offset AND night.last_offset
-    WHERE overdue.scheduled_date < night.local_date
-        AND NOT EXISTS (
+        AND overdue.scheduled_date < night.local_date
+),
+due AS (
+    SELECT at_night.subject, at_night.local_date
+    FROM at_night
+    WHERE NOT EXISTS (
             SELECT
             FROM unclaimable
-            WHERE unclaimable.subject = CAST(overdue.todo_pk AS text)
-                AND unclaimable.occasion = CAST(night.local_date AS text)
+            WHERE unclaimable.subject = at_night.subject
+                AND unclaimable.occasion = CAST(at_night.local_date AS text)
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
-        -- A failed move is tried again only when the to-do was moved or the job was deleted. A job that ran out
+        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran out
         -- of attempts gets another night.
         AND NOT EXISTS (
             SELECT
             FROM md_background_job AS failed
             WHERE failed.process = 'reschedule_todo'
-                AND failed.subject = CAST(overdue.todo_pk AS text)
+                AND failed.subject = at_night.subject
                 AND failed.state = 'failed'
                 AND failed.outcome ->> 'attempts_exhausted' IS DISTINCT FROM 'true'
-                AND failed.finished_at > overdue.creation_date
+                AND failed.finished_at > at_night.creation_date
             -- OFFSET 0, as above.
             OFFSET 0
         )

@@ -67,7 +67,8 @@ def due_work(settings: Settings, now: datetime) -> Iterator[DueWork]:
     query = DUE_EVERYTHING
     if not is_hour_for_everything(settings, now):
         query = DUE
-        parameters["after_date"] = min(previous_working_day(window.local_date) for window in windows)
+        first = min(previous_working_day(window.local_date) for window in windows)
+        parameters |= {"first_date": first, "after_date": first}
     yield DueWork(PROCESS, query, parameters, settings.queue_url, _message)
 
 

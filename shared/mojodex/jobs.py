@@ -78,8 +78,8 @@ class Page:
     after: dict[str, Any] | None
 
 
-# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or it was tried
-# for so long that its message is a dead letter, or soon will be.
+# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or it was
+# tried for so long that its message is a dead letter, or soon will be.
 CLAIMABLE = """(
     job.state = 'skipped'
     OR job.state = 'queued' AND job.attempts > 0 AND job.queued_at < :tried_before
@@ -118,9 +118,9 @@ def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any
 
     Args:
         process: name of the process.
-        due: SQL that selects `subject` and `occasion` (text), and columns for the message. After a full page it
-            selects one more row, without a subject; the `after_…` columns of this row are parameters of the
-            next page. It may exclude what is in `unclaimable` (`subject`, `occasion`): the jobs of this
+        due: SQL that selects `subject` and `occasion` (text), and columns for the message. After a full page,
+            it selects one more row, without a subject; the `after_…` columns of this row are parameters of
+            the next page. It may exclude what is in `unclaimable` (`subject`, `occasion`): the jobs of this
             process that a schedule may not claim.
         parameters: its bind parameters.
         now: the present moment (aware).

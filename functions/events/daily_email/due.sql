@@ -8,11 +8,12 @@
 --   occasion, local_date        the user's local date
 --   user_id
 --   after_offset, after_user_id
---                               After a full page: one row without a subject, with the parameters of the next.
+--                               After a full page: one row without a subject, with the parameters of the
+--                               next.
 -- Parameters
+--   first_offset, last_offset   offsets that have this hour (minutes, UTC minus local time)
 --   after_offset, after_user_id
---                               the user behind whom the page begins; first page: the first offset, and ''
---   last_offset                 the last offset that has this hour (minutes, UTC minus local time)
+--                               the user behind whom the page begins; first page: first_offset, and ''
 --   without_offset              whether the page is of the users for whom no offset is known, instead
 --   local_date                  the local date of these users
 --   default_timezone_offset     offset of users for whom none is known
@@ -25,8 +26,8 @@ WITH page AS MATERIALIZED (
     SELECT user_id, timezone_offset, todo_email_reception
     FROM md_user
     WHERE NOT :without_offset
+        AND timezone_offset BETWEEN :first_offset AND :last_offset
         AND (timezone_offset, user_id) > (:after_offset, :after_user_id)
-        AND timezone_offset <= :last_offset
     UNION ALL
     SELECT user_id, timezone_offset, todo_email_reception
     FROM md_user
