@@ -42,11 +42,10 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 def due_work(settings: Settings, now: datetime) -> DueWork:
     """Describe what is due at `now` (aware): finished executions within the look-back."""
-    oldest = without_zone(now - timedelta(days=settings.look_back_days))
     parameters = {
-        "oldest": oldest,
+        "oldest": without_zone(now - timedelta(days=settings.look_back_days)),
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
-        "after_date": oldest,
+        "after_date": datetime.min,
         "after_pk": 0,
         "page_size": CLAIMS_PER_TRANSACTION,
     }
