@@ -34,7 +34,8 @@ WITH due AS MATERIALIZED (
     ) AS execution
     -- BETWEEN tells the planner how much is in the range; the row comparison does not.
     WHERE version.creation_date BETWEEN :oldest AND :youngest
-        AND (version.creation_date, version.produced_text_version_pk) > (:after_date, :after_pk)
+        AND (version.creation_date, version.produced_text_version_pk)
+            > (CAST(:after_date AS timestamp), :after_pk)
         AND NOT EXISTS (
             SELECT
             FROM md_produced_text AS any_text

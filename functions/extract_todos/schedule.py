@@ -1,6 +1,6 @@
 """Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def due_work(settings: Settings, now: datetime) -> DueWork:
     parameters = {
         "oldest": without_zone(now - timedelta(days=settings.look_back_days)),
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
-        "after_date": datetime.min,
+        "after_date": date.min,
         "after_pk": 0,
         "page_size": CLAIMS_PER_TRANSACTION,
     }
