@@ -11,7 +11,7 @@
 --                         parameters of the next.
 -- Parameters
 --   oldest, youngest      dates between which the result was written (timestamps without zone, in UTC)
---   after_date, after_pk  the version behind which the page begins; first page: the oldest date, and 0
+--   after_date, after_pk  the version behind which the page begins; first page: before all dates, and 0
 --   page_size             executions in a page
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH due AS MATERIALIZED (
@@ -32,9 +32,10 @@ WITH due AS MATERIALIZED (
             AND execution.deleted_by_user IS NULL
         LIMIT 1
     ) AS execution
-    -- BETWEEN tells the planner how much is in the range; from the row comparison, it cannot tell.
+    -- BETWEEN tells the planner how much is in the range; the row comparison does not.
     WHERE version.creation_date BETWEEN :oldest AND :youngest
-        AND (version.creation_date, version.produced_text_version_pk) > (:after_date, :after_pk)
+        AND (version.creation_date, version.produced_text_version_pk)
+            > (CAST(:after_date AS timestamp), :after_pk)
         AND NOT EXISTS (
             SELECT
             FROM md_produced_text AS any_text

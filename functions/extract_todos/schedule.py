@@ -1,6 +1,6 @@
 """Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,10 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 def due_work(settings: Settings, now: datetime) -> DueWork:
     """Describe what is due at `now` (aware): finished executions within the look-back."""
-    oldest = without_zone(now - timedelta(days=settings.look_back_days))
     parameters = {
-        "oldest": oldest,
+        "oldest": without_zone(now - timedelta(days=settings.look_back_days)),
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
-        "after_date": oldest,
+        "after_date": date.min,
         "after_pk": 0,
         "page_size": CLAIMS_PER_TRANSACTION,
     }

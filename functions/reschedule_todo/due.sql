@@ -12,7 +12,7 @@
 -- Parameters
 --   first_date            the last working day, where it is night
 --   last_date             the youngest date that is over anywhere on earth
---   after_date, after_pk  the scheduling behind which the page begins; first page: first_date, and 0
+--   after_date, after_pk  the scheduling behind which the page begins; first page: before all dates, and 0
 --   local_dates, first_offsets, last_offsets
 --                         arrays of one length: a user has this local date, and night, when their offset is
 --                         between the two (minutes, UTC minus local time); see `mojodex.clock.local_windows`
@@ -21,9 +21,10 @@
 --   page_size             schedulings in a page, most of which are not due
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
-    SELECT todo_scheduling_pk, todo_fk, scheduled_date, creation_date
+    -- Only columns of the index: so it is read in its order, and no further than the end of the page.
+    SELECT todo_scheduling_pk, todo_fk, scheduled_date
     FROM md_todo_scheduling
-    -- BETWEEN tells the planner how much is in the range; from the row comparison, it cannot tell.
+    -- BETWEEN tells the planner how much is in the range; the row comparison does not.
     WHERE scheduled_date BETWEEN :first_date AND :last_date
         AND (scheduled_date, todo_scheduling_pk) > (:after_date, :after_pk)
     ORDER BY scheduled_date, todo_scheduling_pk
@@ -36,11 +37,11 @@ page_end AS (
     OFFSET :page_size - 1
 ),
 overdue AS MATERIALIZED (
-    SELECT todo.todo_pk, page.scheduled_date, page.creation_date, its_user.timezone_offset
+    SELECT todo.todo_pk, page.scheduled_date, newest.creation_date, its_user.timezone_offset
     FROM page
     -- LATERAL with LIMIT 1 stays a lookup for each row; without statistics, a join read whole tables.
     CROSS JOIN LATERAL (
-        SELECT scheduling.todo_scheduling_pk
+        SELECT scheduling.todo_scheduling_pk, scheduling.creation_date
         FROM md_todo_scheduling AS scheduling
         WHERE scheduling.todo_fk = page.todo_fk
         ORDER BY scheduling.creation_date DESC, scheduling.todo_scheduling_pk DESC

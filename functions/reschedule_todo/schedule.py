@@ -1,7 +1,7 @@
 """Find overdue to-dos of users whose local time is at night, claim them, and publish a message for each."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def due_work(settings: Settings, now: datetime) -> Iterator[DueWork]:
     if not is_hour_for_everything(settings, now):
         query = DUE
         first = min(previous_working_day(window.local_date) for window in windows)
-        parameters |= {"first_date": first, "after_date": first}
+        parameters |= {"first_date": first, "after_date": date.min}
     yield DueWork(PROCESS, query, parameters, settings.queue_url, _message)
 
 

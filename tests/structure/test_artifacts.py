@@ -44,12 +44,14 @@ def test_bytecode_is_compiled_and_not_checked_against_dates(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", functions())
-def test_a_function_brings_its_handler_and_its_prompts_and_nothing_of_ours_else(name: str) -> None:
+def test_a_function_brings_its_handler_its_prompts_and_its_sql_and_nothing_of_ours_else(name: str) -> None:
     module = functions()[name]["Handler"].rpartition(".")[0]
 
     assert (BUILD / name / (module.replace(".", "/") + ".py")).is_file()
-    for prompt in (ROOT / "functions").rglob("*.mpt"):
-        assert (BUILD / name / prompt.relative_to(ROOT / "functions")).is_file()
+    files = [path for ending in ("mpt", "sql") for path in (ROOT / "functions").rglob(f"*.{ending}")]
+    assert {path.suffix for path in files} == {".mpt", ".sql"}
+    for path in files:
+        assert (BUILD / name / path.relative_to(ROOT / "functions")).is_file()
     assert not {"tests", "local", "bench", "shared"} & {path.name for path in (BUILD / name).iterdir()}
 
 

@@ -13,7 +13,7 @@
 -- Parameters
 --   first_offset, last_offset   offsets that have this hour (minutes, UTC minus local time)
 --   after_offset, after_user_id
---                               the user behind whom the page begins; first page: first_offset, and ''
+--                               the user behind whom the page begins; first page: below all offsets, and ''
 --   without_offset              whether the page is of the users for whom no offset is known, instead
 --   local_date                  the local date of these users
 --   default_timezone_offset     offset of users for whom none is known
@@ -23,13 +23,14 @@
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
     -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.
-    SELECT user_id, timezone_offset, todo_email_reception
+    -- Only columns of the index: so it is read in its order, and no further than the end of the page.
+    SELECT user_id, timezone_offset
     FROM md_user
     WHERE NOT :without_offset
         AND timezone_offset BETWEEN :first_offset AND :last_offset
         AND (timezone_offset, user_id) > (:after_offset, :after_user_id)
     UNION ALL
-    SELECT user_id, timezone_offset, todo_email_reception
+    SELECT user_id, timezone_offset
     FROM md_user
     WHERE :without_offset
         AND timezone_offset IS NULL
@@ -46,7 +47,11 @@ page_end AS (
 due AS (
     SELECT page.user_id, 'todo_daily_emails:' || page.user_id AS subject
     FROM page
-    WHERE page.todo_email_reception
+    -- LATERAL with LIMIT 1 stays a lookup for each row.
+    CROSS JOIN LATERAL (
+        SELECT todo_email_reception FROM md_user WHERE md_user.user_id = page.user_id LIMIT 1
+    ) AS its_user
+    WHERE its_user.todo_email_reception
         AND NOT EXISTS (
             SELECT
             FROM unclaimable
