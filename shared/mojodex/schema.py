@@ -6,7 +6,6 @@ docs/database.md tells which query needs which index, and how to add a column or
 """
 
 from datetime import date, datetime
-from functools import partial
 from typing import Any
 
 from pgvector.sqlalchemy import VECTOR
@@ -32,8 +31,23 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 # Mojodex's "timestamp" columns hold UTC without saying so; its "timestamptz" columns say so.
 UTC_WITHOUT_ZONE = DateTime(timezone=False)
 WITH_ZONE = DateTime(timezone=True)
-# A live database goes on writing while an index is built.
-ConcurrentIndex = partial(Index, postgresql_concurrently=True)
+
+
+def _index(name: str, *columns: str, include: str | None = None, where: str | None = None) -> Index:
+    """Describe an index, which the migration builds while the database goes on writing.
+
+    Args:
+        name, columns: of the index.
+        include: a column that the index holds besides.
+        where: the SQL condition of a partial index.
+    """
+    return Index(
+        name,
+        *columns,
+        postgresql_concurrently=True,
+        postgresql_include=[include] if include else None,
+        postgresql_where=where,
+    )
 
 
 class Base(DeclarativeBase):
@@ -42,7 +56,7 @@ class Base(DeclarativeBase):
 
 class MdUser(Base):
     __tablename__ = "md_user"
-    __table_args__ = (ConcurrentIndex("mojodex_background_user_by_offset", "timezone_offset", "user_id"),)
+    __table_args__ = (_index("mojodex_background_user_by_offset", "timezone_offset", "user_id"),)
     user_id: Mapped[str] = mapped_column(primary_key=True)
     # Read where mail is written, and nowhere else.
     email: Mapped[str] = mapped_column(deferred=True)
@@ -63,7 +77,7 @@ class MdTask(Base):
 
 class MdUserTask(Base):
     __tablename__ = "md_user_task"
-    __table_args__ = (ConcurrentIndex("mojodex_background_user_task_by_user", "user_id"),)
+    __table_args__ = (_index("mojodex_background_user_task_by_user", "user_id"),)
     user_task_pk: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
     task_fk: Mapped[int] = mapped_column(ForeignKey("md_task.task_pk"))
@@ -71,7 +85,7 @@ class MdUserTask(Base):
 
 class MdUserTaskExecution(Base):
     __tablename__ = "md_user_task_execution"
-    __table_args__ = (ConcurrentIndex("mojodex_background_execution_by_user_task", "user_task_fk"),)
+    __table_args__ = (_index("mojodex_background_execution_by_user_task", "user_task_fk"),)
     user_task_execution_pk: Mapped[int] = mapped_column(primary_key=True)
     user_task_fk: Mapped[int] = mapped_column(ForeignKey("md_user_task.user_task_pk"))
     session_id: Mapped[str]
@@ -83,7 +97,7 @@ class MdUserTaskExecution(Base):
 
 class MdMessage(Base):
     __tablename__ = "md_message"
-    __table_args__ = (ConcurrentIndex("mojodex_background_message_by_session", "session_id", "message_date"),)
+    __table_args__ = (_index("mojodex_background_message_by_session", "session_id", "message_date"),)
     message_pk: Mapped[int] = mapped_column(primary_key=True)
     session_id: Mapped[str]
     sender: Mapped[str] = mapped_column(Enum("mojo", "user", "system", name="md_sender_"))
@@ -93,7 +107,7 @@ class MdMessage(Base):
 
 class MdProducedText(Base):
     __tablename__ = "md_produced_text"
-    __table_args__ = (ConcurrentIndex("mojodex_background_text_by_execution", "user_task_execution_fk"),)
+    __table_args__ = (_index("mojodex_background_text_by_execution", "user_task_execution_fk"),)
     produced_text_pk: Mapped[int] = mapped_column(primary_key=True)
     user_task_execution_fk: Mapped[int | None]
     deleted_by_user: Mapped[datetime | None] = mapped_column(WITH_ZONE)
@@ -102,8 +116,8 @@ class MdProducedText(Base):
 class MdProducedTextVersion(Base):
     __tablename__ = "md_produced_text_version"
     __table_args__ = (
-        ConcurrentIndex("mojodex_background_version_by_date", "creation_date", "produced_text_version_pk"),
-        ConcurrentIndex("mojodex_background_version_by_text", "produced_text_fk", "creation_date"),
+        _index("mojodex_background_version_by_date", "creation_date", "produced_text_version_pk"),
+        _index("mojodex_background_version_by_text", "produced_text_fk", "creation_date"),
     )
     produced_text_version_pk: Mapped[int] = mapped_column(primary_key=True)
     produced_text_fk: Mapped[int] = mapped_column(ForeignKey("md_produced_text.produced_text_pk"))
@@ -115,13 +129,11 @@ class MdProducedTextVersion(Base):
 class MdTodo(Base):
     __tablename__ = "md_todo"
     __table_args__ = (
-        ConcurrentIndex("mojodex_background_todo_by_execution", "user_task_execution_fk"),
-        ConcurrentIndex(
+        _index("mojodex_background_todo_by_execution", "user_task_execution_fk"),
+        _index(
             "mojodex_background_open_todo",
             "todo_pk",
-            postgresql_where=text(
-                "completed IS NULL AND deleted_by_user IS NULL AND deleted_by_mojo IS NULL"
-            ),
+            where="completed IS NULL AND deleted_by_user IS NULL AND deleted_by_mojo IS NULL",
         ),
     )
     todo_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
@@ -136,18 +148,15 @@ class MdTodo(Base):
 class MdTodoScheduling(Base):
     __tablename__ = "md_todo_scheduling"
     __table_args__ = (
-        ConcurrentIndex(
+        _index(
             "mojodex_background_scheduling_by_todo",
             "todo_fk",
             "creation_date",
             "todo_scheduling_pk",
-            postgresql_include=["scheduled_date"],
+            include="scheduled_date",
         ),
-        ConcurrentIndex(
-            "mojodex_background_scheduling_by_date",
-            "scheduled_date",
-            "todo_scheduling_pk",
-            postgresql_include=["todo_fk"],
+        _index(
+            "mojodex_background_scheduling_by_date", "scheduled_date", "todo_scheduling_pk", include="todo_fk"
         ),
     )
     # Mojodex draws this key, too, from the sequence of the to-dos.
@@ -160,7 +169,7 @@ class MdTodoScheduling(Base):
 
 class MdDocument(Base):
     __tablename__ = "md_document"
-    __table_args__ = (ConcurrentIndex("mojodex_background_document_by_name", "author_user_id", "name"),)
+    __table_args__ = (_index("mojodex_background_document_by_name", "author_user_id", "name"),)
     document_pk: Mapped[int] = mapped_column(Sequence("md_document_seq"), primary_key=True)
     name: Mapped[str]
     author_user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
@@ -172,7 +181,7 @@ class MdDocument(Base):
 
 class MdDocumentChunk(Base):
     __tablename__ = "md_document_chunk"
-    __table_args__ = (ConcurrentIndex("mojodex_background_chunk_by_document", "document_fk"),)
+    __table_args__ = (_index("mojodex_background_chunk_by_document", "document_fk"),)
     document_chunk_pk: Mapped[int] = mapped_column(Sequence("md_document_chunk_seq"), primary_key=True)
     document_fk: Mapped[int] = mapped_column(ForeignKey("md_document.document_pk"))
     index: Mapped[int]
@@ -206,11 +215,7 @@ class BackgroundJob(Base):
         CheckConstraint(
             "state IN ('queued', 'running', 'done', 'failed', 'skipped')", "md_background_job_state_check"
         ),
-        ConcurrentIndex(
-            "mojodex_background_ended_job",
-            "finished_at",
-            postgresql_where=text("state IN ('done', 'failed', 'skipped')"),
-        ),
+        _index("mojodex_background_ended_job", "finished_at", where="state IN ('done', 'failed', 'skipped')"),
     )
     process: Mapped[str] = mapped_column(String(64), primary_key=True)
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -233,14 +238,12 @@ class BackgroundPage(Base):
             "state IN ('found', 'staged', 'stored', 'unchanged', 'skipped', 'failed')",
             "md_background_page_state_check",
         ),
-        ConcurrentIndex("mojodex_background_page_by_key", "user_id", "key"),
-        ConcurrentIndex(
-            "mojodex_background_open_page", "page_pk", postgresql_where=text("state IN ('found', 'staged')")
-        ),
-        ConcurrentIndex(
+        _index("mojodex_background_page_by_key", "user_id", "key"),
+        _index("mojodex_background_open_page", "page_pk", where="state IN ('found', 'staged')"),
+        _index(
             "mojodex_background_ended_page",
             "found_at",
-            postgresql_where=text("state IN ('stored', 'unchanged', 'skipped', 'failed')"),
+            where="state IN ('stored', 'unchanged', 'skipped', 'failed')",
         ),
     )
     page_pk: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
