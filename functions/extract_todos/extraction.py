@@ -1,19 +1,16 @@
-"""The work of extract_todos: collect what was said, think about it with a model, check what it found, save
-it.
-"""
+"""Extract the to-dos of a finished task: collect what was said, ask a model, check its answer, save it."""
 
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unicodedata import category, normalize
 
 from sqlalchemy import Select, bindparam, func, literal, select, true, union_all, update
 from sqlalchemy.orm import Session
 
+from extract_todos.evidence import fold, is_quoted
 from mojodex import jobs
 from mojodex.clock import Deadline, next_working_day, utc_now
 from mojodex.database import Database
@@ -36,20 +33,15 @@ from mojodex.tokens import keep_newest
 
 PROMPT = read_prompt(Path(__file__).with_name("extract_todos.mpt"))
 LATEST_DUE_DATE = timedelta(days=2 * 365)
-# Shorter than this, a quotation ("ok", "I") is found anywhere and proves nothing; "我明天去" is a sentence.
-SHORTEST_EVIDENCE = 4
-# Open to-dos that the model is shown, so that a long list does not crowd out the conversation; `check` knows
-# all of them.
+# Open to-dos in the prompt, so that a long list does not crowd out the conversation. `check` knows all.
 OPEN_TODOS_SHOWN = 100
-QUOTES = re.compile("[\"'`´‘’‚‛“”„‟«»‹›′″＇＂]")  # noqa: RUF001
 
 
 class ExtractionSettings(ModelSettings):
     """Settings of the extraction.
 
     Attributes:
-        conversation_token_budget: tokens of conversation that the model gets at most; the oldest messages
-            give way.
+        conversation_token_budget: the most tokens of conversation in a prompt; the oldest are left out.
         default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
     """
 
@@ -57,7 +49,7 @@ class ExtractionSettings(ModelSettings):
     default_timezone_offset: int = 0
 
 
-# What is collected.
+# What `collect` returns.
 
 
 @dataclass(frozen=True)
@@ -78,9 +70,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Task:
-    """A finished task: what it was, what was said (oldest first), what came out, and what is on the user's
-    list already.
-    """
+    """A finished task: its definition, conversation (oldest first) and result, and the user's open to-dos."""
 
     name: str
     definition: str
@@ -89,7 +79,7 @@ class Task:
     open_todos: list[str]
 
 
-# What the model answers. It gets these models' JSON schema, docstrings included.
+# What the model answers. Its prompt has their JSON schema, docstrings included.
 
 
 class Step(Answer):
@@ -106,7 +96,7 @@ class Extraction(Answer):
     todos: list[Step] | None
 
 
-# What is left after the check.
+# What `check` returns.
 
 
 @dataclass(frozen=True)
@@ -120,7 +110,7 @@ class Todo:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A step that is not saved, and why."""
+    """A step that is not saved, and the reason."""
 
     description: str
     reason: str
@@ -139,7 +129,7 @@ def extract_todos(
     Args:
         database, model, settings: the worker's.
         pk: the execution's primary key.
-        job: what the ledger says of it; held by this invocation.
+        job: its job, held by this invocation.
         deadline: when the invocation ends.
 
     Raises:
@@ -148,10 +138,10 @@ def extract_todos(
         TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
     user, task = database.with_db_session(collect, pk, utc_now(), settings.default_timezone_offset)
-    shown = {"user": user, "task": shorten(task, settings.conversation_token_budget)}
-    question = Question(model, PROMPT, shown, Extraction, deadline)
+    variables = {"user": user, "task": shorten(task, settings.conversation_token_budget)}
+    question = Question(model, PROMPT, variables, Extraction, deadline)
     answer = question.ask()
-    wrong = wrong_dates(answer, task, user.today)
+    wrong = date_errors(answer, task, user.today)
     if wrong and (second := question.ask_again(wrong)):
         answer = with_dates_of(answer, second)
     todos, left_out = check(answer, task, user.today)
@@ -210,14 +200,14 @@ def collect(session: Session, pk: int, now: datetime, default_timezone_offset: i
 
 @cache
 def _open_todos() -> Select[str]:
-    """Open to-dos of the executions that this one (:pk) continues, then the user's others; newest first."""
+    """Select the open to-dos of the executions that :pk continues, then the user's others; newest first."""
     execution = MdUserTaskExecution
     earlier = (
         select(execution.predefined_action_from_user_task_execution_fk.label("pk"))
         .where(execution.user_task_execution_pk == bindparam("pk"))
         .cte("earlier", recursive=True)
     )
-    # UNION, not UNION ALL: an execution that was met before adds nothing, so a cycle ends.
+    # UNION, not UNION ALL, drops an execution that was found before, so a cycle ends.
     earlier = earlier.union(
         select(execution.predefined_action_from_user_task_execution_fk).join(
             earlier, execution.user_task_execution_pk == earlier.c.pk
@@ -230,8 +220,7 @@ def _open_todos() -> Select[str]:
         .select_from(its_task)
         .join(its_execution, true()),
     ).subquery()
-    # An execution may come from both sides. Joined, and not compared with IN … OR IN …, which reads every
-    # to-do there is.
+    # An execution may be on both sides. A join, because IN … OR IN … reads every to-do of the database.
     each = (
         select(executions.c.pk, func.bool_or(executions.c.in_chain).label("in_chain"))
         .group_by(executions.c.pk)
@@ -248,15 +237,13 @@ def _open_todos() -> Select[str]:
 
 
 def _text(message: Any) -> str:
-    """The text of an md_message; '' for one without, such as an image."""
+    """Return the text of an md_message; '' for one without text, such as an image."""
     text = message.get("text") if isinstance(message, dict) else None
     return well_formed(text).strip() if isinstance(text, str) else ""
 
 
 def shorten(task: Task, token_budget: int) -> Task:
-    """The task as the model gets it: the newest messages within the budget, all of the result, the first open
-    to-dos.
-    """
+    """Shorten a task for the prompt: the newest messages within the budget, and the first open to-dos."""
     kept = keep_newest([line.text for line in task.conversation], token_budget)
     lines = task.conversation[len(task.conversation) - len(kept) :]
     return replace(
@@ -267,16 +254,16 @@ def shorten(task: Task, token_budget: int) -> Task:
 
 
 def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list[LeftOut]]:
-    """Sort out what the model may be trusted with.
+    """Check a model's answer: which steps to save, and which to leave out.
 
-    A due date that is no use falls on the user's next working day.
+    A step without a valid due date is due on the user's next working day.
 
     Args:
-        answer: what the model said.
-        task: all of it, not what was shortened for the model.
+        answer: the model's.
+        task: the whole task, not the shortened one.
         today: the user's local day.
     """
-    kept, left_out = _sort_out(answer, task)
+    kept, left_out = _check_steps(answer, task)
     todos = []
     for step in kept:
         try:
@@ -290,20 +277,21 @@ def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list
     return todos, left_out
 
 
-def wrong_dates(answer: Extraction, task: Task, today: date) -> str | None:
-    """What to tell the model about the due dates of the steps that it would save; None when all are right."""
+def date_errors(answer: Extraction, task: Task, today: date) -> str:
+    """Tell the model what is wrong with the due dates of the steps to save; '' if nothing is."""
     wrong = []
-    for step in _sort_out(answer, task)[0]:
+    for step in _check_steps(answer, task)[0]:
         try:
             _due_date(step, today)
         except ValueError as error:
             wrong.append(f'"{step.description}": {error}.')
-    return " ".join(wrong) or None
+    return " ".join(wrong)
 
 
 def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
-    """The steps of the first answer with the due dates of the second: asked about a date, a model may leave
-    out steps that were right.
+    """Take the steps of the first answer and the due dates of the second.
+
+    A model that was asked about a date may leave out steps that were right.
     """
     by_description = {fold(step.description or ""): step.due_date for step in second.todos or []}
     often = Counter(fold(step.evidence or "") for step in second.todos or [])
@@ -327,10 +315,10 @@ def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
 
 
 def _due_date(step: Step, today: date) -> date:
-    """The step's due date.
+    """Parse a step's due date.
 
     Raises:
-        ValueError: it is no use; the text says why, for the model.
+        ValueError: it is not valid. The text tells the model why.
     """
     try:
         due_date = date.fromisoformat(step.due_date or "")
@@ -343,9 +331,9 @@ def _due_date(step: Step, today: date) -> date:
     return due_date
 
 
-def _sort_out(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]]:
-    """The steps that the user did say and that are new; and the others."""
-    # The user's own words only: what Mojo proposed is not what the user said they would do.
+def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]]:
+    """Split the steps into those that the user said and that are new, and the others."""
+    # What Mojo proposed is no evidence: the user did not say that they would do it.
     said = [fold(line.text) for line in task.conversation if line.sender == "user"]
     said += [fold(task.result.title), fold(task.result.text)]
     known = {fold(description) for description in task.open_todos}
@@ -355,7 +343,7 @@ def _sort_out(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]
         reason = None
         if not description:
             reason = "it says nothing"
-        elif len(evidence) < SHORTEST_EVIDENCE or not any(evidence in text for text in said):
+        elif not is_quoted(evidence, said):
             reason = "the user did not say so"
         elif description in known:
             reason = "it is on the list already"
@@ -367,20 +355,6 @@ def _sort_out(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]
     return kept, left_out
 
 
-def fold(text: str) -> str:
-    """The text without what does not change its words: letter case, white space, quotation marks, typographic
-    variants.
-    """
-    text = QUOTES.sub("", well_formed(text))
-    text = normalize("NFKC", text).casefold()
-    # Of each letter once: a conversation has thousands, and some eighty different ones.
-    kinds = {ord(letter): category(letter) for letter in set(text)}
-    text = text.translate(
-        {letter: "-" if kind == "Pd" else "" for letter, kind in kinds.items() if kind in ("Pd", "Cf")}
-    )
-    return " ".join(text.split()).strip(" .,;:!?-")
-
-
 def save(
     session: Session,
     pk: int,
@@ -389,8 +363,7 @@ def save(
     left_out: list[LeftOut],
     now: datetime,
 ) -> None:
-    """Write to-dos, their first schedulings, the mark on the execution and the end of the job: all, once, or
-    nothing.
+    """Save to-dos with their first schedulings, mark the execution, and end the job, in one transaction.
 
     Args:
         session: the caller's; committed here.

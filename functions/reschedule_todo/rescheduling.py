@@ -1,6 +1,4 @@
-"""The work of reschedule_todo: collect what is known of an overdue to-do, think about a better day with a
-model, check that day, save it.
-"""
+"""Move an overdue to-do: collect what is known of it, ask a model for a better day, check it, save it."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -27,18 +25,19 @@ from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_word
 
 PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
 FURTHEST = timedelta(days=365)
-# Days of the agenda that the model is shown, working days among which the rule chooses, and days before and
-# after a crowded one on which a lighter one counts as near.
+# Days of the agenda in a prompt.
 AGENDA_DAYS = 14
+# Working days among which the rule chooses.
 RULE_DAYS = 5
+# A lighter day is near a crowded one within so many days.
 NEAR_DAYS = 3
-# How much of each the model is shown, so that neither a long text nor years of moves cost more each night.
+# Bounds of what a prompt holds, so that neither a long text nor years of moves cost more each night.
 DESCRIPTION_CHARS = 2000
 RESULT_CHARS = 8000
 MOVES_SHOWN = 10
 OPEN_TODOS_SHOWN = 100
 OPEN_TODO_CHARS = 300
-# Three sentences; more would not be read.
+# Three sentences. Nobody would read more.
 ARGUMENT_CHARS = 1000
 
 
@@ -46,8 +45,8 @@ class ReschedulingSettings(ModelSettings):
     """Settings of the rescheduling.
 
     Attributes:
-        load_cap: to-dos a day; none is moved to a day that has as many while a lighter one is near.
-        slipping_after_moves: a to-do that was moved so often is told that it keeps slipping.
+        load_cap: no to-do is moved to a day with so many to-dos while a lighter day is near.
+        slipping_after_moves: after so many moves, the argument says that the to-do keeps slipping.
         default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
     """
 
@@ -56,7 +55,7 @@ class ReschedulingSettings(ModelSettings):
     default_timezone_offset: int = 0
 
 
-# What is collected.
+# What `collect` returns.
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ class Rescheduling(Answer):
     date: str | None
 
 
-# What is left after the check.
+# What `check` returns.
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def reschedule_todo(
     Args:
         database, model, settings: the worker's.
         todo_pk: the to-do's primary key.
-        job: what the ledger says of it; held by this invocation.
+        job: its job, held by this invocation.
         deadline: when the invocation ends.
 
     Raises:
@@ -182,14 +181,14 @@ def reschedule_todo(
         TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
     overdue = database.with_db_session(collect, todo_pk, utc_now(), settings)
-    shown = {
+    variables = {
         "user": overdue.user,
         "todo": overdue.todo,
         "task": overdue.task,
         "agenda": overdue.agenda,
         "load_cap": settings.load_cap,
     }
-    question = Question(model, PROMPT, shown, Rescheduling, deadline)
+    question = Question(model, PROMPT, variables, Rescheduling, deadline)
     answer = question.ask()
     if wrong := objection(answer, overdue, settings.load_cap):
         answer = question.ask_again(wrong) or answer
@@ -200,7 +199,7 @@ def reschedule_todo(
 
 
 def local_date(session: Session, todo_pk: int, moment: datetime, default_timezone_offset: int) -> date:
-    """The local day at `moment` (aware) of the user whose to-do it is.
+    """Return the local day at `moment` (aware) of the to-do's user.
 
     Raises:
         InvalidMessageError: there is no such to-do.
@@ -247,18 +246,12 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         raise NothingToDoError("it is completed")
     if todo.deleted_by_user is not None or todo.deleted_by_mojo is not None:
         raise NothingToDoError("it was deleted")
-    schedulings = session.scalars(
-        select(MdTodoScheduling)
-        .where(MdTodoScheduling.todo_fk == todo_pk)
-        .order_by(MdTodoScheduling.creation_date, MdTodoScheduling.todo_scheduling_pk)
-    ).all()
+    offset = offset_of(its_user.timezone_offset, settings.default_timezone_offset)
+    schedulings, newest_scheduling_pk = _schedulings(session, todo_pk, offset)
     user = as_user(its_user, now, settings.default_timezone_offset)
-    if not schedulings:
-        raise NothingToDoError("it has no date")
     if schedulings[-1].scheduled_date >= user.today:
         raise NothingToDoError("it is not overdue")
 
-    offset = offset_of(its_user.timezone_offset, settings.default_timezone_offset)
     result = newest_version(session, todo.user_task_execution_fk)
     return Overdue(
         its_user.user_id,
@@ -266,15 +259,8 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         Todo(
             todo_pk=todo_pk,
             description=well_formed(todo.description)[:DESCRIPTION_CHARS],
-            schedulings=[
-                Scheduling(
-                    row.scheduled_date,
-                    local_time(row.creation_date, offset).date(),
-                    well_formed(row.reschedule_justification or ""),
-                )
-                for row in schedulings
-            ],
-            newest_scheduling_pk=schedulings[-1].todo_scheduling_pk,
+            schedulings=schedulings,
+            newest_scheduling_pk=newest_scheduling_pk,
             keeps_slipping=len(schedulings) - 1 >= settings.slipping_after_moves,
         ),
         Task(
@@ -287,6 +273,31 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
     )
 
 
+def _schedulings(session: Session, todo_pk: int, timezone_offset: int) -> tuple[list[Scheduling], int]:
+    """Return the to-do's schedulings, oldest first, and the key of the newest.
+
+    Raises:
+        NothingToDoError: it has none.
+    """
+    scheduling = MdTodoScheduling
+    rows = session.scalars(
+        select(scheduling)
+        .where(scheduling.todo_fk == todo_pk)
+        .order_by(scheduling.creation_date, scheduling.todo_scheduling_pk)
+    ).all()
+    if not rows:
+        raise NothingToDoError("it has no date")
+    schedulings = [
+        Scheduling(
+            row.scheduled_date,
+            local_time(row.creation_date, timezone_offset).date(),
+            well_formed(row.reschedule_justification or ""),
+        )
+        for row in rows
+    ]
+    return schedulings, rows[-1].todo_scheduling_pk
+
+
 def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda:
     others = [
         OpenTodo(scheduled, well_formed(todo.description)[:OPEN_TODO_CHARS])
@@ -297,7 +308,7 @@ def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda
     coming = [today + n * DAY for n in range(AGENDA_DAYS)]
     return Agenda(
         [Day(day, load[day]) for day in coming],
-        # What lies ahead says more about a good day than what is overdue as well.
+        # Coming to-dos say more about a good day than other overdue ones.
         [other for other in others if other.scheduled_date >= today][:OPEN_TODOS_SHOWN],
         load,
     )
@@ -305,18 +316,18 @@ def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda
 
 @cache
 def _open_todos() -> Select[MdTodo, date]:
-    """Open to-dos of :user_id, and the date of each."""
+    """Select the open to-dos of :user_id, each with its date."""
     query, _, newest = open_todos(bindparam("user_id"))
     return query.add_columns(newest.c.scheduled_date)
 
 
 def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:
-    """The model's choice, as far as it may be trusted; otherwise that of a rule.
+    """Take the model's day if it is valid, otherwise the day of a rule.
 
-    The rule takes the lightest of the next five working days, the first of them if there are several.
+    The rule takes the lightest of the next five working days, and the first of several.
 
     Args:
-        answer: what the model said, after it was asked again.
+        answer: the model's, after it was asked again.
         overdue: what is known of the to-do.
         load_cap: see the settings.
     """
@@ -343,10 +354,10 @@ def objection(answer: Rescheduling, overdue: Overdue, load_cap: int) -> str | No
 
 
 def _date(answer: Rescheduling, overdue: Overdue, load_cap: int) -> date:
-    """The day of the answer.
+    """Parse and check the answer's day.
 
     Raises:
-        ValueError: it is no use; the text says why, for the model.
+        ValueError: the day is not valid. The text tells the model why.
     """
     today, load = overdue.user.today, overdue.agenda.load
     try:
@@ -373,7 +384,7 @@ def _date(answer: Rescheduling, overdue: Overdue, load_cap: int) -> date:
 
 
 def _asks_for_weekend(overdue: Overdue, day: date) -> bool:
-    """Whether the to-do's own text, or a day that it was planned for before, allows for this day."""
+    """Tell whether the to-do's text names this day, or whether it was planned for a weekend before."""
     todo = overdue.todo
     if any(not is_working_day(scheduling.scheduled_date) for scheduling in todo.schedulings):
         return True
@@ -381,10 +392,10 @@ def _asks_for_weekend(overdue: Overdue, day: date) -> bool:
 
 
 def _argument(answer: Rescheduling) -> str:
-    """The argument as one paragraph.
+    """Return the argument as one paragraph.
 
     Raises:
-        ValueError: there is none; the text says so, for the model.
+        ValueError: it is missing. The text tells the model so.
     """
     argument = " ".join(well_formed(answer.argument or "").split())
     if not argument:
@@ -412,13 +423,13 @@ def _with_moves(argument: str, overdue: Overdue) -> str:
 def save(
     session: Session, overdue: Overdue, job: jobs.Job, answer: Rescheduling, load_cap: int, now: datetime
 ) -> Move:
-    """Check the answer, and write the new scheduling and the end of the job: both, once, or nothing.
+    """Check the answer, save the new scheduling and end the job, in one transaction.
 
     Args:
         session: the caller's; committed here.
-        overdue: as it was collected.
+        overdue: from `collect`.
         job: held by this invocation.
-        answer: what the model said.
+        answer: the model's.
         load_cap: see the settings.
         now: the present moment (aware).
 
@@ -430,11 +441,11 @@ def save(
         LeaseLostError: another invocation has the job.
     """
     todo = overdue.todo
-    # One after the other for each user: to-dos that are moved at the same time must not fill up one day.
+    # One move at a time for each user, so that concurrent moves do not fill up one day.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(overdue.user_id, 0))))
     agenda = _agenda(session, todo.todo_pk, overdue.user_id, overdue.user.today)
     move = check(answer, replace(overdue, agenda=agenda), load_cap)
-    # Locked against whoever inserts a scheduling: the foreign key's own lock on the to-do excludes this one.
+    # Keeps others from inserting a scheduling: the foreign key locks the to-do, and that conflicts with this.
     held = select(MdTodo.todo_pk).where(MdTodo.todo_pk == todo.todo_pk, is_open()).with_for_update()
     if session.execute(held).scalar() is None:
         raise NothingToDoError("it was completed or deleted in the meantime")
@@ -447,7 +458,7 @@ def save(
     row = MdTodoScheduling(
         todo_fk=todo.todo_pk,
         scheduled_date=move.scheduled_date,
-        # The newest date counts, so it must be newer, whatever the clocks of the two machines say.
+        # The newest scheduling counts, so it must be newer even if the clocks of two machines differ.
         creation_date=max(now, newest_date + timedelta.resolution),
         reschedule_justification=move.argument,
     )

@@ -1,6 +1,4 @@
-"""What this process says and understands in the user's language without a model: English and French; other
-languages get English sentences around dates in their own form.
-"""
+"""Fixed sentences of this process, in English and French. Other languages get English with their own dates."""
 
 import re
 from datetime import date
@@ -14,7 +12,7 @@ WEEKEND = re.compile(
 
 
 def rule_wording(language: str, day: date, todos: int) -> str:
-    """The argument for a day that the rule chose, and that already has so many to-dos."""
+    """Give the argument for a day that the rule chose; `todos` is how many other to-dos it has."""
     when = long_day(day, language)
     if locale_for(language).language == "fr":
         others = (
@@ -46,7 +44,7 @@ def keeps_slipping_wording(language: str, moves: int) -> str:
 
 
 def names_day(text: str, day: date, language: str) -> bool:
-    """Whether a text names this day: its name or date, in English or the user's language, or the weekend."""
+    """Tell whether a text names this day or the weekend, in English or in the user's language."""
     from babel.dates import format_date
 
     if WEEKEND.search(text) or day.isoformat() in text:
@@ -56,5 +54,5 @@ def names_day(text: str, day: date, language: str) -> bool:
         for locale in (locale_for(FALLBACK), locale_for(language))
         for form in ("EEEE", "d MMMM", "MMMM d")
     )
-    # "5 December" is not in "25 December", nor "December 1" in "December 12".
+    # Whole numbers only: "5 December" is not in "25 December".
     return any(re.search(rf"(?<!\d){re.escape(name)}(?!\d)", text, re.IGNORECASE) for name in names)

@@ -15,9 +15,9 @@ from extract_todos.extraction import (
     Task,
     User,
     check,
+    date_errors,
     fold,
     shorten,
-    wrong_dates,
 )
 
 FRIDAY = date(2026, 11, 27)
@@ -99,7 +99,7 @@ def test_the_same_step_twice_is_one_todo() -> None:
 def test_dates_from_today_to_two_years_are_right(due: str) -> None:
     got = answer(("Send it", due, SAID))
 
-    assert wrong_dates(got, task(SAID), FRIDAY) is None
+    assert date_errors(got, task(SAID), FRIDAY) == ""
     assert check(got, task(SAID), FRIDAY)[0][0].due_date.isoformat() == due
 
 
@@ -107,12 +107,12 @@ def test_dates_from_today_to_two_years_are_right(due: str) -> None:
 def test_another_date_falls_on_the_next_working_day(due: str | None) -> None:
     got = answer(("Send it", due, SAID))
 
-    assert wrong_dates(got, task(SAID), FRIDAY)
+    assert date_errors(got, task(SAID), FRIDAY)
     assert check(got, task(SAID), FRIDAY)[0][0].due_date == date(2026, 11, 30)
 
 
 def test_the_date_of_a_step_that_is_left_out_is_not_asked_again() -> None:
-    assert wrong_dates(answer(("Invented", "soon", "I'll invent.")), task(SAID), FRIDAY) is None
+    assert date_errors(answer(("Invented", "soon", "I'll invent.")), task(SAID), FRIDAY) == ""
 
 
 def test_a_null_list_is_an_empty_list() -> None:
