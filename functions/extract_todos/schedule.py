@@ -1,6 +1,6 @@
 """Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,9 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 def due_work(settings: Settings, now: datetime) -> DueWork:
     """Describe what is due at `now` (aware): finished executions within the look-back."""
     parameters = {
-        "oldest": without_zone(now - timedelta(days=settings.look_back_days)),
-        "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
-        "after_date": date.min,
+        "after_date": without_zone(now - timedelta(days=settings.look_back_days)),
         "after_pk": 0,
+        "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
         "page_size": CLAIMS_PER_TRANSACTION,
     }
     return DueWork(PROCESS, DUE, parameters, settings.queue_url, _message)
