@@ -10,7 +10,8 @@
 --   after_date, after_pk  key of the newest version. After a full page: one row without a subject, with the
 --                         parameters of the next.
 -- Parameters
---   after_date, after_pk  the version behind which the page begins; first page: the oldest date, and 0
+--   after_date, after_pk  the version behind which the page begins; first page: the oldest date, and
+--                         the largest key
 --   youngest              the youngest date of interest (a timestamp without zone, in UTC)
 --   page_size             executions in a page
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.

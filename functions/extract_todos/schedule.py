@@ -16,6 +16,7 @@ from mojodex.sql import read_sql
 # Claimed and published in one transaction: some hundred milliseconds, and what is sent again if it dies in
 # the middle.
 CLAIMS_PER_TRANSACTION = 200
+LARGEST_KEY = 2**31 - 1
 DUE = read_sql(Path(__file__).with_name("due.sql"))
 
 
@@ -46,7 +47,8 @@ def due_work(settings: Settings, now: datetime) -> DueWork:
     """Describe what is due at `now` (aware): finished executions within the look-back."""
     parameters = {
         "after_date": without_zone(now - timedelta(days=settings.look_back_days)),
-        "after_pk": 0,
+        # Behind every version of that moment: the look-back does not include its oldest moment.
+        "after_pk": LARGEST_KEY,
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
         "page_size": CLAIMS_PER_TRANSACTION,
     }
