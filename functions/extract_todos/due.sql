@@ -2,7 +2,7 @@
 --
 -- An execution is finished when its result was left alone since :youngest. Its result is the newest version of
 -- its texts. The query reads versions in the order of their dates, from an index. So its cost follows what was
--- written between the two dates, not what exists.
+-- written since the oldest date, not what exists.
 --
 -- Columns
 --   subject               key of the execution
@@ -10,8 +10,9 @@
 --   after_date, after_pk  key of the newest version. After a full page: one row without a subject, with the
 --                         parameters of the next.
 -- Parameters
---   oldest, youngest      dates between which the result was written (timestamps without zone, in UTC)
---   after_date, after_pk  the version behind which the page begins; first page: before all dates, and 0
+--   after_date, after_pk  the version behind which the page begins; first page: the oldest date, and
+--                         the largest key
+--   youngest              the youngest date of interest (a timestamp without zone, in UTC)
 --   page_size             executions in a page
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH due AS MATERIALIZED (
@@ -32,10 +33,8 @@ WITH due AS MATERIALIZED (
             AND execution.deleted_by_user IS NULL
         LIMIT 1
     ) AS execution
-    -- BETWEEN tells the planner how much is in the range; the row comparison does not.
-    WHERE version.creation_date BETWEEN :oldest AND :youngest
-        AND (version.creation_date, version.produced_text_version_pk)
-            > (CAST(:after_date AS timestamp), :after_pk)
+    WHERE (version.creation_date, version.produced_text_version_pk) > (:after_date, :after_pk)
+        AND version.creation_date <= :youngest
         AND NOT EXISTS (
             SELECT
             FROM md_produced_text AS any_text

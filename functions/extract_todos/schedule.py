@@ -1,6 +1,6 @@
 """Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mojodex.sql import read_sql
 # Claimed and published in one transaction: some hundred milliseconds, and what is sent again if it dies in
 # the middle.
 CLAIMS_PER_TRANSACTION = 200
+LARGEST_KEY = 2**31 - 1
 DUE = read_sql(Path(__file__).with_name("due.sql"))
 
 
@@ -45,10 +46,10 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 def due_work(settings: Settings, now: datetime) -> DueWork:
     """Describe what is due at `now` (aware): finished executions within the look-back."""
     parameters = {
-        "oldest": without_zone(now - timedelta(days=settings.look_back_days)),
+        "after_date": without_zone(now - timedelta(days=settings.look_back_days)),
+        # Behind every version of that moment: the look-back does not include its oldest moment.
+        "after_pk": LARGEST_KEY,
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
-        "after_date": date.min,
-        "after_pk": 0,
         "page_size": CLAIMS_PER_TRANSACTION,
     }
     return DueWork(PROCESS, DUE, parameters, settings.queue_url, _message)

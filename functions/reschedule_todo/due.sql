@@ -10,9 +10,8 @@
 --   occasion, local_date  the user's local date
 --   after_date, after_pk  After a full page: one row without a subject, with the parameters of the next.
 -- Parameters
---   first_date            the last working day, where it is night
+--   after_date, after_pk  the scheduling behind which the page begins; first page: the last working day, and 0
 --   last_date             the youngest date that is over anywhere on earth
---   after_date, after_pk  the scheduling behind which the page begins; first page: before all dates, and 0
 --   local_dates, first_offsets, last_offsets
 --                         arrays of one length: a user has this local date, and night, when their offset is
 --                         between the two (minutes, UTC minus local time); see `mojodex.clock.local_windows`
@@ -24,9 +23,8 @@ WITH page AS MATERIALIZED (
     -- Only columns of the index: so it is read in its order, and no further than the end of the page.
     SELECT todo_scheduling_pk, todo_fk, scheduled_date
     FROM md_todo_scheduling
-    -- BETWEEN tells the planner how much is in the range; the row comparison does not.
-    WHERE scheduled_date BETWEEN :first_date AND :last_date
-        AND (scheduled_date, todo_scheduling_pk) > (:after_date, :after_pk)
+    WHERE (scheduled_date, todo_scheduling_pk) > (:after_date, :after_pk)
+        AND scheduled_date <= :last_date
     ORDER BY scheduled_date, todo_scheduling_pk
     LIMIT :page_size
 ),
@@ -91,8 +89,8 @@ due AS (
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
-        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran out
-        -- of attempts gets another night.
+        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran
+        -- out of attempts gets another night.
         AND NOT EXISTS (
             SELECT
             FROM md_background_job AS failed

@@ -80,8 +80,8 @@ due AS (
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
-        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran out
-        -- of attempts gets another night.
+        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran
+        -- out of attempts gets another night.
         AND NOT EXISTS (
             SELECT
             FROM md_background_job AS failed

@@ -1,7 +1,7 @@
 """Find overdue to-dos of users whose local time is at night, claim them, and publish a message for each."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,7 @@ def due_work(settings: Settings, now: datetime) -> Iterator[DueWork]:
     query = DUE_EVERYTHING
     if not is_hour_for_everything(settings, now):
         query = DUE
-        first = min(previous_working_day(window.local_date) for window in windows)
-        parameters |= {"first_date": first, "after_date": date.min}
+        parameters["after_date"] = min(previous_working_day(window.local_date) for window in windows)
     yield DueWork(PROCESS, query, parameters, settings.queue_url, _message)
 
 

@@ -124,6 +124,9 @@ def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any
             process that a schedule may not claim.
         parameters: its bind parameters.
         now: the present moment (aware).
+
+    Returns:
+        The rows that this statement has queued, and not those that another schedule has claimed.
     """
     ours = {"process": process, "now": now, "tried_before": now - TRIED_LONG_ENOUGH}
     rows = session.execute(_claim(due), {**parameters, **ours}).all()

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from events.message import PROCESS, SendEvent
-from mojodex.clock import OFFSETS, local_windows, previous_working_day
+from mojodex.clock import local_windows, previous_working_day
 from mojodex.schedule import DueWork, ScheduleSettings
 from mojodex.sql import read_sql
 
@@ -38,10 +38,9 @@ def due_work(settings: AudienceSettings, now: datetime) -> Iterator[DueWork]:
     hour, default = settings.daily_todo_email_time, settings.default_timezone_offset
     for window in local_windows(now, hour, hour + 1 + HOURS_LATE):
         parameters = {
-            "first_offset": window.first_offset,
-            "last_offset": window.last_offset,
-            "after_offset": OFFSETS[0] - 1,
+            "after_offset": window.first_offset,
             "after_user_id": "",
+            "last_offset": window.last_offset,
             "local_date": window.local_date,
             # On Monday from Friday on: what was moved after Friday's e-mail is told, too.
             "previous_working_day": previous_working_day(window.local_date),

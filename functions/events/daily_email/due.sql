@@ -11,9 +11,10 @@
 --                               After a full page: one row without a subject, with the parameters of the
 --                               next.
 -- Parameters
---   first_offset, last_offset   offsets that have this hour (minutes, UTC minus local time)
 --   after_offset, after_user_id
---                               the user behind whom the page begins; first page: below all offsets, and ''
+--                               the user behind whom the page begins; first page: the first offset that has
+--                               this hour (minutes, UTC minus local time), and ''
+--   last_offset                 the last offset that has this hour
 --   without_offset              whether the page is of the users for whom no offset is known, instead
 --   local_date                  the local date of these users
 --   default_timezone_offset     offset of users for whom none is known
@@ -24,19 +25,25 @@
 WITH page AS MATERIALIZED (
     -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.
     -- Only columns of the index: so it is read in its order, and no further than the end of the page.
-    SELECT user_id, timezone_offset
-    FROM md_user
-    WHERE NOT :without_offset
-        AND timezone_offset BETWEEN :first_offset AND :last_offset
-        AND (timezone_offset, user_id) > (:after_offset, :after_user_id)
+    (
+        SELECT user_id, timezone_offset
+        FROM md_user
+        WHERE NOT :without_offset
+            AND (timezone_offset, user_id) > (:after_offset, :after_user_id)
+            AND timezone_offset <= :last_offset
+        ORDER BY timezone_offset, user_id
+        LIMIT :page_size
+    )
     UNION ALL
-    SELECT user_id, timezone_offset
-    FROM md_user
-    WHERE :without_offset
-        AND timezone_offset IS NULL
-        AND user_id > :after_user_id
-    ORDER BY timezone_offset, user_id
-    LIMIT :page_size
+    (
+        SELECT user_id, timezone_offset
+        FROM md_user
+        WHERE :without_offset
+            AND timezone_offset IS NULL
+            AND user_id > :after_user_id
+        ORDER BY user_id
+        LIMIT :page_size
+    )
 ),
 page_end AS (
     SELECT COALESCE(timezone_offset, 0) AS after_offset, user_id AS after_user_id
@@ -44,18 +51,22 @@ page_end AS (
     ORDER BY timezone_offset, user_id
     OFFSET :page_size - 1
 ),
-due AS (
-    SELECT page.user_id, 'todo_daily_emails:' || page.user_id AS subject
+-- MATERIALIZED: the ledger and the to-dos are read only for users who want the e-mail.
+willing AS MATERIALIZED (
+    SELECT page.user_id, page.timezone_offset
     FROM page
-    -- LATERAL with LIMIT 1 stays a lookup for each row.
+    -- LATERAL with LIMIT 1 stays a lookup for each row; without statistics, a join can read the whole table.
     CROSS JOIN LATERAL (
-        SELECT todo_email_reception FROM md_user WHERE md_user.user_id = page.user_id LIMIT 1
+        SELECT FROM md_user WHERE md_user.user_id = page.user_id AND md_user.todo_email_reception LIMIT 1
     ) AS its_user
-    WHERE its_user.todo_email_reception
-        AND NOT EXISTS (
+),
+due AS (
+    SELECT willing.user_id, 'todo_daily_emails:' || willing.user_id AS subject
+    FROM willing
+    WHERE NOT EXISTS (
             SELECT
             FROM unclaimable
-            WHERE unclaimable.subject = 'todo_daily_emails:' || page.user_id
+            WHERE unclaimable.subject = 'todo_daily_emails:' || willing.user_id
                 AND unclaimable.occasion = CAST(:local_date AS text)
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
@@ -64,7 +75,7 @@ due AS (
             SELECT
             -- LATERAL and OFFSET 0 keep this order of joins; without statistics, all open to-dos came first.
             FROM (
-                SELECT user_task_pk FROM md_user_task WHERE md_user_task.user_id = page.user_id OFFSET 0
+                SELECT user_task_pk FROM md_user_task WHERE md_user_task.user_id = willing.user_id OFFSET 0
             ) AS user_task
             CROSS JOIN LATERAL (
                 SELECT user_task_execution_pk
@@ -93,7 +104,7 @@ due AS (
                     OR newest.reschedule_justification IS NOT NULL
                     AND newest.creation_date >= (
                         CAST(:previous_working_day AS timestamp)
-                        + make_interval(mins => COALESCE(page.timezone_offset, :default_timezone_offset))
+                        + make_interval(mins => COALESCE(willing.timezone_offset, :default_timezone_offset))
                     ) AT TIME ZONE 'UTC'
                 )
         ))
