@@ -175,11 +175,11 @@ class Question[A: BaseModel]:
         except (TypeError, AttributeError, IndexError):
             raise CallFailedError("response has no message") from None
 
-        about = {"model": attempt.model, "prompt": self.prompt.name}
-        count("LlmCalls", 1, **about)
+        model, prompt = attempt.model, self.prompt.name
+        count("LlmCalls", model=model, prompt=prompt)
         if usage := completion.usage:
-            count("LlmPromptTokens", usage.prompt_tokens, **about)
-            count("LlmCompletionTokens", usage.completion_tokens, **about)
+            count("LlmPromptTokens", usage.prompt_tokens, model=model, prompt=prompt)
+            count("LlmCompletionTokens", usage.completion_tokens, model=model, prompt=prompt)
         if refusal or choice.finish_reason == "content_filter":
             raise ModelRefusedError("the model refuses this content")
         return content or ""
