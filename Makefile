@@ -1,9 +1,5 @@
 # Everything that one does with this repository. `make` alone says what there is.
-# Tools live in .tools/ and .venv/, made from pinned versions; nothing is installed outside of this folder.
-
-UV_VERSION := 0.13.9
-SAM_VERSION := 1.170.0
-MINISTACK_VERSION := 1.5.33
+# Tools live in .tools/ and .venv/, made from the locks in tools/ and uv.lock; nothing is installed outside of this folder.
 
 # Python 3.13 is what Lambda runs, so it is what makes the tools and compiles the bytecode.
 PYTHON ?= python3.13
@@ -20,18 +16,22 @@ SOURCES := $(shell find functions shared/mojodex shared/Makefile -not -path '*/_
 UV := $(CURDIR)/.tools/uv/bin/uv
 SAM := $(CURDIR)/.tools/sam/bin/sam
 RUN := $(CURDIR)/.venv/bin
+TOOLS := uv sam ministack audit
+# Locks hold every package, for all platforms, with its hashes; no host of an index is written into them.
+COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --custom-compile-command 'make lock'
 # sam runs with no account, no credentials, and leaves nothing in the home folder.
-SAM_ENV := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(CURDIR)/.aws-sam/home AWS_DEFAULT_REGION=us-east-1 \
+SAM_ENV := SAM_CLI_TELEMETRY=0 SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS=1 __SAM_CLI_APP_DIR=$(CURDIR)/.aws-sam/home AWS_DEFAULT_REGION=us-east-1 \
 	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
 
-UV_STAMP := .tools/uv/.$(UV_VERSION)
-SAM_STAMP := .tools/sam/.$(SAM_VERSION)
-MINISTACK_STAMP := .tools/ministack/.$(MINISTACK_VERSION)
+UV_STAMP := .tools/uv/.locked
+SAM_STAMP := .tools/sam/.locked
+MINISTACK_STAMP := .tools/ministack/.locked
+AUDIT_STAMP := .tools/audit/.locked
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate lint test test-unit test-integration test-stack \
-	test-structure bench chaos clean
+.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
+	test-stack test-structure audit lock bench chaos clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ migrate: $(VENV_STAMP) ## Migrate the database of DATABASE_URL, or that of `make
 	@url="$${DATABASE_URL:-$$($(RUN)/python -m local env DATABASE_URL)}" && \
 		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m maintenance.migrate
 
+migration: $(VENV_STAMP) ## Write a version of the database from a change of shared/mojodex/schema.py (MESSAGE="Add …")
+	@PYTHONPATH=functions:shared $(RUN)/python -m local.runtime.revision "$$MESSAGE"
+	@$(RUN)/ruff format --quiet functions/maintenance && $(RUN)/ruff check --quiet --fix functions/maintenance
+
 lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -79,7 +83,8 @@ lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/cfn-lint template.yaml
 	$(SAM_ENV) $(SAM) validate --lint
 
-test: test-unit test-structure test-integration test-stack ## Run all four kinds of tests
+test: $(VENV_STAMP) ## Run all four kinds of tests, whatever fails, and print a table
+	@$(RUN)/python -m tests.run
 
 test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
 	$(RUN)/pytest tests/unit
@@ -91,7 +96,14 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 	$(RUN)/pytest tests/integration -n 2
 
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
-	$(RUN)/pytest tests/stack
+	$(RUN)/pytest tests/stack -n 2 --dist loadfile
+
+audit: $(VENV_STAMP) $(AUDIT_STAMP) ## Look up known vulnerabilities of all locked packages
+	@$(RUN)/python -m tools.audit
+
+lock: $(UV_STAMP) ## Renew uv.lock and the locks of tools/*.in
+	$(UV) lock --upgrade
+	@set -e; for tool in $(TOOLS); do $(COMPILE) --output-file tools/$$tool.txt tools/$$tool.in; done
 
 bench: setup build build-local ## Measure schedules at scale, a website, texts, throughput, cost, cold starts and sizes; each against its bar
 	$(RUN)/python -m bench.size
@@ -111,10 +123,10 @@ chaos: setup build-local ## Break the deployed system at random under 2,200 jobs
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
-	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt
+	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt functions/requirements.txt
 
 # SAM empties the folder before it builds, and with it the stamp of another architecture; what is cached is of the last.
-$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
+$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt functions/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
 	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
 	@test -f $@ || rm -rf $(CACHE_DIR)
 	@rm -rf .aws-sam/tmp && mkdir -p .aws-sam/tmp
@@ -128,25 +140,24 @@ $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt $(SO
 shared/requirements.txt: uv.lock $(UV_STAMP)
 	@$(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --no-annotate --output-file $@
 
-$(UV_STAMP):
+# What MigrateFunction holds besides the layer.
+functions/requirements.txt: uv.lock $(UV_STAMP)
+	@$(UV) export --quiet --frozen --only-group migrate --no-header --no-annotate \
+		$(addprefix --prune ,sqlalchemy markupsafe typing-extensions) --output-file $@
+
+$(UV_STAMP): tools/uv.txt
 	rm -rf .tools/uv
 	$(PYTHON) -m venv .tools/uv
-	.tools/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	.tools/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 $(VENV_STAMP): uv.lock pyproject.toml $(UV_STAMP)
-	$(UV) sync --quiet --locked
+	$(UV) sync --quiet --locked --compile-bytecode
 	@touch $@
 
-# aws-sam-cli and MiniStack pin their own botocore, so each has an environment of its own; a function sees MiniStack's.
-$(SAM_STAMP): $(UV_STAMP)
-	rm -rf .tools/sam
-	$(UV) venv --quiet --seed --python $(PYTHON) .tools/sam
-	$(UV) pip install --quiet --python .tools/sam aws-sam-cli==$(SAM_VERSION)
-	@touch $@
-
-$(MINISTACK_STAMP): $(UV_STAMP)
-	rm -rf .tools/ministack
-	$(UV) venv --quiet --python $(PYTHON) .tools/ministack
-	$(UV) pip install --quiet --python .tools/ministack 'ministack[full]==$(MINISTACK_VERSION)'
+# aws-sam-cli and MiniStack pin their own botocore, so each tool has an environment of its own. A function sees MiniStack's.
+$(SAM_STAMP) $(MINISTACK_STAMP) $(AUDIT_STAMP): .tools/%/.locked: tools/%.txt $(UV_STAMP)
+	rm -rf .tools/$*
+	$(UV) venv --quiet --python $(PYTHON) .tools/$*
+	$(UV) pip install --quiet --python .tools/$* --compile-bytecode --require-hashes --requirement $<
 	@touch $@

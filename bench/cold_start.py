@@ -126,12 +126,13 @@ def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]
         # No parameter is given that has a default, so no condition holds.
         while isinstance(given, dict) and "Fn::If" in given:
             given = given["Fn::If"][2]
-        return parameters.get(given["Ref"], "-") if isinstance(given, dict) else str(given)
+        return parameters.get(given.get("Ref", ""), "-") if isinstance(given, dict) else str(given)
 
     found = {}
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
+        # A loop is a list; no function is in one.
+        if isinstance(resource, dict) and resource["Type"] == "AWS::Serverless::Function":
             properties = resource["Properties"]
             module = properties["Handler"].rpartition(".")[0]
             variables = common | properties["Environment"]["Variables"]
@@ -152,7 +153,7 @@ def measure() -> dict[str, Runs]:
     with tempfile.TemporaryDirectory() as made:
         scratch = Path(made)
         (scratch / "alone.py").write_text("import boto3\n\n\ndef handler(event, context):\n    return {}\n")
-        # All functions have the same code.
+        # All functions have the same code, and this one has Alembic, too.
         for folder in (layer, code):
             shutil.copytree(folder, scratch / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
         plain = [scratch / code.name, scratch / layer.name]

@@ -38,9 +38,16 @@ class Assumed:
     scheduler_million_invocations: float = 1.00
     # aws.amazon.com/ses/pricing: outbound.
     ses_thousand_mails: float = 0.10
-    # aws.amazon.com/cloudwatch/pricing: ingestion; one custom metric a month.
+    # aws.amazon.com/cloudwatch/pricing: ingestion; one custom metric, alarm and dashboard a month.
     logs_gb: float = 0.50
     metric_month: float = 0.30
+    alarm_month: float = 0.10
+    dashboard_month: float = 3.00
+    # aws.amazon.com/kms/pricing: one key a month.
+    key_month: float = 1.00
+    # aws.amazon.com/vpc/pricing: a NAT gateway; functions in a VPC need one to reach the model and websites.
+    nat_hour: float = 0.045
+    nat_gb: float = 0.045
     # openai.com/api/pricing: gpt-5-mini, text-embedding-ada-002.
     prompt_million_tokens: float = 0.25
     completion_million_tokens: float = 2.00
@@ -59,12 +66,22 @@ class Assumed:
     page_gb_seconds: float = 0.6
     page_prompt_tokens: float = 2_500
     page_embedding_tokens: float = 2_000
-    # Of the whole bundle: four schedules every ten minutes, each 512 MB for a second; metrics, a name with
-    # each of its dimensions; and six queues, each asked by five pollers every 20 s (Lambda's long polling).
-    schedule_runs: float = 4 * 144
+    # Bytes through a NAT gateway: of one call of the model, and of one page with its own calls.
+    call_bytes: float = 20_000
+    page_bytes: float = 250_000
+    # Of the whole bundle: two schedules every ten minutes, two every hour and one a day, each 512 MB for a
+    # second; and six queues, each asked by five pollers every 20 s (Lambda's long polling).
+    schedule_runs: float = 2 * 144 + 2 * 24 + 1
     schedule_gb_seconds: float = 0.5
-    metrics: float = 60
     empty_receives: float = 6 * 5 * 86_400 / 20
+    # A metric is a name with one value of each of its dimensions: at most so many, when every process has
+    # had every outcome, and one model is asked. Alarms, keys and dashboards are the template's.
+    metrics: float = 91
+    alarms: float = 52
+    keys: float = 1
+    dashboards: float = 1
+    # None outside of a VPC, or with one that is there anyway.
+    nat_gateways: float = 0
 
 
 def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, float]:
@@ -89,6 +106,13 @@ def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, fl
     batches = (sum(jobs.values()) + pages) / BATCH
     logged = sum(n * loads[name]["log_bytes_per_job"] for name, n in jobs.items())
     prompts = sum(calls[name] * measured["tokens"][name]["prompt"] for name in jobs)
+    through_nat = sum(calls.values()) * assumed.call_bytes + pages * assumed.page_bytes
+    a_month = {
+        "CloudWatch metrics": assumed.metrics * assumed.metric_month,
+        "CloudWatch alarms": assumed.alarms * assumed.alarm_month,
+        "CloudWatch dashboard": assumed.dashboards * assumed.dashboard_month,
+        "KMS key": assumed.keys * assumed.key_month,
+    }
     return {
         "Lambda, GB-seconds": gb_seconds * assumed.lambda_gb_second,
         "Lambda, requests": (batches + assumed.schedule_runs) / MILLION * assumed.lambda_million_requests,
@@ -98,7 +122,9 @@ def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, fl
         "EventBridge Scheduler": assumed.schedule_runs / MILLION * assumed.scheduler_million_invocations,
         "SES": jobs["events"] / 1000 * assumed.ses_thousand_mails,
         "CloudWatch logs": logged / GIGABYTE * assumed.logs_gb,
-        "CloudWatch metrics": assumed.metrics * assumed.metric_month / DAYS_OF_MONTH,
+        **{name: usd / DAYS_OF_MONTH for name, usd in a_month.items()},
+        "NAT": assumed.nat_gateways * 24 * assumed.nat_hour
+        + (through_nat / GIGABYTE * assumed.nat_gb if assumed.nat_gateways else 0),
         "model, prompts": (prompts + pages * assumed.page_prompt_tokens)
         / MILLION
         * assumed.prompt_million_tokens,

@@ -32,7 +32,7 @@ HEAD = (
     "Generated; do not edit. Each part is written by the command that it names, which runs the statements"
     " as the functions do, with `EXPLAIN (ANALYZE, BUFFERS)`, PostgreSQL's default costs, and statistics that"
     " are up to date. The indexes `mojodex_background_…` are those of"
-    " `functions/maintenance/migrate/migration.py`; the others are primary keys."
+    " `shared/mojodex/schema.py`; the others are primary keys."
 )
 BIG_TABLES = (
     *("md_user_task_execution", "md_produced_text", "md_produced_text_version", "md_user_task", "md_user"),
@@ -181,8 +181,7 @@ class Filled:
         # No check of foreign keys, which are right.
         replica = "SET session_replication_role = replica"
         self.run(replica, *load, n=self.size, **values)
-        with self.engine.connect() as connection:
-            migrate(connection)
+        migrate(self.database.secret())
         self.run(*ledger, "VACUUM (ANALYZE)", n=self.size, **values)
         print(f"  {self.size:>9,} {what} in {time.perf_counter() - began:.0f} s", flush=True)
 
@@ -220,6 +219,7 @@ def schedule_environment(filled: Filled, cloud: Cloud, process: str, queue_url: 
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "POWERTOOLS_SERVICE_NAME": process,
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_METRICS_NAMESPACE": "MojodexBackground",
         "DATABASE_SECRET_ARN": filled.secret_arn,
         "QUEUE_URL": queue_url,
     }

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -188,27 +188,26 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
     """The plans of the statements as the functions run them, executed and rolled back."""
     os.environ |= environment
     from extract_todos import extraction, schedule
-    from extract_todos.message import PROCESS
 
     engine = create_engine(filled.database.url)
     now = utc_now()
     with engine.connect() as connection, Session(connection) as session:
         explain = partial(database.explain, connection)
+        work = schedule.due_work(schedule.settings, now)
 
-        def claim(after: Any) -> tuple[tuple[str, Any], Any]:
+        def claim(after: dict[str, Any]) -> tuple[tuple[str, Any], dict[str, Any]]:
             with database.statements(connection) as seen:
-                due = schedule.due(schedule.settings, now, after)
-                rows = jobs.claim(session, PROCESS, due, now=now)
-            assert len(rows) == schedule.CLAIMS_PER_TRANSACTION, "too few are due for a later batch"
-            return seen[0], (rows[-1].creation_date, rows[-1].produced_text_version_pk)
+                page = jobs.claim(session, work.process, work.query, work.parameters | after, now=now)
+            assert page.after is not None, "too few are due for a later batch"
+            return seen[0], page.after
 
-        first, after = claim(None)
+        first, after = claim({})
         session.rollback()
         connection.rollback()
         made = [
             explain(
                 "Schedule: the first batch of what is due is claimed",
-                "`extract_todos.schedule.due` within `mojodex.jobs.claim`.",
+                "`extract_todos/due.sql` within `mojodex.jobs.claim`.",
                 first,
             )
         ]
@@ -227,7 +226,6 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
         # A late execution of a user who has many, which continues another one.
         pk = filled.size - 4
         with database.statements(connection) as seen:
-            collect: Callable[..., Any] = extraction.collect.__wrapped__  # type: ignore[attr-defined]
             session.execute(
                 text(
                     "UPDATE md_user_task_execution SET todos_extracted = NULL"
@@ -235,7 +233,7 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
                 ),
                 {"pk": pk},
             )
-            collect(session, pk, now, 0)
+            extraction.collect(session, pk, now, 0)
         session.rollback()
         connection.rollback()
         names = (

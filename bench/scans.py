@@ -10,7 +10,7 @@ bench/results/scans.json, and draws the curves.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,9 @@ from bench import database, scan, users
 from bench.database import Cloud, Filled, Verdict
 from bench.results import write_figure, write_json
 from local.runtime import postgres
+from mojodex import jobs
 from mojodex.clock import utc_now
+from mojodex.schedule import DueWork
 
 # Where as many more are due as there are more users, rows examined for each that is due, last against first.
 BAR = 1.2
@@ -45,8 +47,6 @@ EVENING = (
     f" (SELECT split_part(subject, ':', 2) FROM {NOT_DUE} others)"
 )
 
-type ClaimPage = Callable[[Session, Any], tuple[Sequence[Any], Any]]
-
 
 @dataclass(frozen=True)
 class Examined:
@@ -58,17 +58,18 @@ class Examined:
     rows: int
 
 
-def examine(filled: Filled, schedule: str, claim_page: ClaimPage) -> Examined:
+def examine(filled: Filled, schedule: str, works: Iterable[DueWork], now: datetime) -> Examined:
     """Claim all that is due, page by page, and roll it back."""
     engine = create_engine(filled.database.url)
-    due, place = 0, None
+    due = 0
     before = filled.value(EXAMINED)
     with Session(engine) as session:
-        while True:
-            rows, place = claim_page(session, place)
-            due += sum(row.claimed for row in rows)
-            if place is None:
-                break
+        for work in works:
+            after: dict[str, Any] | None = {}
+            while after is not None:
+                page = jobs.claim(session, work.process, work.query, work.parameters | after, now=now)
+                due += len(page.claimed)
+                after = page.after
         session.rollback()
         # What a session has read is known when it says so.
         session.execute(text("SELECT pg_stat_force_next_flush()"))
@@ -88,16 +89,16 @@ def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None
         for schedule in users.SCHEDULES:
             os.environ |= users.environment(filled, cloud, schedule, "none")
         from events import schedule as mails
-        from events.daily_email import audience as audience
+        from events.daily_email import audience
         from reschedule_todo import schedule as moves
 
-        def move(now: datetime) -> ClaimPage:
-            return partial(moves._claim_page, moves.settings, now)
-
-        yield examine(filled, "reschedule_todo", move(users.NOW))
-        # 10 o'clock in UTC: everything open is looked at.
-        yield examine(filled, "reschedule_todo, once a night", move(users.NOW - timedelta(hours=2)))
-        yield examine(filled, "events", partial(audience.claim_page, mails.settings, users.NOW))
+        # At 10 o'clock in UTC, everything open is looked at.
+        for name, now in (
+            ("reschedule_todo", users.NOW),
+            ("reschedule_todo, once a night", users.NOW - timedelta(hours=2)),
+        ):
+            yield examine(filled, name, moves.due_work(moves.settings, now), now)
+        yield examine(filled, "events", audience.due_work(mails.settings, users.NOW), users.NOW)
 
 
 def of_executions(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
@@ -108,7 +109,8 @@ def of_executions(server: postgres.Database, cloud: Cloud, size: int, due: int |
         os.environ |= scan.environment(filled, cloud, "none")
         from extract_todos import schedule
 
-        yield examine(filled, "extract_todos", partial(schedule._claim_page, schedule.settings, utc_now()))
+        now = utc_now()
+        yield examine(filled, "extract_todos", [schedule.due_work(schedule.settings, now)], now)
 
 
 @contextmanager

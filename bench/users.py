@@ -26,7 +26,9 @@ from sqlalchemy.orm import Session
 from bench import database
 from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
 from local.runtime import postgres
+from mojodex import jobs
 from mojodex.database import STATEMENT_TIMEOUT_SECONDS
+from mojodex.schedule import DueWork
 
 COMMAND = "python -m bench.users --write"
 MEMORY_BAR = 1.05
@@ -303,9 +305,9 @@ def plans(filled: Users, cloud: Cloud) -> list[Plan]:
 def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Plan]:
     from reschedule_todo import rescheduling, schedule
 
-    claim = partial(schedule._claim_page, schedule.settings, NOW)
-    # At 10 o'clock in UTC everything that is open is looked at.
-    claim_of_all = partial(schedule._claim_page, schedule.settings, NOW - timedelta(hours=2))
+    (lately,) = schedule.due_work(schedule.settings, NOW)
+    # At 10 o'clock in UTC, everything that is open is looked at.
+    (everything,) = schedule.due_work(schedule.settings, NOW - timedelta(hours=2))
     yesterday = TODAY - timedelta(days=1)
     middle = filled.value(
         "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY todo_scheduling_pk) FROM md_todo_scheduling"
@@ -315,29 +317,33 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
     todo_pk = int(
         filled.value("SELECT max(CAST(subject AS integer)) FROM bench_due WHERE process = 'reschedule_todo'")
     )
-    settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, slipping_after_moves=5)
-    collect = rescheduling.collect.__wrapped__  # type: ignore[attr-defined]
-    its_claim = "`reschedule_todo.schedule.due` within `mojodex.jobs.claim`."
-    bound, collected = "`reschedule_todo.schedule`.", "`reschedule_todo.rescheduling.collect`."
+    settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, slipping_after_moves=5)
+    collected = "`reschedule_todo.rescheduling.collect`."
     named = partial(_named, connection)
     return [
         *named(
-            lambda session: claim(session, None),
-            ("reschedule_todo, schedule: where the first page of what was planned lately ends", bound),
-            ("reschedule_todo, schedule: what is due on the first page is claimed", its_claim),
+            partial(_claim, lately, {}),
+            (
+                "reschedule_todo, schedule: what is due on the first page of what was planned lately",
+                "`reschedule_todo/due.sql` within `mojodex.jobs.claim`.",
+            ),
         ),
         *named(
-            lambda session: claim(session, (yesterday, middle)),
-            ("reschedule_todo, schedule: where a later page ends", bound),
-            ("reschedule_todo, schedule: what is due on a later page is claimed", its_claim),
+            partial(_claim, lately, {"after_date": yesterday, "after_pk": middle}),
+            (
+                "reschedule_todo, schedule: what is due on a later page",
+                "The same, going on behind the last row of the page before.",
+            ),
         ),
         *named(
-            lambda session: claim_of_all(session, (2 * filled.size,)),
-            ("reschedule_todo, schedule: where a page of everything open ends", bound),
-            ("reschedule_todo, schedule: what is due on a page of everything open is claimed", its_claim),
+            partial(_claim, everything, {"after_pk": 2 * filled.size}),
+            (
+                "reschedule_todo, schedule: what is due on a page of everything open",
+                "`reschedule_todo/due_everything.sql` within `mojodex.jobs.claim`.",
+            ),
         ),
         *named(
-            lambda session: collect(session, todo_pk, NOW, settings),
+            lambda session: rescheduling.collect(session, todo_pk, NOW, settings),
             ("reschedule_todo, worker: the to-do, its task and its user", collected),
             ("reschedule_todo, worker: the dates of the to-do", collected),
             ("reschedule_todo, worker: the newest version of the result", collected),
@@ -350,37 +356,37 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
     from events import schedule
     from events.daily_email import audience, content
 
-    claim = partial(audience.claim_page, schedule.settings, NOW)
-    settings = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
-    collect = content.collect.__wrapped__  # type: ignore[attr-defined]
-    its_claim = "`events.daily_email.audience.due` within `mojodex.jobs.claim`."
-    bound, collected = "`events.daily_email.audience`.", "`events.daily_email.content.collect`."
+    with_offset, without_offset = audience.due_work(schedule.settings, NOW)
+    settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
+    its_claim = "`events/daily_email/due.sql` within `mojodex.jobs.claim`."
+    collected = "`events.daily_email.content.collect`."
     named = partial(_named, connection)
     return [
         *named(
-            lambda session: claim(session, None),
-            ("events, schedule: where the first page of users ends", bound),
-            ("events, schedule: who is due on the first page is claimed", f"{its_claim} All have got it."),
+            partial(_claim, with_offset, {}),
+            ("events, schedule: who is due on the first page", f"{its_claim} All have got it."),
         ),
         *named(
             # Behind those whose hour came before.
-            lambda session: claim(session, audience.Place(0, (DEFAULT_OFFSET - 59, ""))),
-            ("events, schedule: where a later page ends", bound),
-            ("events, schedule: who is due on a later page is claimed", f"{its_claim} All are due."),
+            partial(_claim, with_offset, {"after_offset": DEFAULT_OFFSET - 59}),
+            ("events, schedule: who is due on a later page", f"{its_claim} All are due."),
         ),
         *named(
-            lambda session: claim(session, audience.Place(1, None)),
-            ("events, schedule: where the first page of users without an offset ends", bound),
-            ("events, schedule: which users without an offset are due is claimed", its_claim),
+            partial(_claim, without_offset, {}),
+            ("events, schedule: which users without an offset are due", its_claim),
         ),
         *named(
             # Due, and their open to-do's execution has no title of its own.
-            lambda session: collect(session, "user-55", TODAY, NOW, settings),
+            lambda session: content.collect(session, "user-55", TODAY, NOW, settings),
             ("events, worker: the user", collected),
             ("events, worker: their to-dos of today, and those that were moved", collected),
             ("events, worker: the title of a result", collected),
         ),
     ]
+
+
+def _claim(work: DueWork, after: dict[str, Any], session: Session) -> None:
+    jobs.claim(session, work.process, work.query, work.parameters | after, now=NOW)
 
 
 def _named(

@@ -15,11 +15,12 @@ from local.runtime.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
 PREVIEW = stack.ROOT / ".local" / "preview-email"
-# For the functions' code when it runs in this process: no AWS but a mocked one, no log.
+# For the functions' code when it runs in this process: no AWS but a mocked one, no log, no metrics.
 IN_PROCESS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_CONFIG_FILE": os.devnull,
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    "POWERTOOLS_METRICS_DISABLED": "true",
 }
 
 

@@ -8,6 +8,7 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_SERVICE_NAME": "extract_todos",
     "POWERTOOLS_LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "MojodexBackground",
     "DATABASE_SECRET_ARN": "database",
     "DATABASE_POOL_SIZE": "5",
     "QUEUE_URL": "queue",

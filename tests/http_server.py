@@ -28,7 +28,7 @@ class _Server(ThreadingHTTPServer):
 def serve(handler: type[QuietHandler]) -> Iterator[str]:
     """Run a server; its URL."""
     server = _Server(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

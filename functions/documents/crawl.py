@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 
 from documents import urls
 from documents.document import of_page
-from documents.fetch import FetchError
+from documents.fetch import FetchError, FetchSettings
 from documents.message import CreateFromWebsite
 from documents.progress import KEPT, NO_TEXT, NOTHING_RELEVANT, close, end_page, of_website, progress
 from documents.publishing import publish_pages
-from documents.visit import SECONDS_NEEDED, Read, Visitor, VisitSettings
+from documents.visit import SECONDS_NEEDED, Read, Visitor
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
-from mojodex.database import db_session
+from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, PermanentError, TransientError
 from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument, MdUser
 from mojodex.worker import WorkerSettings
@@ -40,7 +40,7 @@ MOST_LINES = 5000
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
-class CrawlSettings(WorkerSettings, VisitSettings):
+class CrawlSettings(WorkerSettings, FetchSettings):
     """Settings of the crawler.
 
     Attributes:
@@ -65,11 +65,17 @@ class Found:
     depth: int
 
 
-def crawl(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, deadline: Deadline) -> str:
+def crawl(
+    database: Database,
+    settings: CrawlSettings,
+    message: CreateFromWebsite,
+    job: jobs.Job,
+    deadline: Deadline,
+) -> str:
     """Crawl a website as far as time allows; leave the rest to a new message, and its pages to ingest_page.
 
     Args:
-        settings: see there.
+        database, settings: the worker's.
         message: the request.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -80,20 +86,19 @@ def crawl(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, de
     Raises:
         InvalidMessageError: there is no such user.
         PermanentError: the first page cannot be had.
-        TransientError: as `db_session`, `queues.publish`, `Visitor.read`.
+        TransientError: as `Database.session`, `queues.publish`, `Visitor.read`.
     """
     if not (job.progress or {}).get("crawled"):
         try:
             first = urls.normalised(message.website_url)
         except ValueError as error:
             raise PermanentError(str(error)) from None
-        with db_session(settings) as session:
-            found = _begin(session, message.user_id, first, job)
-        visitor = Visitor(settings, first, deadline)
-        if not _Crawl(settings, message, job, visitor, deadline, found).run():
-            _continue_later(settings, message, job)
+        found = database.with_db_session(_begin, message.user_id, first, job)
+        visitor = Visitor(database, settings, first, deadline)
+        if not _Crawl(database, settings, message, job, visitor, deadline, found).run():
+            _continue_later(database, settings, message, job)
             return "continued"
-    publish_pages(settings, settings.ingest_page_queue_url, job)
+    publish_pages(database, settings.ingest_page_queue_url, job)
     return "crawled"
 
 
@@ -135,13 +140,14 @@ class _Crawl:
     """One invocation's part of a crawl: what it knows of the pages, so that it need not ask each time.
 
     Args:
-        settings, message, job, deadline: as of `crawl`.
+        database, settings, message, job, deadline: as of `crawl`.
         visitor: fetches the pages.
         pages: that are found until now, in order; the first one is where the crawl began.
     """
 
     def __init__(
         self,
+        database: Database,
         settings: CrawlSettings,
         message: CreateFromWebsite,
         job: jobs.Job,
@@ -149,7 +155,8 @@ class _Crawl:
         deadline: Deadline,
         pages: Sequence[BackgroundPage],
     ) -> None:
-        self._settings, self._message, self._job = settings, message, job
+        self._database, self._settings = database, settings
+        self._message, self._job = message, job
         self._visitor, self._deadline = visitor, deadline
         self._first = pages[0].page_pk
         self._ends = pages[0].found_at + timedelta(minutes=settings.crawl_minutes_limit)
@@ -180,7 +187,7 @@ class _Crawl:
             return False
         limit = self._limit()
         if limit:
-            with db_session(self._settings) as session:
+            with self._database.session() as session:
                 rest = update(BackgroundPage).where(
                     *of_website(self._job.subject, self._job.occasion), BackgroundPage.state == "found"
                 )
@@ -190,7 +197,7 @@ class _Crawl:
 
     def _write_down(self, visits: list[tuple[Found, Read | FetchError]]) -> None:
         failure = None
-        with db_session(self._settings) as session:
+        with self._database.session() as session:
             for page, result in visits:
                 if len(self._kept) >= self._settings.crawl_page_limit:
                     break
@@ -369,9 +376,11 @@ def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
     return {**before, **progress(session, job.subject, job.occasion), **more}
 
 
-def _continue_later(settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job) -> None:
+def _continue_later(
+    database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
+) -> None:
     """Publish the message that goes on with a crawl, then let go of its job."""
     rest = message.model_copy(update={"request_id": job.occasion})
-    with db_session(settings) as session:
+    with database.session() as session:
         queues.publish(settings.queue_url, [rest.model_dump_json()])
         jobs.continue_later(session, job, _outcome(session, job), now=utc_now())

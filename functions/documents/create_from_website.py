@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from documents.crawl import CrawlSettings, crawl, fail_waiting_pages
 from documents.message import CREATE_FROM_WEBSITE, CreateFromWebsite
 from mojodex.clock import Deadline
+from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.observability import logger
 from mojodex.worker import Process, run_batch
@@ -19,10 +20,11 @@ class Settings(CrawlSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 
 
 def _run(message: CreateFromWebsite, job: Job, deadline: Deadline) -> str:
-    return crawl(settings, message, job, deadline)
+    return crawl(database, settings, message, job, deadline)
 
 
 def _occasion(message: CreateFromWebsite, sent: datetime) -> str:
@@ -42,4 +44,4 @@ process = Process(
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS's target: a batch of `CreateFromWebsite` messages in, the ids of those to retry out."""
-    return run_batch(event, context, process, settings)
+    return run_batch(event, context, process, database, settings)

@@ -10,6 +10,7 @@ from documents.message import INGEST_PAGE, IngestPage
 from documents.page_ingestion import end_page_of, ingest_page
 from documents.relevance import PROMPT
 from mojodex.clock import Deadline
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
 from mojodex.model import Model
@@ -22,13 +23,14 @@ class Settings(WorkerSettings, IngestionSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 settings.models_for(PROMPT)
 model = Model(settings)
 embedding_model = EmbeddingModel(settings)
 
 
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
-    ingest_page(settings, model, embedding_model, message, job, deadline)
+    ingest_page(database, model, embedding_model, message, job, deadline)
 
 
 process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=end_page_of)
@@ -37,4 +39,4 @@ process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS's target: a batch of `IngestPage` messages in, the ids of those to retry out."""
-    return run_batch(event, context, process, settings)
+    return run_batch(event, context, process, database, settings)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from documents.relevance import judge
 from mojodex import jobs
 from mojodex.clock import Deadline
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel, EmbeddingSettings
 from mojodex.errors import TransientError
 from mojodex.model import Model, ModelSettings
@@ -31,7 +31,7 @@ MOVE = text(
 )
 
 
-class IngestionSettings(DatabaseSettings, ModelSettings, EmbeddingSettings):
+class IngestionSettings(ModelSettings, EmbeddingSettings):
     """Settings of the ingestion."""
 
 
@@ -83,7 +83,7 @@ def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
 
 
 def think(
-    settings: IngestionSettings,
+    database: Database,
     model: Model,
     embedding_model: EmbeddingModel,
     job: jobs.Job,
@@ -97,7 +97,7 @@ def think(
     What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
 
     Args:
-        settings: where the ledger is.
+        database: where the ledger is.
         model: judges the chunks.
         embedding_model: embeds them.
         job: held by this invocation.
@@ -113,8 +113,7 @@ def think(
 
     def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
         verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
-        with db_session(settings) as session:
-            jobs.save_progress(session, job, {"verdicts": verdicts})
+        database.with_db_session(jobs.save_progress, job, {"verdicts": verdicts})
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}

@@ -12,7 +12,6 @@ from documents import urls
 from documents.chunking import chunks_of
 from documents.document import of_page
 from documents.ingestion import (
-    IngestionSettings,
     Known,
     Thought,
     known_of,
@@ -26,7 +25,7 @@ from documents.page_text import main_lines, parse
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
-from mojodex.database import with_db_session
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
 from mojodex.model import Model
@@ -57,7 +56,7 @@ class Staged:
 
 
 def ingest_page(
-    settings: IngestionSettings,
+    database: Database,
     model: Model,
     embedding_model: EmbeddingModel,
     message: IngestPage,
@@ -67,8 +66,7 @@ def ingest_page(
     """Ingest one staged page, and end its job.
 
     Args:
-        settings: see there.
-        model, embedding_model: see `ingestion.think`.
+        database, model, embedding_model: the worker's.
         message: names the page.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -76,14 +74,15 @@ def ingest_page(
     Raises:
         InvalidMessageError: there is no such page.
         NothingToDoError: it does not wait any more, has no text, or none that is relevant.
-        TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `Database.session`,
+            `jobs.finish`.
     """
-    page = collect(settings, message.page_pk)
+    page = database.with_db_session(collect, message.page_pk)
     chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
     if not chunks:
         raise NothingToDoError(NO_TEXT)
-    thought = think(settings, model, embedding_model, job, page.url, chunks, page.known, deadline)
-    save(settings, page, job, chunks, thought, utc_now())
+    thought = think(database, model, embedding_model, job, page.url, chunks, page.known, deadline)
+    database.with_db_session(save, page, job, chunks, thought, utc_now())
 
 
 def chunks_of_page(
@@ -104,7 +103,6 @@ def chunks_of_page(
         _reading.release()
 
 
-@with_db_session
 def collect(session: Session, page_pk: int) -> Staged:
     """Read all that the ingestion needs, as plain data.
 
@@ -141,7 +139,6 @@ def _its_document(user_id: str, url: str) -> Select[MdDocument]:
     )
 
 
-@with_db_session
 def save(
     session: Session, page: Staged, job: jobs.Job, chunks: list[str], thought: Thought, now: datetime
 ) -> None:

@@ -5,7 +5,7 @@ It can be done again: what is published already is not published twice.
 
 from collections import Counter
 
-from sqlalchemy import Text, cast, func, literal, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -14,41 +14,40 @@ from documents.message import INGEST_PAGE, IngestPage
 from documents.progress import KEPT, end_page, of_website, settle
 from mojodex import jobs, queues
 from mojodex.clock import utc_now
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database
 from mojodex.schema import BackgroundPage, BackgroundWebsite
 
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
 LEAST_REPEATED = 3
+# The pages of a website that go to ingest_page, all of them at once (see `jobs.claim`).
+STAGED_PAGES = """
+    SELECT CAST(page_pk AS text) AS subject, '' AS occasion
+    FROM md_background_page AS page
+    WHERE page.subject = :subject AND page.occasion = :occasion AND page.state = 'staged'
+    ORDER BY page_pk
+"""
 
 
-def publish_pages(settings: DatabaseSettings, queue_url: str, job: jobs.Job) -> None:
+def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
     """Publish a message for each page of a website that stays staged, and say in the ledger that all is
     crawled.
 
     Args:
-        settings: where the database is.
+        database: holds the pages.
         queue_url: of ingest_page.
         job: of the website; held by this invocation.
 
     Raises:
-        TransientError: as `db_session`, `queues.publish`.
+        TransientError: as `Database.session`, `queues.publish`.
     """
-    now, pages = utc_now(), of_website(job.subject, job.occasion)
-    with db_session(settings) as session:
+    now = utc_now()
+    with database.session() as session:
         _skip_named_otherwise(session, job)
         _save_repeated_lines(session, job)
-        staged = select(cast(BackgroundPage.page_pk, Text).label("subject"), literal("").label("occasion"))
-        claimed = jobs.claim(
-            session,
-            INGEST_PAGE,
-            staged.where(*pages, BackgroundPage.state == "staged").order_by(BackgroundPage.page_pk),
-            now=now,
-        )
+        website = {"subject": job.subject, "occasion": job.occasion}
+        pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
         # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
-        queues.publish(
-            queue_url,
-            (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in claimed if page.claimed),
-        )
+        queues.publish(queue_url, (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in pages))
         settle(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from mojodex.clock import Deadline
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database
 from mojodex.errors import TransientError
 
 REQUESTS_AT_ONCE = 2
@@ -43,32 +43,32 @@ GIVE_BACK = text(
 
 
 @contextmanager
-def turn(settings: DatabaseSettings, host: str, delay: float, deadline: Deadline) -> Iterator[None]:
+def turn(database: Database, host: str, delay: float, deadline: Deadline) -> Iterator[None]:
     """Wait for one's turn to send a request to a host; the turn ends with the context.
 
     Args:
-        settings: where the database is.
+        database: holds the turns.
         host: its name.
         delay: seconds between two requests that the host asks for; 0 if it does not, and then two may run at
             once.
         deadline: when the invocation ends.
 
     Raises:
-        TransientError: it did not come in time, or as `db_session`.
+        TransientError: it did not come in time, or as `Database.session`.
     """
-    slot, free_at = _take(settings, host, 1 if delay else REQUESTS_AT_ONCE, deadline)
+    slot, free_at = _take(database, host, 1 if delay else REQUESTS_AT_ONCE, deadline)
     try:
         yield
     finally:
-        with db_session(settings) as session:
+        with database.session() as session:
             session.execute(GIVE_BACK, {"host": host, "slot": slot, "free_at": free_at, "delay": delay})
             session.commit()
 
 
-def _take(settings: DatabaseSettings, host: str, slots: int, deadline: Deadline) -> tuple[int, object]:
+def _take(database: Database, host: str, slots: int, deadline: Deadline) -> tuple[int, object]:
     values = {"host": host, "slots": slots}
     while True:
-        with db_session(settings) as session:
+        with database.session() as session:
             taken = session.execute(TAKE, values | {"seconds": HELD_SECONDS}).one_or_none()
             if taken is None:
                 session.execute(SLOTS, values)

@@ -11,6 +11,7 @@ from documents.message import UPDATE_DOCUMENT, UpdateDocument
 from documents.relevance import PROMPT
 from documents.updating import UpdatingSettings, update_document
 from mojodex.clock import Deadline
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
 from mojodex.model import Model
@@ -23,13 +24,14 @@ class Settings(WorkerSettings, UpdatingSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 settings.models_for(PROMPT)
 model = Model(settings)
 embedding_model = EmbeddingModel(settings)
 
 
 def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
-    return update_document(settings, model, embedding_model, message, job, deadline)
+    return update_document(database, model, embedding_model, settings, message, job, deadline)
 
 
 def _occasion(message: UpdateDocument, sent: datetime) -> str:
@@ -44,4 +46,4 @@ process = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS's target: a batch of `UpdateDocument` messages in, the ids of those to retry out."""
-    return run_batch(event, context, process, settings)
+    return run_batch(event, context, process, database, settings)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from documents import urls
 from documents.chunking import chunks_of
-from documents.fetch import FetchError
+from documents.fetch import FetchError, FetchSettings
 from documents.ingestion import (
     IngestionSettings,
     Known,
@@ -25,10 +25,10 @@ from documents.ingestion import (
 from documents.message import UpdateDocument
 from documents.page_ingestion import chunks_of_page
 from documents.page_text import Line
-from documents.visit import Visitor, VisitSettings, html_hash
+from documents.visit import Visitor, html_hash
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.database import with_db_session
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
 from mojodex.model import Model
@@ -41,7 +41,7 @@ NOT_CHANGED = "it has not changed"
 HEADING = "#"
 
 
-class UpdatingSettings(IngestionSettings, VisitSettings):
+class UpdatingSettings(IngestionSettings, FetchSettings):
     """Settings of the updating."""
 
 
@@ -69,9 +69,10 @@ class Edition:
 
 
 def update_document(
-    settings: UpdatingSettings,
+    database: Database,
     model: Model,
     embedding_model: EmbeddingModel,
+    settings: UpdatingSettings,
     message: UpdateDocument,
     job: jobs.Job,
     deadline: Deadline,
@@ -79,8 +80,7 @@ def update_document(
     """Update one document, and end its job.
 
     Args:
-        settings: see there.
-        model, embedding_model: see `ingestion.think`.
+        database, model, embedding_model, settings: the worker's.
         message: names the document and who asks; has the new text, if the document is one.
         job: what the ledger says of it; held by this invocation. Its occasion begins with when the message
             was sent.
@@ -93,20 +93,19 @@ def update_document(
         InvalidMessageError: there is no such document.
         PermanentError: it is another user's, or its page cannot be had.
         NothingToDoError: it is deleted, has not changed, or nothing would be left of it.
-        TransientError: as `ingestion.think`, `ingestion.write`, `db_session`, `jobs.finish`.
+        TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
     """
-    document = collect(settings, message)
+    document = database.with_db_session(collect, message)
     if document.document_type == "webpage":
-        edition = _fetched(settings, document, deadline)
+        edition = _fetched(database, settings, document, deadline)
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
-        settings, model, embedding_model, job, document.name, edition.chunks, document.known, deadline
+        database, model, embedding_model, job, document.name, edition.chunks, document.known, deadline
     )
-    return save(settings, document, job, edition, thought, utc_now())
+    return database.with_db_session(save, document, job, edition, thought, utc_now())
 
 
-@with_db_session
 def collect(session: Session, message: UpdateDocument) -> Document:
     """Read all that the update needs, as plain data; raises as `update_document`."""
     document = session.get(MdDocument, message.document_pk)
@@ -144,7 +143,9 @@ def _edited(text: str, sent: datetime) -> Edition:
     return Edition(chunks, sent=sent)
 
 
-def _fetched(settings: UpdatingSettings, document: Document, deadline: Deadline) -> Edition:
+def _fetched(
+    database: Database, settings: UpdatingSettings, document: Document, deadline: Deadline
+) -> Edition:
     """The chunks of a page as it is now.
 
     Raises:
@@ -154,7 +155,7 @@ def _fetched(settings: UpdatingSettings, document: Document, deadline: Deadline)
     """
     try:
         url = urls.normalised(document.name)
-        fetched = Visitor(settings, url, deadline).fetch(url, document.etag)
+        fetched = Visitor(database, settings, url, deadline).fetch(url, document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
         raise PermanentError(f"the page cannot be fetched: {error.reason}") from None
@@ -171,7 +172,6 @@ def _fetched(settings: UpdatingSettings, document: Document, deadline: Deadline)
     return Edition(chunks, etag=fetched.etag, html_hash=its_hash)
 
 
-@with_db_session
 def save(
     session: Session, document: Document, job: jobs.Job, edition: Edition, thought: Thought, now: datetime
 ) -> str:

@@ -16,7 +16,7 @@ from documents.sitemap import read_sitemaps
 from documents.turns import turn
 from documents.urls import key, normalised, site
 from mojodex.clock import Deadline
-from mojodex.database import DatabaseSettings
+from mojodex.database import Database
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 
@@ -35,10 +35,6 @@ SECONDS_FOR_SITEMAPS = 60
 SECONDS_NEEDED = 70
 # One tree at a time: of a page of 5 MB it takes some 100 MB.
 _parsing = Lock()
-
-
-class VisitSettings(DatabaseSettings, FetchSettings):
-    """What fetching politely needs."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +68,13 @@ class Visitor:
     """Fetches pages of one site; safe to use from several threads.
 
     Args:
-        settings: see there.
+        database, settings: the worker's.
         website: an address of the site.
         deadline: when the invocation ends.
     """
 
-    def __init__(self, settings: VisitSettings, website: str, deadline: Deadline) -> None:
-        self._settings, self._deadline = settings, deadline
+    def __init__(self, database: Database, settings: FetchSettings, website: str, deadline: Deadline) -> None:
+        self._database, self._settings, self._deadline = database, settings, deadline
         self._site = site(website)
         # Whether a host wants its requests one by one.
         self.slow = False
@@ -122,7 +118,7 @@ class Visitor:
                 seconds=SECONDS_OF_TRY,
                 etag=etag,
                 may_follow=self._may_follow,
-                turn=lambda host: turn(self._settings, host, robots.delay, self._deadline),
+                turn=lambda host: turn(self._database, host, robots.delay, self._deadline),
             )
         )
 
@@ -192,7 +188,7 @@ class Visitor:
             url,
             bytes_limit=bytes_limit,
             seconds=SECONDS_OF_TRY,
-            turn=lambda host: turn(self._settings, host, delay, self._deadline),
+            turn=lambda host: turn(self._database, host, delay, self._deadline),
         )
 
     def _patiently(self, get: Callable[[], Fetched]) -> Fetched:

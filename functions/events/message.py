@@ -6,7 +6,7 @@ from mojodex.messages import LocalDate, Message, UserId
 
 PROCESS = "events"
 
-# A new event is a name here, an audience (schedule.py), and a generator and a channel (worker.py).
+# A new event is a name here, its due work (schedule.py), and a generator and a channel (worker.py).
 EventType = Literal["todo_daily_emails"]
 
 

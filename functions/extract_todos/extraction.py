@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs
 from mojodex.clock import Deadline, next_working_day, utc_now
-from mojodex.database import DatabaseSettings, with_db_session
+from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
@@ -44,7 +44,7 @@ OPEN_TODOS_SHOWN = 100
 QUOTES = re.compile("[\"'`´‘’‚‛“”„‟«»‹›′″＇＂]")  # noqa: RUF001
 
 
-class ExtractionSettings(DatabaseSettings, ModelSettings):
+class ExtractionSettings(ModelSettings):
     """Settings of the extraction.
 
     Attributes:
@@ -127,13 +127,17 @@ class LeftOut:
 
 
 def extract_todos(
-    settings: ExtractionSettings, model: Model, pk: int, job: jobs.Job, deadline: Deadline
+    database: Database,
+    model: Model,
+    settings: ExtractionSettings,
+    pk: int,
+    job: jobs.Job,
+    deadline: Deadline,
 ) -> None:
     """Extract the to-dos of one execution, and end its job.
 
     Args:
-        settings: see there.
-        model: who finds the to-dos.
+        database, model, settings: the worker's.
         pk: the execution's primary key.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
@@ -141,9 +145,9 @@ def extract_todos(
     Raises:
         InvalidMessageError: there is no such execution.
         NothingToDoError: it is deleted, has no result, or was handled already.
-        TransientError, PermanentError: as `Question.ask`, `database.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
-    user, task = collect(settings, pk, utc_now(), settings.default_timezone_offset)
+    user, task = database.with_db_session(collect, pk, utc_now(), settings.default_timezone_offset)
     shown = {"user": user, "task": shorten(task, settings.conversation_token_budget)}
     question = Question(model, PROMPT, shown, Extraction, deadline)
     answer = question.ask()
@@ -151,17 +155,16 @@ def extract_todos(
     if wrong and (second := question.ask_again(wrong)):
         answer = with_dates_of(answer, second)
     todos, left_out = check(answer, task, user.today)
-    save(settings, pk, job, todos, left_out, utc_now())
+    database.with_db_session(save, pk, job, todos, left_out, utc_now())
     count("TodosExtracted", len(todos))
     count("TodosLeftOut", len(left_out))
 
 
-@with_db_session
 def collect(session: Session, pk: int, now: datetime, default_timezone_offset: int) -> tuple[User, Task]:
     """Read all that the extraction needs, as plain data.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's.
         pk: the execution's primary key.
         now: the present moment (aware).
         default_timezone_offset: minutes, for a user without one.
@@ -378,7 +381,6 @@ def fold(text: str) -> str:
     return " ".join(text.split()).strip(" .,;:!?-")
 
 
-@with_db_session
 def save(
     session: Session,
     pk: int,
@@ -391,7 +393,7 @@ def save(
     nothing.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's; committed here.
         pk: the execution's primary key.
         job: held by this invocation.
         todos, left_out: from `check`; both go into the job's outcome.

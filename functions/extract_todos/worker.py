@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from extract_todos.extraction import PROMPT, ExtractionSettings, extract_todos
 from extract_todos.message import PROCESS, ExtractTodos
 from mojodex.clock import Deadline
+from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
@@ -19,12 +20,13 @@ class Settings(WorkerSettings, ExtractionSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 settings.models_for(PROMPT)
 model = Model(settings)
 
 
 def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
-    extract_todos(settings, model, message.user_task_execution_pk, job, deadline)
+    extract_todos(database, model, settings, message.user_task_execution_pk, job, deadline)
 
 
 process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)
@@ -33,4 +35,4 @@ process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS's target: a batch of `ExtractTodos` messages in, the ids of those to retry out."""
-    return run_batch(event, context, process, settings)
+    return run_batch(event, context, process, database, settings)

@@ -1,1 +1,1 @@
-"""maintenance: the database is migrated, and the ledger forgets what nobody needs any more."""
+"""Migrate the database, and purge the rows of ours that nobody needs any more."""

@@ -1,4 +1,4 @@
-"""Delete what the bundle's own tables need not remember any more, so that they stop growing."""
+"""Delete old rows from the ledger and from the table of pages, so that both stop growing."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,39 +16,40 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    true,
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import count, logger
 from mojodex.reads import is_open
 from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import BackgroundJob, BackgroundPage, MdTodo, MdTodoScheduling
 
-# Whose row is gone is done again when it is asked for again. A message that was delivered twice lives for 14
-# days at most, in its queue and the dead-letter queue, and for 14 more if it is redriven on the last one;
-# the schedule of extract_todos looks back 30 days at most (template.yaml has both figures).
+# Deleting a job's row lets the job run again. A message that is delivered twice lives for 14 days at most in
+# its queue and the dead-letter queue, and for 14 more if it is redriven on the last day. The schedule of
+# extract_todos looks back 30 days at most. template.yaml has both figures.
 KEPT = timedelta(days=30)
-# Deleted in one transaction: some ten milliseconds, and no lock is held for longer.
+# Rows in one transaction. It takes some ten milliseconds, so no lock is held for longer.
 PAGE_SIZE = 500
 
 FINAL = ("done", "failed", "skipped")
 ENDED = ("stored", "unchanged", "skipped", "failed")
-# Processes import nothing of each other. The names are in the ledger of every installation, and stay.
+# Processes do not import each other. These names are in the ledger of every installation and never change.
 RESCHEDULE_TODO = "reschedule_todo"
 CREATE_FROM_WEBSITE = "create_from_website"
 
 settings = DatabaseSettings.from_environment()
+database = Database(settings)
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """EventBridge's target; answers with how many rows it deleted. The event does not matter."""
+    """Purge whatever the event is, and answer with how many rows were deleted."""
     before, deadline = utc_now() - KEPT, Deadline(context.get_remaining_time_in_millis)
-    purged_jobs = _purge(settings, BackgroundJob.finished_at, old_jobs(before), deadline)
-    purged_pages = _purge(settings, BackgroundPage.found_at, old_pages(before), deadline)
+    purged_jobs = _purge(database, BackgroundJob.finished_at, old_jobs(before), deadline)
+    purged_pages = _purge(database, BackgroundPage.found_at, old_pages(before), deadline)
     logger.info("purged", extra={"jobs": purged_jobs, "pages": purged_pages})
     count("JobsPurged", purged_jobs)
     count("PagesPurged", purged_pages)
@@ -56,10 +57,10 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def old_jobs(before: datetime) -> ColumnElement[bool]:
-    """The jobs that ended before a moment (aware), but for those whose failure still holds something up.
+    """Select the jobs that ended before a moment (aware), except failures that still prevent a paid retry.
 
-    That a to-do could not be moved is in the ledger only. As long as it is open and nobody has moved it
-    since, the schedule of reschedule_todo would find it again, and the same failure would be paid for.
+    Only the ledger knows that a to-do could not be moved. While that to-do is open and nobody has moved it
+    since, the schedule of reschedule_todo would find it again without the row, and pay for the same failure.
     """
     job, todo, scheduling = BackgroundJob, MdTodo, MdTodoScheduling
     moved_since = (
@@ -68,7 +69,7 @@ def old_jobs(before: datetime) -> ColumnElement[bool]:
         .correlate(todo, job)
         .exists()
     )
-    # OFFSET keeps it a lookup in the index for each such job.
+    # OFFSET makes PostgreSQL look each such job up in the index.
     still_overdue = (
         select(todo.todo_pk)
         .where(todo.todo_pk == cast(job.subject, Integer), is_open(), ~moved_since)
@@ -76,16 +77,18 @@ def old_jobs(before: datetime) -> ColumnElement[bool]:
         .correlate(job)
         .exists()
     )
-    # What was given up on gets another night anyway.
-    gave_up = func.coalesce(job.outcome["reason"].astext, "").startswith(jobs.GAVE_UP)
-    failed_move = and_(job.process == RESCHEDULE_TODO, job.state == "failed", ~gave_up)
-    # CASE, because the subject of another process is no number.
+    # A job that only ran out of attempts gets another night anyway.
+    may_try_again = job.outcome["attempts_exhausted"].astext == "true"
+    failed_move = and_(
+        job.process == RESCHEDULE_TODO, job.state == "failed", may_try_again.is_distinct_from(true())
+    )
+    # CASE, because the subjects of other processes are not numbers.
     holds_back = case((failed_move, still_overdue), else_=false())
     return and_(job.state.in_(FINAL), job.finished_at < before, ~holds_back)
 
 
 def old_pages(before: datetime) -> ColumnElement[bool]:
-    """The pages that were found and have ended before a moment (aware), with all of their website."""
+    """Select the pages that were found and have ended before a moment (aware), with all of their website."""
     page, job = BackgroundPage, BackgroundJob
     website_needed = (
         select(job.state)
@@ -103,17 +106,19 @@ def old_pages(before: datetime) -> ColumnElement[bool]:
 
 
 def _purge(
-    settings: DatabaseSettings,
+    database: Database,
     moment: InstrumentedAttribute[Any],
     old: ColumnElement[bool],
     deadline: Deadline,
 ) -> int:
-    """Delete the old rows of a table, a page a transaction; those for which time does not suffice, next time.
+    """Delete the old rows of a table, one page of rows in each transaction.
+
+    When the time is nearly up, leave the rest to the next run.
 
     Args:
-        settings: where the database is.
-        moment: the column of the table by which its index has the rows.
-        old: which rows.
+        database: holds the table.
+        moment: the table's column by which its index sorts the rows.
+        old: the condition for the rows to delete.
         deadline: when the invocation ends.
 
     Returns:
@@ -121,9 +126,9 @@ def _purge(
     """
     deleted, place = 0, None
     while deadline.seconds_left() > SECONDS_NEEDED:
-        # What has to stay is not read again by each page.
+        # Continue behind the last page, so that rows that stay are read only once.
         behind = old if place is None else and_(old, moment >= place)
-        with db_session(settings) as session:
+        with database.session() as session:
             moments = session.scalars(_delete_page(moment, behind)).all()
             session.commit()
         if not moments:
@@ -135,9 +140,9 @@ def _purge(
 
 
 def _delete_page(moment: InstrumentedAttribute[Any], old: ColumnElement[bool]) -> Any:
-    """DELETE the first of the old rows, by ctid, which reads no other; answers with their moments.
+    """Build the DELETE of the oldest of the old rows; it returns their moments.
 
-    Rows that somebody else has locked are left out, so that two runs at once share the work.
+    By ctid, it reads no other row. It skips rows that others have locked, so two runs at once share the work.
     """
     table = moment.class_
     ctid: ColumnElement[Any] = literal_column("ctid")

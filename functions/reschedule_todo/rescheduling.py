@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs
 from mojodex.clock import DAY, Deadline, is_working_day, local_time, next_working_day, utc_now
-from mojodex.database import DatabaseSettings, with_db_session
+from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
@@ -23,7 +23,6 @@ from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, is_open, newest_scheduling, newest_version, offset_of, open_todos
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
 from mojodex.text import well_formed
-from reschedule_todo.message import RescheduleTodo
 from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
 
 PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
@@ -43,7 +42,7 @@ OPEN_TODO_CHARS = 300
 ARGUMENT_CHARS = 1000
 
 
-class ReschedulingSettings(DatabaseSettings, ModelSettings):
+class ReschedulingSettings(ModelSettings):
     """Settings of the rescheduling.
 
     Attributes:
@@ -162,27 +161,27 @@ class Move:
 
 
 def reschedule_todo(
-    settings: ReschedulingSettings,
+    database: Database,
     model: Model,
-    message: RescheduleTodo,
+    settings: ReschedulingSettings,
+    todo_pk: int,
     job: jobs.Job,
     deadline: Deadline,
 ) -> None:
     """Move one overdue to-do, and end its job.
 
     Args:
-        settings: see there.
-        model: who finds a better day.
-        message: names the to-do.
+        database, model, settings: the worker's.
+        todo_pk: the to-do's primary key.
         job: what the ledger says of it; held by this invocation.
         deadline: when the invocation ends.
 
     Raises:
         InvalidMessageError: there is no such to-do.
         NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more).
-        TransientError, PermanentError: as `Question.ask`, `database.db_session`, `jobs.finish`.
+        TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
-    overdue = collect(settings, message.todo_pk, utc_now(), settings)
+    overdue = database.with_db_session(collect, todo_pk, utc_now(), settings)
     shown = {
         "user": overdue.user,
         "todo": overdue.todo,
@@ -194,13 +193,12 @@ def reschedule_todo(
     answer = question.ask()
     if wrong := objection(answer, overdue, settings.load_cap):
         answer = question.ask_again(wrong) or answer
-    move = save(settings, overdue, job, answer, settings.load_cap, utc_now())
+    move = database.with_db_session(save, overdue, job, answer, settings.load_cap, utc_now())
     count("TodosMoved")
     if move.chosen_by == "rule":
         count("TodosMovedByRule")
 
 
-@with_db_session
 def local_date(session: Session, todo_pk: int, moment: datetime, default_timezone_offset: int) -> date:
     """The local day at `moment` (aware) of the user whose to-do it is.
 
@@ -220,12 +218,11 @@ def local_date(session: Session, todo_pk: int, moment: datetime, default_timezon
     return local_time(moment, offset_of(offset, default_timezone_offset)).date()
 
 
-@with_db_session
 def collect(session: Session, todo_pk: int, now: datetime, settings: ReschedulingSettings) -> Overdue:
     """Read all that the rescheduling needs, as plain data.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's.
         todo_pk: the to-do's key.
         now: the present moment (aware).
         settings: the default offset, and after how many moves a to-do keeps slipping.
@@ -412,14 +409,13 @@ def _with_moves(argument: str, overdue: Overdue) -> str:
     return f"{argument} {keeps_slipping_wording(overdue.user.language, overdue.todo.moves)}"
 
 
-@with_db_session
 def save(
     session: Session, overdue: Overdue, job: jobs.Job, answer: Rescheduling, load_cap: int, now: datetime
 ) -> Move:
     """Check the answer, and write the new scheduling and the end of the job: both, once, or nothing.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's; committed here.
         overdue: as it was collected.
         job: held by this invocation.
         answer: what the model said.

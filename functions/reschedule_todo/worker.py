@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mojodex.clock import Deadline
+from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
@@ -20,16 +21,19 @@ class Settings(WorkerSettings, ReschedulingSettings):
 
 
 settings = Settings.from_environment()
+database = Database(settings)
 settings.models_for(PROMPT)
 model = Model(settings)
 
 
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
-    reschedule_todo(settings, model, message, job, deadline)
+    reschedule_todo(database, model, settings, message.todo_pk, job, deadline)
 
 
 def _occasion(message: RescheduleTodo, sent: datetime) -> str:
-    day = message.local_date or local_date(settings, message.todo_pk, sent, settings.default_timezone_offset)
+    day = message.local_date or database.with_db_session(
+        local_date, message.todo_pk, sent, settings.default_timezone_offset
+    )
     return day.isoformat()
 
 
@@ -39,4 +43,4 @@ process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS's target: a batch of `RescheduleTodo` messages in, the ids of those to retry out."""
-    return run_batch(event, context, process, settings)
+    return run_batch(event, context, process, database, settings)

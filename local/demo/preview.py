@@ -33,8 +33,8 @@ from local.demo.seed import Account, SeededUser, move, seed
 from local.runtime import model, postgres
 from local.runtime.stack import MAIL_PARAMETERS
 from local.standin.model_server import ModelServer
-from mojodex import database as db
 from mojodex.clock import Deadline
+from mojodex.database import Database, DatabaseSettings
 from mojodex.jobs import Job
 from mojodex.model import Model
 
@@ -74,19 +74,25 @@ def run(directory: Path) -> list[Preview]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     # Metrics are lines that are printed.
-    with redirect_stdout(StringIO()), _settings() as (settings, account):
+    with redirect_stdout(StringIO()), _surroundings() as (database, settings, account):
         return [
-            _write(settings, user, account, directory / f"{name}{suffix}", ask=ask)
+            _write(database, settings, user, account, directory / f"{name}{suffix}", ask=ask)
             for name, user in (("claire", account.claire), ("hugo", account.hugo))
             for suffix, ask in (("", True), ("-without-model", False))
         ]
 
 
 def _write(
-    settings: TodoDailyEmailsSettings, user: SeededUser, account: Account, stem: Path, *, ask: bool
+    database: Database,
+    settings: TodoDailyEmailsSettings,
+    user: SeededUser,
+    account: Account,
+    stem: Path,
+    *,
+    ask: bool,
 ) -> Preview:
     now, day = user.at(account.morning, MORNING), account.morning
-    today = collect(settings, user.user_id, day, now, settings)
+    today = database.with_db_session(collect, user.user_id, day, now, settings)
     # A model that is away is not waited for.
     job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=ATTEMPTS_WITH_MODEL + 1)
     answer = think(Model(settings), today, job, Deadline(lambda: MILLISECONDS)) if ask else None
@@ -102,15 +108,15 @@ def _write(
 
 
 @contextmanager
-def _settings() -> Iterator[tuple[TodoDailyEmailsSettings, Account]]:
+def _surroundings() -> Iterator[tuple[Database, TodoDailyEmailsSettings, Account]]:
     """What the functions need, as long as it is there: a database with the account, a model, secrets."""
     with tempfile.TemporaryDirectory(prefix="mojodex-preview-") as name, mock_aws(), _model() as asked:
         directory = Path(name)
         try:
-            database = postgres.start(directory)
-            postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
+            server = postgres.start(directory)
+            postgres.run_sql_file(server, postgres.MOJODEX_SCHEMA)
             secrets = {
-                "database": database.secret(),
+                "database": server.secret(),
                 "model": {"api_key": model.api_key()},
                 "unsubscribe": {"signing_key": "preview"},
             }
@@ -118,20 +124,20 @@ def _settings() -> Iterator[tuple[TodoDailyEmailsSettings, Account]]:
             for secret, value in secrets.items():
                 manager.create_secret(Name=secret, SecretString=json.dumps(value))
             settings = TodoDailyEmailsSettings.model_validate(_values(asked))
-            engine = create_engine(database.url)
+            engine = create_engine(server.url)
             with engine.begin() as connection:
                 account = seed(connection, datetime.now(UTC))
                 _move_some(connection, account)
             engine.dispose()
-            yield settings, account
-            db.engine(settings).dispose()
+            database = Database(DatabaseSettings(database_secret_arn="database"))
+            yield database, settings, account
+            database.close()
         finally:
             postgres.stop(directory)
 
 
 def _values(asked: model.Model) -> dict[str, Any]:
     return {
-        "database_secret_arn": "database",
         "llm_secret_arn": "model",
         "llm_models": asked.models or MODELS,
         "llm_base_url": asked.base_url,

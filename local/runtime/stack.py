@@ -3,6 +3,7 @@
 Nothing here reads or changes the AWS account, profile or credentials of whoever runs it.
 """
 
+import fcntl
 import http.client
 import json
 import os
@@ -206,13 +207,24 @@ class Stack:
         Raises:
             StackError: another model answers, which does not tell.
         """
+        return dict(self._ask_stand_in("/stats"))
+
+    def prompts(self) -> dict[str, str]:
+        """Return the stand-in's first prompt of each kind, by the name of its answer's schema.
+
+        Raises:
+            StackError: another model answers, which does not tell.
+        """
+        return dict(self._ask_stand_in("/prompts"))
+
+    def _ask_stand_in(self, path: str) -> Any:
         if self.model != model.OFFLINE or self.model_url is None:
-            raise StackError(f"{self.model} does not tell how many calls it has answered")
+            raise StackError(f"only the stand-in answers {path}, and {self.model} is not it")
         address = urlsplit(self.model_url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
         try:
-            connection.request("GET", "/stats")
-            return dict(json.loads(connection.getresponse().read()))
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())
         finally:
             connection.close()
 
@@ -269,7 +281,11 @@ def build() -> None:
     """
     # Make's own variables would make it a sub-make of whatever started us.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    if subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False).returncode:
+    # Workers of pytest-xdist build at the same time, and SAM empties its folder first.
+    with (ROOT / "Makefile").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False)
+    if done.returncode:
         raise StackError("the build failed")
 
 

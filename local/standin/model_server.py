@@ -6,10 +6,14 @@ Its embeddings are real, but of a small model (`local.standin.embeddings`).
 
     python -m local.standin.model_server --port 0
 
-prints {"port": 54321} and serves on loopback until it is stopped: POST /v1/chat/completions,
-POST /v1/embeddings, GET /v1/models, GET /health, GET /stats (how many of each it has answered). It knows the
-answers named in `ANSWERS`; anything else gets a 400. Asked once more because an answer was no use, it answers
-the same: rules cannot do better, and the bundle's fallback shows.
+prints {"port": 54321} and serves on loopback until it is stopped:
+
+    POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /health
+    GET /stats    how many completions and embeddings it has answered
+    GET /prompts  the first prompt of each kind, by the name of its answer's schema
+
+It knows the answers named in `ANSWERS`; anything else gets a 400. Asked again because an answer was invalid,
+it gives the same answer: rules cannot do better, and the bundle's fallback shows.
 """
 
 import argparse
@@ -44,6 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(HTTPStatus.OK, {"status": "ok", "model": MODEL})
         elif self.path == "/stats":
             self._reply(HTTPStatus.OK, self.server.stats())
+        elif self.path == "/prompts":
+            self._reply(HTTPStatus.OK, self.server.prompts)
         elif self.path == "/v1/models":
             models = [
                 {"id": name, "object": "model", "created": 0, "owned_by": "mojodex-background"}
@@ -72,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             # dateparser trips over some texts.
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
         else:
-            self.server.count(self.path, answer)
+            self.server.count(self.path, body, answer)
             self._reply(HTTPStatus.OK, answer)
 
     def _refuse(self, status: HTTPStatus, message: str, code: str | None = None) -> None:
@@ -107,20 +113,25 @@ class ModelServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self._lock = threading.Lock()
         self._stats = {"completions": 0, "embeddings": 0, "texts_embedded": 0}
+        # By the name of the answer's schema.
+        self.prompts: dict[str, str] = {}
 
     def stats(self) -> dict[str, int]:
         """How many calls were answered, and how many texts were embedded."""
         with self._lock:
             return self._stats.copy()
 
-    def count(self, path: str, answer: dict[str, Any]) -> None:
-        """Count an answer that is about to go out."""
+    def count(self, path: str, body: bytes, answer: dict[str, Any]) -> None:
+        """Count an answer that is about to go out, and keep the first prompt of its kind."""
         with self._lock:
             if path == "/v1/embeddings":
                 self._stats["embeddings"] += 1
                 self._stats["texts_embedded"] += len(answer["data"])
             else:
                 self._stats["completions"] += 1
+                request = json.loads(body)
+                schema = request["response_format"]["json_schema"]["name"]
+                self.prompts.setdefault(schema, request["messages"][0]["content"])
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is no news; anything else is reported."""

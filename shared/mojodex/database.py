@@ -1,15 +1,16 @@
-"""Database sessions: one engine per execution environment, verified TLS, short transactions.
+"""Open database sessions: one pool per execution environment, verified TLS, short transactions.
 
-The connection comes from a secret in the format that RDS writes (`host`, `port`, `username`, `password`,
-`dbname`), with two optional fields named as libpq names them: `sslrootcert` (the text of the CA certificates
-to trust, in PEM; without it the system's own are used, which know RDS Proxy but not RDS itself) and `sslmode`
-(`verify-full`, or `disable` for loopback only).
+A secret in RDS's format names the database: `host`, `port`, `username`, `password` and `dbname`. Two more
+fields are optional and named as in libpq:
+
+    sslrootcert  the CA certificates to trust, as PEM text. The default is the system's own, which verify RDS
+                 Proxy but not RDS itself.
+    sslmode      `verify-full` (the default), or `disable`, for a loopback address only.
 """
 
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, Concatenate
 
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
@@ -37,8 +38,8 @@ BEGIN = (
 )
 
 # SQLSTATE, PostgreSQL manual, appendix A. Classes: connection, resources, operator intervention (restart,
-# cancelled statement), system error. Codes: serialization failure, deadlock, lock not available, and a
-# password or user that is just being rotated, a server that is read-only.
+# cancelled statement), system error. Codes: serialization failure, deadlock, lock not available, wrong
+# password or user (which may be in the middle of a rotation), read-only server.
 READ_ONLY = "25006"
 TRANSIENT_CLASSES = ("08", "53", "57", "58")
 TRANSIENT_CODES = ("40001", "40P01", "55P03", "28P01", "28000", READ_ONLY)
@@ -49,7 +50,7 @@ class DatabaseSettings(Settings):
     """Where the database is.
 
     Attributes:
-        database_secret_arn: secret with the connection (see the module).
+        database_secret_arn: the secret that names the database (see the module).
         database_pool_size: connections that one execution environment opens at most.
     """
 
@@ -58,8 +59,9 @@ class DatabaseSettings(Settings):
 
 
 def _tls(secret: dict[str, Any]) -> ssl.SSLContext | None:
-    """The context that verifies chain and host name; None (plaintext) only for a loopback address with
-    `sslmode=disable`.
+    """Return a context that verifies chain and host name.
+
+    None means plaintext, which only a loopback address with `sslmode=disable` may have.
     """
     mode, host = secret.get("sslmode", "verify-full"), str(secret["host"])
     if mode == "verify-full":
@@ -70,10 +72,10 @@ def _tls(secret: dict[str, Any]) -> ssl.SSLContext | None:
 
 
 def connect_arguments(secret: dict[str, Any]) -> dict[str, Any]:
-    """pg8000's arguments for the connection that a secret describes.
+    """Return pg8000's arguments for the connection that a secret describes.
 
     Raises:
-        TransientError: the secret lacks a field or asks for unverified TLS; it names the field.
+        TransientError: a field is missing or not valid (it names the field), or asks for unverified TLS.
     """
     try:
         return {
@@ -92,27 +94,77 @@ def connect_arguments(secret: dict[str, Any]) -> dict[str, Any]:
         raise TransientError(f"database secret: a field is not valid ({type(error).__name__})") from None
 
 
-@made_once
-def engine(settings: DatabaseSettings) -> Engine:
-    """The engine of this execution environment; it connects when a session needs it.
+def sqlstate(error: BaseException | None) -> str:
+    """Return PostgreSQL's five-character code of an error; '' for any other error."""
+    details = error.args[0] if error and error.args else None
+    return str(details.get("C", "")) if isinstance(details, dict) else ""
 
-    The secret is read for each new connection: when the password was rotated, the next connection has the new
-        one.
+
+class Database:
+    """The Mojodex database, behind a pool of connections; it connects when the first statement runs.
+
+    Each handler's module makes one. Threads can share it.
     """
-    made = create_engine(
-        URL.create("postgresql+pg8000"),
-        pool_size=settings.database_pool_size,
-        max_overflow=0,
-        pool_timeout=SOCKET_TIMEOUT_SECONDS,
-        hide_parameters=True,
-    )
 
-    @event.listens_for(made, "do_connect")
-    def _connect(dialect: Any, _record: Any, _args: Any, _kwargs: Any) -> Any:
-        # Only now: the driver takes its time, and a cold start has none.
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        # Not made here: it imports the driver, which would lengthen every cold start.
+        self.engine = made_once(self._make_engine)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open a session, and close it on every way out. What was not committed is rolled back.
+
+        Raises:
+            TransientError: the database is away, busy or restarting, or a lock or statement took too long.
+        """
+        try:
+            with Session(self.engine(), expire_on_commit=False) as session:
+                yield session
+        except DBAPIError as error:
+            code = sqlstate(error.orig)
+            # Without a code, the server did not answer: the connection broke, or was never made.
+            if code and code[:2] not in TRANSIENT_CLASSES and code not in TRANSIENT_CODES:
+                raise
+            raise TransientError(f"database: {code or type(error.orig).__name__}") from error
+        except (PoolTimeoutError, OSError) as error:
+            # pg8000 does not wrap the errors of its socket.
+            raise TransientError(f"database: {type(error).__name__}") from error
+
+    def with_db_session[**P, R](
+        self, function: Callable[Concatenate[Session, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call `function(session, *args, **kwargs)` with a new session, and return its result.
+
+        The session is closed when the function returns or raises. What the function did not commit is rolled
+        back. Raises what `session` and the function raise.
+        """
+        with self.session() as session:
+            return function(session, *args, **kwargs)
+
+    def close(self) -> None:
+        """Close the connections in the pool. A later session opens new ones."""
+        self.engine().dispose()
+
+    def _make_engine(self) -> Engine:
+        engine = create_engine(
+            URL.create("postgresql+pg8000"),
+            pool_size=self._settings.database_pool_size,
+            max_overflow=0,
+            pool_timeout=SOCKET_TIMEOUT_SECONDS,
+            hide_parameters=True,
+        )
+        event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "checkout", self._begin)
+        event.listen(engine, "handle_error", self._discard_standby)
+        return engine
+
+    def _connect(self, dialect: Any, _record: Any, _args: Any, _kwargs: Any) -> Any:
+        # The secret is read for each new connection, so a rotated password is found. Imported here, because
+        # the driver would lengthen every cold start.
         from mojodex.wire import Connection
 
-        arn = settings.database_secret_arn
+        arn = self._settings.database_secret_arn
         try:
             return Connection(**connect_arguments(read_secret(arn)))
         except dialect.loaded_dbapi.DatabaseError as error:
@@ -120,68 +172,16 @@ def engine(settings: DatabaseSettings) -> Engine:
                 raise
             return Connection(**connect_arguments(read_secret(arn, force=True)))
 
-    @event.listens_for(made, "checkout")
-    def _begin(connection: Any, _record: Any, _proxy: Any) -> None:
-        # A session takes a connection for one transaction. So its beginning, in one round trip, is also the
-        # ping that tells whether the connection still lives. Not pool_pre_ping, which does not know that
-        # pg8000 lets a socket's own errors through.
+    def _begin(self, connection: Any, _record: Any, _proxy: Any) -> None:
+        # A session takes a connection from the pool for one transaction, so it begins here. This one round
+        # trip is also the ping. pool_pre_ping would miss the socket's errors, which pg8000 does not wrap.
         try:
             connection.execute_simple(BEGIN)
-        except (OSError, made.dialect.loaded_dbapi.Error) as error:
+        except (OSError, self.engine().dialect.loaded_dbapi.Error) as error:
             raise DisconnectionError from error
 
-    @event.listens_for(made, "handle_error")
-    def _leave(context: ExceptionContext) -> None:
-        # After a failover, a kept connection may lead to what is a read-only standby now.
+    @staticmethod
+    def _discard_standby(context: ExceptionContext) -> None:
+        # After a failover, the pool's connections may lead to a server that is a read-only standby now.
         if sqlstate(context.original_exception) == READ_ONLY:
             context.is_disconnect = True
-
-    return made
-
-
-def sqlstate(error: BaseException | None) -> str:
-    """The five characters that PostgreSQL gave the error; '' when it is not PostgreSQL's."""
-    details = error.args[0] if error and error.args else None
-    return str(details.get("C", "")) if isinstance(details, dict) else ""
-
-
-def _is_transient(error: DBAPIError) -> bool:
-    code = sqlstate(error.orig)
-    if code:
-        return code[:2] in TRANSIENT_CLASSES or code in TRANSIENT_CODES
-    # No answer from the server: the connection is gone, or was never there.
-    return True
-
-
-@contextmanager
-def db_session(settings: DatabaseSettings) -> Iterator[Session]:
-    """A session that rolls back what its user did not commit, and is closed on every way out.
-
-    Raises:
-        TransientError: the database is away, busy, restarting, or a lock or statement took too long.
-    """
-    try:
-        with Session(engine(settings), expire_on_commit=False) as session:
-            yield session
-    except DBAPIError as error:
-        if _is_transient(error):
-            raise TransientError(f"database: {sqlstate(error.orig) or type(error.orig).__name__}") from error
-        raise
-    except (PoolTimeoutError, OSError) as error:
-        # pg8000 lets a socket's own errors through.
-        raise TransientError(f"database: {type(error).__name__}") from error
-
-
-def with_db_session[**P, R](
-    function: Callable[Concatenate[Session, P], R],
-) -> Callable[Concatenate[DatabaseSettings, P], R]:
-    """Decorator: the function gets a `db_session` as its first argument; its caller passes the settings there
-    instead.
-    """
-
-    @wraps(function)
-    def in_session(settings: DatabaseSettings, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with db_session(settings) as session:
-            return function(session, *args, **kwargs)
-
-    return in_session

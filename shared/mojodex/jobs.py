@@ -12,12 +12,13 @@ Done and failed are final: deleting the job's row lets it run again (docs/operat
 final: there was nothing to do, and a later message looks again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, literal, null, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, TextClause, and_, case, null, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -27,7 +28,6 @@ from mojodex.schema import BackgroundJob, MdError
 # Across all dispatches and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive
 # gets a full second try.
 MAX_ATTEMPTS = 20
-GAVE_UP = "gave up"
 # The ten receives of a message take some 40 minutes (`queues.back_off_seconds`). What is stuck for longer is
 # claimed anew by the schedules that look for it every hour.
 TRIED_LONG_ENOUGH = timedelta(minutes=50)
@@ -55,85 +55,93 @@ class Job:
     progress: dict[str, Any] | None = None
     taken_over: bool = False
 
+    @property
+    def attempts_exhausted(self) -> bool:
+        """Whether it was begun too often to be run again."""
+        return self.attempts > MAX_ATTEMPTS
+
 
 class LeaseLostError(TransientError):
     """Another invocation holds the job now; this one must roll back."""
 
 
-def claim(
-    session: Session, process: str, due: Select[*tuple[Any, ...]], *, now: datetime
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Find due work and put it into the ledger as queued, in one statement. Does not commit.
+@dataclass(frozen=True)
+class Page:
+    """One page of due work.
 
-    The caller publishes the messages and then commits: if it dies in between, the claims are gone with the
-        transaction and the
-    next schedule finds the work again; messages that were already out are harmless, since a job takes effect
-    once.
+    Attributes:
+        claimed: its rows that were claimed.
+        after: bind parameters of the next page; None after the last page.
+    """
+
+    claimed: list[Row[*tuple[Any, ...]]]
+    after: dict[str, Any] | None
+
+
+# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or it was
+# tried for so long that its message is a dead letter, or soon will be.
+CLAIMABLE = """(
+    job.state = 'skipped'
+    OR job.state = 'queued' AND job.attempts > 0 AND job.queued_at < :tried_before
+    OR job.state = 'running' AND job.started_at < :tried_before
+)"""
+# NOT MATERIALIZED: due queries look single jobs up in `unclaimable`.
+# IN is hashed; a join of a page and what was claimed of it was a nested loop, 1.5 s for 2,000 rows.
+CLAIM = """
+WITH unclaimable AS NOT MATERIALIZED (
+    SELECT subject, occasion FROM md_background_job AS job WHERE process = :process AND NOT {claimable}
+),
+page AS MATERIALIZED ({due}),
+claimed AS (
+    INSERT INTO md_background_job AS job (process, subject, occasion, state, attempts, queued_at)
+    SELECT :process, subject, occasion, 'queued', 0, :now FROM page WHERE subject IS NOT NULL
+    ON CONFLICT (process, subject, occasion) DO UPDATE SET
+        state = 'queued',
+        queued_at = :now,
+        finished_at = NULL,
+        attempts = CASE WHEN job.state = 'skipped' THEN 0 ELSE job.attempts END,
+        outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END
+    WHERE {claimable}
+    RETURNING subject, occasion
+)
+SELECT page.* FROM page
+WHERE subject IS NULL OR (subject, occasion) IN (SELECT subject, occasion FROM claimed)
+"""
+
+
+def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any], *, now: datetime) -> Page:
+    """Claim one page of due work: put it into the ledger as queued, in one statement. Does not commit.
+
+    The caller publishes the messages and then commits. If it dies in between, the claims are rolled back, and
+    the next schedule finds the work again. Messages that were already out are harmless, since a job takes
+    effect once.
 
     Args:
         process: name of the process.
-        due: selects `subject` and `occasion` (text), and whatever else the caller wants back.
-        now: the present moment (aware).
-
-    Returns:
-        Each row of `due`, in its order of columns, with one more column `claimed`: False when the ledger has
-        the job already.
-    """
-    found = due.cte("due")
-    queued = insert(BackgroundJob).from_select(
-        ["process", "subject", "occasion", "state", "attempts", "queued_at"],
-        select(
-            literal(process), found.c.subject, found.c.occasion, literal("queued"), literal(0), literal(now)
-        ),
-    )
-    claimed = (
-        queued.on_conflict_do_update(
-            index_elements=["process", "subject", "occasion"],
-            set_={"state": "queued", "queued_at": now, "finished_at": None, **_unless_skipped()},
-            where=_is_free(BackgroundJob, now),
-        )
-        .returning(BackgroundJob.subject, BackgroundJob.occasion)
-        .cte("claimed")
-    )
-    # IN, which is hashed: a join of these two was a nested loop, 1.5 s for a page of 2,000 that are all due.
-    is_claimed = tuple_(found.c.subject, found.c.occasion).in_(select(claimed.c.subject, claimed.c.occasion))
-    return session.execute(select(found, is_claimed.label("claimed"))).all()
-
-
-def claimed(
-    process: str, subject: ColumnElement[str], occasion: ColumnElement[str], now: datetime
-) -> Select[int]:
-    """The ledger's row of a job that is not for a schedule to claim (again), to be tested with `exists`.
-
-    Args:
-        process: name of the process.
-        subject, occasion: of the job, in the query that this is correlated to.
+        due: SQL that selects `subject` and `occasion` (text), and columns for the message. After a full page,
+            it selects one more row, without a subject; the `after_…` columns of this row are parameters of
+            the next page. It may exclude what is in `unclaimable` (`subject`, `occasion`): the jobs of this
+            process that a schedule may not claim.
+        parameters: its bind parameters.
         now: the present moment (aware).
     """
-    job = aliased(BackgroundJob)
-    key = (job.process == process, job.subject == subject, job.occasion == occasion)
-    # OFFSET keeps it a lookup in the index for each row of the query.
-    return select(literal(1)).select_from(job).where(*key, ~_is_free(job, now)).offset(0)
+    ours = {"process": process, "now": now, "tried_before": now - TRIED_LONG_ENOUGH}
+    rows = session.execute(_claim(due), {**parameters, **ours}).all()
+    ends = [row._asdict() for row in rows if row.subject is None]
+    after = {name: value for name, value in ends[0].items() if name.startswith("after_")} if ends else None
+    return Page([row for row in rows if row.subject is not None], after)
 
 
-def _is_free(job: type[BackgroundJob], now: datetime) -> ColumnElement[bool]:
-    """Whether a schedule may claim a job that is in the ledger: there was nothing to do, or it was tried and
-    not done for so long that its message is a dead letter, or soon will be.
-    """
-    long_ago = now - TRIED_LONG_ENOUGH
-    return or_(
-        job.state == "skipped",
-        and_(job.state == "queued", job.attempts > 0, job.queued_at < long_ago),
-        # Its workers were killed so often that no message is left.
-        and_(job.state == "running", job.started_at < long_ago),
-    )
+@cache
+def _claim(due: str) -> TextClause:
+    return text(CLAIM.format(claimable=CLAIMABLE, due=due))
 
 
-def _unless_skipped(one_more: int = 0) -> dict[str, Any]:
+def _begun_again() -> dict[str, Any]:
     """Attempts and progress go on, but not after a skip: then there was nothing to do."""
     skipped = BackgroundJob.state == "skipped"
     return {
-        "attempts": case((skipped, one_more), else_=BackgroundJob.attempts + one_more),
+        "attempts": case((skipped, 1), else_=BackgroundJob.attempts + 1),
         "outcome": case((skipped, null()), else_=BackgroundJob.outcome),
     }
 
@@ -167,7 +175,7 @@ def begin(
                 "state": "running",
                 "started_at": now,
                 "finished_at": None,
-                **_unless_skipped(one_more=1),
+                **_begun_again(),
             },
             where=or_(
                 BackgroundJob.state.in_(("queued", "skipped")),

@@ -4,16 +4,19 @@ Log lines carry ids, counts and reasons, and never a user's words, an e-mail add
 """
 
 import logging
+import os
 from threading import Lock
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
-METRIC_NAMESPACE = "MojodexBackground"
-
-# Level and service come from POWERTOOLS_LOG_LEVEL and POWERTOOLS_SERVICE_NAME; a function's service is its
-# process.
-logger = Logger()
+# The service comes from POWERTOOLS_SERVICE_NAME; a function's service is its process. Without a timestamp of
+# RFC 3339, Lambda takes every line for INFO.
+logger = Logger(use_rfc3339=True)
+# Powertools would take Lambda's own level instead. That one stays at INFO or below, because above it Lambda
+# drops the metrics, too.
+logging.getLogger(logger.name).setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
 
 # At LogLevel DEBUG Lambda opens the root logger, and these would log secrets, prompts and answers.
 for library in ("boto3", "botocore", "urllib3", "openai", "httpx2", "httpcore", "sqlalchemy"):
@@ -25,7 +28,10 @@ _printing = Lock()
 
 
 def count(metric: str, value: float = 1, **dimensions: str) -> None:
-    """Emit one value of one metric.
+    """Emit one value of one metric, in the namespace of POWERTOOLS_METRICS_NAMESPACE.
+
+    A metric with the dimension `model` is emitted a second time, with no dimension but `scope`: "stack". That
+    one adds up all services, prompts and models, so that an alarm can watch the sum.
 
     Args:
         metric: its name, in CloudWatch's CamelCase.
@@ -33,9 +39,11 @@ def count(metric: str, value: float = 1, **dimensions: str) -> None:
         dimensions: name and value of each dimension, beside `service`, which Powertools adds. An alarm must
             name exactly these.
     """
-    with (
-        _printing,
-        single_metric(name=metric, unit=MetricUnit.Count, value=value, namespace=METRIC_NAMESPACE) as line,
-    ):
-        for name, text in dimensions.items():
-            line.add_dimension(name=name, value=text)
+    line = AmazonCloudWatchEMFProvider()
+    line.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+    for name, text in dimensions.items():
+        line.add_dimension(name=name, value=text)
+    if "model" in dimensions:
+        line.add_dimensions(scope="stack")
+    with _printing:
+        line.flush_metrics()

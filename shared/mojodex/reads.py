@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     ColumnExpressionArgument,
     FromClause,
@@ -111,14 +112,10 @@ def todos_of(user_task_execution_pk: ColumnElement[int]) -> type[MdTodo]:
     return aliased(MdTodo, todos.lateral("its_todo"))
 
 
-def executions_of(user_id: str | ColumnExpressionArgument[str]) -> tuple[FromClause, FromClause]:
+def executions_of(user_id: BindParameter[str]) -> tuple[FromClause, FromClause]:
     """A user's tasks, and their executions (`user_task_execution_pk`, `title`), to be joined to these."""
     its_task = (
-        select(MdUserTask.user_task_pk)
-        .where(MdUserTask.user_id == user_id)
-        .offset(0)
-        .correlate(MdUser)
-        .lateral("its_task")
+        select(MdUserTask.user_task_pk).where(MdUserTask.user_id == user_id).offset(0).subquery("its_task")
     )
     its_execution = (
         select(MdUserTaskExecution.user_task_execution_pk, MdUserTaskExecution.title)
@@ -148,9 +145,7 @@ def newest_scheduling(
     )
 
 
-def open_todos(
-    user_id: str | ColumnExpressionArgument[str],
-) -> tuple[Select[MdTodo], FromClause, FromClause]:
+def open_todos(user_id: BindParameter[str]) -> tuple[Select[MdTodo], FromClause, FromClause]:
     """A user's open to-dos that have a date.
 
     Returns:

@@ -1,20 +1,20 @@
 """The loop of every schedule: claim a page of due work, publish its messages, commit, go on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.orm import Session
 
-from mojodex import queues
+from mojodex import jobs, queues
 from mojodex.clock import Deadline
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database, DatabaseSettings
+from mojodex.messages import Message
 from mojodex.observability import count, logger
 
 # A transaction is not begun with less time than this left.
 SECONDS_NEEDED = 10
-
-type Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
 class ScheduleSettings(DatabaseSettings):
@@ -27,42 +27,59 @@ class ScheduleSettings(DatabaseSettings):
     queue_url: str
 
 
-def publish_due[P](
-    settings: DatabaseSettings,
-    queue_url: str,
-    claim_page: Callable[[Session, P | None], tuple[Rows, P | None]],
-    message: Callable[[Any], str],
-    deadline: Deadline,
-) -> int:
+@dataclass(frozen=True)
+class DueWork:
+    """A due query with its parameters, and the messages for what it finds.
+
+    Attributes:
+        process: name of the process, as in the ledger.
+        query: SQL that selects a page of due work, see `jobs.claim`.
+        parameters: bind parameters of the first page.
+        queue_url: where the messages go.
+        message: makes the message for a row.
+    """
+
+    process: str
+    query: str
+    parameters: dict[str, Any]
+    queue_url: str
+    message: Callable[[Row[*tuple[Any, ...]]], Message]
+
+
+def publish_due(
+    database: Database, due: Iterable[DueWork], now: datetime, deadline: Deadline
+) -> dict[str, int]:
     """Claim and publish all that is due, a page at a time; memory does not grow with what is due.
 
-    Claims are committed after their messages are out: if it dies in between, they vanish and the next run
-    finds the work again. What time does not suffice for stays due.
+    Claims are committed after their messages are out. If the schedule dies in between, its claims are rolled
+    back, and the next run finds the work again. What there is no time for stays due.
 
     Args:
-        settings: where the database is.
-        queue_url: where the messages go.
-        claim_page: claims the page behind a place (None: the first) with `jobs.claim`; gives its rows and the
-            place where it ended, None for the last page.
-        message: the body of the message for a row.
+        database: which holds the due work.
+        due: what to look for, in this order.
+        now: the present moment (aware).
         deadline: when the invocation ends.
 
     Returns:
-        How many messages were published.
+        `published`, the number of messages: the answer of a schedule's handler.
     """
-    published = 0
-    place: P | None = None
-    while deadline.seconds_left() > SECONDS_NEEDED:
-        with db_session(settings) as session:
-            rows, place = claim_page(session, place)
-            claimed = [row for row in rows if row.claimed]
-            queues.publish(queue_url, map(message, claimed))
-            session.commit()
-        published += len(claimed)
-        if place is None:
-            break
-    else:
-        logger.warning("schedule ran out of time")
+    published = sum(_publish(database, work, now, deadline) for work in due)
     logger.info("schedule ended", extra={"published": published})
     count("JobsQueued", published)
+    return {"published": published}
+
+
+def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadline) -> int:
+    published, parameters = 0, work.parameters
+    while deadline.seconds_left() > SECONDS_NEEDED:
+        with database.session() as session:
+            page = jobs.claim(session, work.process, work.query, parameters, now=now)
+            messages = map(work.message, page.claimed)
+            queues.publish(work.queue_url, (message.model_dump_json() for message in messages))
+            session.commit()
+        published += len(page.claimed)
+        if page.after is None:
+            return published
+        parameters = work.parameters | page.after
+    logger.warning("schedule ran out of time")
     return published

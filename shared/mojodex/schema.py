@@ -1,14 +1,30 @@
-"""The tables that this bundle touches, as SQLAlchemy models: the columns that are read or written, no others.
+"""Describe the tables that the bundle uses, as SQLAlchemy models.
 
-Mojodex owns all of them but those named `Background…`; nothing here creates or alters a table. Names are
-Mojodex's own.
+Mojodex owns the tables `md_…`. For them, this module has only the columns that the bundle reads or writes
+and the indexes that it adds. The bundle owns the tables `md_background_…`, described here in full.
+docs/database.md tells which query needs which index, and how to add a column or an index.
 """
 
 from datetime import date, datetime
 from typing import Any
 
 from pgvector.sqlalchemy import VECTOR
-from sqlalchemy import ARRAY, BigInteger, DateTime, Enum, ForeignKey, Identity, LargeBinary, Sequence, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Sequence,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -17,12 +33,30 @@ UTC_WITHOUT_ZONE = DateTime(timezone=False)
 WITH_ZONE = DateTime(timezone=True)
 
 
+def _index(name: str, *columns: str, include: str | None = None, where: str | None = None) -> Index:
+    """Describe an index, which the migration builds while the database goes on writing.
+
+    Args:
+        name, columns: of the index.
+        include: a column that the index holds besides.
+        where: the SQL condition of a partial index.
+    """
+    return Index(
+        name,
+        *columns,
+        postgresql_concurrently=True,
+        postgresql_include=[include] if include else None,
+        postgresql_where=where,
+    )
+
+
 class Base(DeclarativeBase):
     """Registry of the models."""
 
 
 class MdUser(Base):
     __tablename__ = "md_user"
+    __table_args__ = (_index("mojodex_background_user_by_offset", "timezone_offset", "user_id"),)
     user_id: Mapped[str] = mapped_column(primary_key=True)
     # Read where mail is written, and nowhere else.
     email: Mapped[str] = mapped_column(deferred=True)
@@ -43,6 +77,7 @@ class MdTask(Base):
 
 class MdUserTask(Base):
     __tablename__ = "md_user_task"
+    __table_args__ = (_index("mojodex_background_user_task_by_user", "user_id"),)
     user_task_pk: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
     task_fk: Mapped[int] = mapped_column(ForeignKey("md_task.task_pk"))
@@ -50,6 +85,7 @@ class MdUserTask(Base):
 
 class MdUserTaskExecution(Base):
     __tablename__ = "md_user_task_execution"
+    __table_args__ = (_index("mojodex_background_execution_by_user_task", "user_task_fk"),)
     user_task_execution_pk: Mapped[int] = mapped_column(primary_key=True)
     user_task_fk: Mapped[int] = mapped_column(ForeignKey("md_user_task.user_task_pk"))
     session_id: Mapped[str]
@@ -61,6 +97,7 @@ class MdUserTaskExecution(Base):
 
 class MdMessage(Base):
     __tablename__ = "md_message"
+    __table_args__ = (_index("mojodex_background_message_by_session", "session_id", "message_date"),)
     message_pk: Mapped[int] = mapped_column(primary_key=True)
     session_id: Mapped[str]
     sender: Mapped[str] = mapped_column(Enum("mojo", "user", "system", name="md_sender_"))
@@ -70,6 +107,7 @@ class MdMessage(Base):
 
 class MdProducedText(Base):
     __tablename__ = "md_produced_text"
+    __table_args__ = (_index("mojodex_background_text_by_execution", "user_task_execution_fk"),)
     produced_text_pk: Mapped[int] = mapped_column(primary_key=True)
     user_task_execution_fk: Mapped[int | None]
     deleted_by_user: Mapped[datetime | None] = mapped_column(WITH_ZONE)
@@ -77,6 +115,10 @@ class MdProducedText(Base):
 
 class MdProducedTextVersion(Base):
     __tablename__ = "md_produced_text_version"
+    __table_args__ = (
+        _index("mojodex_background_version_by_date", "creation_date", "produced_text_version_pk"),
+        _index("mojodex_background_version_by_text", "produced_text_fk", "creation_date"),
+    )
     produced_text_version_pk: Mapped[int] = mapped_column(primary_key=True)
     produced_text_fk: Mapped[int] = mapped_column(ForeignKey("md_produced_text.produced_text_pk"))
     creation_date: Mapped[datetime] = mapped_column(UTC_WITHOUT_ZONE)
@@ -86,6 +128,14 @@ class MdProducedTextVersion(Base):
 
 class MdTodo(Base):
     __tablename__ = "md_todo"
+    __table_args__ = (
+        _index("mojodex_background_todo_by_execution", "user_task_execution_fk"),
+        _index(
+            "mojodex_background_open_todo",
+            "todo_pk",
+            where="completed IS NULL AND deleted_by_user IS NULL AND deleted_by_mojo IS NULL",
+        ),
+    )
     todo_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
     user_task_execution_fk: Mapped[int]
     description: Mapped[str] = mapped_column(Text)
@@ -97,6 +147,18 @@ class MdTodo(Base):
 
 class MdTodoScheduling(Base):
     __tablename__ = "md_todo_scheduling"
+    __table_args__ = (
+        _index(
+            "mojodex_background_scheduling_by_todo",
+            "todo_fk",
+            "creation_date",
+            "todo_scheduling_pk",
+            include="scheduled_date",
+        ),
+        _index(
+            "mojodex_background_scheduling_by_date", "scheduled_date", "todo_scheduling_pk", include="todo_fk"
+        ),
+    )
     # Mojodex draws this key, too, from the sequence of the to-dos.
     todo_scheduling_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
     todo_fk: Mapped[int] = mapped_column(ForeignKey("md_todo.todo_pk"))
@@ -107,6 +169,7 @@ class MdTodoScheduling(Base):
 
 class MdDocument(Base):
     __tablename__ = "md_document"
+    __table_args__ = (_index("mojodex_background_document_by_name", "author_user_id", "name"),)
     document_pk: Mapped[int] = mapped_column(Sequence("md_document_seq"), primary_key=True)
     name: Mapped[str]
     author_user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
@@ -118,6 +181,7 @@ class MdDocument(Base):
 
 class MdDocumentChunk(Base):
     __tablename__ = "md_document_chunk"
+    __table_args__ = (_index("mojodex_background_chunk_by_document", "document_fk"),)
     document_chunk_pk: Mapped[int] = mapped_column(Sequence("md_document_chunk_seq"), primary_key=True)
     document_fk: Mapped[int] = mapped_column(ForeignKey("md_document.document_pk"))
     index: Mapped[int]
@@ -147,12 +211,18 @@ class BackgroundJob(Base):
     """The ledger: one row per job (see `jobs`)."""
 
     __tablename__ = "md_background_job"
-    process: Mapped[str] = mapped_column(primary_key=True)
-    subject: Mapped[str] = mapped_column(primary_key=True)
-    occasion: Mapped[str] = mapped_column(primary_key=True)
-    state: Mapped[str]
-    attempts: Mapped[int]
-    queued_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('queued', 'running', 'done', 'failed', 'skipped')", "md_background_job_state_check"
+        ),
+        _index("mojodex_background_ended_job", "finished_at", where="state IN ('done', 'failed', 'skipped')"),
+    )
+    process: Mapped[str] = mapped_column(String(64), primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    occasion: Mapped[str] = mapped_column(Text, primary_key=True, server_default="")
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    queued_at: Mapped[datetime] = mapped_column(WITH_ZONE, server_default=text("now()"))
     started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -162,22 +232,36 @@ class BackgroundPage(Base):
     """A page of a website that is being read, or was (see documents.crawl)."""
 
     __tablename__ = "md_background_page"
-    page_pk: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    # Of the website's job in the ledger.
+    __table_args__ = (
+        UniqueConstraint("subject", "occasion", "key"),
+        CheckConstraint(
+            "state IN ('found', 'staged', 'stored', 'unchanged', 'skipped', 'failed')",
+            "md_background_page_state_check",
+        ),
+        _index("mojodex_background_page_by_key", "user_id", "key"),
+        _index("mojodex_background_open_page", "page_pk", where="state IN ('found', 'staged')"),
+        _index(
+            "mojodex_background_ended_page",
+            "found_at",
+            where="state IN ('stored', 'unchanged', 'skipped', 'failed')",
+        ),
+    )
+    page_pk: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    # The key of the website's job in the ledger.
     subject: Mapped[str] = mapped_column(Text)
     occasion: Mapped[str] = mapped_column(Text)
-    user_id: Mapped[str]
+    user_id: Mapped[str] = mapped_column(String(255))
     url: Mapped[str] = mapped_column(Text)
     key: Mapped[str] = mapped_column(Text)
     depth: Mapped[int]
-    state: Mapped[str]
+    state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(Text)
-    # Compressed, and gone when the page has ended.
+    # Compressed; deleted when the page has ended.
     html: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
-    charset: Mapped[str | None]
-    html_hash: Mapped[str | None]
+    charset: Mapped[str | None] = mapped_column(Text)
+    html_hash: Mapped[str | None] = mapped_column(Text)
     etag: Mapped[str | None] = mapped_column(Text)
-    # The key of the page that it says it is.
+    # The key of the page that this page names as its canonical address.
     canonical: Mapped[str | None] = mapped_column(Text)
     lines: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
     found_at: Mapped[datetime] = mapped_column(WITH_ZONE)
@@ -189,10 +273,10 @@ class BackgroundDocument(Base):
     __tablename__ = "md_background_document"
     document_fk: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     etag: Mapped[str | None] = mapped_column(Text)
-    html_hash: Mapped[str | None]
-    # Hashes of the chunks that say nothing (see documents.relevance).
+    html_hash: Mapped[str | None] = mapped_column(Text)
+    # Hashes of the chunks that are not relevant (see documents.relevance).
     left_out: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    # When the user sent the text that it holds.
+    # When the user sent the text that the document holds now.
     edition_sent: Mapped[datetime | None] = mapped_column(WITH_ZONE)
 
 
@@ -200,7 +284,7 @@ class BackgroundWebsite(Base):
     """What is known of a user's website: the hashes of the lines that are on most of its pages."""
 
     __tablename__ = "md_background_website"
-    user_id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     site: Mapped[str] = mapped_column(Text, primary_key=True)
     repeated_lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 

@@ -3,6 +3,7 @@
 from threading import Lock
 from typing import Any
 
+import boto3
 from aws_lambda_powertools.utilities.parameters import (
     GetParameterError,
     SecretsProvider,
@@ -20,7 +21,8 @@ _asking = Lock()
 
 @made_once
 def _provider() -> SecretsProvider:
-    return SecretsProvider(boto_config=CLIENT_CONFIG)
+    # Of the default session, as all clients: one of its own would read botocore's data a second time.
+    return SecretsProvider(boto3_client=boto3.client("secretsmanager", config=CLIENT_CONFIG))
 
 
 def read_secret(arn: str, *, force: bool = False) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, sent_at, utc_now
-from mojodex.database import DatabaseSettings, db_session
+from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
@@ -82,7 +82,11 @@ class Process[M: Message]:
 
 
 def run_batch[M: Message](
-    event: dict[str, Any], context: LambdaContext, process: Process[M], settings: WorkerSettings
+    event: dict[str, Any],
+    context: LambdaContext,
+    process: Process[M],
+    database: Database,
+    settings: WorkerSettings,
 ) -> PartialItemFailureResponse:
     """Run all records of an SQS event concurrently, then the suspected poison messages one at a time.
 
@@ -91,13 +95,15 @@ def run_batch[M: Message](
     """
     records: list[dict[str, Any]] = event["Records"]
     deadline = Deadline(context.get_remaining_time_in_millis)
-    suspects = _suspected_poison(records, process, settings)
+    suspects = _suspected_poison(records, process, database, settings)
     others = [record for record in records if record not in suspects]
     *earlier, last = [others, *([suspect] for suspect in suspects)]
     with ThreadPoolExecutor(max_workers=max(1, len(records))) as threads:
 
         def start(group: list[dict[str, Any]]) -> dict[str, Future[None]]:
-            return {r["messageId"]: threads.submit(_run, r, deadline, process, settings) for r in group}
+            return {
+                r["messageId"]: threads.submit(_run, r, deadline, process, database, settings) for r in group
+            }
 
         running: dict[str, Future[None]] = {}
         for group in earlier:
@@ -123,7 +129,7 @@ def _wait_for(running: dict[str, Future[None]], record: SQSRecord) -> None:
 
 
 def _suspected_poison[M: Message](
-    records: list[dict[str, Any]], process: Process[M], settings: WorkerSettings
+    records: list[dict[str, Any]], process: Process[M], database: Database, settings: WorkerSettings
 ) -> list[dict[str, Any]]:
     """Return the records that may have killed their last worker: redelivered, and their job's lease expired.
 
@@ -141,7 +147,7 @@ def _suspected_poison[M: Message](
     if not keys:
         return []
     try:
-        with db_session(settings) as session:
+        with database.session() as session:
             attempts = jobs.expired_leases(
                 session, process.name, keys.values(), now=utc_now(), lease_seconds=settings.lease_seconds
             )
@@ -153,7 +159,11 @@ def _suspected_poison[M: Message](
 
 
 def _run[M: Message](
-    record: dict[str, Any], deadline: Deadline, process: Process[M], settings: WorkerSettings
+    record: dict[str, Any],
+    deadline: Deadline,
+    process: Process[M],
+    database: Database,
+    settings: WorkerSettings,
 ) -> None:
     """Run one record. Lambda deletes its message when this returns, and retries it when this raises."""
     about = {"message_id": record["messageId"]}
@@ -161,7 +171,7 @@ def _run[M: Message](
     try:
         try:
             message, (about["subject"], about["occasion"]) = _key(record, process)
-            ended = _run_job(message, about["occasion"], deadline, process, settings)
+            ended = _run_job(message, about["occasion"], deadline, process, database, settings)
         except InvalidMessageError as error:
             # If the dead-letter queue does not take it, it is retried like any other.
             queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
@@ -187,7 +197,12 @@ def _run[M: Message](
 
 
 def _run_job[M: Message](
-    message: M, occasion: str, deadline: Deadline, process: Process[M], settings: WorkerSettings
+    message: M,
+    occasion: str,
+    deadline: Deadline,
+    process: Process[M],
+    database: Database,
+    settings: WorkerSettings,
 ) -> str:
     """Begin, run and end one job.
 
@@ -196,38 +211,37 @@ def _run_job[M: Message](
     """
     if deadline.seconds_left() < process.seconds_needed:
         raise TransientError("too little time left in this invocation", retry_after=1)
-    with db_session(settings) as session:
-        job = jobs.begin(
-            session,
-            process=process.name,
-            subject=message.subject,
-            occasion=occasion,
-            now=utc_now(),
-            lease_seconds=settings.lease_seconds,
-        )
+    job = database.with_db_session(
+        jobs.begin,
+        process=process.name,
+        subject=message.subject,
+        occasion=occasion,
+        now=utc_now(),
+        lease_seconds=settings.lease_seconds,
+    )
     if not isinstance(job, jobs.Job):
         return "repeated"
     if job.taken_over:
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
         logger.warning("lease expired, job is taken over", extra=about)
     try:
-        if job.attempts > jobs.MAX_ATTEMPTS:
-            raise PermanentError(f"{jobs.GAVE_UP} after {jobs.MAX_ATTEMPTS} attempts")
+        if job.attempts_exhausted:
+            raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
         return process.run(message, job, deadline) or "done"
     except PermanentError as error:
-        _end(job, "failed", str(error), process, settings)
+        _end(job, "failed", str(error), process, database)
         about = {"subject": job.subject, "occasion": job.occasion}
         logger.error("job failed", extra={**about, "reason": str(error)})
         return "failed"
     except (NothingToDoError, InvalidMessageError) as error:
-        _end(job, "skipped", str(error), process, settings)
+        _end(job, "skipped", str(error), process, database)
         if isinstance(error, InvalidMessageError):
             raise
         return "skipped"
     except Exception:
         # If the database is away too, the lease expires by itself.
-        with suppress(MojodexError), db_session(settings) as session:
-            jobs.release(session, job)
+        with suppress(MojodexError):
+            database.with_db_session(jobs.release, job)
         raise
 
 
@@ -236,13 +250,16 @@ def _end[M: Message](
     state: Literal["failed", "skipped"],
     reason: str,
     process: Process[M],
-    settings: WorkerSettings,
+    database: Database,
 ) -> None:
     """End a job that had no effect, with the reason."""
     now = utc_now()
-    with db_session(settings) as session:
-        more = process.cleanup(session, job, state, reason)
-        jobs.finish(session, job, state, {"reason": reason, **more}, now=now)
+    with database.session() as session:
+        outcome = {"reason": reason, **process.cleanup(session, job, state, reason)}
+        if job.attempts_exhausted:
+            # A field of its own, because the reason is for people: due queries and the purge look for it.
+            outcome["attempts_exhausted"] = True
+        jobs.finish(session, job, state, outcome, now=now)
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
         session.commit()

@@ -4,12 +4,13 @@ script.
 
 import importlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import batched
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -21,7 +22,7 @@ from documents import fetch, visit
 from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 from mojodex import aws, provider, secrets
-from mojodex import database as db
+from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.model import Model
 from tests.fake_model import FakeModel, fake_model, relevance, vector
@@ -39,10 +40,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Data
     database = postgres.start(directory)
     try:
         postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
-        engine = create_engine(database.url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            migrate(connection)
-        engine.dispose()
+        migrate(database.secret())
         yield database
     finally:
         postgres.stop(directory)
@@ -79,6 +77,12 @@ class Bundle:
     scheduler: ModuleType
     worker_settings: Any
     schedule_settings: Any
+
+    @property
+    def database(self) -> Database:
+        """The worker's database."""
+        database: Database = self.worker.database
+        return database
 
     def work(self, *bodies: Any, seconds: float = 120) -> Any:
         """Invoke the worker with a batch of these bodies; its partial batch response."""
@@ -121,10 +125,11 @@ def make_bundle(
     def forget() -> None:
         aws.sqs.cache_clear()
         secrets._provider.cache_clear()
-        db.engine.cache_clear()
         provider.client.cache_clear()
 
-    engines: list[Any] = []
+    databases: list[Database] = []
+    # Between two attempts at a call of the model is a pause; no test learns anything from it.
+    monkeypatch.setattr(provider, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None}))
     # To make one takes a tenth of a second.
     client = cache(boto3.client)
 
@@ -166,18 +171,21 @@ def make_bundle(
             "mojodex_webapp_uri": "https://app.example.com",
         } | changes
         for module in modules:
-            monkeypatch.setattr(module, "settings", module.Settings.model_validate(environment))
+            settings = module.Settings.model_validate(environment)
+            databases.append(Database(settings))
+            monkeypatch.setattr(module, "settings", settings)
+            monkeypatch.setattr(module, "database", databases[-1])
             for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
                 if hasattr(module, name):
-                    monkeypatch.setattr(module, name, kind(module.settings))
-            engines.append(db.engine(module.settings))
+                    monkeypatch.setattr(module, name, kind(settings))
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
-    with mock_aws():
+    # The session keeps what it has read of botocore's data: .05 s for each client of a new one.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
         forget()
         yield make
-        for engine in engines:
-            engine.dispose()
+        for each in databases:
+            each.close()
         forget()
 
 

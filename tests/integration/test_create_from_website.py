@@ -15,7 +15,6 @@ from sqlalchemy import text
 
 from documents import crawl, turns
 from mojodex.clock import RESERVE_SECONDS, utc_now
-from mojodex.database import db_session
 from tests.fake_model import FakeModel, prompt_of
 from tests.integration.conftest import Documents
 from tests.lambda_events import failed_ids
@@ -180,7 +179,7 @@ def test_at_most_two_requests_at_once_reach_a_host_whatever_asks(
 
 def test_of_a_hosts_turns_one_is_taken_whatever_the_planner_knows(documents: Documents) -> None:
     """With statistics of a small table, a subquery with LIMIT 1 was run once for each of its rows."""
-    with db_session(documents.websites.worker_settings) as session:
+    with documents.websites.database.session() as session:
         session.execute(turns.SLOTS, {"host": "h", "slots": 2})
         session.execute(text("ANALYZE md_background_host_slot"))
 

@@ -269,7 +269,7 @@ def test_defect_8_a_completed_todo_is_not_announced_and_today_is_the_users(
     model.answers(Reply(refusal="No."))
     name = database.url.database
     mojodex.run(f"ALTER DATABASE {name} SET timezone = 'Pacific/Kiritimati'")
-    db.engine(bundle.worker_settings).dispose()
+    bundle.database.close()
     try:
         assert bundle.schedule() == 1
         bundle.work(*bundle.queued())
@@ -386,7 +386,7 @@ def test_defect_22_a_locked_table_delays_its_jobs_and_loses_none(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waited for the lock until its worker was killed, with 48 of 60 tasks in it."""
-    monkeypatch.setattr(db, "LOCK_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(db, "BEGIN", db.BEGIN.replace("'5s'", "'1s'"))
     pks = [mojodex.execution(SAID) for _ in range(3)]
     model.answers(GOOD)
     with mojodex.engine.begin() as connection:
@@ -419,7 +419,7 @@ def test_defect_22_the_first_job_after_a_restart_of_postgres_succeeds(
 def test_defect_22_a_password_may_hold_any_character(bundle: Bundle, database: Database) -> None:
     assert {"@", "/"} <= set(database.password)
 
-    with db.db_session(bundle.worker_settings) as session:
+    with bundle.database.session() as session:
         assert session.execute(text("SELECT 1")).scalar() == 1
 
 
@@ -430,7 +430,7 @@ def test_defect_22_no_session_stays_open_on_errors(
         model.answers(reply)
         bundle.work(message(mojodex.execution(SAID)), message(2**31 - 1), "{oops")
 
-    pool: Any = db.engine(bundle.worker_settings).pool
+    pool: Any = bundle.database.engine().pool
     assert pool.checkedout() == 0
     idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
     assert mojodex.run(idle) == 0

@@ -12,7 +12,6 @@ from sqlalchemy.exc import ProgrammingError
 
 import maintenance.purge
 from local.runtime.postgres import Database
-from mojodex.database import DatabaseSettings
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
@@ -118,8 +117,8 @@ def test_it_may_purge(
     user: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    make_bundle(secret=user)
-    monkeypatch.setattr(maintenance.purge, "settings", DatabaseSettings(database_secret_arn="database"))
+    bundle = make_bundle(secret=user)
+    monkeypatch.setattr(maintenance.purge, "database", bundle.database)
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state, finished_at)"
         " VALUES ('reschedule_todo', '7', 'failed', now() - interval '31 days')"

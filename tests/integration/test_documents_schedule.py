@@ -169,7 +169,8 @@ def test_a_page_that_kills_its_workers_ends_and_its_website_with_it(documents: D
 
     assert pages == [body]
     assert documents.mojodex.job(body["page_pk"], "ingest_page").outcome == {
-        "reason": "gave up after 20 attempts"
+        "reason": "gave up after 20 attempts",
+        "attempts_exhausted": True,
     }
     job = documents.job()
     assert job.state == "failed"

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from events.daily_email.rendering import Content, MovedLine, TodoLine, render
 from events.daily_email.wording import words_for
-from tests.browser import chromium
+from tests.browser import launched_browser
 
 TODAY = date(2026, 11, 24)
 # What is wrong with each to-do that cannot be read where it stands.
@@ -65,7 +65,7 @@ CONTRASTS = """
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as browser:
+    with launched_browser() as browser:
         yield browser
 
 

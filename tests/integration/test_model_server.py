@@ -370,6 +370,16 @@ def test_it_counts_what_it_has_answered(client: openai.OpenAI) -> None:
     assert stats == {"completions": 1, "embeddings": 1, "texts_embedded": 2}
 
 
+def test_it_shows_the_first_prompt_of_each_kind(client: openai.OpenAI) -> None:
+    first = prompt("user: Hello.")
+    ask(client, first)
+    ask(client, prompt("user: Good-bye."))
+
+    prompts = httpx2.get(str(client.base_url.copy_with(path="/prompts"))).json()
+
+    assert prompts == {"Extraction": first}
+
+
 CHROME = [
     "Home\nProducts\nPricing\nAbout us\nContact",
     "Home › Products › Jams",

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from mojodex import database as db
 from mojodex import jobs
 from tests.fake_model import FakeModel, Reply, prompt_of, todos
 from tests.integration.conftest import Bundle
@@ -50,7 +49,7 @@ def statements(bundle: Bundle) -> Iterator[list[str]]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         said.append(" ".join(statement.split()))
 
-    engine = db.engine(bundle.worker_settings)
+    engine = bundle.database.engine()
     event.listen(engine, "before_cursor_execute", note)
     try:
         yield said

@@ -1,6 +1,6 @@
 """What the purge deletes, what it keeps so that nothing is paid for twice, and that it may be killed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -10,8 +10,7 @@ from sqlalchemy import select, text
 
 import maintenance.purge
 from maintenance.purge import FINAL, KEPT, old_jobs, old_pages
-from mojodex import database as db
-from mojodex.database import DatabaseSettings
+from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundJob, BackgroundPage
 from tests.integration.conftest import Bundle
@@ -25,13 +24,16 @@ JUST_OLD, STILL_YOUNG = NOW - KEPT - MOMENT, NOW - KEPT
 
 
 @pytest.fixture
-def run(make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, int]]:
+def run(
+    make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., dict[str, int]]]:
     """Invoke the purge."""
     make_bundle()
-    settings = DatabaseSettings(database_secret_arn="database", database_pool_size=5)
-    monkeypatch.setattr(maintenance.purge, "settings", settings)
+    database = Database(DatabaseSettings(database_secret_arn="database", database_pool_size=5))
+    monkeypatch.setattr(maintenance.purge, "database", database)
     monkeypatch.setattr(maintenance.purge, "utc_now", lambda: NOW)
-    return lambda seconds=120: maintenance.purge.handler({}, FakeContext(seconds))
+    yield lambda seconds=120: maintenance.purge.handler({}, FakeContext(seconds))
+    database.close()
 
 
 @pytest.fixture
@@ -133,9 +135,9 @@ def test_a_job_that_has_not_ended_stays_however_old(
             id="it was moved since",
         ),
         pytest.param(
-            'UPDATE md_background_job SET outcome = \'{"reason": "gave up after 20 attempts"}\'',
+            """UPDATE md_background_job SET outcome = '{"attempts_exhausted": true}'""",
             False,
-            id="it was given up on, and gets another night",
+            id="it ran out of attempts, and gets another night",
         ),
         pytest.param("UPDATE md_background_job SET state = 'done'", False, id="it was moved"),
     ],
@@ -182,7 +184,7 @@ def test_a_page_that_has_ended_goes_with_its_website(
     website: dict[str, Any] | None,
     goes: bool,
 ) -> None:
-    make_bundle()
+    bundle = make_bundle()
     page("example.com", state=state)
     page("example.com/young", state=state, found_at=STILL_YOUNG)
     if website is not None:
@@ -190,9 +192,8 @@ def test_a_page_that_has_ended_goes_with_its_website(
         # Neither of these is about that page.
         job("ann example.com", process="create_from_website", occasion="r2")
         job("ann example.com", process="extract_todos", occasion="r1")
-    settings = DatabaseSettings(database_secret_arn="database")
 
-    with db.db_session(settings) as session:
+    with bundle.database.session() as session:
         old = session.scalars(select(BackgroundPage.key).where(old_pages(NOW - KEPT))).all()
 
     assert old == (["example.com"] if goes else [])

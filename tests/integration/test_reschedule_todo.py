@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from sqlalchemy import text
 
+from mojodex import jobs
 from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event
@@ -232,10 +233,8 @@ def test_an_hour_looks_at_what_was_planned_lately_and_not_at_all_that_is_open_or
         " FROM t, generate_series(0, 2) n"
     )
     pages = []
-    claim_page = bundle.scheduler._claim_page
-    monkeypatch.setattr(
-        bundle.scheduler, "_claim_page", lambda *given: pages.append(given) or claim_page(*given)
-    )
+    claim = jobs.claim
+    monkeypatch.setattr(jobs, "claim", lambda *given, now: pages.append(given) or claim(*given, now=now))
 
     assert bundle.schedule() == 1
 

@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 import extract_todos.schedule
-from mojodex import queues
+from bench.database import explain, statements
+from mojodex import jobs, queues
 from mojodex.errors import TransientError
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
@@ -158,11 +160,13 @@ def test_the_claim_looks_single_jobs_up_even_without_statistics(bundle: Bundle, 
         " SELECT 'extract_todos', CAST(-i AS text), 'done' FROM generate_series(1, 20000) AS i"
     )
     mojodex.run("DELETE FROM pg_statistic WHERE starelid = CAST('md_background_job' AS regclass)")
-    query = extract_todos.schedule.due(bundle.schedule_settings, datetime.now(UTC), None)
+    now = datetime.now(UTC)
+    work = extract_todos.schedule.due_work(bundle.schedule_settings, now)
 
-    with mojodex.engine.connect() as connection:
-        compiled = query.compile(connection, compile_kwargs={"literal_binds": True})
-        plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {compiled}"))
+    with mojodex.engine.connect() as connection, Session(connection) as session:
+        with statements(connection) as seen:
+            jobs.claim(session, work.process, work.query, work.parameters, now=now)
+        plan = explain(connection, "", "", *seen).explanation
 
     _, lookup, condition = plan.partition("using md_background_job_pkey")
     assert lookup

@@ -15,6 +15,7 @@ from itsdangerous import URLSafeSerializer
 
 import events.mail.delivery
 from events.daily_email.wording import ENGLISH, FRENCH
+from mojodex import jobs
 from mojodex.errors import TransientError
 from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.fake_ses import (
@@ -509,7 +510,7 @@ def test_a_worker_killed_before_the_mark_has_sent_nothing(
         raise KilledError
 
     with monkeypatch.context() as killing:
-        killing.setattr(events.mail.delivery, "_mark", die)
+        killing.setattr(jobs, "save_progress", die)
         with pytest.raises(KilledError):
             send(bundle, user_id)
     assert (job(mojodex, user_id).state, job(mojodex, user_id).outcome) == ("running", None)
@@ -721,7 +722,6 @@ def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("events.mail.ses.PAUSE_SECONDS", (0, 0.01))
-    monkeypatch.setattr("mojodex.provider.time.sleep", lambda _seconds: None)
     user_with(mojodex, "Call Bob")
     mojodex.run(
         "WITH u AS (INSERT INTO md_user (user_id, email, name, timezone_offset, creation_date)"

@@ -1,42 +1,57 @@
-"""`template.yaml` as plain data: `!Ref X` reads as {"Ref": "X"}, every `!Tag value` as {"Tag": value}."""
+"""`template.yaml` as plain data, with its loops expanded and SAM's globals merged into each function.
+
+`!Ref X` reads as {"Ref": "X"}, `!GetAtt X.Arn` as {"GetAtt": "X.Arn"}, every other `!Tag value` as
+{"Tag": value}.
+"""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-import yaml
+from cfnlint.decode import decode
+from cfnlint.template import Template
 
 from tests import ROOT
 
 
-class _Loader(yaml.SafeLoader):
-    """A loader that knows CloudFormation's tags."""
+def expanded(path: Path) -> dict[str, Any]:
+    """Expand one template as AWS::LanguageExtensions does.
+
+    Raises:
+        ValueError: it is no template, or a loop in it cannot be expanded.
+    """
+    loaded, problems = decode(str(path))
+    if problems:
+        raise ValueError(f"{path}: {problems}")
+    template = Template(str(path), loaded, ["us-east-1"])
+    if problems := template.transform():
+        raise ValueError(f"{path}: {problems}")
+    plain: dict[str, Any] = _plain(template.template)
+    return plain
 
 
-def _tag(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    return {suffix: value}
-
-
-_Loader.add_multi_constructor("!", _tag)
+def _plain(value: Any) -> Any:
+    """Drop cfn-lint's own types, and the prefix of intrinsic functions."""
+    if isinstance(value, dict):
+        if set(value) == {"Fn::GetAtt"} and isinstance(value["Fn::GetAtt"], list):
+            return {"GetAtt": ".".join(value["Fn::GetAtt"])}
+        return {str(name).removeprefix("Fn::"): _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    # Strings carry their place in the file.
+    return str(value) if isinstance(value, str) else value
 
 
 @cache
 def template() -> dict[str, Any]:
     """The whole template."""
-    loaded: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _Loader)
-    return loaded
+    return expanded(ROOT / "template.yaml")
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:
     """Properties of each resource of one type, by logical id."""
     return {
-        name: resource["Properties"]
+        name: resource.get("Properties", {})
         for name, resource in template()["Resources"].items()
         if resource["Type"] == kind
     }
@@ -44,13 +59,7 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 
 def functions() -> dict[str, dict[str, Any]]:
     """Properties of each function, the global ones included, by logical id."""
-    common = template()["Globals"]["Function"]
-    merged = {}
-    for name, own in resources("AWS::Serverless::Function").items():
-        variables = common["Environment"]["Variables"] | own.get("Environment", {}).get("Variables", {})
-        logging = common["LoggingConfig"] | own.get("LoggingConfig", {})
-        merged[name] = common | own | {"Environment": {"Variables": variables}, "LoggingConfig": logging}
-    return merged
+    return resources("AWS::Serverless::Function")
 
 
 def sqs_sources() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:

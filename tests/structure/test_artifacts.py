@@ -44,13 +44,27 @@ def test_bytecode_is_compiled_and_not_checked_against_dates(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", functions())
-def test_a_function_brings_its_handler_and_its_prompts_and_nothing_of_ours_else(name: str) -> None:
+def test_a_function_brings_its_handler_its_prompts_and_its_sql_and_nothing_of_ours_else(name: str) -> None:
     module = functions()[name]["Handler"].rpartition(".")[0]
 
     assert (BUILD / name / (module.replace(".", "/") + ".py")).is_file()
-    for prompt in (ROOT / "functions").rglob("*.mpt"):
-        assert (BUILD / name / prompt.relative_to(ROOT / "functions")).is_file()
+    files = [path for ending in ("mpt", "sql") for path in (ROOT / "functions").rglob(f"*.{ending}")]
+    assert {path.suffix for path in files} == {".mpt", ".sql"}
+    for path in files:
+        assert (BUILD / name / path.relative_to(ROOT / "functions")).is_file()
     assert not {"tests", "local", "bench", "shared"} & {path.name for path in (BUILD / name).iterdir()}
+
+
+def test_only_the_migration_has_alembic_and_nothing_that_the_layer_has() -> None:
+    layer = {path.name.partition("-")[0] for path in LAYER.glob("*.dist-info")}
+    brought = {
+        name: {path.name.partition("-")[0] for path in (BUILD / name).glob("*.dist-info")}
+        for name in functions()
+    }
+
+    assert brought.pop("MigrateFunction") == {"alembic", "mako"}
+    assert not any(brought.values())
+    assert not {"alembic", "mako"} & layer
 
 
 def test_libraries_keep_their_metadata_and_are_for_arm64() -> None:
@@ -79,6 +93,8 @@ def test_the_layer_describes_the_services_that_we_use_and_no_others() -> None:
 EVERYTHING = """
 import importlib, sys, warnings
 warnings.simplefilter("error")
+# Mako imports it only where it is installed, as it is here.
+sys.modules["pygments"] = None
 for module in sys.argv[1:]:
     importlib.import_module(module)
 
@@ -107,7 +123,7 @@ print(*(file for file in files if "site-packages" in file))
 
 
 def test_what_is_imported_is_not_among_what_the_layer_leaves_out() -> None:
-    """The libraries of this machine are whole; the layer's are without what its Makefile removes."""
+    """The libraries of this machine are whole; those that are built lack what the Makefiles remove."""
     handlers = [function["Handler"].rpartition(".")[0] for function in functions().values()]
 
     printed = subprocess.run(
@@ -119,7 +135,11 @@ def test_what_is_imported_is_not_among_what_the_layer_leaves_out() -> None:
     ).stdout
     # Without the ending, which names the processor for which a module was compiled.
     imported = {path.partition("site-packages/")[2].partition(".")[0] for path in printed.split()}
-    kept = {str(path.relative_to(LAYER)).partition(".")[0] for path in LAYER.rglob("*")}
+    kept = {
+        str(path.relative_to(folder)).partition(".")[0]
+        for folder in (LAYER, BUILD / "MigrateFunction")
+        for path in folder.rglob("*")
+    }
 
     assert len(imported) > 1000
     assert not imported - kept

@@ -1,25 +1,19 @@
 """The dashboard shows metrics that there are, with exactly their dimensions, and every one of ours."""
 
-import ast
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import ROOT
+from tests.structure.metrics import emitted
 from tests.structure.template import functions, resources, sqs_sources, template
 
-OURS = "MojodexBackground"
-# What f-strings in `count` stand for: how a job ended (`worker`, `crawl`), and a page (`page_ingestion`).
-ENDINGS = {
-    "Jobs": ("Done", "Failed", "Skipped", "Repeated", "Continued", "Crawled"),
-    "Pages": ("Stored", "Unchanged"),
-}
+# What stands for the namespace of the stack.
+OURS = "<Ours>"
 # Dimension, and the attribute of which resource is its value.
 AWS = {
     "AWS/SQS": ("QueueName", "AWS::SQS::Queue", ".QueueName"),
@@ -36,7 +30,10 @@ AWS_METRICS = {
     "AWS/Lambda": {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
 }
-SEARCH = re.compile(r"""SEARCH\('\{([\w,]+)\} MetricName="(\w+)"', 'Sum'\)""")
+# A namespace with a "/" or "-" in it must be quoted.
+SEARCH = re.compile(r"""SEARCH\('\{"([<>\w]+)",([\w,]+)\} MetricName="(\w+)"', 'Sum'\)""")
+# One metric, by its id, times a parameter, for a million.
+PRICED = re.compile(r"^(\w+) \* <(\w+)> / 1000000$")
 
 
 def substituted(text: str) -> str:
@@ -46,64 +43,42 @@ def substituted(text: str) -> str:
 
 def body() -> str:
     (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
-    text: str = dashboard["DashboardBody"]["Sub"]
-    return text
+    text, variables = dashboard["DashboardBody"]["Sub"]
+    assert variables == {
+        "Ours": template()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+    }
+    return str(text)
+
+
+def everything() -> list[dict[str, Any]]:
+    """All widgets, from top to bottom."""
+    shown: list[dict[str, Any]] = json.loads(substituted(body()))["widgets"]
+    return shown
 
 
 def widgets() -> list[dict[str, Any]]:
     """The properties of the widgets with metrics."""
-    return [w["properties"] for w in json.loads(substituted(body()))["widgets"] if w["type"] == "metric"]
+    return [w["properties"] for w in everything() if w["type"] == "metric"]
 
 
 def lines(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Namespace, name and dimensions of each metric of a widget; a search has dimensions without values."""
     before: list[str] = []
+    ids = {line[-1].get("id") for line in widget["metrics"] if isinstance(line[-1], dict)}
     for line in widget["metrics"]:
         options = line[-1] if isinstance(line[-1], dict) else {}
         if expression := options.get("expression"):
             found = SEARCH.findall(expression)
-            assert found, expression
-            for schema, name in found:
-                namespace, *dimensions = schema.split(",")
-                yield namespace, name, dict.fromkeys(dimensions, "")
+            priced = PRICED.findall(expression)
+            assert found or (priced and priced[0][0] in ids), expression
+            for namespace, dimensions, name in found:
+                yield namespace, name, dict.fromkeys(dimensions.split(","), "")
             continue
         words = [word for word in line if not isinstance(word, dict)]
-        before = [before[place] if word == "." else word for place, word in enumerate(words)]
+        if words != ["..."]:
+            before = [before[place] if word == "." else word for place, word in enumerate(words)]
         namespace, name, *rest = before
         yield namespace, name, dict(zip(rest[::2], rest[1::2], strict=True))
-
-
-@cache
-def emitted() -> dict[tuple[str, frozenset[str]], set[str]]:
-    """What `count` is called with: name and names of the dimensions, and of which services it can be."""
-    services: dict[str, set[str]] = {}
-    for function in functions().values():
-        folder = function["Handler"].partition(".")[0]
-        name = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        services.setdefault(folder, set()).add(name)
-    metrics: dict[tuple[str, frozenset[str]], set[str]] = {}
-    for path in [*(ROOT / "functions").rglob("*.py"), *(ROOT / "shared" / "mojodex").rglob("*.py")]:
-        process = path.relative_to(ROOT).parts[1]
-        of = services.get(process, set().union(*services.values()))
-        for name, dimensions in calls(path):
-            metrics.setdefault((name, dimensions), set()).update(of)
-    return metrics
-
-
-def calls(path: Path) -> Iterator[tuple[str, frozenset[str]]]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count"):
-            continue
-        dimensions = frozenset({"service"} | {str(k.arg) for k in node.keywords if k.arg != "value"})
-        metric = node.args[0]
-        if isinstance(metric, ast.Constant):
-            yield str(metric.value), dimensions
-        else:
-            assert isinstance(metric, ast.JoinedStr), f"{path}:{node.lineno}"
-            prefix, ending = metric.values
-            assert isinstance(prefix, ast.Constant)
-            assert isinstance(ending, ast.FormattedValue)
-            yield from ((f"{prefix.value}{end}", dimensions) for end in ENDINGS[str(prefix.value)])
 
 
 SHOWN = [metric for widget in widgets() for metric in lines(widget)]
@@ -115,7 +90,7 @@ def test_a_metric_on_the_dashboard_exists_with_exactly_these_dimensions(
 ) -> None:
     if namespace == OURS:
         services = emitted()[name, frozenset(dimensions)]
-        assert dimensions["service"] in services | {""}
+        assert dimensions.get("service", dimensions.get("scope")) in services | {""}
         return
     dimension, kind, attribute = AWS[namespace]
     assert name in AWS_METRICS[namespace]
@@ -130,10 +105,10 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 
 def test_what_the_body_refers_to_is_in_the_template() -> None:
-    known = {*template()["Resources"], *template()["Parameters"], "AWS::Region"}
+    known = {*template()["Resources"], *template()["Parameters"], "AWS::Region", "Ours"}
 
     for name in re.findall(r"\$\{([^!}]+)\}", body()):
-        assert name.removesuffix(".QueueName") in known
+        assert name.removesuffix(".QueueName").removesuffix(".Arn") in known
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in sqs_sources()])
@@ -166,12 +141,18 @@ def test_every_queue_and_every_function_that_runs_by_itself_is_on_the_dashboard(
 def test_what_the_models_cost_is_tokens_times_the_price_of_a_million() -> None:
     (cost,) = [widget for widget in widgets() if "USD" in widget["title"]]
 
-    priced = {
-        (SEARCH.findall(expression)[0][1], price)
-        for (line,) in cost["metrics"]
-        for expression in [line["expression"]]
-        for price in re.findall(r"^SUM\(.*\) \* <(\w+)> / 1000000$", expression)
-    }
+    metrics = dict(
+        zip(
+            [line[-1]["id"] for line in cost["metrics"] if "id" in line[-1]],
+            [(name, dimensions) for _, name, dimensions in lines(cost)],
+            strict=True,
+        )
+    )
+    expressions = [line[-1]["expression"] for line in cost["metrics"] if "expression" in line[-1]]
+    prices = dict(PRICED.findall(expression)[0] for expression in expressions)
+    assert set(prices) == set(metrics)
+    assert all(dimensions == {"scope": "stack"} for _, dimensions in metrics.values())
+    priced = {(metrics[each][0], price) for each, price in prices.items()}
 
     assert priced == {
         ("LlmPromptTokens", "LlmPromptTokenPrice"),
@@ -181,7 +162,7 @@ def test_what_the_models_cost_is_tokens_times_the_price_of_a_million() -> None:
 
 
 def test_the_dashboard_leads_to_its_page_of_the_runbook() -> None:
-    first = json.loads(substituted(body()))["widgets"][0]
+    first = everything()[0]
     (page, section) = re.findall(r"`(\S+)`, \*(.+)\*", first["properties"]["markdown"])[0]
 
     assert f"\n## {section}\n" in (ROOT / page).read_text()
@@ -190,8 +171,33 @@ def test_the_dashboard_leads_to_its_page_of_the_runbook() -> None:
 def test_rows_of_the_dashboard_are_full() -> None:
     """CloudWatch lays widgets out from left to right; one that does not fit begins a row of 24 columns."""
     width = 0
-    for widget in json.loads(substituted(body()))["widgets"]:
+    for widget in everything():
         width += widget["width"]
         assert width <= 24, widget["properties"].get("title")
         width %= 24
     assert width == 0
+
+
+def test_the_dashboard_begins_with_what_is_wrong_now() -> None:
+    """Every alarm, then age and depth of the queues, dead letters and failed jobs; all else is below."""
+    _, alarms, *rest = everything()
+    graphs = [list(lines(widget["properties"])) for widget in rest[:4]]
+    queues = {
+        f"<{source['Queue']['GetAtt'].removesuffix('.Arn')}.QueueName>" for _, _, source in sqs_sources()
+    }
+
+    assert alarms["type"] == "alarm"
+    assert sorted(alarms["properties"]["alarms"]) == sorted(
+        f"<{name}.Arn>" for name in resources("AWS::CloudWatch::Alarm")
+    )
+    assert [{name for _, name, _ in graph} for graph in graphs] == [
+        {"ApproximateAgeOfOldestMessage"},
+        {"ApproximateNumberOfMessagesVisible"},
+        {"ApproximateNumberOfMessagesVisible"},
+        {"JobsFailed"},
+    ]
+    assert [{dimensions["QueueName"] for _, _, dimensions in graph} for graph in graphs[:3]] == [
+        queues,
+        queues,
+        {queue.replace("Queue.", "DeadLetterQueue.") for queue in queues},
+    ]

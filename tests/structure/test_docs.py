@@ -10,7 +10,7 @@ from tests import ROOT
 from tests.readme import README, blocks, commands
 from tests.structure.template import functions, template
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
 
@@ -59,3 +59,14 @@ def test_what_a_deployment_is_given_exists() -> None:
 def test_a_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
         assert not target or (page.parent / target).exists(), target
+
+
+def test_each_task_of_contributing_leads_to_a_file_that_is_there() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Ten tasks")[2].partition("\n## ")[0]
+    rows = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")][1:]
+    files = re.findall(r"`((?:[\w<>-]+/)+[\w.]+|template\.yaml)`", "".join(rows))
+
+    assert len(rows) == 10
+    assert len(files) >= 10
+    for file in files:
+        assert list(ROOT.glob(file.replace("<process>", "*"))), file

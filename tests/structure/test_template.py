@@ -1,17 +1,21 @@
 """Rules that the template keeps."""
 
 import importlib
+import logging
 import re
 from typing import Any
 
 import pytest
 
+from bench.cost import Assumed
 from maintenance.purge import KEPT
 from tests import ROOT
+from tests.structure.metrics import emitted
 from tests.structure.template import functions, resources, sqs_sources, template
 
 QUEUES = resources("AWS::SQS::Queue")
 ALARMS = resources("AWS::CloudWatch::Alarm")
+NAMESPACE = template()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
 DAY = 24 * 3600
 
 
@@ -81,7 +85,23 @@ def test_queues_are_encrypted(name: str) -> None:
 def statements(function: dict[str, Any]) -> list[dict[str, Any]]:
     """What the function's role allows. With a role that SAM makes, it could receive from every queue."""
     role = resources("AWS::IAM::Role")[named(function["Role"])]
-    return [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    documents = [policy["PolicyDocument"] for policy in [*role["Policies"], *policies(function).values()]]
+    # What is there under a condition is allowed here.
+    return [s["If"][1] if "If" in s else s for document in documents for s in document["Statement"]]
+
+
+def policies(function: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Policies beside the function's role that give it more, by logical id."""
+    role = {"Ref": named(function["Role"])}
+    return {name: it for name, it in resources("AWS::IAM::Policy").items() if role in it["Roles"]}
+
+
+@pytest.mark.parametrize("name", functions())
+def test_a_function_never_runs_without_its_rights(name: str) -> None:
+    """A policy beside its role is there before the function, and with it what invokes it."""
+    needed = template()["Resources"][name].get("DependsOn", [])
+
+    assert set(policies(functions()[name])) == set([needed] if isinstance(needed, str) else needed)
 
 
 @pytest.mark.parametrize("name", functions())
@@ -193,30 +213,160 @@ def test_every_queue_has_its_alarm() -> None:
         assert (metric, f"{name}.QueueName") in watched
 
 
+def description(alarm: dict[str, Any]) -> str:
+    """What an alarm says of itself, with the parameters by their names."""
+    text = alarm["AlarmDescription"]
+    text = text["Sub"] if isinstance(text, dict) else text
+    if isinstance(text, list):
+        text, variables = text
+        for name, value in variables.items():
+            text = text.replace(f"${{{name}}}", value)
+    return str(text).strip()
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_reaches_the_topic_and_the_runbook(name: str) -> None:
     alarm = ALARMS[name]
-    section = alarm["AlarmDescription"].strip().rpartition("docs/operations.md, ")[2].rstrip(".")
+    section = description(alarm).rpartition("docs/operations.md, ")[2].rstrip(".")
 
-    assert {"Ref": "AlarmTopic"} in alarm["AlarmActions"]
+    topic = {"Page": "AlarmTopic", "Ticket": "TicketTopic"}[description(alarm).partition(".")[0]]
+    assert alarm["AlarmActions"] == [{"Ref": topic}]
+    assert alarm.get("OKActions", [{"Ref": topic}]) == [{"Ref": topic}]
     headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
     assert section.lower() in [heading.lower() for heading in headings]
 
 
 def test_an_alarm_on_a_metric_of_ours_watches_one_that_is_emitted() -> None:
-    emitted = set()
-    for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
-        emitted |= set(re.findall(r'count\("(\w+)"\)', path.read_text()))
-    # worker.py names these from how a job ended.
-    emitted |= {"JobsDone", "JobsFailed", "JobsSkipped", "JobsRepeated"}
-    services = {f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for f in functions().values()}
-    ours = [a for a in ALARMS.values() if a["Namespace"] == "MojodexBackground"]
+    ours = [a for a in ALARMS.values() if not str(a["Namespace"]).startswith("AWS/")]
 
     assert ours
     for alarm in ours:
-        assert alarm["MetricName"] in emitted
-        assert [d["Name"] for d in alarm["Dimensions"]] == ["service"]
-        assert alarm["Dimensions"][0]["Value"] in services
+        assert alarm["Namespace"] == NAMESPACE
+        ((name, value),) = [(d["Name"], d["Value"]) for d in alarm["Dimensions"]]
+        assert value in emitted()[alarm["MetricName"], frozenset({name})]
+
+
+def test_two_stacks_share_no_metric() -> None:
+    assert NAMESPACE == {"Sub": "MojodexBackground/${AWS::StackName}"}
+    for function in functions().values():
+        assert function["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == NAMESPACE
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_looks_back_as_far_as_cloudwatch_lets_it(name: str) -> None:
+    alarm = ALARMS[name]
+
+    assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
+    looks_back = alarm["Period"] * alarm["EvaluationPeriods"]
+    assert looks_back <= (DAY if alarm["Period"] < 3600 else 7 * DAY)
+
+
+@pytest.mark.parametrize(("name", "function", "source"), sqs_sources(), ids=lambda value: str(value)[:40])
+def test_a_worker_that_is_killed_at_each_retry_rings(
+    name: str, function: dict[str, Any], source: dict[str, Any]
+) -> None:
+    """Its batch is retried after the queue's visibility timeout only: never in many periods in a row."""
+    (alarm,) = [a for a in ALARMS.values() if watches(a, "Errors", name)]
+    looks_back = alarm["Period"] * alarm["EvaluationPeriods"]
+    queue = QUEUES[named(source["Queue"])]
+
+    assert looks_back // queue["VisibilityTimeout"] >= alarm["DatapointsToAlarm"]
+    # One crash, as a deployment may bring it, wakes nobody.
+    assert alarm["DatapointsToAlarm"] > 1
+
+
+def watches(alarm: dict[str, Any], metric: str, function: str) -> bool:
+    """Whether an alarm is on this metric of Lambda's, of this function."""
+    return (alarm["MetricName"], alarm["Dimensions"]) == (
+        metric,
+        [{"Name": "FunctionName", "Value": {"Ref": function}}],
+    )
+
+
+def test_a_schedule_that_does_not_run_rings_before_its_mails_are_too_late() -> None:
+    """A mail may be two hours late. The schedule runs on each hour; one run more must fit in."""
+    (failed,) = [a for a in ALARMS.values() if watches(a, "Errors", "EventsScheduleFunction")]
+    (silent,) = [a for a in ALARMS.values() if watches(a, "Invocations", "EventsScheduleFunction")]
+
+    assert failed["Period"] * failed["DatapointsToAlarm"] <= 600
+    assert 3600 < silent["Period"] * silent["DatapointsToAlarm"] <= 3600 + 600
+
+
+def test_one_failed_job_wakes_nobody() -> None:
+    failed = [a for a in ALARMS.values() if a["MetricName"] == "JobsFailed"]
+
+    assert len(failed) == len(sqs_sources())
+    assert all(a["Threshold"] == {"Ref": "AlarmFailedJobs"} for a in failed)
+    assert template()["Parameters"]["AlarmFailedJobs"]["Default"] >= 5
+
+
+@pytest.mark.parametrize(("name", "function", "source"), sqs_sources(), ids=lambda value: str(value)[:40])
+def test_a_dead_letter_that_lies_there_does_not_hide_many(
+    name: str, function: dict[str, Any], source: dict[str, Any]
+) -> None:
+    dead_letters = named(QUEUES[named(source["Queue"])]["RedrivePolicy"]["deadLetterTargetArn"])
+    watched = [{"Name": "QueueName", "Value": {"GetAtt": f"{dead_letters}.QueueName"}}]
+    one, many = sorted(
+        (a for a in ALARMS.values() if a["Dimensions"] == watched), key=lambda alarm: alarm["Threshold"]
+    )
+
+    assert one["Threshold"] == 0
+    assert one["AlarmActions"] == [{"Ref": "TicketTopic"}]
+    assert many["Threshold"] > 0
+    assert many["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_a_log_level_deploys_and_drops_no_metric() -> None:
+    """Lambda takes a line without a level, as a metric is, for INFO."""
+    function = template()["Globals"]["Function"]
+    condition, debug, other = function["LoggingConfig"]["ApplicationLogLevel"]["If"]
+
+    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
+    assert set(template()["Parameters"]["LogLevel"]["AllowedValues"]) <= set(logging.getLevelNamesMapping())
+    # cfn-lint sorts what is compared.
+    assert template()["Conditions"][condition] == {"Equals": ["DEBUG", {"Ref": "LogLevel"}]}
+    assert (debug, other) == ("DEBUG", "INFO")
+
+
+@pytest.mark.parametrize("name", functions())
+def test_a_run_that_failed_is_not_repeated_by_lambda(name: str) -> None:
+    """Scheduler invokes asynchronously, and Lambda's own retries are not those of the schedule."""
+    function = functions()[name]
+    schedules = [e["Properties"] for e in function.get("Events", {}).values() if e["Type"] == "ScheduleV2"]
+
+    assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+    assert 60 <= function["EventInvokeConfig"]["MaximumEventAgeInSeconds"] <= 3600
+    assert all(schedule["RetryPolicy"]["MaximumRetryAttempts"] == 0 for schedule in schedules)
+
+
+def test_names_are_short_enough_under_any_stack_name() -> None:
+    """A stack's name may have 128 characters, a schedule's 64, a dashboard's 255."""
+    groups = resources("AWS::Scheduler::ScheduleGroup")
+    for function in functions().values():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "ScheduleV2":
+                assert re.fullmatch(r"[a-z-]{1,64}", event["Properties"]["Name"])
+                assert event["Properties"]["GroupName"]["Ref"] in groups
+    # CloudFormation makes all other names, and shortens them.
+    assert not any("Name" in properties for properties in groups.values())
+    named_by_us = {
+        kind["Type"]
+        for kind in template()["Resources"].values()
+        for key, value in kind.get("Properties", {}).items()
+        if key.endswith("Name") and "AWS::StackName" in str(value)
+    }
+    assert named_by_us == {"AWS::CloudWatch::Dashboard"}
+
+
+@pytest.mark.parametrize("name", ["DatabaseSecretArn", "LlmSecretArn", "UnsubscribeSecretArn"])
+def test_a_secrets_arn_is_whole(name: str) -> None:
+    """Without the six characters at its end a policy would not match the secret."""
+    pattern = template()["Parameters"][name]["AllowedPattern"]
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mojodex/database"
+
+    assert re.fullmatch(pattern, f"{arn}-AbC12x")
+    assert not re.fullmatch(pattern, arn)
+    assert not re.fullmatch(pattern, f"{arn}-AbC12")
 
 
 @pytest.mark.parametrize("name", template()["Parameters"])
@@ -255,3 +405,11 @@ def test_attempts_of_a_job_outlast_one_dispatch_of_its_message() -> None:
     receives = [q["RedrivePolicy"]["maxReceiveCount"] for q in QUEUES.values() if "RedrivePolicy" in q]
 
     assert min(receives) * 2 == max(receives) * 2 == MAX_ATTEMPTS
+
+
+def test_the_bench_reckons_with_the_alarms_that_there_are() -> None:
+    assumed = Assumed()
+
+    assert assumed.alarms == len(ALARMS)
+    assert assumed.keys == len(resources("AWS::KMS::Key"))
+    assert assumed.dashboards == len(resources("AWS::CloudWatch::Dashboard"))

@@ -21,7 +21,7 @@ from events.mail.plain_text import plain
 from events.message import SendEvent
 from mojodex import jobs
 from mojodex.clock import Deadline, local_time, previous_working_day, start_of_day, utc_now
-from mojodex.database import DatabaseSettings, with_db_session
+from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
 from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
@@ -43,7 +43,7 @@ ATTEMPTS_WITH_MODEL = 5
 LONGEST_WAIT_SECONDS = 300
 
 
-class TodoDailyEmailsSettings(DatabaseSettings, ModelSettings, EmailSettings):
+class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
     """Settings of the generator.
 
     Attributes:
@@ -118,13 +118,17 @@ class DailyEmail(Answer):
 
 
 def todo_daily_emails(
-    settings: TodoDailyEmailsSettings, model: Model, message: SendEvent, job: jobs.Job, deadline: Deadline
+    database: Database,
+    model: Model,
+    settings: TodoDailyEmailsSettings,
+    message: SendEvent,
+    job: jobs.Job,
+    deadline: Deadline,
 ) -> Mail:
     """The mail of one user and day.
 
     Args:
-        settings: see there.
-        model: who words the mail.
+        database, model, settings: the worker's.
         message: names the user.
         job: its occasion is the day.
         deadline: when the invocation ends.
@@ -133,10 +137,11 @@ def todo_daily_emails(
         InvalidMessageError: there is no such user.
         NothingToDoError: the user does not want it, has nothing to read in it, or the day is over.
         PermanentError: the user's address is not valid.
-        TransientError: as `database.db_session`; the model is away, and may still be waited for.
+        TransientError: as `Database.session`; the model is away, and may still be waited for.
     """
     now = utc_now()
-    today = collect(settings, message.user_id, date.fromisoformat(job.occasion), now, settings)
+    day = date.fromisoformat(job.occasion)
+    today = database.with_db_session(collect, message.user_id, day, now, settings)
     # Before anything is paid for.
     check_address(today.address)
     answer = think(model, today, job, deadline)
@@ -157,7 +162,6 @@ def todo_daily_emails(
     )
 
 
-@with_db_session
 def local_date(session: Session, user_id: str, moment: datetime, default_timezone_offset: int) -> date:
     """The user's local day at `moment` (aware).
 
@@ -171,14 +175,13 @@ def local_date(session: Session, user_id: str, moment: datetime, default_timezon
     return local_time(moment, offset_of(offset, default_timezone_offset)).date()
 
 
-@with_db_session
 def collect(
     session: Session, user_id: str, day: date, now: datetime, settings: TodoDailyEmailsSettings
 ) -> Today:
     """Read what the user's day holds, as plain data.
 
     Args:
-        session: see `with_db_session`.
+        session: the caller's.
         user_id: the user's.
         day: the user's local day that the mail is for.
         now: the present moment (aware).

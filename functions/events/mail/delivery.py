@@ -26,7 +26,7 @@ from events.mail.mime import EmailSettings, Rendered
 from events.mail.ses import NotKnownIfSentError
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
-from mojodex.database import DatabaseSettings, with_db_session
+from mojodex.database import Database
 from mojodex.errors import OPERATOR_SECONDS, TransientError
 from mojodex.observability import count
 from mojodex.schema import MdEvent
@@ -35,10 +35,6 @@ from mojodex.schema import MdEvent
 SECONDS_NEEDED = 15
 # Between two tries to save what was sent.
 PAUSE_SECONDS = 1
-
-
-class DeliverySettings(DatabaseSettings, EmailSettings):
-    """Settings of the channel."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +70,13 @@ def check_not_begun(job: jobs.Job) -> None:
         raise NotKnownIfSentError("it is not known whether the mail was sent: the worker died while sending")
 
 
-def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Deadline) -> None:
+def deliver(
+    database: Database, settings: EmailSettings, mail: Mail, job: jobs.Job, deadline: Deadline
+) -> None:
     """Send a mail and end its job.
 
     Raises:
-        TransientError: it was not sent; as `ses.send`, `database.db_session`, `jobs.finish`.
+        TransientError: it was not sent; as `ses.send`, `Database.session`, `jobs.finish`.
         NotKnownIfSentError, PermanentError: as `mime.as_bytes`, `ses.send`.
     """
     now = utc_now()
@@ -92,7 +90,7 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
     )
     if deadline.seconds_left() < SECONDS_NEEDED:
         raise TransientError("too little time left to send", retry_after=1)
-    _mark(settings, job, {"sending_since": now.isoformat()})
+    database.with_db_session(jobs.save_progress, job, {"sending_since": now.isoformat()})
     try:
         message_id = ses.send(
             settings, raw, to_address=mail.to_address, job=f"{job.occasion}-{job.process}-{job.subject}"
@@ -100,15 +98,10 @@ def deliver(settings: DeliverySettings, mail: Mail, job: jobs.Job, deadline: Dea
     except TransientError as error:
         if error.retry_after == OPERATOR_SECONDS:
             count("EmailsHeldBack")
-        _patiently(partial(_mark, settings, job, mail.kept), deadline)
+        _patiently(partial(database.with_db_session, jobs.save_progress, job, mail.kept), deadline)
         raise
-    _patiently(partial(_save, settings, mail, job, message_id, utc_now()), deadline)
+    _patiently(partial(database.with_db_session, _save, mail, job, message_id, utc_now()), deadline)
     count("EmailsSent")
-
-
-@with_db_session
-def _mark(session: Session, job: jobs.Job, progress: dict[str, Any] | None) -> None:
-    jobs.save_progress(session, job, progress)
 
 
 def _patiently(write: Callable[[], None], deadline: Deadline) -> None:
@@ -126,7 +119,6 @@ def _patiently(write: Callable[[], None], deadline: Deadline) -> None:
             return
 
 
-@with_db_session
 def _save(session: Session, mail: Mail, job: jobs.Job, message_id: str, now: datetime) -> None:
     """Write the event and the end of the job: both, once, or nothing."""
     content = {"subject": mail.rendered.subject, "body": mail.rendered.text, "email": mail.to_address}

@@ -1,1 +1,1 @@
-"""migrate: the tables and indexes that the bundle adds to a Mojodex database."""
+"""Migrate a Mojodex database: add the tables and indexes that the bundle needs."""

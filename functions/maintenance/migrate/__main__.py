@@ -1,16 +1,17 @@
-"""Migrate from a shell, without Lambda's 15 minutes: `make migrate` calls it.
+"""Migrate from a shell, without Lambda's limit of 15 minutes. `make migrate` runs this file.
 
-DATABASE_URL names the database. TLS is verified as the functions do it, and left out for a loopback address
-only; PGSSLROOTCERT may name a file with the CA certificates to trust, as for libpq.
+DATABASE_URL names the database. The connection uses verified TLS, as in the functions, except to a loopback
+address. PGSSLROOTCERT may name a file with the CA certificates to trust, as for libpq.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
 
 from sqlalchemy import make_url
 
-from maintenance.migrate.migration import migrate_database
+from maintenance.migrate.migration import migrate
 from mojodex.runtime import is_loopback
 
 if __name__ == "__main__":
@@ -28,5 +29,5 @@ if __name__ == "__main__":
         secret["sslmode"] = "disable"
     if certificates := os.environ.get("PGSSLROOTCERT"):
         secret["sslrootcert"] = Path(certificates).read_text()
-    created = migrate_database(secret)
-    sys.stdout.write(f"created: {', '.join(created) or 'nothing, all was there'}\n")
+    json.dump(migrate(secret), sys.stdout, indent=2)
+    sys.stdout.write("\n")

@@ -1,146 +1,129 @@
-"""What the bundle adds to a Mojodex database. It alters no table of Mojodex, and can be run again and again.
+"""Bring a Mojodex database up to date: first Alembic's versions, then the indexes that are missing.
 
-Indexes are built CONCURRENTLY, so that a live database goes on writing meanwhile. docs/database.md shows
-which query wants which.
+Each change of our tables is a file in `versions`. The indexes come from `mojodex.schema`: every migration
+builds those that are missing or not valid. Mojodex's own tables are never altered.
 """
 
+import time
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, text
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, text
+from sqlalchemy.schema import CreateIndex, DropIndex
 
 from mojodex.database import connect_arguments
+from mojodex.observability import logger
+from mojodex.schema import Base
 
-# Name of each table, and its columns.
-TABLES = {
-    "md_background_job": """
-        process     varchar(64)  NOT NULL,
-        subject     text         NOT NULL,
-        occasion    text         NOT NULL DEFAULT '',
-        state       varchar(16)  NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'skipped')),
-        attempts    integer      NOT NULL DEFAULT 0,
-        queued_at   timestamptz  NOT NULL DEFAULT now(),
-        started_at  timestamptz,
-        finished_at timestamptz,
-        outcome     jsonb,
-        PRIMARY KEY (process, subject, occasion)
-    """,
-    "md_background_page": """
-        page_pk     integer      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        subject     text         NOT NULL,
-        occasion    text         NOT NULL,
-        user_id     varchar(255) NOT NULL,
-        url         text         NOT NULL,
-        key         text         NOT NULL,
-        depth       integer      NOT NULL,
-        state       varchar(16)  NOT NULL
-            CHECK (state IN ('found', 'staged', 'stored', 'unchanged', 'skipped', 'failed')),
-        reason      text,
-        html        bytea,
-        charset     text,
-        html_hash   text,
-        etag        text,
-        canonical   text,
-        lines       bigint[],
-        found_at    timestamptz  NOT NULL,
-        UNIQUE (subject, occasion, key)
-    """,
-    "md_background_document": """
-        document_fk  integer     PRIMARY KEY,
-        etag         text,
-        html_hash    text,
-        left_out     text[]      NOT NULL,
-        edition_sent timestamptz
-    """,
-    "md_background_website": """
-        user_id        varchar(255) NOT NULL,
-        site           text         NOT NULL,
-        repeated_lines bigint[]     NOT NULL,
-        PRIMARY KEY (user_id, site)
-    """,
-    "md_background_host_slot": """
-        host    text        NOT NULL,
-        slot    integer     NOT NULL,
-        free_at timestamptz NOT NULL,
-        PRIMARY KEY (host, slot)
-    """,
-}
-
-# Name of each index and what it is on.
-INDEXES = {
-    "mojodex_background_version_by_date": (
-        "md_produced_text_version (creation_date, produced_text_version_pk)"
-    ),
-    "mojodex_background_version_by_text": "md_produced_text_version (produced_text_fk, creation_date)",
-    "mojodex_background_text_by_execution": "md_produced_text (user_task_execution_fk)",
-    "mojodex_background_message_by_session": "md_message (session_id, message_date)",
-    "mojodex_background_todo_by_execution": "md_todo (user_task_execution_fk)",
-    "mojodex_background_execution_by_user_task": "md_user_task_execution (user_task_fk)",
-    "mojodex_background_user_task_by_user": "md_user_task (user_id)",
-    "mojodex_background_open_todo": (
-        "md_todo (todo_pk) WHERE completed IS NULL AND deleted_by_user IS NULL AND deleted_by_mojo IS NULL"
-    ),
-    "mojodex_background_scheduling_by_todo": (
-        "md_todo_scheduling (todo_fk, creation_date, todo_scheduling_pk) INCLUDE (scheduled_date)"
-    ),
-    "mojodex_background_scheduling_by_date": (
-        "md_todo_scheduling (scheduled_date, todo_scheduling_pk) INCLUDE (todo_fk)"
-    ),
-    "mojodex_background_user_by_offset": "md_user (timezone_offset, user_id)",
-    "mojodex_background_document_by_name": "md_document (author_user_id, name)",
-    "mojodex_background_chunk_by_document": "md_document_chunk (document_fk)",
-    "mojodex_background_page_by_key": "md_background_page (user_id, key)",
-    "mojodex_background_open_page": "md_background_page (page_pk) WHERE state IN ('found', 'staged')",
-    "mojodex_background_ended_page": (
-        "md_background_page (found_at) WHERE state IN ('stored', 'unchanged', 'skipped', 'failed')"
-    ),
-    "mojodex_background_ended_job": (
-        "md_background_job (finished_at) WHERE state IN ('done', 'failed', 'skipped')"
-    ),
-}
-
-# The database may be busy: another session's lock is waited for this long, then the migration stops and can
-# be run again.
+# The package that has env.py and `versions`.
+SCRIPTS = "maintenance:migrate"
+# Mojodex may use Alembic, too. Its table would be alembic_version.
+VERSION_TABLE = "md_background_migration"
+# How long to wait for another session's lock. Mojodex's own statements on that table queue up meanwhile.
 LOCK_TIMEOUT = "30s"
+SECONDS_BETWEEN_TRIES = 0.5
 
 
-def migrate_database(secret: dict[str, Any]) -> list[str]:
-    """`migrate` the database that a secret names (see `mojodex.database`)."""
-    # An index of a large table takes longer than any statement of the other functions may.
-    arguments = connect_arguments(secret) | {"timeout": None}
-    url = URL.create("postgresql+pg8000")
-    with create_engine(url, isolation_level="AUTOCOMMIT", connect_args=arguments).connect() as connection:
-        return migrate(connection)
+def migrate(secret: dict[str, Any]) -> dict[str, Any]:
+    """Migrate the database that a secret names. Do nothing where nothing is left to do.
 
-
-def migrate(connection: Connection) -> list[str]:
-    """Create what is missing.
+    Several migrations of one database take turns. One that was interrupted can be run again.
 
     Args:
-        connection: in autocommit, which CREATE INDEX CONCURRENTLY wants.
+        secret: the connection; see `mojodex.database`. The user must own Mojodex's tables to add indexes.
 
     Returns:
-        The names of what was created; empty when everything was there.
+        `from` and `to`: the version before (None for the first time) and after; `applied`: the versions
+        between; `indexes`: the names of those that were built.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: a lock was not to be had, a Mojodex table is missing, or the user may not
-        create.
+        TransientError: the secret is not valid.
+        sqlalchemy.exc.DBAPIError: a lock was not to be had, a Mojodex table is missing, or the user lacks a
+            right.
     """
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-    connection.execute(text("SET statement_timeout = 0"))
-    created = []
-    for name, columns in TABLES.items():
-        if connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
-            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name} ({columns})"))
-            created.append(name)
-    for name, on in INDEXES.items():
-        valid = connection.execute(
-            text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"), {"name": name}
-        ).scalar()
-        if valid:
-            continue
-        if valid is False:
-            # A concurrent build that was interrupted leaves an index that is written but never read.
-            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
-        connection.execute(text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
-        created.append(name)
-    return created
+    # To build the index of a large table takes longer than the other functions' statements may.
+    arguments = connect_arguments(secret) | {"timeout": None}
+    engine = create_engine(URL.create("postgresql+pg8000"), connect_args=arguments, poolclass=NullPool)
+    event.listen(engine, "set_connection_execution_options", _end_transaction)
+    with engine.connect() as connection:
+        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        connection.execute(text("SET statement_timeout = 0"))
+        _take_turn(connection)
+        versions = _upgrade(connection)
+        # Without a transaction, as CREATE INDEX CONCURRENTLY demands.
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        return {**versions, "indexes": _build_indexes(connection)}
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return the configuration for any of Alembic's commands; see `env.py`.
+
+    Args:
+        connection: to the database, with no transaction open.
+    """
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", SCRIPTS)
+    return config
+
+
+def _end_transaction(connection: Connection, _options: Any) -> None:
+    """End the transaction that pg8000 has begun, so that an isolation level can take effect.
+
+    Alembic's `autocommit_block` needs this: it asks for the old level, and that begins a transaction.
+    """
+    connection.connection.rollback()
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait until no other migration runs. The lock is released when the connection closes.
+
+    Try again and again instead of waiting for the lock. A waiting statement would hold up the other
+    migration's CREATE INDEX CONCURRENTLY: a deadlock.
+    """
+    take = text("SELECT pg_try_advisory_lock(hashtext(:name))")
+    waiting = False
+    while not connection.execute(take, {"name": VERSION_TABLE}).scalar_one():
+        connection.commit()
+        if not waiting:
+            logger.warning("another migration is running: waiting for its end")
+        waiting = True
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    connection.commit()
+
+
+def _upgrade(connection: Connection) -> dict[str, Any]:
+    """Apply the versions that the database lacks, each in a transaction of its own."""
+    config = alembic_config(connection)
+    scripts = ScriptDirectory.from_config(config)
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    before = context.get_current_revision()
+    connection.commit()
+    versions = [script.revision for script in scripts.walk_revisions()][::-1]
+    if before is not None and before not in versions:
+        # Versions only add, so an earlier release of the bundle runs on this database, too.
+        logger.warning("a later release has migrated this database", extra={"version": before})
+        return {"from": before, "to": before, "applied": []}
+    applied = versions[versions.index(before) + 1 :] if before else versions
+    command.upgrade(config, "head")
+    connection.commit()
+    return {"from": before, "to": versions[-1], "applied": applied}
+
+
+def _build_indexes(connection: Connection) -> list[str]:
+    """Build the indexes of `mojodex.schema` that are missing or not valid, and return their names."""
+    built = []
+    valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+    for table in Base.metadata.sorted_tables:
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            is_valid = connection.execute(valid, {"name": index.name}).scalar()
+            if is_valid:
+                continue
+            if is_valid is False:
+                # An interrupted build leaves an index that is written but never read.
+                connection.execute(DropIndex(index, if_exists=True))
+            connection.execute(CreateIndex(index, if_not_exists=True))
+            built.append(str(index.name))
+    return built

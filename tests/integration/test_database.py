@@ -5,8 +5,10 @@ import json
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pg8000 import dbapi, legacy
+from pg8000.core import CoreConnection
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -29,7 +33,7 @@ from tests.mojodex import Mojodex
 
 
 def answer(bundle: Bundle) -> Any:
-    with db.db_session(bundle.worker_settings) as session:
+    with bundle.database.session() as session:
         return session.execute(text("SELECT 42")).scalar()
 
 
@@ -66,7 +70,7 @@ def test_a_connection_that_does_not_answer_is_replaced_before_it_is_used(
 
 def test_every_transaction_has_its_limits_and_leaves_none_behind(bundle: Bundle) -> None:
     names = ("statement_timeout", "lock_timeout", "TimeZone")
-    with db.db_session(bundle.worker_settings) as session:
+    with bundle.database.session() as session:
         limits = [[session.execute(text(f"SHOW {name}")).scalar() for name in names]]
         session.commit()
         limits.append([session.execute(text(f"SHOW {name}")).scalar() for name in names])
@@ -79,7 +83,7 @@ def test_every_transaction_has_its_limits_and_leaves_none_behind(bundle: Bundle)
 
 def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) -> None:
     def run(sql: str, **values: Any) -> Any:
-        with db.db_session(bundle.worker_settings) as session:
+        with bundle.database.session() as session:
             pid = session.execute(text("SELECT pg_backend_pid()")).scalar()
             return pid, session.execute(text(sql), values).all()
 
@@ -95,7 +99,7 @@ def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) ->
 
 
 def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, mojodex: Mojodex) -> None:
-    with pytest.raises(TransientError), db.db_session(bundle.worker_settings) as session:
+    with pytest.raises(TransientError), bundle.database.session() as session:
         pid = session.execute(text("SELECT pg_backend_pid()")).scalar()
         mojodex.run("SELECT pg_terminate_backend(:p)", p=pid)
         session.execute(text("SELECT 1"))
@@ -104,11 +108,10 @@ def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, m
 
 def test_a_connection_that_turned_read_only_is_left(bundle: Bundle, mojodex: Mojodex) -> None:
     """A failover leaves kept connections at what is a standby now; a ping does not see it."""
-    role = bundle.worker_settings
     mojodex.run("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
     try:
-        db.engine(role).dispose()
-        with pytest.raises(TransientError, match="25006"), db.db_session(role) as session:
+        bundle.database.close()
+        with pytest.raises(TransientError, match="25006"), bundle.database.session() as session:
             session.execute(text("CREATE TABLE nobody_wants_this (x integer)"))
     finally:
         with mojodex.engine.connect() as connection:
@@ -116,30 +119,69 @@ def test_a_connection_that_turned_read_only_is_left(bundle: Bundle, mojodex: Moj
             connection.execute(text("ALTER ROLE CURRENT_USER RESET default_transaction_read_only"))
             connection.commit()
 
-    with db.db_session(role) as session:
+    with bundle.database.session() as session:
         session.execute(text("CREATE TEMPORARY TABLE somebody_wants_this (x integer)"))
 
 
 def test_what_is_not_committed_is_rolled_back(bundle: Bundle, mojodex: Mojodex) -> None:
-    with db.db_session(bundle.worker_settings) as session:
+    with bundle.database.session() as session:
         session.execute(text("INSERT INTO md_error (message, creation_date) VALUES ('x', now())"))
 
     assert mojodex.run("SELECT count(*) FROM md_error") == 0
 
 
-def test_the_decorator_passes_a_session_and_closes_it(bundle: Bundle) -> None:
-    @db.with_db_session
+def test_a_database_connects_at_its_first_statement_and_makes_one_engine(bundle: Bundle) -> None:
+    """Importing a handler must neither read the secret nor connect."""
+    database = db.Database(db.DatabaseSettings(database_secret_arn="not there"))
+    with ThreadPoolExecutor(8) as threads:
+        engines = set(threads.map(lambda _: database.engine(), range(8)))
+
+    assert len(engines) == 1
+    with database.session() as session, pytest.raises(TransientError, match="secret"):
+        session.execute(text("SELECT 1"))
+
+
+def test_a_function_is_called_with_a_session_that_is_closed_afterwards(bundle: Bundle) -> None:
     def add(session: Any, a: int, *, b: int) -> Any:
         return session.execute(text("SELECT CAST(:a AS integer) + :b"), {"a": a, "b": b}).scalar()
 
-    assert add(bundle.worker_settings, 1, b=2) == 3
-    assert db.engine(bundle.worker_settings).pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert bundle.database.with_db_session(add, 1, b=2) == 3
+    assert bundle.database.engine().pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("ours", "expected"), [(True, (2, 1)), (False, (6, 2))])
+def test_our_connections_save_round_trips_and_translations_and_change_no_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, ours: bool, expected: tuple[int, int]
+) -> None:
+    """Counts the answers waited for, and the translations of placeholders, of a statement that runs twice."""
+    counts: Counter[str] = Counter()
+    arguments = db.connect_arguments(database.secret())
+    connection = wire.Connection(**arguments) if ours else pg8000.connect(**arguments)
+    wire.numbered.cache_clear()
+
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*given: Any) -> Any:
+            counts[function.__name__] += 1
+            return function(*given)
+
+        return count
+
+    with closing(connection), closing(connection.cursor()) as cursor, monkeypatch.context() as patched:
+        cursor.execute("BEGIN")
+        for owner, name in ((CoreConnection, "handle_messages"), (legacy, "convert_paramstyle")):
+            patched.setattr(owner, name, counting(getattr(owner, name)))
+        rows = [cursor.execute("SELECT CAST(%s AS integer) + %s", (40, n)).fetchall() for n in (1, 2)]
+
+    assert rows == [([41],), ([42],)]
+    assert (counts["handle_messages"], counts["convert_paramstyle"]) == expected
+    # It was pg8000's own that was counted.
+    assert legacy.convert_paramstyle is dbapi.convert_paramstyle
 
 
 def test_an_error_of_ours_is_not_taken_for_an_outage(bundle: Bundle) -> None:
     with (
         pytest.raises(Exception, match="no_such_table") as caught,
-        db.db_session(bundle.worker_settings) as s,
+        bundle.database.session() as s,
     ):
         s.execute(text("SELECT * FROM no_such_table"))
 

@@ -1,0 +1,110 @@
+-- Select the users on one page who get their daily to-do e-mail now.
+--
+-- It is the hour for it, they want it, they did not get it today, and there is something to tell. The query
+-- reads users by their offset, from an index. So its cost follows how many users have this hour.
+--
+-- Columns
+--   subject                     the event and the user
+--   occasion, local_date        the user's local date
+--   user_id
+--   after_offset, after_user_id
+--                               After a full page: one row without a subject, with the parameters of the
+--                               next.
+-- Parameters
+--   first_offset, last_offset   offsets that have this hour (minutes, UTC minus local time)
+--   after_offset, after_user_id
+--                               the user behind whom the page begins; first page: below all offsets, and ''
+--   without_offset              whether the page is of the users for whom no offset is known, instead
+--   local_date                  the local date of these users
+--   default_timezone_offset     offset of users for whom none is known
+--   previous_working_day        what was moved since this local day began is told
+--   send_empty                  whether users get the e-mail for whom there is nothing to tell
+--   page_size                   users in a page, due or not
+-- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
+WITH page AS MATERIALIZED (
+    -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.
+    -- Only columns of the index: so it is read in its order, and no further than the end of the page.
+    SELECT user_id, timezone_offset
+    FROM md_user
+    WHERE NOT :without_offset
+        AND timezone_offset BETWEEN :first_offset AND :last_offset
+        AND (timezone_offset, user_id) > (:after_offset, :after_user_id)
+    UNION ALL
+    SELECT user_id, timezone_offset
+    FROM md_user
+    WHERE :without_offset
+        AND timezone_offset IS NULL
+        AND user_id > :after_user_id
+    ORDER BY timezone_offset, user_id
+    LIMIT :page_size
+),
+page_end AS (
+    SELECT COALESCE(timezone_offset, 0) AS after_offset, user_id AS after_user_id
+    FROM page
+    ORDER BY timezone_offset, user_id
+    OFFSET :page_size - 1
+),
+due AS (
+    SELECT page.user_id, 'todo_daily_emails:' || page.user_id AS subject
+    FROM page
+    -- LATERAL with LIMIT 1 stays a lookup for each row.
+    CROSS JOIN LATERAL (
+        SELECT todo_email_reception FROM md_user WHERE md_user.user_id = page.user_id LIMIT 1
+    ) AS its_user
+    WHERE its_user.todo_email_reception
+        AND NOT EXISTS (
+            SELECT
+            FROM unclaimable
+            WHERE unclaimable.subject = 'todo_daily_emails:' || page.user_id
+                AND unclaimable.occasion = CAST(:local_date AS text)
+            -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
+            OFFSET 0
+        )
+        AND (:send_empty OR EXISTS (
+            SELECT
+            -- LATERAL and OFFSET 0 keep this order of joins; without statistics, all open to-dos came first.
+            FROM (
+                SELECT user_task_pk FROM md_user_task WHERE md_user_task.user_id = page.user_id OFFSET 0
+            ) AS user_task
+            CROSS JOIN LATERAL (
+                SELECT user_task_execution_pk
+                FROM md_user_task_execution
+                WHERE user_task_fk = user_task.user_task_pk
+                OFFSET 0
+            ) AS execution
+            CROSS JOIN LATERAL (
+                SELECT todo_pk, completed, deleted_by_user, deleted_by_mojo
+                FROM md_todo
+                WHERE user_task_execution_fk = execution.user_task_execution_pk
+                OFFSET 0
+            ) AS todo
+            CROSS JOIN LATERAL (
+                SELECT scheduled_date, creation_date, reschedule_justification
+                FROM md_todo_scheduling
+                WHERE todo_fk = todo.todo_pk
+                ORDER BY creation_date DESC, todo_scheduling_pk DESC
+                LIMIT 1
+            ) AS newest
+            WHERE todo.completed IS NULL
+                AND todo.deleted_by_user IS NULL
+                AND todo.deleted_by_mojo IS NULL
+                AND (
+                    newest.scheduled_date <= :local_date
+                    OR newest.reschedule_justification IS NOT NULL
+                    AND newest.creation_date >= (
+                        CAST(:previous_working_day AS timestamp)
+                        + make_interval(mins => COALESCE(page.timezone_offset, :default_timezone_offset))
+                    ) AT TIME ZONE 'UTC'
+                )
+        ))
+)
+SELECT
+    subject,
+    CAST(:local_date AS text) AS occasion,
+    user_id,
+    CAST(:local_date AS date) AS local_date,
+    NULL AS after_offset,
+    NULL AS after_user_id
+FROM due
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, after_offset, after_user_id FROM page_end

@@ -1,0 +1,70 @@
+-- Select one page of task executions that are finished, and whose to-dos were not extracted yet.
+--
+-- An execution is finished when its result was left alone since :youngest. Its result is the newest version of
+-- its texts. The query reads versions in the order of their dates, from an index. So its cost follows what was
+-- written between the two dates, not what exists.
+--
+-- Columns
+--   subject               key of the execution
+--   occasion              always empty: an execution is extracted once
+--   after_date, after_pk  key of the newest version. After a full page: one row without a subject, with the
+--                         parameters of the next.
+-- Parameters
+--   oldest, youngest      dates between which the result was written (timestamps without zone, in UTC)
+--   after_date, after_pk  the version behind which the page begins; first page: before all dates, and 0
+--   page_size             executions in a page
+-- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
+WITH due AS MATERIALIZED (
+    SELECT
+        CAST(execution.user_task_execution_pk AS text) AS subject,
+        version.creation_date AS after_date,
+        version.produced_text_version_pk AS after_pk
+    FROM md_produced_text_version AS version
+    -- LATERAL with LIMIT 1 stays a lookup for each row; with old statistics, a join read whole tables.
+    CROSS JOIN LATERAL (
+        SELECT execution.user_task_execution_pk
+        FROM md_produced_text AS its_text
+        JOIN md_user_task_execution AS execution
+            ON execution.user_task_execution_pk = its_text.user_task_execution_fk
+        WHERE its_text.produced_text_pk = version.produced_text_fk
+            AND its_text.deleted_by_user IS NULL
+            AND execution.todos_extracted IS NULL
+            AND execution.deleted_by_user IS NULL
+        LIMIT 1
+    ) AS execution
+    -- BETWEEN tells the planner how much is in the range; the row comparison does not.
+    WHERE version.creation_date BETWEEN :oldest AND :youngest
+        AND (version.creation_date, version.produced_text_version_pk)
+            > (CAST(:after_date AS timestamp), :after_pk)
+        AND NOT EXISTS (
+            SELECT
+            FROM md_produced_text AS any_text
+            -- LATERAL with LIMIT 1, as above.
+            CROSS JOIN LATERAL (
+                SELECT
+                FROM md_produced_text_version AS newer
+                WHERE newer.produced_text_fk = any_text.produced_text_pk
+                    AND (newer.creation_date, newer.produced_text_version_pk)
+                        > (version.creation_date, version.produced_text_version_pk)
+                LIMIT 1
+            ) AS newer
+            WHERE any_text.user_task_execution_fk = execution.user_task_execution_pk
+                AND any_text.deleted_by_user IS NULL
+            -- OFFSET 0 keeps this a lookup for each row; the planner cannot make an anti-join of it.
+            OFFSET 0
+        )
+        AND NOT EXISTS (
+            SELECT
+            FROM unclaimable
+            WHERE unclaimable.subject = CAST(execution.user_task_execution_pk AS text)
+                AND unclaimable.occasion = ''
+            -- OFFSET 0, as above; an anti-join read a whole ledger of a million jobs for each page.
+            OFFSET 0
+        )
+    ORDER BY version.creation_date, version.produced_text_version_pk
+    LIMIT :page_size
+)
+SELECT subject, '' AS occasion, after_date, after_pk
+FROM due
+UNION ALL
+(SELECT NULL, NULL, after_date, after_pk FROM due ORDER BY after_date, after_pk OFFSET :page_size - 1)

@@ -1,0 +1,80 @@
+"""What a function prints for CloudWatch, in an environment as Lambda makes it."""
+
+import json
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests import ROOT
+
+PROGRAM = """
+from mojodex.observability import count, logger
+
+logger.debug("a debug line")
+logger.info("an info line")
+logger.warning("a warning line")
+logger.error("an error line")
+count("JobsDone")
+count("LlmErrors", 2, model="m", prompt="p")
+"""
+
+
+def printed(level: str, *, of_lambda: str) -> list[dict[str, Any]]:
+    """What a function prints at a LogLevel, with what Lambda sets for its own level."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={
+            "PYTHONPATH": str(ROOT / "shared"),
+            "POWERTOOLS_SERVICE_NAME": "extract_todos",
+            "POWERTOOLS_METRICS_NAMESPACE": "MojodexBackground/staging",
+            "POWERTOOLS_LOG_LEVEL": level,
+            "AWS_LAMBDA_LOG_LEVEL": of_lambda,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("level", "of_lambda", "kept"),
+    [
+        ("DEBUG", "DEBUG", ["DEBUG", "INFO", "WARNING", "ERROR"]),
+        ("INFO", "INFO", ["INFO", "WARNING", "ERROR"]),
+        ("WARNING", "INFO", ["WARNING", "ERROR"]),
+        ("ERROR", "INFO", ["ERROR"]),
+    ],
+)
+def test_a_log_level_drops_lines_of_ours_and_no_metric(level: str, of_lambda: str, kept: list[str]) -> None:
+    lines = printed(level, of_lambda=of_lambda)
+
+    assert [line["level"] for line in lines if "level" in line] == kept
+    assert [
+        line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for line in lines if "_aws" in line
+    ] == [
+        "JobsDone",
+        "LlmErrors",
+    ]
+
+
+def test_a_log_lines_timestamp_is_rfc_3339() -> None:
+    """Lambda takes the level of a line with any other for INFO."""
+    for line in printed("INFO", of_lambda="INFO"):
+        if "level" in line:
+            assert "T" in line["timestamp"]
+            assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta()
+
+
+def test_a_metric_of_a_model_is_added_up_for_the_stack_it_belongs_to() -> None:
+    done, errors = [line for line in printed("INFO", of_lambda="INFO") if "_aws" in line]
+    directives = [line["_aws"]["CloudWatchMetrics"][0] for line in (done, errors)]
+
+    assert [directive["Namespace"] for directive in directives] == ["MojodexBackground/staging"] * 2
+    assert [set(each) for each in directives[0]["Dimensions"]] == [{"service"}]
+    assert [set(each) for each in directives[1]["Dimensions"]] == [{"service", "model", "prompt"}, {"scope"}]
+    assert errors["scope"] == "stack"
+    assert errors["LlmErrors"] == [2]
