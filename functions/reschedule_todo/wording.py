@@ -1,4 +1,4 @@
-"""Fixed sentences of this process, in English and French. Other languages get English with their own dates."""
+"""Fixed sentences of this process, in English and French. Other languages get English with local dates."""
 
 import re
 from datetime import date
