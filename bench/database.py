@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from bench import ROOT
 from local.runtime import emulator, postgres
-from local.runtime.stack import CREDENTIALS
+from local.runtime.emulator import CREDENTIALS
 from maintenance.migrate.migration import migrate
 
 PAGE = ROOT / "docs" / "explain.md"

@@ -24,7 +24,7 @@ from bench.database import BenchError
 from bench.load import Kind
 from bench.model_server import Latency
 from bench.processor import processor_seconds
-from local.runtime import postgres
+from local.runtime import deploy, postgres
 from local.runtime import stack as local_stack
 
 WORKERS, BATCH = 10, 10
@@ -253,7 +253,7 @@ class Bundle:
 @contextmanager
 def deployed() -> Iterator[Bundle]:
     """Deploy the built bundle for a hundred jobs at once of each process, with no schedule firing."""
-    local_stack.build()
+    deploy.build()
     with tempfile.TemporaryDirectory(prefix="bench-throughput-") as path, model_server() as model:
         directory = Path(path) / "run"
         try:

@@ -29,6 +29,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from bench.database import BenchError, Verdict
 from bench.processor import processor_seconds
+from local.runtime import deploy
 from local.runtime import stack as local_stack
 from mojodex.embeddings import DIMENSIONS
 from tests.fake_model import FakeModel, Reply, fake_model, relevance
@@ -327,7 +328,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     report = Report()
-    local_stack.build()
+    deploy.build()
     with tempfile.TemporaryDirectory(prefix="bench-website-") as path, fake_model() as model:
         directory = Path(path) / "run"
         try:

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, text
 
 from local.runtime import emulator, postgres
-from local.runtime.stack import Stack, client_of
+from local.runtime.stack import Stack
 
 # A busy emulator now and then closes a connection that was about to be used again.
 TRIES = 5
@@ -93,7 +93,7 @@ class Breakage:
 
     @cached_property
     def _scheduler(self) -> Any:
-        return client_of(self.stack.endpoint, "scheduler", tries=TRIES)
+        return emulator.client(self.stack.endpoint, "scheduler", tries=TRIES)
 
     @cached_property
     def _targets(self) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from chaos.breakage import TRIES
 from chaos.load import Message
-from local.runtime.stack import PREFIXES, Stack, client_of
+from local.runtime import emulator
+from local.runtime.stack import PREFIXES, Stack
 
 WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 
@@ -75,8 +76,8 @@ class Queues:
 
     @cached_property
     def _sqs(self) -> Any:
-        return client_of(self.stack.endpoint, "sqs", tries=TRIES)
+        return emulator.client(self.stack.endpoint, "sqs", tries=TRIES)
 
     @cached_property
     def _publisher(self) -> Any:
-        return client_of(self.sqs_url, "sqs", tries=TRIES)
+        return emulator.client(self.sqs_url, "sqs", tries=TRIES)

@@ -11,6 +11,7 @@ from types import FrameType
 
 from local import demo
 from local.runtime import model, redrive, stack, terminal, website
+from local.runtime.deploy import StackError
 from local.runtime.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
@@ -31,7 +32,7 @@ def main() -> int:
         signal.signal(number, _end)
     try:
         succeeded: bool = arguments.run(arguments)
-    except (stack.StackError, StartError, demo.DemoError) as error:
+    except (StackError, StartError, demo.DemoError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     return 0 if succeeded else 1
@@ -154,7 +155,7 @@ def _print_environment(running: stack.Stack) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> bool:
     if not arguments.url:
-        raise stack.StackError("which website? make ingest URL=example.com")
+        raise StackError("which website? make ingest URL=example.com")
     return website.run(stack.Stack.load(DIRECTORY), arguments.url, arguments.user)
 
 

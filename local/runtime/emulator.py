@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
+import botocore.session
+from botocore.config import Config
+
 from local.runtime import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".tools" / "ministack" / "bin" / "python"
 NAME = "ministack"
 REGION = "us-east-1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+}
 
 
 @dataclass(frozen=True)
@@ -108,3 +117,32 @@ def _get(endpoint: str, path: str) -> tuple[int, bytes]:
         return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def client(endpoint: str, service: str, *, tries: int = 1) -> Any:
+    """A boto3 client of the emulator at an endpoint, or of what stands before it.
+
+    Args:
+        endpoint: where it is.
+        service: as boto3 calls it.
+        tries: of each request. An invocation must not be repeated behind the caller's back.
+    """
+    # Neither a profile nor a proxy of the caller's environment counts.
+    nothing = (None, None, None, None)
+    session = boto3.Session(
+        botocore_session=botocore.session.Session(
+            session_vars={
+                "profile": nothing,
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        ),
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=REGION,
+    )
+    # An invocation may take as long as Lambda lets it.
+    config = Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": tries})
+    # Typed for services whose stubs are installed only.
+    make: Any = session.client
+    return make(service, endpoint_url=endpoint, config=config)

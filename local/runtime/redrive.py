@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.runtime.stack import PREFIXES, Stack, StackError
+from local.runtime.deploy import StackError
+from local.runtime.stack import PREFIXES, Stack
 
 # SQS: messages in one request, and bytes of all of them together (a quarter of what it takes today, and what
 # it took before August 2025).

@@ -3,14 +3,12 @@
 Nothing here reads or changes the AWS account, profile or credentials of whoever runs it.
 """
 
-import fcntl
 import http.client
 import json
 import os
 import platform
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,23 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
-from botocore.config import Config
-
-from local.runtime import emulator, model, postgres, processes
+from local.runtime import deploy, emulator, model, postgres, processes
+from local.runtime.deploy import StackError
 from local.runtime.postgres import Database
 
 ROOT = emulator.ROOT
-# `make build` fills .aws-sam/build, for AWS; what runs here is built apart, for this machine's processor.
-BUILD_DIRECTORY = ROOT / ".aws-sam" / "local" / "build"
-SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
-STACK_NAME = "mojodex-background"
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": emulator.REGION,
-}
 MODEL_SERVER = "model-server"
 # Where mails come from, and where their links lead: nobody has the domain "example" (RFC 2606).
 MAIL_PARAMETERS = {
@@ -59,10 +45,6 @@ NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
 )
-
-
-class StackError(Exception):
-    """A step on the way to a running stack failed, or there is none where one is asked for."""
 
 
 class SentMail(NamedTuple):
@@ -107,7 +89,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulator, for a service that boto3 knows by this name."""
-        return client_of(self.endpoint, service)
+        return emulator.client(self.endpoint, service)
 
     def deploy(self, directory: Path, build: Path) -> None:
         """Deploy another build over this one, with the same parameters.
@@ -122,14 +104,13 @@ class Stack:
         Raises:
             StackError: it failed.
         """
-        _deploy(directory, self.endpoint, {}, build)
-        _number_concurrency(self.endpoint)
+        deploy.deploy(directory, self.endpoint, {}, build)
 
     def environment(self) -> dict[str, str]:
         """What the AWS CLI, boto3 and SQLAlchemy need to use this stack."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
-            **CREDENTIALS,
+            **emulator.CREDENTIALS,
             "DATABASE_URL": self.database.url.render_as_string(hide_password=False),
         }
 
@@ -146,7 +127,7 @@ class Stack:
 
     def _function_names(self) -> dict[str, str]:
         """The name of every function of the template, by its logical id."""
-        resources = self.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+        resources = self.client("cloudformation").describe_stack_resources(StackName=deploy.STACK_NAME)
         return {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
             for resource in resources["StackResources"]
@@ -273,22 +254,6 @@ class Stack:
         return [str(event["message"]).rstrip() for event in sorted(events, key=lambda e: e["timestamp"])]
 
 
-def build() -> None:
-    """Build layer and functions for this machine, as `make build-local`; quick when nothing changed.
-
-    Raises:
-        StackError: the build failed; it has printed why.
-    """
-    # Make's own variables would make it a sub-make of whatever started us.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    # Workers of pytest-xdist build at the same time, and SAM empties its folder first.
-    with (ROOT / "Makefile").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False)
-    if done.returncode:
-        raise StackError("the build failed")
-
-
 def up(
     directory: Path, *, parameters: Mapping[str, str] = {}, say: Callable[[str], None] = lambda _: None
 ) -> Stack:
@@ -308,7 +273,7 @@ def up(
     """
     if (directory / "state.json").exists():
         raise StackError("it runs already: stop it with 'make down'")
-    if not (BUILD_DIRECTORY / "template.yaml").exists():
+    if not (deploy.BUILD_DIRECTORY / "template.yaml").exists():
         raise StackError("nothing is built: run 'make build-local'")
     directory.mkdir(parents=True, exist_ok=True)
     try:
@@ -321,7 +286,7 @@ def up(
 
         say("MiniStack, the emulator of AWS")
         endpoint = emulator.start(directory, environment=network).endpoint
-        secret_manager = client_of(endpoint, "secretsmanager")
+        secret_manager = emulator.client(endpoint, "secretsmanager")
         arns = {
             parameter: secret_manager.create_secret(Name=secret, SecretString=json.dumps(value))["ARN"]
             for parameter, secret, value in (
@@ -334,11 +299,12 @@ def up(
         say("sam deploy of template.yaml")
         architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         parameters = {"Architecture": architecture, **arns, **MAIL_PARAMETERS, **settings, **parameters}
-        _deploy(directory, endpoint, parameters)
-        _number_concurrency(endpoint)
+        deploy.deploy(directory, endpoint, parameters)
         # Verified at once, and MiniStack has no sandbox unless it is asked for one.
-        client_of(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
-        described = client_of(endpoint, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        emulator.client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
+        described = emulator.client(endpoint, "cloudformation").describe_stacks(StackName=deploy.STACK_NAME)[
+            "Stacks"
+        ][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"))
 
@@ -411,83 +377,3 @@ def _start_model_server(directory: Path) -> int:
     if found is None:
         raise StackError("the model server has lost its port")
     return found
-
-
-def _deploy(
-    directory: Path, endpoint: str, parameters: Mapping[str, str], build: Path = BUILD_DIRECTORY
-) -> None:
-    overrides = [f"{name}={value}" for name, value in parameters.items() if value]
-    command: Sequence[str | Path] = [
-        *(SAM, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"),
-        *("--stack-name", STACK_NAME, "--region", emulator.REGION),
-        *("--template-file", build / "template.yaml"),
-        # Without any, those of the last deployment hold.
-        *(("--parameter-overrides", *overrides) if overrides else ()),
-    ]
-    log = directory / "sam-deploy.log"
-    with log.open("wb") as output:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "LANG": "C.UTF-8",
-                # sam writes into the home folder, and leaves temporary ones behind.
-                "HOME": str(directory.resolve()),
-                "TMPDIR": str(directory.resolve()),
-                "AWS_ENDPOINT_URL": endpoint,
-                **CREDENTIALS,
-                "AWS_CONFIG_FILE": os.devnull,
-                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-                "SAM_CLI_TELEMETRY": "0",
-                # Seconds between two looks at the deployment; AWS needs more, the emulator does not.
-                "SAM_CLI_POLL_DELAY": "0.2",
-            },
-        )
-    if done.returncode:
-        raise StackError(f"sam deploy failed\n{processes.tail(log)}")
-
-
-def _number_concurrency(endpoint: str) -> None:
-    """Give every MaximumConcurrency anew, as a number.
-
-    A template's parameter is a string, of which CloudFormation makes a number; MiniStack 1.5.33 does not, and
-    its poller then fails on the comparison ("'>=' not supported") and delivers nothing.
-    """
-    functions = client_of(endpoint, "lambda")
-    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-        if limits := mapping.get("ScalingConfig"):
-            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=limits)
-
-
-def client_of(endpoint: str, service: str, *, tries: int = 1) -> Any:
-    """A boto3 client of the emulator at an endpoint, or of what stands before it.
-
-    Args:
-        endpoint: where it is.
-        service: as boto3 calls it.
-        tries: of each request. An invocation must not be repeated behind the caller's back.
-    """
-    # Neither a profile nor a proxy of the caller's environment counts.
-    nothing = (None, None, None, None)
-    session = boto3.Session(
-        botocore_session=botocore.session.Session(
-            session_vars={
-                "profile": nothing,
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-        ),
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        region_name=emulator.REGION,
-    )
-    # An invocation may take as long as Lambda lets it.
-    config = Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": tries})
-    # Typed for services whose stubs are installed only.
-    make: Any = session.client
-    return make(service, endpoint_url=endpoint, config=config)

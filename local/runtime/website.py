@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, create_engine, text
 
 from local.runtime import terminal
-from local.runtime.stack import Stack, StackError
+from local.runtime.deploy import StackError
+from local.runtime.stack import Stack
 
 PROCESS = "create_from_website"
 WORKER = "CreateFromWebsiteWorkerFunction"

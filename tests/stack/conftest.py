@@ -11,6 +11,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine
 
+from local.runtime import deploy
 from local.runtime import stack as local_stack
 from local.runtime.stack import PREFIXES
 from tests.fake_model import FakeModel, embedded, fake_model, todos
@@ -162,7 +163,7 @@ class Deployed:
 @pytest.fixture(scope="session")
 def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     directory = tmp_path_factory.mktemp("stack") / "run"
-    local_stack.build()
+    deploy.build()
     with fake_model() as model:
         # Two cores: more cold starts at once are only slower.
         parameters = {

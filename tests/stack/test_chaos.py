@@ -7,7 +7,7 @@ import pytest
 from chaos import report
 from chaos.checks import broken
 from chaos.run import SHORT, run
-from local.runtime import stack as local_stack
+from local.runtime import deploy
 
 SEED = 20261124
 
@@ -17,7 +17,7 @@ SEED = 20261124
 def test_given_faults_of_every_kind_when_all_has_calmed_down_then_nothing_is_lost_and_nothing_twice(
     tmp_path: Path,
 ) -> None:
-    local_stack.build()
+    deploy.build()
 
     outcome = run(SEED, SHORT, tmp_path / "run", lambda _text: None)
 

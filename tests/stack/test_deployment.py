@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.runtime.stack import BUILD_DIRECTORY
+from local.runtime.deploy import BUILD_DIRECTORY
 from tests.fake_model import Reply, todos
 from tests.stack.conftest import Deployed, eventually
 

@@ -3,7 +3,7 @@
 import json
 import time
 
-from local.runtime.stack import STACK_NAME
+from local.runtime.deploy import STACK_NAME
 from tests.stack.conftest import Deployed
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from local.runtime.stack import CREDENTIALS
+from local.runtime.emulator import CREDENTIALS
 from tests import ROOT
 from tests.readme import blocks, commands
 from tests.stack.conftest import Deployed

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local.runtime import redrive
-from local.runtime.stack import STACK_NAME, StackError
+from local.runtime.deploy import STACK_NAME, StackError
 from tests.fake_model import todos
 from tests.stack.conftest import Deployed, eventually
 
