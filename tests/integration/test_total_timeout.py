@@ -14,7 +14,7 @@ import pytest
 
 from mojodex import provider, total_timeout
 from mojodex.provider import ProviderSettings
-from tests.integration.test_db import certificate
+from tests.certificates import certificate
 
 SECONDS = 1.0
 # What the slow servers would take for their answer. A call that waits for one takes as long.
