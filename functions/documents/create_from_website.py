@@ -43,5 +43,5 @@ process = Process(
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `CreateFromWebsite` messages in, the ids of those to retry out."""
+    """Run a batch of `CreateFromWebsite` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

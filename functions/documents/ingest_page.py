@@ -38,5 +38,5 @@ process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `IngestPage` messages in, the ids of those to retry out."""
+    """Run a batch of `IngestPage` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

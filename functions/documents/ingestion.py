@@ -68,7 +68,7 @@ class Written:
 
 
 def known_of(session: Session, document_pk: int) -> Known:
-    """What is known of a document."""
+    """Read what is known of a document."""
     texts = session.scalars(
         select(MdDocumentChunk.chunk_text).where(MdDocumentChunk.document_fk == document_pk)
     )
@@ -77,7 +77,7 @@ def known_of(session: Session, document_pk: int) -> Known:
 
 
 def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
-    """The hashes of the lines that are on most pages of a user's website."""
+    """Read the hashes of the lines that are on most pages of a user's website."""
     website = session.get(BackgroundWebsite, (user_id, site))
     return frozenset(website.repeated_lines if website else ())
 
@@ -199,7 +199,7 @@ def remember(session: Session, document_pk: int, thought: Thought, **facts: obje
 
 
 def as_vector(vector: Sequence[float]) -> ColumnElement[object]:
-    """A vector as a value of an INSERT.
+    """Write a vector as a value of an INSERT.
 
     One text of nine digits a number, with which a float4 keeps its value. pgvector's own processor writes all
     17 digits of a float8, one by one, which took twice as long as the insert itself (`bench.vectors`).
@@ -210,5 +210,5 @@ def as_vector(vector: Sequence[float]) -> ColumnElement[object]:
 
 
 def chunk_hash(text: str) -> str:
-    """By which a chunk is known to be the same."""
+    """Hash a chunk, to find the same chunk again."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -37,7 +37,7 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """EventBridge's target; answers with how many messages it published. The event does not matter."""
+    """Publish what is due. EventBridge Scheduler invokes it; the event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     return publish_due(database, due_work(settings), now, deadline)
 

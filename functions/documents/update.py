@@ -45,5 +45,5 @@ process = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `UpdateDocument` messages in, the ids of those to retry out."""
+    """Run a batch of `UpdateDocument` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

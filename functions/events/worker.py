@@ -48,5 +48,5 @@ process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occ
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `SendEvent` messages in, the ids of those to retry out."""
+    """Run a batch of `SendEvent` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

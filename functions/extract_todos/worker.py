@@ -34,5 +34,5 @@ process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `ExtractTodos` messages in, the ids of those to retry out."""
+    """Run a batch of `ExtractTodos` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

@@ -79,12 +79,12 @@ class Todo:
 
     @property
     def moves(self) -> int:
-        """How often it was moved until now."""
+        """Return how often it was moved until now."""
         return len(self.schedulings) - 1
 
     @property
     def history(self) -> list[Scheduling]:
-        """The schedulings that the model is shown: the first one, and the newest moves."""
+        """Return the schedulings for the prompt: the first one, and the newest moves."""
         return self.schedulings[:1] + self.schedulings[1:][-MOVES_SHOWN:]
 
 
@@ -340,7 +340,7 @@ def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:
 
 
 def objection(answer: Rescheduling, overdue: Overdue, load_cap: int) -> str | None:
-    """What to tell the model about an answer that cannot be used as it is; None when it can."""
+    """Tell the model what is wrong with its answer; None if nothing is."""
     wrong = []
     try:
         _date(answer, overdue, load_cap)

@@ -42,5 +42,5 @@ process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS's target: a batch of `RescheduleTodo` messages in, the ids of those to retry out."""
+    """Run a batch of `RescheduleTodo` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

@@ -90,7 +90,7 @@ def stop(directory: Path) -> None:
 
 
 def sent_mails(endpoint: str) -> list[dict[str, Any]]:
-    """The mails that SES has taken, oldest first, with "To", "Subject", "BodyText" and "BodyHtml".
+    """Return the mails that SES has taken, oldest first, with "To", "Subject", "BodyText" and "BodyHtml".
 
     Raises:
         OSError: the emulator does not answer.
@@ -120,7 +120,7 @@ def _get(endpoint: str, path: str) -> tuple[int, bytes]:
 
 
 def client(endpoint: str, service: str, *, tries: int = 1) -> Any:
-    """A boto3 client of the emulator at an endpoint, or of what stands before it.
+    """Make a boto3 client of the emulator at an endpoint, or of a proxy in front of it.
 
     Args:
         endpoint: where it is.

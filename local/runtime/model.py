@@ -45,7 +45,7 @@ def from_environment() -> Model | None:
 
 
 def question(text: str) -> list[float]:
-    """The vector of a question, by the model that made those of the documents.
+    """Embed a question, with the model that embeds the documents.
 
     Raises:
         openai.OpenAIError: the caller's model does not give it.
@@ -62,5 +62,5 @@ def question(text: str) -> list[float]:
 
 
 def api_key() -> str:
-    """The key for it; the stand-in, and many servers, want none but something."""
+    """Return the API key. The stand-in and many servers accept any text."""
     return os.environ.get("OPENAI_API_KEY") or "none"

@@ -216,7 +216,7 @@ def _psql(database: Database, *arguments: str) -> None:
 
 
 def _make(directory: Path) -> _Server:
-    """A home for the server's data, and programs that its user may run."""
+    """Make a folder for the server's data, and programs that its user may run."""
     home, installation = directory.resolve() / "postgres", INSTALLATION
     if os.geteuid() == 0:
         home = Path(tempfile.mkdtemp(prefix="mojodex-postgres-"))

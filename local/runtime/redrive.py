@@ -107,7 +107,7 @@ def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
 
 
 def _attribute(letter: dict[str, Any], name: str) -> str:
-    """An attribute that the worker has given to a message; '' when SQS moved it."""
+    """Return an attribute that the worker gave to a message; '' if SQS moved it."""
     return str(letter.get("MessageAttributes", {}).get(name, {}).get("StringValue", ""))
 
 

@@ -76,7 +76,7 @@ class Stack:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """The stack that `up` left in a directory.
+        """Load the stack that `up` has started in a directory.
 
         Raises:
             StackError: there is none.
@@ -88,7 +88,7 @@ class Stack:
         return cls(**{**state, "database": Database(**state["database"])})
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulator, for a service that boto3 knows by this name."""
+        """Make a boto3 client of the emulator for a service."""
         return emulator.client(self.endpoint, service)
 
     def deploy(self, directory: Path, build: Path) -> None:
@@ -107,7 +107,7 @@ class Stack:
         deploy.deploy(directory, self.endpoint, {}, build)
 
     def environment(self) -> dict[str, str]:
-        """What the AWS CLI, boto3 and SQLAlchemy need to use this stack."""
+        """Return the variables with which the AWS CLI, boto3 and SQLAlchemy use this stack."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             **emulator.CREDENTIALS,
@@ -115,7 +115,7 @@ class Stack:
         }
 
     def function_name(self, logical_id: str) -> str:
-        """The name of a function of the template, for example of "MigrateFunction".
+        """Return the name of a function by its logical id, for example "MigrateFunction".
 
         Raises:
             StackError: the template has no such function.
@@ -126,7 +126,7 @@ class Stack:
         return names[logical_id]
 
     def _function_names(self) -> dict[str, str]:
-        """The name of every function of the template, by its logical id."""
+        """Return the name of every function, by its logical id."""
         resources = self.client("cloudformation").describe_stack_resources(StackName=deploy.STACK_NAME)
         return {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -183,7 +183,7 @@ class Stack:
         self.client("sqs").send_message(QueueUrl=self.outputs[queue], MessageBody=json.dumps(message))
 
     def model_calls(self) -> dict[str, int]:
-        """How many calls the stand-in has answered: completions, embeddings, texts_embedded.
+        """Count the calls that the stand-in has answered: completions, embeddings, texts_embedded.
 
         Raises:
             StackError: another model answers, which does not tell.
@@ -218,7 +218,7 @@ class Stack:
             scheduler.update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
 
     def mails(self) -> list[SentMail]:
-        """What SES has sent, oldest first."""
+        """Return what SES has sent, oldest first."""
         return [
             SentMail(tuple(mail["To"]), mail["Subject"], mail["BodyText"], mail["BodyHtml"] or "")
             for mail in emulator.sent_mails(self.endpoint)
@@ -332,7 +332,7 @@ def down(directory: Path) -> None:
 
 
 def complaints(directory: Path) -> list[str]:
-    """The last warnings and errors of the emulator, for example that a function cannot be imported."""
+    """Return the last warnings and errors of the emulator, for example a failed import."""
     log = (directory / f"{emulator.NAME}.log").read_text(errors="replace")
     # What is said again and again differs in its date and time only.
     lines = [line for line in log.splitlines() if " ERROR " in line or " WARNING " in line]

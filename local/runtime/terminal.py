@@ -9,30 +9,30 @@ FRAME_WIDTH = 80
 
 
 def heading(text: str) -> None:
-    """A new part."""
+    """Print the heading of a part."""
     print(f"\n\n══ {text} {'═' * (WIDTH - len(text) - 4)}\n")
 
 
 def title(text: str) -> None:
-    """A new thing within a part."""
+    """Print a title within a part."""
     print(f"\n{text}\n{'─' * min(len(text), WIDTH)}")
 
 
 def paragraph(text: str, indent: str = "  ", following: str | None = None) -> None:
-    """A text, wrapped; `indent` stands before its first line, `following` before the others."""
+    """Print a wrapped text. `indent` begins its first line, `following` the others."""
     following = " " * len(indent) if following is None else following
     print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=following))
 
 
 def with_note(text: str, note: str) -> None:
-    """A text on the left, wrapped, and a short note on the right of its first line."""
+    """Print a wrapped text, with a short note to the right of its first line."""
     width = WIDTH - len(note) - 6
     first, *others = textwrap.wrap(text, width)
     print(f"  ▸ {first:<{width}}  {note}", *(f"    {line}" for line in others), sep="\n")
 
 
 def frame(lines: Sequence[str]) -> None:
-    """Lines in a frame; what is longer than it is cut off."""
+    """Print lines in a frame; longer lines are cut off."""
     print(f"  ╭{'─' * (FRAME_WIDTH + 4)}╮")
     for line in lines:
         print(f"  │  {_cut(line, FRAME_WIDTH):<{FRAME_WIDTH}}  │")
@@ -40,7 +40,7 @@ def frame(lines: Sequence[str]) -> None:
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Rows of cells in columns, the first row as their heads."""
+    """Print a table; the first row holds the heads of its columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, row in enumerate(rows):
         line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))

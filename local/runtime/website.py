@@ -124,7 +124,7 @@ def learn(stack: Stack, connection: Connection, user_id: str, url: str) -> Learn
 
 
 def show_pages(pages: list[Page]) -> None:
-    """A table of the pages: how many chunks each has, or why it has none."""
+    """Print a table of the pages: how many chunks each has, or why it has none."""
     terminal.table(
         [
             ("page", "state", "chunks", "reason"),
@@ -206,7 +206,7 @@ def run(stack: Stack, url: str, user_id: str) -> bool:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address, whose scheme may be missing, is of this machine."""
+    """Tell whether an address, with or without a scheme, is of this machine."""
     host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

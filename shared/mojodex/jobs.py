@@ -28,9 +28,9 @@ from mojodex.schema import BackgroundJob, MdError
 # Across all dispatches and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive
 # gets a full second try.
 MAX_ATTEMPTS = 20
-# The ten receives of a message take some 40 minutes (`queues.back_off_seconds`). What is stuck for longer is
-# claimed anew by the schedules that look for it every hour.
-TRIED_LONG_ENOUGH = timedelta(minutes=50)
+# The ten receives of a message take some 40 minutes (`queues.back_off_seconds`). After this time a schedule
+# may claim the job again.
+CLAIMABLE_AFTER = timedelta(minutes=50)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Job:
 
     @property
     def attempts_exhausted(self) -> bool:
-        """Whether it was begun too often to be run again."""
+        """Tell whether the job was begun too often to run again."""
         return self.attempts > MAX_ATTEMPTS
 
 
@@ -128,7 +128,7 @@ def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any
     Returns:
         The rows that this statement has queued, and not those that another schedule has claimed.
     """
-    ours = {"process": process, "now": now, "tried_before": now - TRIED_LONG_ENOUGH}
+    ours = {"process": process, "now": now, "tried_before": now - CLAIMABLE_AFTER}
     rows = session.execute(_claim(due), {**parameters, **ours}).all()
     ends = [row._asdict() for row in rows if row.subject is None]
     after = {name: value for name, value in ends[0].items() if name.startswith("after_")} if ends else None
@@ -141,7 +141,7 @@ def _claim(due: str) -> TextClause:
 
 
 def _begun_again() -> dict[str, Any]:
-    """Attempts and progress go on, but not after a skip: then there was nothing to do."""
+    """Keep attempts and progress, but start again after a skip: then there was nothing to do."""
     skipped = BackgroundJob.state == "skipped"
     return {
         "attempts": case((skipped, 1), else_=BackgroundJob.attempts + 1),

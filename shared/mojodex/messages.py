@@ -24,4 +24,4 @@ class Message(BaseModel):
     @property
     @abstractmethod
     def subject(self) -> str:
-        """The subject of its job: part of the ledger's key."""
+        """Return the subject of its job: part of the ledger's key."""

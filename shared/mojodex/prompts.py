@@ -34,7 +34,7 @@ class Prompt:
     template: Template
 
     def render(self, **variables: Any) -> str:
-        """The text for the model.
+        """Render the text for the model.
 
         Raises:
             jinja2.UndefinedError: the template names a variable that is not given.

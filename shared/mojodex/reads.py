@@ -43,7 +43,7 @@ class User:
 
 
 def as_user(row: MdUser, now: datetime, default_timezone_offset: int) -> User:
-    """The user of a row of `md_user` at `now` (aware); one without an offset gets the default (minutes)."""
+    """Return the user of a row at `now` (aware). A user without an offset gets the default (minutes)."""
     local = local_time(now, offset_of(row.timezone_offset, default_timezone_offset))
     return User(
         name=row.name or "the user",
@@ -56,7 +56,7 @@ def as_user(row: MdUser, now: datetime, default_timezone_offset: int) -> User:
 
 
 def offset_of(timezone_offset: int | None, default: int) -> int:
-    """A user's offset in minutes; the default when it is not known."""
+    """Return a user's offset in minutes, or the default if it is not known."""
     return default if timezone_offset is None else timezone_offset
 
 
@@ -69,7 +69,7 @@ def offset_of(timezone_offset: int | None, default: int) -> int:
 
 
 def newest_version(session: Session, user_task_execution_pk: int) -> MdProducedTextVersion | None:
-    """The result of a task execution: its newest version that the user did not delete, if there is one."""
+    """Return the result of a task execution: its newest version that the user did not delete; or None."""
     return session.scalars(_newest_version(), {"pk": user_task_execution_pk}).first()
 
 
@@ -99,12 +99,12 @@ def _newest_version() -> Select[MdProducedTextVersion]:
 
 
 def is_open(todo: type[MdTodo] = MdTodo) -> ColumnElement[bool]:
-    """The condition that a row of `md_todo`, or of an alias of it, is neither completed nor deleted."""
+    """Return the condition that a row of `md_todo`, or of an alias, is neither completed nor deleted."""
     return and_(todo.completed.is_(None), todo.deleted_by_user.is_(None), todo.deleted_by_mojo.is_(None))
 
 
 def todos_of(user_task_execution_pk: ColumnElement[int]) -> type[MdTodo]:
-    """The to-dos of an execution, to be joined to a query that has its key; open or not.
+    """Return the to-dos of an execution, open or not, to join to a query that has its key.
 
     What is open is sorted out by the caller, behind OFFSET: so the index of the open ones cannot serve here.
     """
@@ -113,7 +113,7 @@ def todos_of(user_task_execution_pk: ColumnElement[int]) -> type[MdTodo]:
 
 
 def executions_of(user_id: BindParameter[str]) -> tuple[FromClause, FromClause]:
-    """A user's tasks, and their executions (`user_task_execution_pk`, `title`), to be joined to these."""
+    """Return a user's tasks, and their executions (`user_task_execution_pk`, `title`) to join to these."""
     its_task = (
         select(MdUserTask.user_task_pk).where(MdUserTask.user_id == user_id).offset(0).subquery("its_task")
     )
@@ -129,7 +129,7 @@ def executions_of(user_id: BindParameter[str]) -> tuple[FromClause, FromClause]:
 def newest_scheduling(
     todo_pk: ColumnExpressionArgument[int], *columns: InstrumentedAttribute[Any]
 ) -> FromClause:
-    """The scheduling that holds for a to-do, to be joined to it: a lookup in an index.
+    """Return the newest scheduling of a to-do, to join to it: a lookup in an index.
 
     Args:
         todo_pk: column of the to-do's key, in the query that this is joined to.
@@ -146,7 +146,7 @@ def newest_scheduling(
 
 
 def open_todos(user_id: BindParameter[str]) -> tuple[Select[MdTodo], FromClause, FromClause]:
-    """A user's open to-dos that have a date.
+    """Select a user's open to-dos that have a date.
 
     Returns:
         A query of them, in the order of their dates, and what it joins, to select and filter by: their

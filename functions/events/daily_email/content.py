@@ -93,7 +93,7 @@ class Today:
 
     @property
     def about(self) -> list[int]:
-        """Keys of all its to-dos: what the model's words are about."""
+        """Return the keys of all its to-dos: what the model's words are about."""
         return [todo.todo_pk for todo in self.todos] + [todo.todo_pk for todo in self.moved]
 
 
@@ -125,7 +125,7 @@ def todo_daily_emails(
     job: jobs.Job,
     deadline: Deadline,
 ) -> Mail:
-    """The mail of one user and day.
+    """Write the mail of one user and day.
 
     Args:
         database, model, settings: the worker's.
@@ -163,7 +163,7 @@ def todo_daily_emails(
 
 
 def local_date(session: Session, user_id: str, moment: datetime, default_timezone_offset: int) -> date:
-    """The user's local day at `moment` (aware).
+    """Return the user's local day at `moment` (aware).
 
     Raises:
         InvalidMessageError: there is no such user.
@@ -244,13 +244,13 @@ def _short(text: str) -> str:
 
 
 def _result_title(session: Session, user_task_execution_pk: int) -> str:
-    """What the task's result is called, for an execution without a title of its own; '' if it has neither."""
+    """Return the title of the task's result, for an execution without a title; '' if it has none."""
     result = newest_version(session, user_task_execution_pk)
     return (result and result.title) or ""
 
 
 def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> DailyEmail | None:
-    """The model's words, those of an earlier attempt if there are any; None when ours must do.
+    """Ask the model for words, or take those of an earlier attempt; None if the mail uses our own.
 
     Raises:
         TransientError: it is away, and may still be waited for.
@@ -277,13 +277,13 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
 
 
 def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str | None) -> Content:
-    """What the mail says: the model's words where they are of use, ours elsewhere.
+    """Compose the mail's content: the model's words where they are usable, ours elsewhere.
 
     Each to-do is there once, with its own description; the model's line only stands beneath it.
 
     Args:
         answer: the model's words, None if there are none.
-        today: see there.
+        today: from `collect`.
         webapp_uri: where the button leads.
         link: to unsubscribe, None for none.
     """
@@ -319,7 +319,7 @@ def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str 
 
 
 def _lines(answer: DailyEmail, today: Today) -> dict[str, str]:
-    """The model's line for each to-do that it has exactly one for, by the to-do's id."""
+    """Return the model's line for each to-do that has exactly one, by the to-do's id."""
     given = [(line.id, said) for line in answer.lines or [] if line.id and (said := _said(line.line))]
     often = Counter(name for name, _ in given)
     known = {todo.id for todo in today.todos}
@@ -327,5 +327,5 @@ def _lines(answer: DailyEmail, today: Today) -> dict[str, str]:
 
 
 def _said(text: str | None) -> str:
-    """A text of the model as it will be shown; '' if nothing is left of it."""
+    """Clean a text of the model for the mail; '' if nothing is left of it."""
     return plain(text or "", TEXT_CHARS)

@@ -84,7 +84,7 @@ class Content:
 
 
 def render(content: Content) -> Rendered:
-    """The mail: all untrusted text cleaned, and no longer than mail clients show."""
+    """Render the mail, with all untrusted text cleaned, and no longer than mail clients show."""
     content = _cleaned(content)
     words = words_for(content.language_code)
     locale = locale_for(content.language_code)
@@ -150,5 +150,5 @@ def _cleaned(content: Content) -> Content:
 
 
 def _wrap(text: str, first: str = "", indent: str = "") -> str:
-    """Lines of the text part; `first` stands before the first of them, `indent` before the others."""
+    """Wrap a text for the text part. `first` begins the first line, `indent` the others."""
     return fill(text, TEXT_COLUMNS, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)

@@ -50,27 +50,27 @@ class Words:
     overdue_lines: tuple[str, ...]
 
     def subject(self, today: int, moved: int) -> str:
-        """The subject of a mail with this many to-dos of today, and this many with a new date."""
+        """Return the subject of a mail with so many to-dos of today, and so many with a new date."""
         return _count(self.subjects_moved, moved) if moved and not today else _count(self.subjects, today)
 
     def greeting(self, name: str | None) -> str:
-        """The salutation; `name` may be unknown or empty."""
+        """Return the salutation; `name` may be unknown or empty."""
         return self.hello_name.format(name=name) if name else self.hello
 
     def intro(self, today: int, moved: int) -> str:
-        """One or two sentences on how many to-dos there are today, and how many have a new date."""
+        """Say how many to-dos there are today, and how many have a new date."""
         return f"{_count(self.intro_today, today)} {_count(self.intro_moved, moved)}".strip()
 
     def line(self, position: int) -> str:
-        """What to say of the to-do of today at this position; neighbours differ."""
+        """Return a line for the to-do of today at this position; neighbours differ."""
         return self.todo_lines[position % len(self.todo_lines)]
 
     def overdue_line(self, position: int) -> str:
-        """What to say of the overdue to-do at this position; neighbours differ."""
+        """Return a line for the overdue to-do at this position; neighbours differ."""
         return self.overdue_lines[position % len(self.overdue_lines)]
 
     def more(self, left_out: int) -> str:
-        """The end of a list that leaves out this many; '' for none."""
+        """Return the end of a list that leaves out so many; '' for none."""
         return _count(self.more_todos, left_out)
 
 
@@ -151,5 +151,5 @@ FRENCH = Words(
 
 
 def words_for(language_code: str | None) -> Words:
-    """The fixed words: French for any kind of French, English for everything else."""
+    """Return the fixed words: French for any kind of French, English for everything else."""
     return FRENCH if locale_for(language_code).language == "fr" else ENGLISH

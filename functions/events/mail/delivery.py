@@ -3,13 +3,13 @@
 SES cannot be told to send a mail only once, so the ledger must. Before the call the job is marked "sending",
 in a transaction of its own; after it the message id, the `md_event` and the job's end are saved in another.
 
-    killed before the mark   nothing was sent; the message comes back and the mail is sent
+    killed before the mark   nothing was sent; the message is retried and the mail is sent
     killed after the mark    nobody knows whether SES took it; the next delivery of the message finds the mark
                              and ends the job as failed, with that reason, instead of sending a second mail
-    killed after the save    the message comes back and is answered without work
+    killed after the save    the message is retried and answered without work
 
 When SES says that it did not take the mail, the mark gives way to what was paid for, the model's words, and
-the message comes back.
+the message is retried later.
 """
 
 import time
@@ -61,7 +61,7 @@ class Mail:
 
 
 def check_not_begun(job: jobs.Job) -> None:
-    """See that no earlier holder of the job may have sent its mail.
+    """Check that no earlier attempt may have sent the mail.
 
     Raises:
         NotKnownIfSentError: one may have.

@@ -43,7 +43,7 @@ class Rendered:
 
 
 def _host(url: str) -> str:
-    """The host that the URL names.
+    """Return the host of a URL.
 
     Raises:
         ValueError: it is not a URL of http or https that could stand in a mail.
@@ -107,7 +107,7 @@ class EmailSettings(Settings):
 
 
 def _address(address: str) -> str:
-    """The e-mail address with its domain in ASCII (IDNA).
+    """Return the e-mail address with its domain in ASCII (IDNA).
 
     Raises:
         ValueError: it is not one plain address.
@@ -130,7 +130,7 @@ def _address(address: str) -> str:
 
 
 def check_address(address: str) -> str:
-    """The user's e-mail address as SES takes it.
+    """Return the user's e-mail address in the form that SES accepts.
 
     Raises:
         PermanentError: it is not an address that SES could send to.
@@ -145,7 +145,7 @@ def check_address(address: str) -> str:
 
 
 def unsubscribe_link(settings: EmailSettings, user_id: str, event_type: str) -> str | None:
-    """The link that ends the mails of this type to this user; None if there is no page for it.
+    """Return the link that ends the mails of this type to this user; None if there is no page for it.
 
     Its `token` is `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` of `user_id` and
     `event_type`, and stays valid, as an old mail may be read years later.
@@ -174,7 +174,7 @@ def as_bytes(
     unsubscribe_link: str | None,
     now: datetime,
 ) -> bytes:
-    """The mail as it goes over the wire.
+    """Return the bytes of the mail.
 
     Args:
         settings: who sends it.
@@ -214,13 +214,13 @@ def as_bytes(
 
 
 def _mailbox(name: str, address: str) -> str:
-    """A name and an address; the name may be empty."""
+    """Write a name and an address; the name may be empty."""
     name = plain(name, LONGEST_NAME)
     return f"{_encoded(name)}\r\n <{address}>" if name else address
 
 
 def _encoded(text: str) -> str:
-    """The text for a header, as encoded words (RFC 2047) where it needs them, folded."""
+    """Encode a text for a header: folded, and as encoded words (RFC 2047) where needed."""
     if ATOMS.fullmatch(text):
         return text
     # The first line leaves room for the header's name.

@@ -23,7 +23,7 @@ WORD_JOINER = "\u2060"
 
 
 def plain(text: str, most: int) -> str:
-    """The text as one line that shows all that it holds, and that no mail client makes a link of.
+    """Make one line of a text, that hides nothing and that no mail client turns into a link.
 
     Args:
         text: from a user or a model; anything.
@@ -52,7 +52,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _belong_together(one: str, other: str) -> bool:
-    """Whether two characters are shown as one: marks, joined emoji, skin tones, the letters of flags."""
+    """Tell whether two characters are shown as one: marks, joined emoji, skin tones, flags."""
     return (
         one in JOINERS
         or other in JOINERS

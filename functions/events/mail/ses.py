@@ -48,7 +48,7 @@ def _session() -> boto3.Session:
 
 
 def _client() -> "SESV2Client":
-    """A client for one mail. It costs 25 ms more than a kept one, whose connection may have died while
+    """Make a client for one mail. It costs 25 ms more than a kept one, whose connection may have died while
     Lambda was frozen: that looks the same as an answer that was lost.
     """
     # One attempt: SendEmail has no idempotency token, so a second one may be a second mail.
@@ -64,7 +64,7 @@ def send(settings: EmailSettings, raw: bytes, *, to_address: str, job: str) -> s
     """Hand a mail over to SES.
 
     Args:
-        settings: see there.
+        settings: the sender's.
         raw: from `as_bytes`.
         to_address: the user's.
         job: tells SES's events apart; goes into the tag `job`.
@@ -110,7 +110,7 @@ def _send_once(settings: EmailSettings, raw: bytes, to_address: str, job: str) -
 
 
 def _refusal(error: aws_errors.ClientError) -> PermanentError | TransientError:
-    """What SES's error means for the mail."""
+    """Classify SES's error."""
     code = error.response["Error"]["Code"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if code.startswith(("TooManyRequests", "Throttl")):
