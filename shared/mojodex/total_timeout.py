@@ -10,6 +10,7 @@ import ssl
 import time
 from socket import SOCK_STREAM, getaddrinfo
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
 import httpx2
@@ -18,19 +19,23 @@ UNTIL = "mojodex.until"
 # A write waits for each piece, because httpcore2 writes all it gets with one timeout after the other.
 BYTES_PER_WRITE = 16_384
 KEEP_ALIVE_SECONDS = 5
-FAILURES = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol)
+FAILURES = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
+)
 
 
 class TotalTimeout(httpx2.BaseTransport):
-    """The transport. It reads the `read` timeout of a request, and reads responses whole."""
+    """The transport. It reads the `read` timeout of a request, and reads responses whole.
+
+    Like httpx2's own, it goes through the HTTP proxy that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`,
+    `NO_PROXY`).
+    """
 
     def __init__(self) -> None:
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=httpx2.create_ssl_context(),
-            max_connections=None,
-            keepalive_expiry=KEEP_ALIVE_SECONDS,
-            network_backend=_Backend(),
-        )
+        self._pools: dict[str | None, httpcore2.ConnectionPool] = {}
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read its response.
@@ -43,7 +48,7 @@ class TotalTimeout(httpx2.BaseTransport):
         # A redirected request has the extensions of the first one: all of them share its time.
         until = request.extensions.setdefault(UNTIL, time.monotonic() + timeout)
         try:
-            response = self._pool.request(
+            response = self._pool(request.url).request(
                 request.method,
                 str(request.url),
                 headers=request.headers.raw,
@@ -58,7 +63,28 @@ class TotalTimeout(httpx2.BaseTransport):
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
+
+    def _pool(self, url: httpx2.URL) -> httpcore2.ConnectionPool:
+        """Return the connections that lead to a URL: those to its proxy, or the direct ones."""
+        proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+        if proxy not in self._pools:
+            self._pools[proxy] = _connection_pool(proxy)
+        return self._pools[proxy]
+
+
+def _connection_pool(proxy: str | None) -> httpcore2.ConnectionPool:
+    options: dict[str, Any] = {
+        "ssl_context": httpx2.create_ssl_context(),
+        "max_connections": None,
+        "keepalive_expiry": KEEP_ALIVE_SECONDS,
+        "network_backend": _Backend(),
+    }
+    if proxy is None:
+        return httpcore2.ConnectionPool(**options)
+    parsed = httpx2.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+    return httpcore2.HTTPProxy(str(parsed.url), parsed.raw_auth, **options)
 
 
 def _left(until: float | None) -> float:

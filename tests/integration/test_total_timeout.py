@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -211,3 +212,59 @@ def test_time_is_up_within_tls(tls: ssl.SSLContext) -> None:
 def test_time_is_up_before_tls() -> None:
     with server(say_nothing) as port, time_is_up():
         ask(port, scheme="https")
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, port: int, credentials: str = "") -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://{credentials}127.0.0.1:{port}")
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = []
+
+    def act(connection: socket.socket) -> None:
+        requests.append(connection.recv(65_536))
+        say(connection)
+
+    with server(act, read=False) as port:
+        use_proxy(monkeypatch, port, "me:secret@")
+        assert ask(1, host="model.invalid") == "hi"
+    assert requests[0].startswith(b"POST http://model.invalid:1/v1/chat/completions HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic " + b64encode(b"me:secret") in requests[0]
+
+
+def test_tls_is_spoken_through_a_proxy(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is the model's server, too."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with tls.wrap_socket(connection, server_side=True) as tunnel:
+            while tunnel.recv(65_536):
+                say(tunnel)
+
+    with server(act) as port:
+        use_proxy(monkeypatch, port)
+        assert ask(1, host="localhost", scheme="https") == "hi"
+
+
+def test_no_proxy_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(say) as port:
+        use_proxy(monkeypatch, 1)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert ask(port) == "hi"
+
+
+def test_a_slow_proxy_is_left_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(drip_headers) as port:
+        use_proxy(monkeypatch, port)
+        with time_is_up():
+            ask(1, host="model.invalid", scheme="https")
+
+
+def test_a_proxy_that_refuses_is_a_failed_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"
+    with server(lambda connection: connection.sendall(refusal)) as port:
+        use_proxy(monkeypatch, port)
+        with pytest.raises(openai.APIConnectionError):
+            ask(1, host="model.invalid", scheme="https")

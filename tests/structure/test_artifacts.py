@@ -101,7 +101,7 @@ for module in sys.argv[1:]:
 import boto3, openai, sqlalchemy
 from documents import chunking, page_text
 from mojodex.language import locale_for
-from mojodex.total_timeout import TotalTimeout
+from mojodex.total_timeout import _connection_pool
 text = "<p>" + "What we sell, and what it costs. " * 20
 page = page_text.parse(f"<title>Us</title><nav>Home</nav><main><h1>Us</h1>{text}</main>".encode(), "utf-8")
 assert chunking.chunks_of(page_text.main_lines(page, frozenset()))
@@ -112,7 +112,8 @@ for api in (
 ):
     api.chat.completions.with_raw_response
     api.embeddings.with_raw_response
-TotalTimeout()
+_connection_pool(None)
+_connection_pool("http://-")
 sqlalchemy.create_engine("postgresql+pg8000://")
 for service in ("secretsmanager", "sesv2", "sqs"):
     boto3.client(service)
