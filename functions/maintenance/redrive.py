@@ -119,7 +119,7 @@ def sort(session: Session, letters: Collection[DeadLetter]) -> Sorted:
     begun = select(job.message_id, job.attempts).where(
         job.message_id.in_([letter.message_id for letter in letters]), job.state.in_(("queued", "running"))
     )
-    attempts = dict(session.execute(begun).tuples())
+    attempts = {row.message_id: row.attempts for row in session.execute(begun)}
     found = Sorted([], [])
     for letter in sorted(letters, key=lambda letter: letter.sent_millis):
         died = attempts.get(letter.message_id)
