@@ -95,12 +95,12 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
         returned += len(found.to_return)
         left += found.to_leave
         if deadline.seconds_left() < SECONDS_NEEDED:
-            logger.warning("redrive ran out of time", extra={"process": process})
+            logger.warning("redrive ran out of time", extra={"queue_of": process})
             break
     # Only now, or they would be received again.
     queues.show(dead_letter_queue_url, left)
     if returned or left:
-        about = {"process": process, "returned": returned, "left": len(left)}
+        about = {"queue_of": process, "returned": returned, "left": len(left)}
         logger.info("dead letters sorted", extra=about)
     count("MessagesRedriven", returned, service=process)
     # Also when there are none, so that the alarm ends.
