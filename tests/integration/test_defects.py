@@ -627,6 +627,7 @@ def test_defect_21_a_kill_in_the_middle_leaves_no_part_and_no_second_document(
     assert len(documents.documents()) == 4
     assert all(documents.chunks(pk) for pk in documents.documents().values())
     model.embed = embedded
+    documents.mojodex.close_circuits()
 
     # Asked again while the first request is not done, and then that goes on.
     documents.read(request="r2")

@@ -7,13 +7,17 @@ import pytest
 from documents import crawl
 from mojodex import jobs
 from mojodex.clock import RESERVE_SECONDS
+from mojodex.queues import RETENTION
 from tests.fake_model import FakeModel, Reply, embedded
 from tests.integration.conftest import Documents
+
+# Minutes for which SQS keeps a message.
+LIFE = int(RETENTION.total_seconds() // 60)
 
 
 def later(documents: Documents, minutes: int) -> None:
     """Let time pass for the ledger."""
-    for column in ("queued_at", "started_at"):
+    for column in ("queued_at", "started_at", "message_expires_at"):
         documents.mojodex.run(
             f"UPDATE md_background_job SET {column} = {column} - make_interval(mins => :m)", m=minutes
         )
@@ -56,17 +60,15 @@ def test_nothing_is_due_where_nothing_stands_still(documents: Documents) -> None
     assert published(documents) == ([], [])
     documents.site.simple("/", "/a")
     documents.read()
-    later(documents, 600)
+    later(documents, LIFE + 1)
     assert published(documents) == ([], [])
 
 
-def test_a_page_whose_message_is_lost_is_published_again_after_fifty_minutes(
-    documents: Documents, model: FakeModel
-) -> None:
+def test_a_page_whose_message_is_gone_is_published_again(documents: Documents, model: FakeModel) -> None:
     bodies = crawled(documents, "/", "/a")
     fails(model)
     documents.pages.work(*bodies)
-    later(documents, 49)
+    later(documents, LIFE - 1)
     assert published(documents)[0] == []
     later(documents, 2)
 
@@ -86,7 +88,7 @@ def test_a_page_whose_worker_was_killed_and_its_message_lost_is_published_again(
         " WHERE process = 'ingest_page'"
     )
     assert published(documents)[0] == []
-    later(documents, 51)
+    later(documents, LIFE + 1)
 
     assert published(documents)[0] == [body]
 
@@ -104,7 +106,7 @@ def test_a_website_whose_message_is_lost_goes_on(
 ) -> None:
     body = half_crawled(documents, monkeypatch)
     asked = documents.site.asked()
-    later(documents, 49)
+    later(documents, LIFE - 1)
     assert published(documents) == ([], [])
     later(documents, 2)
 
@@ -133,7 +135,7 @@ def test_a_website_of_the_same_user_without_scheme_keeps_its_address(documents: 
     documents.site.simple("/")
     documents.ask(address)
     documents.pages.queued()
-    later(documents, 51)
+    later(documents, LIFE + 1)
 
     _, (body,) = published(documents)
 
@@ -143,7 +145,7 @@ def test_a_website_of_the_same_user_without_scheme_keeps_its_address(documents: 
 def test_a_website_whose_pages_take_long_is_asked_for_nothing_twice(documents: Documents) -> None:
     bodies = crawled(documents, "/", "/a")
     asked = documents.site.asked()
-    later(documents, 51)
+    later(documents, LIFE + 1)
     _, (website,) = published(documents)
 
     documents.websites.work(website, seconds=300)
@@ -162,7 +164,7 @@ def test_a_page_that_kills_its_workers_ends_and_its_website_with_it(documents: D
         " WHERE process = 'ingest_page'",
         a=jobs.MAX_ATTEMPTS,
     )
-    later(documents, 51)
+    later(documents, LIFE + 1)
 
     pages, _ = published(documents)
     documents.pages.work(*pages)
@@ -176,7 +178,7 @@ def test_a_page_that_kills_its_workers_ends_and_its_website_with_it(documents: D
     assert job.state == "failed"
     assert job.outcome["reason"] == "no page could be stored: gave up after 20 attempts"
     assert (job.outcome["failed"], job.outcome["waiting"]) == (1, 0)
-    later(documents, 600)
+    later(documents, LIFE + 1)
     assert published(documents) == ([], [])
     assert len(documents.mojodex.rows("SELECT * FROM md_error")) == 2
 
@@ -189,7 +191,7 @@ def test_a_website_that_kills_its_workers_ends_with_all_its_pages(
         "UPDATE md_background_job SET state = 'running', attempts = :a, started_at = now()",
         a=jobs.MAX_ATTEMPTS,
     )
-    later(documents, 51)
+    later(documents, LIFE + 1)
 
     _, websites = published(documents)
     documents.websites.work(*websites, seconds=300)
@@ -198,7 +200,7 @@ def test_a_website_that_kills_its_workers_ends_with_all_its_pages(
     assert (job.state, job.outcome["reason"]) == ("failed", "gave up after 20 attempts")
     assert job.outcome["waiting"] == 0
     assert job.outcome["failed"] == job.outcome["found"]
-    later(documents, 600)
+    later(documents, LIFE + 1)
     assert published(documents) == ([], [])
     assert documents.mojodex.run("SELECT count(*) FROM md_background_page WHERE html IS NOT NULL") == 0
 
@@ -209,7 +211,7 @@ def test_more_than_one_batch_is_published_whole(
     bodies = crawled(documents, "/", *(f"/{n}" for n in range(6)))
     documents.mojodex.run("UPDATE md_background_job SET attempts = 1, state = 'queued', started_at = NULL")
     monkeypatch.setattr(documents.websites.scheduler, "PAGE_SIZE", 3)
-    later(documents, 51)
+    later(documents, LIFE + 1)
 
     pages, websites = published(documents)
 
@@ -220,7 +222,7 @@ def test_more_than_one_batch_is_published_whole(
 def test_a_schedule_without_time_leaves_the_rest_due(documents: Documents) -> None:
     bodies = crawled(documents, "/")
     documents.mojodex.run("UPDATE md_background_job SET attempts = 1, state = 'queued', started_at = NULL")
-    later(documents, 51)
+    later(documents, LIFE + 1)
 
     assert documents.websites.schedule(seconds=5) == 0
     assert published(documents)[0] == bodies

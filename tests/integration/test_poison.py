@@ -148,7 +148,7 @@ def test_what_an_outage_of_the_model_brought_back_runs_at_once(
         return todos()
 
     model.script = script
-    mojodex.run("DELETE FROM md_background_circuit")
+    mojodex.close_circuits()
     response = bundle.work_on({"Records": [record(pk, receives=2) for pk in pks]})
 
     assert response == {"batchItemFailures": []}

@@ -172,7 +172,7 @@ def test_an_outage_of_an_hour_is_made_good_in_the_same_night(
         assert len(bundle.work_on(event)["batchItemFailures"]) == 1
 
     model.answers(move())
-    mojodex.run("DELETE FROM md_background_circuit")
+    mojodex.close_circuits()
     with time_machine.travel(NOW + timedelta(hours=1)):
         assert bundle.schedule() == 1
         bundle.work(*bundle.queued())
