@@ -46,6 +46,10 @@ class ModelServer:
         """Let calls take so long from now on."""
         self._request("PUT", "/latency", asdict(latency))
 
+    def answer_with(self, status: int) -> None:
+        """Let chat calls get this HTTP status from now on; 200 for an answer."""
+        self._request("PUT", "/status", status)
+
     def stats(self) -> dict[str, Any]:
         """`model_server.Stats` since this was asked last."""
         return dict(self._request("GET", "/stats"))
@@ -125,7 +129,7 @@ class Bundle:
         self.model.stats()
         processor = self._processor()
         began = time.time()
-        published = self._publish(kind, messages)
+        published = self.publish(kind, messages)
         connections = self._wait(kind, began, jobs)
         spent = self._processor()
         spent.subtract(processor)
@@ -166,7 +170,7 @@ class Bundle:
             stats["last"][kind.schema],
         )
 
-    def _publish(self, kind: Kind, messages: dict[str, str]) -> dict[str, float]:
+    def publish(self, kind: Kind, messages: dict[str, str]) -> dict[str, float]:
         """Send all messages; when each of them was sent."""
         sqs, published = self.stack.client("sqs"), {}
         for batch in batched(messages.items(), 10, strict=False):
@@ -213,7 +217,7 @@ class Bundle:
         messages = [(kind, load.fill(self.engine, kind, jobs)) for kind in kinds]
         began = time.time()
         for kind, some in messages:
-            self._publish(kind, some)
+            self.publish(kind, some)
         most = max(self._wait(kind, began, jobs) for kind in kinds)
         functions = self.stack.client("lambda")
         allowed = 0

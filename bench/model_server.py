@@ -5,6 +5,7 @@ what is measured. `python -m bench.model_server` prints {"port": …} and serves
 
     POST /v1/chat/completions, /v1/embeddings    an answer, after the latency
     PUT /latency                                 a `Latency` as JSON: of the calls from now on
+    PUT /status                                  an HTTP status as JSON: of the calls from now on
     GET /stats                                   `Stats` as JSON, and begins to count anew
 """
 
@@ -106,9 +107,9 @@ def completion(content: Any) -> bytes:
     ).encode()
 
 
-def response(body: bytes) -> bytes:
+def response(body: bytes, status: int = 200) -> bytes:
     """An answer of HTTP/1.1 that keeps the connection."""
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -117,6 +118,7 @@ class Model:
 
     def __init__(self) -> None:
         self.latency = Latency(0.3)
+        self.status = 200
         self.stats = Stats()
         self.dice = random.Random(5)
         self.answers = {name: response(completion(said)) for name, said in chat_answers().items()}
@@ -128,6 +130,9 @@ class Model:
         if path == b"/latency":
             self.latency = Latency(**json.loads(body))
             return response(b"{}"), None
+        if path == b"/status":
+            self.status = json.loads(body)
+            return response(b"{}"), None
         if path == b"/stats":
             told = self.stats
             self.stats = Stats(in_flight=told.in_flight, most=told.in_flight)
@@ -137,6 +142,9 @@ class Model:
             return self.embedded(json.loads(body)["input"]), EMBEDDING_SECONDS
         found = SCHEMA.search(body)
         name = found[1].decode() if found else "?"
+        if self.status != 200:
+            self.called(f"{self.status}")
+            return response(b"{}", self.status), 0
         self.called(name)
         self.stats.last[name] = body.decode()
         seconds = self.latency.seconds(self.dice)

@@ -11,7 +11,8 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -164,6 +165,21 @@ def restart(directory: Path, *, mode: Mode = "immediate") -> None:
     server = _remembered(directory)
     server.halt(mode)
     server.launch()
+
+
+@contextmanager
+def away(directory: Path) -> Iterator[None]:
+    """Stop the server of `directory`, and start it again on the same port with the same data.
+
+    Raises:
+        StartError: PostgreSQL does not start; the text says why.
+    """
+    server = _remembered(directory)
+    server.halt()
+    try:
+        yield
+    finally:
+        server.launch()
 
 
 def stop(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """The built template, deployed to the local emulator, with real Postgres and a model with a script."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -123,6 +124,18 @@ class Deployed:
         sqs, visibility = self.stack.client("sqs"), "VisibilityTimeout"
         kept = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[visibility])["Attributes"]
         sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={visibility: "5"})
+        try:
+            yield
+        finally:
+            sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes=kept)
+
+    @contextmanager
+    def few_receives(self) -> Iterator[None]:
+        """Messages are dead letters after two receives instead of ten."""
+        sqs, name = self.stack.client("sqs"), "RedrivePolicy"
+        kept = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[name])["Attributes"]
+        few = json.dumps({**json.loads(kept[name]), "maxReceiveCount": 2})
+        sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={name: few})
         try:
             yield
         finally:

@@ -120,7 +120,7 @@ def test_a_model_that_is_away_is_waited_for(deployed: Deployed) -> None:
     deployed.wait_until_drained()
 
     assert deployed.mojodex.todos_of(pk) == ONE_TODO
-    assert deployed.mojodex.job(pk).attempts == 2
+    assert deployed.mojodex.job(pk).attempts == 1
 
 
 def test_a_refusal_is_paid_for_once(deployed: Deployed) -> None:

@@ -1,8 +1,6 @@
 """`make redrive`: what an operator's mistake made dead letters is done when it is mended, once."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,19 +17,6 @@ ONE_TODO = [("Send the offer to Bob", TOMORROW)]
 NOWHERE = "http://127.0.0.1:9/v1"
 
 
-@contextmanager
-def few_receives(deployed: Deployed) -> Iterator[None]:
-    """Messages are dead letters after two receives instead of ten."""
-    sqs, name = deployed.stack.client("sqs"), "RedrivePolicy"
-    kept = sqs.get_queue_attributes(QueueUrl=deployed.queue_url, AttributeNames=[name])["Attributes"]
-    few = json.dumps({**json.loads(kept[name]), "maxReceiveCount": 2})
-    sqs.set_queue_attributes(QueueUrl=deployed.queue_url, Attributes={name: few})
-    try:
-        yield
-    finally:
-        sqs.set_queue_attributes(QueueUrl=deployed.queue_url, Attributes=kept)
-
-
 @pytest.fixture
 def dead(deployed: Deployed) -> list[int]:
     """Executions whose messages are dead letters, because the model's address was wrong; it is right now.
@@ -42,7 +27,7 @@ def dead(deployed: Deployed) -> list[int]:
     bodies = [json.dumps({"user_task_execution_pk": pk}) for pk in pks]
     deployed.stack.set_environment(deployed.worker, LLM_BASE_URL=NOWHERE)
     try:
-        with few_receives(deployed):
+        with deployed.few_receives():
             deployed.send(*bodies[:6], "{oops")
             deployed.send(*bodies[6:])
             deployed.wait_until_drained()

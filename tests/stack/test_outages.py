@@ -1,0 +1,98 @@
+"""A dependency that is away for long: everything heals by itself, with the deployed functions.
+
+Times are scaled down: messages are dead letters after two receives instead of ten, and the redrive runs every
+few seconds instead of every five minutes. So half a minute here is what some hours are on AWS.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from local.runtime import postgres
+from tests.fake_model import Reply, todos
+from tests.stack.conftest import Deployed, eventually
+
+TOMORROW = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+SAID = "I'll send the offer to Bob tomorrow."
+GOOD = todos(("Send the offer to Bob", TOMORROW, SAID))
+ONE_TODO = [("Send the offer to Bob", TOMORROW)]
+JOBS = 30
+OUTAGE_SECONDS = 40
+# Of the first jobs, which do not know yet that the model is away: two workers with ten each ask two models.
+FIRST_CALLS = 2 * 10 * 2
+
+
+@pytest.fixture
+def quick(deployed: Deployed) -> Iterator[Deployed]:
+    with deployed.few_receives():
+        yield deployed
+
+
+def redrive(deployed: Deployed) -> int:
+    """What the schedule does every five minutes; how many messages it returned."""
+    answer, succeeded = deployed.stack.invoke("RedriveScheduleFunction")
+    assert succeeded, answer
+    return int(answer["extract_todos"])
+
+
+def states(deployed: Deployed) -> dict[str, int]:
+    rows = deployed.mojodex.rows("SELECT state, count(*) AS n FROM md_background_job GROUP BY state")
+    return {row.state: row.n for row in rows}
+
+
+def heals(deployed: Deployed) -> None:
+    """Wait until all is done, with nobody's help but the redrive's."""
+
+    def done() -> bool:
+        redrive(deployed)
+        return states(deployed) == {"done": JOBS}
+
+    eventually("all jobs are done", done, lambda: f"{states(deployed)}\n{deployed.worker_logs()}")
+    deployed.wait_until_drained()
+    assert redrive(deployed) == 0
+    assert deployed.dead_letters() == []
+
+
+def test_a_model_that_is_away_for_long_fails_no_job_and_is_hardly_asked(quick: Deployed) -> None:
+    pks = [quick.mojodex.execution(SAID) for _ in range(JOBS)]
+    quick.model.answers(Reply(status=503))
+    assert quick.schedule() == JOBS
+    end, returned = time.monotonic() + OUTAGE_SECONDS, 0
+    while time.monotonic() < end:
+        time.sleep(2)
+        returned += redrive(quick)
+        # None is published twice while its message lives.
+        assert quick.schedule() == 0
+    failed_calls = len(quick.model.calls)
+    assert returned > JOBS
+    assert states(quick).keys() <= {"queued", "running"}
+    assert failed_calls <= FIRST_CALLS + OUTAGE_SECONDS
+
+    quick.model.answers(GOOD)
+    heals(quick)
+
+    assert all(quick.mojodex.todos_of(pk) == ONE_TODO for pk in pks)
+    assert {quick.mojodex.job(pk).attempts for pk in pks} == {1}
+    assert len(quick.model.calls) - failed_calls == JOBS
+    # Of the second model, which nobody has asked since, it may still be open.
+    assert quick.mojodex.run("SELECT count(*) FROM md_background_circuit WHERE provider = 'gpt-5-mini'") == 0
+
+
+def test_a_database_that_is_away_for_long_fails_no_job(quick: Deployed) -> None:
+    pks = [quick.mojodex.execution(SAID) for _ in range(JOBS)]
+    quick.model.answers(GOOD)
+    with postgres.away(quick.directory):
+        quick.send(*(f'{{"user_task_execution_pk": {pk}}}' for pk in pks[:10]))
+        quick.send(*(f'{{"user_task_execution_pk": {pk}}}' for pk in pks[10:20]))
+        quick.send(*(f'{{"user_task_execution_pk": {pk}}}' for pk in pks[20:]))
+        time.sleep(OUTAGE_SECONDS)
+        # All are dead letters, and none of them has a job.
+        assert not quick.stack.invoke("RedriveScheduleFunction")[1]
+
+    heals(quick)
+
+    assert all(quick.mojodex.todos_of(pk) == ONE_TODO for pk in pks)
+    assert {quick.mojodex.job(pk).attempts for pk in pks} == {1}
+    assert len(quick.model.calls) == JOBS
