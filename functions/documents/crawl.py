@@ -382,5 +382,5 @@ def _continue_later(
     """Publish the message that goes on with a crawl, then let go of its job."""
     rest = message.model_copy(update={"request_id": job.occasion})
     with database.session() as session:
-        queues.publish(settings.queue_url, [rest.model_dump_json()])
+        queues.publish(settings.queue_url, [queues.Outgoing(rest.model_dump_json(), rest.user_id)])
         jobs.continue_later(session, job, _outcome(session, job), now=utc_now())
