@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import batched
 from typing import Any
 
 from pydantic import Field
@@ -37,6 +38,8 @@ AHEAD = 8
 ADDRESSES_PER_PAGE = 3
 # Of one page, to find out which are the site's; no usual page has more.
 MOST_LINES = 5000
+# A statement of more than 16 KB would pin its connection behind RDS Proxy.
+ROWS_PER_INSERT = 50
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
@@ -357,14 +360,12 @@ class _Crawl:
                     "found_at": now,
                 }
             )
-        if not rows:
-            return []
         columns = (BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
-        added = session.execute(insert(BackgroundPage).values(rows).returning(*columns)).all()
-        pages = sorted(
-            (Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"),
-            key=lambda page: page.page_pk,
-        )
+        pages = []
+        for some in batched(rows, ROWS_PER_INSERT, strict=False):
+            added = session.execute(insert(BackgroundPage).values(list(some)).returning(*columns))
+            pages += [Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
+        pages.sort(key=lambda page: page.page_pk)
         self._frontier += pages
         return pages
 
