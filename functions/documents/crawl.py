@@ -40,6 +40,8 @@ ADDRESSES_PER_PAGE = 3
 MOST_LINES = 5000
 # A statement of more than 16 KB would pin its connection behind RDS Proxy.
 ROWS_PER_INSERT = 50
+# 24 hours, the most that CrawlMinutesLimit allows, are 617 of the shortest invocations that crawl (140 s).
+MOST_ROUNDS = 1000
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
@@ -88,7 +90,7 @@ def crawl(
 
     Raises:
         InvalidMessageError: there is no such user.
-        PermanentError: the first page cannot be had.
+        PermanentError: the first page cannot be had, or the crawl was continued too often.
         TransientError: as `Database.session`, `queues.publish`, `Visitor.read`.
     """
     if not (job.progress or {}).get("crawled"):
@@ -380,8 +382,18 @@ def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
 def _continue_later(
     database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
 ) -> None:
-    """Publish the message that goes on with a crawl, then let go of its job."""
+    """Publish the message that goes on with a crawl, then let go of its job.
+
+    Lambda does not stop this loop (RecursiveLoop in template.yaml), so its rounds are counted in the ledger.
+
+    Raises:
+        PermanentError: it was continued too often.
+        TransientError: as `Database.session`, `queues.publish`.
+    """
+    rounds = (job.progress or {}).get("rounds", 0) + 1
+    if rounds > MOST_ROUNDS:
+        raise PermanentError(f"the crawl does not end: it was continued {MOST_ROUNDS} times")
     rest = message.model_copy(update={"request_id": job.occasion})
     with database.session() as session:
         queues.publish(settings.queue_url, [queues.Outgoing(rest.model_dump_json(), rest.user_id)])
-        jobs.continue_later(session, job, _outcome(session, job), now=utc_now())
+        jobs.continue_later(session, job, _outcome(session, job, rounds=rounds), now=utc_now())
