@@ -69,15 +69,15 @@ class Assumed:
     # Bytes through a NAT gateway: of one call of the model, and of one page with its own calls.
     call_bytes: float = 20_000
     page_bytes: float = 250_000
-    # Of the whole bundle: two schedules every ten minutes, two every hour and one a day, each 512 MB for a
-    # second; and six queues, each asked by five pollers every 20 s (Lambda's long polling).
-    schedule_runs: float = 2 * 144 + 2 * 24 + 1
+    # Of the whole bundle: one schedule every five minutes, two every ten, two every hour and one a day, each
+    # 512 MB for a second; and six queues, each asked by five pollers every 20 s (Lambda's long polling).
+    schedule_runs: float = 288 + 2 * 144 + 2 * 24 + 1
     schedule_gb_seconds: float = 0.5
     empty_receives: float = 6 * 5 * 86_400 / 20
     # A metric is a name with one value of each of its dimensions: at most so many, when every process has
     # had every outcome, and one model is asked. Alarms, keys and dashboards are the template's.
-    metrics: float = 91
-    alarms: float = 52
+    metrics: float = 103
+    alarms: float = 54
     keys: float = 1
     dashboards: float = 1
     # None outside of a VPC, or with one that is there anyway.

@@ -35,6 +35,7 @@ os.environ |= {
     "CRAWL_MINUTES_LIMIT": "60",
     "PAGE_BYTES_LIMIT": "5000000",
     "CONTACT_URL": "https://example.com/crawler",
+    "QUEUES": "{}",
 }
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)

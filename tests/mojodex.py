@@ -34,7 +34,8 @@ class Mojodex:
             "TRUNCATE md_user, md_task, md_user_task, md_session, md_message, md_produced_text,"
             " md_produced_text_version, md_user_task_execution, md_todo, md_todo_scheduling, md_event,"
             " md_error, md_document, md_document_chunk, md_background_job, md_background_page,"
-            " md_background_document, md_background_website, md_background_host_slot CASCADE"
+            " md_background_document, md_background_website, md_background_host_slot, md_background_circuit"
+            " CASCADE"
         )
 
     def user(

@@ -118,7 +118,7 @@ def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequenc
     if session.get(MdUser, user_id) is None:
         raise InvalidMessageError("there is no such user")
     known = of_website(job.subject, job.occasion)
-    if job.attempts == 1:
+    if job.progress is None:
         # An operator has deleted the ledger's row, so that the request is new.
         session.execute(delete(BackgroundPage).where(*known))
     pages = session.scalars(select(BackgroundPage).where(*known).order_by(BackgroundPage.page_pk)).all()

@@ -9,6 +9,7 @@ from documents.ingestion import IngestionSettings
 from documents.message import INGEST_PAGE, IngestPage
 from documents.page_ingestion import end_page_of, ingest_page
 from documents.relevance import PROMPT
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
@@ -24,16 +25,19 @@ class Settings(WorkerSettings, IngestionSettings):
 
 settings = Settings.from_environment()
 database = Database(settings)
+circuits = Circuits(database)
 settings.models_for(PROMPT)
-model = Model(settings)
-embedding_model = EmbeddingModel(settings)
+model = Model(settings, circuits)
+embedding_model = EmbeddingModel(settings, circuits)
 
 
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
     ingest_page(database, model, embedding_model, message, job, deadline)
 
 
-process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, cleanup=end_page_of)
+process = Process(
+    INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, circuits=circuits, cleanup=end_page_of
+)
 
 
 @logger.inject_lambda_context

@@ -10,6 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from documents.message import UPDATE_DOCUMENT, UpdateDocument
 from documents.relevance import PROMPT
 from documents.updating import UpdatingSettings, update_document
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
@@ -25,9 +26,10 @@ class Settings(WorkerSettings, UpdatingSettings):
 
 settings = Settings.from_environment()
 database = Database(settings)
+circuits = Circuits(database)
 settings.models_for(PROMPT)
-model = Model(settings)
-embedding_model = EmbeddingModel(settings)
+model = Model(settings, circuits)
+embedding_model = EmbeddingModel(settings, circuits)
 
 
 def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
@@ -40,7 +42,9 @@ def _occasion(message: UpdateDocument, sent: datetime) -> str:
     return f"{moment} {crc32(message.edition.encode()):08x}" if message.edition else moment
 
 
-process = Process(UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion)
+process = Process(
+    UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion, circuits=circuits
+)
 
 
 @logger.inject_lambda_context

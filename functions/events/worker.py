@@ -11,6 +11,7 @@ from events.daily_email.content import TodoDailyEmailsSettings
 from events.mail import delivery
 from events.mail.mime import EmailSettings
 from events.message import PROCESS, SendEvent
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
@@ -25,15 +26,16 @@ class Settings(WorkerSettings, TodoDailyEmailsSettings, EmailSettings):
 
 settings = Settings.from_environment()
 database = Database(settings)
+circuits = Circuits(database)
 settings.models_for(content.PROMPT)
-model = Model(settings)
+model = Model(settings, circuits)
 
 
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
     # A second event type would be told apart here, by the message's `event_type`.
     mail = content.todo_daily_emails(database, model, settings, message, job, deadline)
-    delivery.deliver(database, settings, mail, job, deadline)
+    delivery.deliver(database, circuits, settings, mail, job, deadline)
 
 
 def _occasion(message: SendEvent, sent: datetime) -> str:
@@ -43,7 +45,7 @@ def _occasion(message: SendEvent, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion)
+process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion, circuits=circuits)
 
 
 @logger.inject_lambda_context

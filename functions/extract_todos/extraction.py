@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import Select, bindparam, func, literal, select, text, true, union_all, update
 from sqlalchemy.orm import Session
@@ -140,16 +141,29 @@ def extract_todos(
         TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
     user, task = database.with_db_session(collect, pk, utc_now(), settings.default_timezone_offset)
+    about = f"{crc32(repr((task.conversation, task.result)).encode()):08x}"
+    if job.progress and job.progress.get("about") == about:
+        answer = Extraction.model_validate(job.progress["answer"])
+    else:
+        answer = think(model, settings, user, task, deadline)
+    todos, left_out = check(answer, task, user.today)
+    with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):
+        todos, left_out = database.with_db_session(save, pk, job, todos, left_out, utc_now())
+    count("TodosExtracted", len(todos))
+    count("TodosLeftOut", len(left_out))
+
+
+def think(
+    model: Model, settings: ExtractionSettings, user: User, task: Task, deadline: Deadline
+) -> Extraction:
+    """Ask the model for the next steps, and once more if dates are not valid; raises as `Question.ask`."""
     variables = {"user": user, "task": shorten(task, settings.conversation_token_budget)}
     question = Question(model, PROMPT, variables, Extraction, deadline)
     answer = question.ask()
     wrong = date_errors(answer, task, user.today)
     if wrong and (second := question.ask_again(wrong)):
-        answer = with_dates_of(answer, second)
-    todos, left_out = check(answer, task, user.today)
-    todos, left_out = database.with_db_session(save, pk, job, todos, left_out, utc_now())
-    count("TodosExtracted", len(todos))
-    count("TodosLeftOut", len(left_out))
+        return with_dates_of(answer, second)
+    return answer
 
 
 def collect(session: Session, pk: int, now: datetime, default_timezone_offset: int) -> tuple[User, Task]:

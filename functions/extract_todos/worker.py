@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from extract_todos.extraction import PROMPT, ExtractionSettings, extract_todos
 from extract_todos.message import PROCESS, ExtractTodos
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
@@ -21,15 +22,16 @@ class Settings(WorkerSettings, ExtractionSettings):
 
 settings = Settings.from_environment()
 database = Database(settings)
+circuits = Circuits(database)
 settings.models_for(PROMPT)
-model = Model(settings)
+model = Model(settings, circuits)
 
 
 def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
     extract_todos(database, model, settings, message.user_task_execution_pk, job, deadline)
 
 
-process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run)
+process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run, circuits=circuits)
 
 
 @logger.inject_lambda_context

@@ -190,6 +190,20 @@ def reschedule_todo(
         TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
     overdue = database.with_db_session(collect, todo_pk, utc_now(), settings)
+    about = overdue.todo.newest_scheduling_pk
+    if job.progress and job.progress.get("about") == about:
+        answer = Rescheduling.model_validate(job.progress["answer"])
+    else:
+        answer = think(model, settings, overdue, deadline)
+    with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):
+        move = database.with_db_session(save, overdue, job, answer, settings.load_cap, utc_now())
+    count("TodosMoved")
+    if move.chosen_by == "rule":
+        count("TodosMovedByRule")
+
+
+def think(model: Model, settings: ReschedulingSettings, overdue: Overdue, deadline: Deadline) -> Rescheduling:
+    """Ask the model for a better day, and once more if it is not valid; raises as `Question.ask`."""
     variables = {
         "user": overdue.user,
         "todo": overdue.todo,
@@ -200,11 +214,8 @@ def reschedule_todo(
     question = Question(model, PROMPT, variables, Rescheduling, deadline)
     answer = question.ask()
     if wrong := objection(answer, overdue, settings.load_cap):
-        answer = question.ask_again(wrong) or answer
-    move = database.with_db_session(save, overdue, job, answer, settings.load_cap, utc_now())
-    count("TodosMoved")
-    if move.chosen_by == "rule":
-        count("TodosMovedByRule")
+        return question.ask_again(wrong) or answer
+    return answer
 
 
 def local_date(session: Session, todo_pk: int, moment: datetime, default_timezone_offset: int) -> date:

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database
 from mojodex.jobs import Job
@@ -22,8 +23,9 @@ class Settings(WorkerSettings, ReschedulingSettings):
 
 settings = Settings.from_environment()
 database = Database(settings)
+circuits = Circuits(database)
 settings.models_for(PROMPT)
-model = Model(settings)
+model = Model(settings, circuits)
 
 
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
@@ -37,7 +39,7 @@ def _occasion(message: RescheduleTodo, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion)
+process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion, circuits=circuits)
 
 
 @logger.inject_lambda_context

@@ -20,7 +20,7 @@ from moto import mock_aws
 from sqlalchemy import Connection, create_engine
 
 from events.daily_email.content import (
-    ATTEMPTS_WITH_MODEL,
+    LONGEST_WAIT,
     TodoDailyEmailsSettings,
     collect,
     compose,
@@ -33,6 +33,7 @@ from local.demo.seed import Account, SeededUser, move, seed
 from local.runtime import model, postgres
 from local.runtime.stack import MAIL_PARAMETERS
 from local.standin.model_server import ModelServer
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database, DatabaseSettings
 from mojodex.jobs import Job
@@ -94,8 +95,12 @@ def _write(
     now, day = user.at(account.morning, MORNING), account.morning
     today = database.with_db_session(collect, user.user_id, day, now, settings)
     # A model that is away is not waited for.
-    job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=ATTEMPTS_WITH_MODEL + 1)
-    answer = think(Model(settings), today, job, Deadline(lambda: MILLISECONDS)) if ask else None
+    job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=1, queued_at=now - LONGEST_WAIT)
+    answer = (
+        think(Model(settings, Circuits(database)), today, job, Deadline(lambda: MILLISECONDS))
+        if ask
+        else None
+    )
     link = unsubscribe_link(settings, user.user_id, EVENT_TYPE)
     rendered: Rendered = render(compose(answer, today, settings.mojodex_webapp_uri, link))
     raw = as_bytes(

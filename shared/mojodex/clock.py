@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from mojodex.runtime import is_local
 from mojodex.settings import SettingsError
@@ -63,9 +64,22 @@ def utc_now() -> datetime:
     return datetime.now(UTC) + _OFFSET
 
 
-def sent_at(record: Mapping[str, Mapping[str, str]]) -> datetime:
-    """Return when the message of an SQS record was sent (aware), on the clock of `utc_now`."""
-    return datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC) + _OFFSET
+def sent_at(record: Mapping[str, Any]) -> datetime:
+    """Return when the message of an SQS record was sent (aware), on the clock of `utc_now`.
+
+    A message that was redriven says when it was sent first.
+    """
+    first = record["messageAttributes"].get("sent_at")
+    return _from_millis(first["stringValue"]) if first else enqueued_at(record)
+
+
+def enqueued_at(record: Mapping[str, Any]) -> datetime:
+    """Return when the message of an SQS record came into its queue (aware), on the clock of `utc_now`."""
+    return _from_millis(record["attributes"]["SentTimestamp"])
+
+
+def _from_millis(millis: str) -> datetime:
+    return datetime.fromtimestamp(int(millis) / 1000, UTC) + _OFFSET
 
 
 def without_zone(moment: datetime) -> datetime:

@@ -9,6 +9,7 @@ fields are optional and named as in libpq:
 """
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 from mojodex.runtime import is_loopback, made_once
 from mojodex.secrets import read_secret
@@ -28,6 +30,8 @@ CONNECT_TIMEOUT_SECONDS = 10
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 SOCKET_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
+# Between two tries of `with_db_session_patiently`.
+PAUSE_SECONDS = 1
 
 # Local to the transaction: a session setting would pin the connection behind RDS Proxy.
 BEGIN = (
@@ -143,6 +147,29 @@ class Database:
         """
         with self.session() as session:
             return function(session, *args, **kwargs)
+
+    def with_db_session_patiently[**P, R](
+        self,
+        deadline: Deadline,
+        function: Callable[Concatenate[Session, P], R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Call as `with_db_session`, but try again every second while the database is away.
+
+        Args:
+            deadline: until when. The last TransientError is then raised.
+            function, args, kwargs: see `with_db_session`. It must leave nothing behind when it raises.
+        """
+        while True:
+            try:
+                return self.with_db_session(function, *args, **kwargs)
+            except TransientError as error:
+                # A subclass says that something else is wrong: the lease is lost, say.
+                if type(error) is not TransientError or deadline.seconds_left() < PAUSE_SECONDS:
+                    raise
+                time.sleep(PAUSE_SECONDS)
 
     def close(self) -> None:
         """Close the connections in the pool. A later session opens new ones."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.observability import count
 from mojodex.provider import (
@@ -48,9 +49,10 @@ class EmbeddingSettings(ProviderSettings):
 
 @dataclass(frozen=True)
 class EmbeddingModel:
-    """The model that turns texts into vectors."""
+    """The model that turns texts into vectors, and the circuit that tells whether it is away."""
 
     settings: EmbeddingSettings
+    circuits: Circuits
 
     def embed(self, texts: Sequence[str], deadline: Deadline) -> list[array[float]]:
         """Return one vector of 1536 numbers for each text, in their order.
@@ -67,7 +69,8 @@ class EmbeddingModel:
 
     def _embed(self, texts: list[str], deadline: Deadline) -> list[array[float]]:
         settings = self.settings
-        for attempt in attempts([settings.embedding_model], settings.llm_timeout_seconds, deadline):
+        models = [settings.embedding_model]
+        for attempt in attempts(models, settings.llm_timeout_seconds, self.circuits, deadline):
             try:
                 return self._call(attempt, texts)
             except CallFailedError as failure:
@@ -77,7 +80,7 @@ class EmbeddingModel:
 
     def _call(self, attempt: Attempt, texts: list[str]) -> list[array[float]]:
         """Make one call, and count its tokens; raises as `one_call`."""
-        with one_call(self.settings) as api:
+        with one_call(self.settings, self.circuits, attempt.model) as api:
             # Raw, because the SDK looks at each number by itself, and a request has 400,000.
             response = api.embeddings.with_raw_response.create(
                 model=attempt.deployment, input=texts, encoding_format="float", timeout=attempt.timeout

@@ -13,7 +13,7 @@ The texts of these errors are stored and logged. They never hold a user's words,
 """
 
 # `retry_after` where an operator must act, or a daily quota must renew: neither happens within a minute.
-OPERATOR_SECONDS = 1800
+OPERATOR_SECONDS = 900
 
 
 class MojodexError(Exception):

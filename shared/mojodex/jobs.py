@@ -8,29 +8,65 @@ A worker holds a running job by a lease, `started_at`. When the lease expires, a
 over. The first worker's `finish` then fails, and rolls back its effect in the same transaction. So a job
 takes effect once, however many workers run it.
 
+An attempt counts when the worker died or met an unknown error. A transient error never counts, however often
+it occurs: a dependency that is away for days fails no job.
+
 Done and failed are final: deleting the job's row lets it run again (docs/operations.md). Skipped is not
 final: there was nothing to do, and a later message looks again.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, TextClause, and_, case, null, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    TextClause,
+    and_,
+    case,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
-from mojodex.errors import TransientError
-from mojodex.schema import BackgroundJob, MdError
+from mojodex.clock import Deadline
+from mojodex.database import Database
+from mojodex.errors import (
+    InvalidMessageError,
+    MojodexError,
+    NothingToDoError,
+    PermanentError,
+    TransientError,
+)
+from mojodex.queues import RETENTION
+from mojodex.schema import BackgroundCircuit, BackgroundJob, MdError
 
-# Across all dispatches and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive
-# gets a full second try.
+# Across all messages and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive gets
+# a full second try.
 MAX_ATTEMPTS = 20
-# The ten receives of a message take some 40 minutes (`queues.back_off_seconds`). After this time a schedule
-# may claim the job again.
-CLAIMABLE_AFTER = timedelta(minutes=50)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivery of the message that begins a job.
+
+    Attributes:
+        message_id: SQS's id of the message. It stays the same in the dead-letter queue.
+        expires_at: from this moment (aware) on, SQS does not deliver the message again.
+    """
+
+    message_id: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -42,9 +78,11 @@ class Job:
         subject: what it is about, as text: a primary key, or a user and a URL.
         occasion: '' if the work is done once; otherwise the user's local date or the id of the request.
         lease: when this invocation began it; identifies the holder.
-        attempts: how often it was begun, this time included.
+        attempts: how often its worker died or met an unknown error, and this time.
+        queued_at: when it was queued (aware).
         progress: the checkpoint of an earlier attempt, see `save_progress`; None if there is none.
         taken_over: whether an earlier holder's lease expired, mostly because its worker was killed.
+        open_circuits: providers that are away, see `circuit`.
     """
 
     process: str
@@ -52,8 +90,10 @@ class Job:
     occasion: str
     lease: datetime
     attempts: int
+    queued_at: datetime
     progress: dict[str, Any] | None = None
     taken_over: bool = False
+    open_circuits: frozenset[str] = frozenset()
 
     @property
     def attempts_exhausted(self) -> bool:
@@ -78,12 +118,12 @@ class Page:
     after: dict[str, Any] | None
 
 
-# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or it was
-# tried for so long that its message is a dead letter, or soon will be.
+# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or its
+# message is gone. Rows of an earlier release have no moment for that.
 CLAIMABLE = """(
     job.state = 'skipped'
-    OR job.state = 'queued' AND job.attempts > 0 AND job.queued_at < :tried_before
-    OR job.state = 'running' AND job.started_at < :tried_before
+    OR job.state IN ('queued', 'running')
+        AND COALESCE(job.message_expires_at, job.queued_at + :retention) < :now
 )"""
 # NOT MATERIALIZED: due queries look single jobs up in `unclaimable`.
 # IN is hashed; a join of a page and what was claimed of it was a nested loop, 1.5 s for 2,000 rows.
@@ -93,11 +133,13 @@ WITH unclaimable AS NOT MATERIALIZED (
 ),
 page AS MATERIALIZED ({due}),
 claimed AS (
-    INSERT INTO md_background_job AS job (process, subject, occasion, state, attempts, queued_at)
-    SELECT :process, subject, occasion, 'queued', 0, :now FROM page WHERE subject IS NOT NULL
+    INSERT INTO md_background_job AS job
+        (process, subject, occasion, state, attempts, queued_at, message_expires_at)
+    SELECT :process, subject, occasion, 'queued', 0, :now, :expires_at FROM page WHERE subject IS NOT NULL
     ON CONFLICT (process, subject, occasion) DO UPDATE SET
         state = 'queued',
         queued_at = :now,
+        message_expires_at = :expires_at,
         finished_at = NULL,
         attempts = CASE WHEN job.state = 'skipped' THEN 0 ELSE job.attempts END,
         outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END
@@ -128,7 +170,7 @@ def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any
     Returns:
         The rows that this statement has queued, and not those that another schedule has claimed.
     """
-    ours = {"process": process, "now": now, "tried_before": now - CLAIMABLE_AFTER}
+    ours = {"process": process, "now": now, "retention": RETENTION, "expires_at": now + RETENTION}
     rows = session.execute(_claim(due), {**parameters, **ours}).all()
     ends = [row._asdict() for row in rows if row.subject is None]
     after = {name: value for name, value in ends[0].items() if name.startswith("after_")} if ends else None
@@ -150,11 +192,20 @@ def _begun_again() -> dict[str, Any]:
 
 
 def begin(
-    session: Session, *, process: str, subject: str, occasion: str, now: datetime, lease_seconds: int
+    session: Session,
+    delivery: Delivery,
+    *,
+    process: str,
+    subject: str,
+    occasion: str,
+    now: datetime,
+    lease_seconds: int,
 ) -> Job | Literal["done", "failed"]:
     """Begin a job: take its lease and count an attempt. Commits.
 
     Args:
+        session: the caller's.
+        delivery: of the job's message.
         process, subject, occasion: see `Job`.
         now: the present moment (aware); it becomes the lease.
         lease_seconds: after how long another invocation may take the job over; longer than the function's
@@ -170,26 +221,40 @@ def begin(
     before = aliased(BackgroundJob)
     # A subquery in RETURNING sees the row as it was before this statement.
     taken_over = select(before).filter_by(**key).where(_lease_expired(before, now, lease_seconds)).exists()
-    new = insert(BackgroundJob).values(**key, state="running", attempts=1, queued_at=now, started_at=now)
+    circuits = select(func.array_agg(BackgroundCircuit.provider)).scalar_subquery()
+    running = {
+        "state": "running",
+        "started_at": now,
+        "message_id": delivery.message_id,
+        "message_expires_at": delivery.expires_at,
+    }
+    new = insert(BackgroundJob).values(**key, **running, attempts=1, queued_at=now)
     taken = session.execute(
         new.on_conflict_do_update(
             index_elements=list(key),
-            set_={
-                "state": "running",
-                "started_at": now,
-                "finished_at": None,
-                **_begun_again(),
-            },
+            set_={**running, "finished_at": None, **_begun_again()},
             where=or_(
                 BackgroundJob.state.in_(("queued", "skipped")),
                 _lease_expired(BackgroundJob, now, lease_seconds),
             ),
-        ).returning(BackgroundJob.attempts, BackgroundJob.outcome, taken_over)
+        ).returning(
+            BackgroundJob.attempts, BackgroundJob.queued_at, BackgroundJob.outcome, taken_over, circuits
+        )
     ).one_or_none()
     session.commit()
     if taken is not None:
-        attempts, progress, is_taken_over = taken
-        return Job(process, subject, occasion, now, attempts, progress, is_taken_over)
+        attempts, queued_at, progress, is_taken_over, providers = taken
+        return Job(
+            process,
+            subject,
+            occasion,
+            now,
+            attempts,
+            queued_at,
+            progress,
+            is_taken_over,
+            frozenset(providers or ()),
+        )
     state = session.execute(select(BackgroundJob.state).filter_by(**key)).scalar()
     if state in ("done", "failed"):
         return "done" if state == "done" else "failed"
@@ -258,23 +323,52 @@ def save_progress(session: Session, job: Job, progress: dict[str, Any] | None) -
 def continue_later(session: Session, job: Job, progress: dict[str, Any], *, now: datetime) -> None:
     """Save a checkpoint and queue the job again, for a message that the caller has just published. Commits.
 
-    Its attempts start again at one, because it made progress.
+    Its attempts start again, because it made progress.
 
     Raises:
         LeaseLostError: another invocation holds the job.
     """
-    _update_held(session, job, state="queued", queued_at=now, started_at=None, attempts=1, outcome=progress)
+    message = {"queued_at": now, "message_expires_at": now + RETENTION}
+    _update_held(session, job, state="queued", **message, started_at=None, attempts=0, outcome=progress)
     session.commit()
 
 
-def release(session: Session, job: Job) -> None:
+def release(session: Session, job: Job, *, counts: bool) -> None:
     """Release the job, so that the next delivery of its message can begin it at once. Commits.
 
+    Args:
+        session: the caller's.
+        job: held by this invocation.
+        counts: whether this attempt counts (see the module).
+
     Raises:
         LeaseLostError: another invocation holds the job.
     """
-    _update_held(session, job, state="queued", started_at=None)
+    attempts = job.attempts if counts else job.attempts - 1
+    _update_held(session, job, state="queued", started_at=None, attempts=attempts)
     session.commit()
+
+
+@contextmanager
+def kept_until_saved(
+    database: Database, job: Job, paid_for: dict[str, Any] | None, deadline: Deadline
+) -> Iterator[None]:
+    """Keep what was paid for in the ledger, if it cannot be used now. The next attempt finds it.
+
+    Args:
+        database: where the ledger is. If it is away, too, it is waited for until the deadline.
+        job: held by this invocation.
+        paid_for: the checkpoint, see `save_progress`.
+        deadline: when the invocation ends.
+    """
+    try:
+        yield
+    except (LeaseLostError, PermanentError, NothingToDoError, InvalidMessageError):
+        raise
+    except Exception:
+        with suppress(MojodexError):
+            database.with_db_session_patiently(deadline, save_progress, job, paid_for)
+        raise
 
 
 def _update_held(session: Session, job: Job, **values: Any) -> None:

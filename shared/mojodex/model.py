@@ -8,6 +8,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.errors import MojodexError, PermanentError
 from mojodex.observability import count
@@ -77,9 +78,10 @@ class Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Model:
-    """The language models that the settings name."""
+    """The language models that the settings name, and the circuits that tell which of them are away."""
 
     settings: ModelSettings
+    circuits: Circuits
 
     def ask[A: BaseModel](
         self, prompt: Prompt, variables: dict[str, Any], answer: type[A], deadline: Deadline
@@ -147,7 +149,7 @@ class Question[A: BaseModel]:
         """Let the first available model answer; raises as `ask`, or pydantic's ValidationError."""
         settings = self.model.settings
         models, seconds = settings.models_for(self.prompt), settings.llm_timeout_seconds
-        for attempt in attempts(models, seconds, self.deadline):
+        for attempt in attempts(models, seconds, self.model.circuits, self.deadline):
             try:
                 text = self._call(attempt)
             except CallFailedError as failure:
@@ -161,7 +163,7 @@ class Question[A: BaseModel]:
     def _call(self, attempt: Attempt) -> str:
         """Make one call, count its tokens, and return the text; raises as `one_call`."""
         # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
-        with one_call(self.model.settings) as api:
+        with one_call(self.model.settings, self.model.circuits, attempt.model) as api:
             completion = api.chat.completions.create(
                 model=attempt.deployment,
                 messages=self._messages,

@@ -15,6 +15,7 @@ import httpx2
 import openai
 from pydantic import model_validator
 
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline, utc_now
 from mojodex.errors import PermanentError, TransientError
 from mojodex.runtime import made_once
@@ -77,6 +78,10 @@ class CallFailedError(Exception):
         self.retry_after, self.try_next_model = retry_after, try_next_model
 
 
+class CallNotAllowedError(CallFailedError):
+    """The provider does not take this call (400). Others may work, so it says nothing of the provider."""
+
+
 @made_once
 def client(settings: ProviderSettings, api_key: str) -> openai.OpenAI:
     """Make the SDK's client, whose `timeout` bounds a whole call."""
@@ -112,21 +117,25 @@ class Attempt:
 
 
 def attempts(
-    deployments: Iterable[Deployment], longest_seconds: float, deadline: Deadline
+    deployments: Iterable[Deployment], longest_seconds: float, circuits: Circuits, deadline: Deadline
 ) -> Iterator[Attempt]:
     """Yield one attempt after the other, with a pause between two, until the caller needs no more.
 
     Args:
         deployments: the models to ask, best first.
         longest_seconds: longest timeout of an attempt.
+        circuits: tell which models are away; those are left out.
         deadline: when the invocation ends.
 
     Raises:
-        TransientError: all models keep failing, or too little time is left.
+        TransientError: all models are away or keep failing, or too little time is left; as `Circuits.allows`.
     """
     failure = CallFailedError("no model")
     for model, deployment in deployments:
         for number in range(1, ATTEMPTS_PER_MODEL + 1):
+            if not circuits.allows(model):
+                failure = CallFailedError("its circuit is open", retry_after=failure.retry_after)
+                break
             timeout = min(longest_seconds, deadline.seconds_left())
             if timeout < SHORTEST_CALL_SECONDS:
                 raise TransientError(
@@ -146,14 +155,31 @@ def attempts(
 
 
 @contextmanager
-def one_call(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
-    """Give the SDK's client for one call, and sort the errors of the call.
+def one_call(settings: ProviderSettings, circuits: Circuits, model: str) -> Iterator[openai.OpenAI]:
+    """Give the SDK's client for one call, sort the errors of the call, and tell the model's circuit.
 
     Raises:
         TransientError: the secret cannot be read.
         ModelRefusedError, PermanentError: final for this content.
         CallFailedError: anything else.
     """
+    try:
+        with _sorted_errors(settings) as api:
+            yield api
+    except CallNotAllowedError:
+        raise
+    except CallFailedError as failure:
+        circuits.failed(model, str(failure))
+        raise
+    except PermanentError:
+        circuits.succeeded(model)
+        raise
+    circuits.succeeded(model)
+
+
+@contextmanager
+def _sorted_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
+    """Give the client, and sort the errors of the call; raises as `one_call`."""
     arn = settings.llm_secret_arn
     try:
         api = client(settings, str(read_secret(arn)["api_key"]))
@@ -170,7 +196,7 @@ def one_call(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
             raise ModelRefusedError(f"the model's provider refuses this content ({error.code})") from None
         if error.code in TOO_LONG_CODES:
             raise PermanentError(f"the content is too long for the model ({error.code})") from None
-        raise CallFailedError(f"400 ({error.code})", try_next_model=True) from None
+        raise CallNotAllowedError(f"400 ({error.code})", try_next_model=True) from None
     except openai.APIStatusError as error:
         again_later = error.status_code >= 500 or error.status_code in (408, 409, 425, 429)
         raise CallFailedError(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -22,18 +23,28 @@ from mojodex.errors import TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
         DeleteMessageBatchRequestEntryTypeDef,
         SendMessageBatchRequestEntryTypeDef,
     )
 
 # SQS: the most entries of one SendMessageBatch or DeleteMessageBatch.
 BATCH_SIZE = 10
+# SQS: the most bytes of one request are 1 MiB, attributes included; it was a quarter until August 2025.
+BATCH_BYTES = 250_000
 # Requests in flight: they only wait. The client keeps ten connections.
 REQUESTS_AT_ONCE = 8
-# SQS allows 12 hours. With half an hour, ten receives stay well within a queue's retention.
-MAX_DELAY_SECONDS = 1800
+# What template.yaml says of every queue: after so many receives a message is a dead letter, and after so long
+# it is gone.
+MAX_RECEIVES = 10
+RETENTION = timedelta(days=4)
+# Short enough that all is done within two runs of a schedule after an outage. With it, the ten receives of a
+# message take some 45 minutes.
+MAX_DELAY_SECONDS = 900
 FIRST_DELAY_SECONDS = 5
-MAX_DOUBLINGS = 9
+# For which a dead letter is hidden while it is looked at: longer than a run of the redrive.
+HIDDEN_SECONDS = 330
+MAX_DOUBLINGS = 8
 # SQS: a MessageGroupId has up to 128 ASCII letters, digits and punctuation marks, and no white space.
 MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
 
@@ -149,3 +160,119 @@ def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
             },
             **({"MessageGroupId": group} if group else {}),
         )
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message in a dead-letter queue.
+
+    Attributes:
+        message_id: SQS's id, the same as in the queue before.
+        receipt_handle: of this receive.
+        body: as it was sent.
+        sent_millis: when it was sent first, in milliseconds since 1970.
+        redrives: how often it was returned to its queue by `redrive`.
+        group: its MessageGroupId; None if it has none.
+        reason: why a worker has put it aside; None if SQS has moved it.
+    """
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    sent_millis: int
+    redrives: int
+    group: str | None
+    reason: str | None
+
+
+def dead_letters(dead_letter_queue_url: str) -> Iterator[DeadLetter]:
+    """Receive the messages of a dead-letter queue, each once; it hides them for some minutes.
+
+    Raises:
+        TransientError: SQS did not answer.
+    """
+    while True:
+        with _sqs_errors("dead-letter queue"):
+            messages = sqs().receive_message(
+                QueueUrl=dead_letter_queue_url,
+                MaxNumberOfMessages=BATCH_SIZE,
+                MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
+                MessageAttributeNames=["All"],
+                VisibilityTimeout=HIDDEN_SECONDS,
+                # Long polling asks all of SQS's servers, so an empty answer means an empty queue.
+                WaitTimeSeconds=1,
+            )
+        for message in messages.get("Messages", []):
+            own = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+            yield DeadLetter(
+                message["MessageId"],
+                message["ReceiptHandle"],
+                message["Body"],
+                int(own.get("sent_at") or message["Attributes"]["SentTimestamp"]),
+                int(own.get("redrives", 0)),
+                message["Attributes"].get("MessageGroupId"),
+                own.get("reason"),
+            )
+        if not messages.get("Messages"):
+            return
+
+
+def redrive(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLetter]) -> None:
+    """Return messages to their queue, in this order, with when they were sent first and how often they came.
+
+    Raises:
+        TransientError: SQS did not accept all of them. Some may be in both queues.
+    """
+    for batch in _batches(letters):
+        entries = [_entry(str(i), letter) for i, letter in enumerate(batch)]
+        with _sqs_errors():
+            answer = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries)
+            sent = [batch[int(each["Id"])] for each in answer["Successful"]]
+            sqs().delete_message_batch(
+                QueueUrl=dead_letter_queue_url,
+                Entries=[
+                    {"Id": str(i), "ReceiptHandle": letter.receipt_handle} for i, letter in enumerate(sent)
+                ],
+            )
+        if refused := answer.get("Failed"):
+            raise TransientError(f"queue: {len(refused)} messages refused ({refused[0]['Code']})")
+
+
+def _entry(entry_id: str, letter: DeadLetter) -> "SendMessageBatchRequestEntryTypeDef":
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": entry_id,
+        "MessageBody": letter.body,
+        "MessageAttributes": {
+            "sent_at": {"DataType": "Number", "StringValue": str(letter.sent_millis)},
+            "redrives": {"DataType": "Number", "StringValue": str(letter.redrives + 1)},
+        },
+    }
+    if letter.group:
+        entry["MessageGroupId"] = letter.group
+    return entry
+
+
+def _batches(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Split into batches that one request can hold."""
+    batch: list[DeadLetter] = []
+    room = BATCH_BYTES
+    for letter in letters:
+        size = len(letter.body.encode())
+        if batch and (len(batch) == BATCH_SIZE or size > room):
+            yield batch
+            batch, room = [], BATCH_BYTES
+        batch.append(letter)
+        room -= size
+    if batch:
+        yield batch
+
+
+def show(queue_url: str, letters: Iterable[DeadLetter]) -> None:
+    """Make received messages visible again at once. Those that SQS does not accept become visible later."""
+    for batch in batched(letters, BATCH_SIZE, strict=False):
+        entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+            {"Id": str(i), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": 0}
+            for i, letter in enumerate(batch)
+        ]
+        with _sqs_errors("dead-letter queue"):
+            sqs().change_message_visibility_batch(QueueUrl=queue_url, Entries=entries)

@@ -216,6 +216,7 @@ class BackgroundJob(Base):
             "state IN ('queued', 'running', 'done', 'failed', 'skipped')", "md_background_job_state_check"
         ),
         _index("mojodex_background_ended_job", "finished_at", where="state IN ('done', 'failed', 'skipped')"),
+        _index("mojodex_background_job_by_message", "message_id", where="state IN ('queued', 'running')"),
     )
     process: Mapped[str] = mapped_column(String(64), primary_key=True)
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -226,6 +227,21 @@ class BackgroundJob(Base):
     started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    # The message that began it last; None while its message was not received yet.
+    message_id: Mapped[str | None] = mapped_column(Text)
+    # From when on SQS does not deliver its message; None in rows of an earlier release.
+    message_expires_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+
+
+class BackgroundCircuit(Base):
+    """A provider that is away (see `circuit`). A provider that works has no row."""
+
+    __tablename__ = "md_background_circuit"
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    opened_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    # When the next probe may ask it.
+    probe_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    reason: Mapped[str] = mapped_column(Text)
 
 
 class BackgroundPage(Base):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from traceback import format_tb
 from typing import Any, Literal
@@ -22,7 +22,8 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, queues
-from mojodex.clock import Deadline, sent_at, utc_now
+from mojodex.circuit import Circuits
+from mojodex.clock import Deadline, enqueued_at, sent_at, utc_now
 from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
@@ -69,6 +70,7 @@ class Process[M: Message]:
             `errors`.
         occasion: returns the job's occasion (see `jobs.Job`) from the message and the time it was sent. Each
             delivery of a message must give the same one. By default '': the work is done once.
+        circuits: of the providers that `run` calls; None if it calls none.
         cleanup: runs in the transaction that ends a job as failed or skipped; gets the state and the reason.
             It writes what else must be written, and returns more fields of the outcome.
     """
@@ -78,6 +80,7 @@ class Process[M: Message]:
     seconds_needed: float
     run: Callable[[M, jobs.Job, Deadline], str | None]
     occasion: Callable[[M, datetime], str] = _once
+    circuits: Circuits | None = None
     cleanup: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _no_cleanup
 
 
@@ -133,7 +136,7 @@ def _suspected_poison[M: Message](
 ) -> list[dict[str, Any]]:
     """Return the records that may have killed their last worker: redelivered, and their job's lease expired.
 
-    A job that failed with a transient error was released, so it is not among them.
+    A job that met a transient error was released, so it is not among them.
 
     Returns:
         The records with the fewest attempts first: those are likely victims of another record's crash.
@@ -141,8 +144,9 @@ def _suspected_poison[M: Message](
     keys = {}
     for record in records:
         if int(record["attributes"]["ApproximateReceiveCount"]) > 1:
-            # Reported later, when the record is processed.
-            with suppress(InvalidMessageError):
+            # Reported later, when the record is processed. The database may be away: some occasions are read
+            # from it.
+            with suppress(MojodexError):
                 keys[record["messageId"]] = _key(record, process)[1]
     if not keys:
         return []
@@ -171,7 +175,7 @@ def _run[M: Message](
     try:
         try:
             message, (about["subject"], about["occasion"]) = _key(record, process)
-            ended = _run_job(message, about["occasion"], deadline, process, database, settings)
+            ended = _run_job(message, about["occasion"], record, deadline, process, database, settings)
         except InvalidMessageError as error:
             # If the dead-letter queue does not take it, it is retried like any other.
             queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
@@ -199,6 +203,7 @@ def _run[M: Message](
 def _run_job[M: Message](
     message: M,
     occasion: str,
+    record: dict[str, Any],
     deadline: Deadline,
     process: Process[M],
     database: Database,
@@ -211,16 +216,20 @@ def _run_job[M: Message](
     """
     if deadline.seconds_left() < process.seconds_needed:
         raise TransientError("too little time left in this invocation", retry_after=1)
+    now = utc_now()
     job = database.with_db_session(
         jobs.begin,
+        _delivery(record, now, settings),
         process=process.name,
         subject=message.subject,
         occasion=occasion,
-        now=utc_now(),
+        now=now,
         lease_seconds=settings.lease_seconds,
     )
     if not isinstance(job, jobs.Job):
         return "repeated"
+    if process.circuits:
+        process.circuits.learn(job.open_circuits)
     if job.taken_over:
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
         logger.warning("lease expired, job is taken over", extra=about)
@@ -238,11 +247,19 @@ def _run_job[M: Message](
         if isinstance(error, InvalidMessageError):
             raise
         return "skipped"
-    except Exception:
+    except Exception as error:
         # If the database is away too, the lease expires by itself.
         with suppress(MojodexError):
-            database.with_db_session(jobs.release, job)
+            database.with_db_session(jobs.release, job, counts=not isinstance(error, TransientError))
         raise
+
+
+def _delivery(record: dict[str, Any], now: datetime, settings: WorkerSettings) -> jobs.Delivery:
+    """Describe a message for the ledger. One that was received so often is a dead letter after the lease."""
+    expires_at = enqueued_at(record) + queues.RETENTION
+    if int(record["attributes"]["ApproximateReceiveCount"]) >= queues.MAX_RECEIVES:
+        expires_at = now + timedelta(seconds=settings.lease_seconds)
+    return jobs.Delivery(record["messageId"], expires_at)
 
 
 def _end[M: Message](

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import batched
 from types import MappingProxyType, ModuleType, SimpleNamespace
@@ -22,6 +22,7 @@ from documents import fetch, visit
 from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 from mojodex import aws, provider, secrets
+from mojodex.circuit import Circuits
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.model import Model
@@ -184,9 +185,13 @@ def make_bundle(
             databases.append(Database(settings))
             monkeypatch.setattr(module, "settings", settings)
             monkeypatch.setattr(module, "database", databases[-1])
-            for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
-                if hasattr(module, name):
-                    monkeypatch.setattr(module, name, kind(settings))
+            if hasattr(module, "circuits"):
+                circuits = Circuits(databases[-1])
+                monkeypatch.setattr(module, "circuits", circuits)
+                monkeypatch.setattr(module, "process", replace(module.process, circuits=circuits))
+                for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
+                    if hasattr(module, name):
+                        monkeypatch.setattr(module, name, kind(settings, circuits))
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
     # The session keeps what it has read of botocore's data: .05 s for each client of a new one.

@@ -20,7 +20,7 @@ type Embed = Callable[..., list[list[float]]]
 @pytest.fixture
 def embedding(documents: Documents) -> Embed:
     def call(*texts: str, seconds: float = 60) -> list[list[float]]:
-        embedding_model = EmbeddingModel(documents.pages.worker_settings)
+        embedding_model = EmbeddingModel(documents.pages.worker_settings, documents.pages.worker.circuits)
         vectors = embedding_model.embed(texts, Deadline(lambda: int((seconds + 5) * 1000)))
         return [list(each) for each in vectors]
 
@@ -104,7 +104,9 @@ def test_a_deployment_is_what_the_server_is_asked_for(
 ) -> None:
     documents = make_documents(embedding_model="text-embedding-ada-002=mine")
 
-    EmbeddingModel(documents.pages.worker_settings).embed(["one"], Deadline(lambda: 60_000))
+    EmbeddingModel(documents.pages.worker_settings, documents.pages.worker.circuits).embed(
+        ["one"], Deadline(lambda: 60_000)
+    )
 
     assert model.embeddings[0]["model"] == "mine"
 

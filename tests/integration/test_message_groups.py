@@ -82,7 +82,7 @@ def test_the_schedule_of_documents(documents: Documents) -> None:
     documents.ask()
     assert len(documents.pages.queued()) == 2
     documents.mojodex.run(
-        "UPDATE md_background_job SET attempts = 1, queued_at = queued_at - interval '1 hour',"
+        "UPDATE md_background_job SET message_expires_at = now() - interval '1 minute',"
         " started_at = started_at - interval '1 hour'"
     )
 

@@ -12,8 +12,11 @@ import pytest
 import time_machine
 
 import maintenance.purge
+import maintenance.redrive
 from mojodex import wire
+from mojodex.circuit import FAILURES_TO_OPEN, Circuits
 from mojodex.database import BEGIN
+from mojodex.queues import DeadLetter
 from mojodex.schema import Base
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
@@ -164,7 +167,33 @@ def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
     documents.websites.schedule()
 
     tables = {name for name in Base.metadata.tables if name.startswith("md_background_")}
+    tables.remove("md_background_circuit")
     assert tables | {"md_document", "md_document_chunk"} <= inserted(sent)
+
+
+def test_circuits_do_not_pin(bundle: Bundle, mojodex: Mojodex, sent: set[str]) -> None:
+    circuits = Circuits(bundle.database)
+    for _ in range(FAILURES_TO_OPEN):
+        circuits.failed("gpt-5-mini", "503")
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now()")
+
+    assert circuits.allows("gpt-5-mini")
+    circuits.failed("gpt-5-mini", "503")
+    circuits.succeeded("gpt-5-mini")
+
+    assert "md_background_circuit" in inserted(sent)
+
+
+def test_the_redrive_does_not_pin(bundle: Bundle, sent: set[str]) -> None:
+    letters = [
+        DeadLetter(f"{n:036}", "receipt", "{}", 0, 0, None, None)
+        for n in range(maintenance.redrive.LETTERS_AT_ONCE)
+    ]
+
+    with bundle.database.session() as session:
+        assert len(maintenance.redrive.sort(session, letters).to_return) == len(letters)
+
+    assert any("message_id IN" in statement for statement in sent)
 
 
 def test_the_purge_does_not_pin(

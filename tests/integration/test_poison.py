@@ -148,6 +148,7 @@ def test_what_an_outage_of_the_model_brought_back_runs_at_once(
         return todos()
 
     model.script = script
+    mojodex.run("DELETE FROM md_background_circuit")
     response = bundle.work_on({"Records": [record(pk, receives=2) for pk in pks]})
 
     assert response == {"batchItemFailures": []}
@@ -201,14 +202,15 @@ def test_the_ledger_tells_whether_a_job_is_taken_over(
     mojodex: Mojodex, before: str, *, taken_over: bool
 ) -> None:
     key: dict[str, Any] = {"process": "p", "subject": "s", "occasion": "", "lease_seconds": 150}
+    delivery = jobs.Delivery("m", NOW + jobs.RETENTION)
     with Session(mojodex.engine) as session:
-        first = jobs.begin(session, **key, now=NOW)
+        first = jobs.begin(session, delivery, **key, now=NOW)
         assert isinstance(first, jobs.Job)
         assert not first.taken_over
         if before == "released":
-            jobs.release(session, first)
+            jobs.release(session, first, counts=True)
 
-        second = jobs.begin(session, **key, now=NOW + timedelta(seconds=151))
+        second = jobs.begin(session, delivery, **key, now=NOW + timedelta(seconds=151))
 
         assert isinstance(second, jobs.Job)
         assert (second.attempts, second.taken_over) == (2, taken_over)

@@ -197,7 +197,7 @@ def test_what_an_operator_has_to_put_right_does_not_fail_the_mail(ses: FakeSes, 
     error = refused()
 
     assert isinstance(error, TransientError)
-    assert error.retry_after == 1800
+    assert error.retry_after == 900
     assert str(answer.code) in str(error)
     assert len(ses.requests) == 1
 

@@ -579,8 +579,8 @@ def test_a_database_that_is_away_after_the_send_is_waited_for(
     ("code", "seconds"),
     [
         ("TooManyRequestsException", range(2, 6)),
-        ("SendingPausedException", [1800]),
-        ("LimitExceededException", [1800]),
+        ("SendingPausedException", [900]),
+        ("LimitExceededException", [900]),
     ],
 )
 def test_a_busy_or_paused_ses_is_waited_for(

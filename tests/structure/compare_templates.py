@@ -106,7 +106,11 @@ def report(before: dict[str, Any], after: dict[str, Any]) -> tuple[list[str], in
         lines += [f"{line}\n    {', '.join(dict.fromkeys(names))}" for line, names in changes.items()]
     old_rights, new_rights = rights(before), rights(after)
     gone = [f"- {role}: {right}" for role, old in old_rights.items() for right in old - new_rights[role]]
-    added = [f"+ {role}: {right}" for role, new in new_rights.items() for right in new - old_rights[role]]
+    added = [
+        f"+ {role}: {right}"
+        for role, new in new_rights.items()
+        for right in new - old_rights.get(role, set())
+    ]
     lines.append(f"# Rights of {len(new_rights)} roles: {len(gone)} lost, {len(added)} added")
     return [*lines, *sorted(gone), *sorted(added)], lost + len(gone)
 

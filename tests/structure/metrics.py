@@ -23,30 +23,33 @@ def emitted() -> dict[tuple[str, frozenset[str]], set[str]]:
         folder = function["Handler"].partition(".")[0]
         name = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
         services.setdefault(folder, set()).add(name)
+    everybody = set().union(*services.values())
     metrics: dict[tuple[str, frozenset[str]], set[str]] = {}
     for path in [*(ROOT / "functions").rglob("*.py"), *(ROOT / "shared" / "mojodex").rglob("*.py")]:
         process = path.relative_to(ROOT).parts[1]
-        of = services.get(process, set().union(*services.values()))
-        for name, dimensions in calls(path):
-            metrics.setdefault((name, dimensions), set()).update(of)
+        of = services.get(process, everybody)
+        for name, dimensions, of_another in calls(path):
+            metrics.setdefault((name, dimensions), set()).update(everybody if of_another else of)
             if "model" in dimensions:
                 # `count` adds these up for the whole stack.
                 metrics[name, frozenset({"scope"})] = {"stack"}
     return metrics
 
 
-def calls(path: Path) -> Iterator[tuple[str, frozenset[str]]]:
-    """Name and names of the dimensions of each metric that a file counts."""
+def calls(path: Path) -> Iterator[tuple[str, frozenset[str], bool]]:
+    """Name and names of the dimensions of a metric that a file counts, and whether it names the service."""
     for node in ast.walk(ast.parse(path.read_text())):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count"):
             continue
-        dimensions = frozenset({"service"} | {str(k.arg) for k in node.keywords if k.arg != "value"})
+        named = {str(k.arg) for k in node.keywords if k.arg != "value"}
+        dimensions, of_another = frozenset({"service"} | named), "service" in named
         metric = node.args[0]
         if isinstance(metric, ast.Constant):
-            yield str(metric.value), dimensions
+            yield str(metric.value), dimensions, of_another
         else:
             assert isinstance(metric, ast.JoinedStr), f"{path}:{node.lineno}"
             prefix, ending = metric.values
             assert isinstance(prefix, ast.Constant)
             assert isinstance(ending, ast.FormattedValue)
-            yield from ((f"{prefix.value}{end}", dimensions) for end in ENDINGS[str(prefix.value)])
+            endings = ENDINGS[str(prefix.value)]
+            yield from ((f"{prefix.value}{end}", dimensions, of_another) for end in endings)

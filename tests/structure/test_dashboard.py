@@ -31,7 +31,7 @@ AWS_METRICS = {
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
 }
 # A namespace with a "/" or "-" in it must be quoted.
-SEARCH = re.compile(r"""SEARCH\('\{"([<>\w]+)",([\w,]+)\} MetricName="(\w+)"', 'Sum'\)""")
+SEARCH = re.compile(r"""SEARCH\('\{"([<>\w]+)",([\w,]+)\} MetricName="(\w+)"', '(?:Sum|Maximum)'\)""")
 # One metric, by its id, times a parameter, for a million.
 PRICED = re.compile(r"^(\w+) \* <(\w+)> / 1000000$")
 

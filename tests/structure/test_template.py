@@ -1,6 +1,7 @@
 """Rules that the template keeps."""
 
 import importlib
+import json
 import logging
 import re
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from bench.cost import Assumed
 from documents import crawl, create_from_website
 from maintenance.purge import KEPT
+from mojodex.circuit import PROBE_SECONDS
+from mojodex.queues import HIDDEN_SECONDS, MAX_RECEIVES, RETENTION
 from tests import ROOT
 from tests.structure.metrics import emitted
 from tests.structure.template import functions, resources, sqs_sources, template
@@ -18,6 +21,7 @@ QUEUES = resources("AWS::SQS::Queue")
 ALARMS = resources("AWS::CloudWatch::Alarm")
 NAMESPACE = template()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
 DAY = 24 * 3600
+DEAD_LETTER_QUEUES = {name for name, queue in QUEUES.items() if "RedrivePolicy" not in queue}
 
 
 def named(reference: dict[str, str]) -> str:
@@ -126,12 +130,18 @@ def resource(target: dict[str, Any]) -> str:
     return target.get("Ref") or named(target)
 
 
+def queues_of(variables: dict[str, Any]) -> set[str]:
+    """Logical ids of the queues that a function's variables name, one each or all in one."""
+    alone = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")}
+    return alone | set(re.findall(r"\$\{(\w+)\}", variables.get("QUEUES", {}).get("Sub", "")))
+
+
 @pytest.mark.parametrize("name", functions())
 def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: str) -> None:
     function = functions()[name]
     variables = function["Environment"]["Variables"]
     secrets = {value["Ref"] for key, value in variables.items() if key.endswith("_SECRET_ARN")}
-    queues = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")}
+    queues = queues_of(variables)
 
     may: dict[str, set[str]] = {"secretsmanager": set(), "sqs": set(), "logs": set()}
     mails = {"ses": {SENDER, DOMAIN, SET}} if "EMAIL_SENDER" in variables else {}
@@ -151,7 +161,9 @@ def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: s
 def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_others(name: str) -> None:
     variables = functions()[name]["Environment"]["Variables"]
     receives_from = {named(source["Queue"]) for fed, _, source in sqs_sources() if fed == name}
-    sends_to = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")} - receives_from
+    if name == "RedriveScheduleFunction":
+        receives_from = DEAD_LETTER_QUEUES
+    sends_to = queues_of(variables) - receives_from
     if name == "CreateFromWebsiteWorkerFunction":
         # A website that outlasts an invocation goes on in a new message.
         sends_to |= receives_from
@@ -208,20 +220,39 @@ def test_a_function_logs_json_to_a_group_with_retention(name: str) -> None:
 
 
 def test_every_queue_has_its_alarm() -> None:
-    watched = {
-        (a["MetricName"], d["Value"]["GetAtt"])
-        for a in ALARMS.values()
-        for d in a["Dimensions"]
-        if "GetAtt" in d["Value"]
+    watched = {(a["MetricName"], str(d["Value"])) for a in ALARMS.values() for d in a["Dimensions"]}
+
+    for name, function, source in sqs_sources():
+        queue = str({"GetAtt": f"{named(source['Queue'])}.QueueName"})
+        process = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        assert ("ApproximateAgeOfOldestMessage", queue) in watched, name
+        # Of the dead letters, those that do not return by themselves.
+        assert ("DeadLettersLeft", process) in watched, name
+
+
+def test_the_redrive_knows_every_process_and_its_queues() -> None:
+    text = functions()["RedriveScheduleFunction"]["Environment"]["Variables"]["QUEUES"]["Sub"]
+
+    assert json.loads(text) == {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: [
+            f"${{{queue}}}",
+            f"${{{named(QUEUES[queue]['RedrivePolicy']['deadLetterTargetArn'])}}}",
+        ]
+        for _, function, source in sqs_sources()
+        for queue in [named(source["Queue"])]
     }
 
-    for name, queue in QUEUES.items():
-        metric = (
-            "ApproximateAgeOfOldestMessage"
-            if "RedrivePolicy" in queue
-            else "ApproximateNumberOfMessagesVisible"
-        )
-        assert (metric, f"{name}.QueueName") in watched
+
+def test_the_code_knows_what_the_template_says_of_queues() -> None:
+    for queue in QUEUES.values():
+        if policy := queue.get("RedrivePolicy"):
+            assert policy["maxReceiveCount"] == MAX_RECEIVES
+            assert queue["MessageRetentionPeriod"] == RETENTION.total_seconds()
+    assert functions()["RedriveScheduleFunction"]["Timeout"] < HIDDEN_SECONDS
+
+
+def test_a_probe_outlasts_a_call_of_the_model() -> None:
+    assert template()["Parameters"]["LlmTimeoutSeconds"]["MaxValue"] < PROBE_SECONDS
 
 
 def description(alarm: dict[str, Any]) -> str:
@@ -315,11 +346,12 @@ def test_one_failed_job_wakes_nobody() -> None:
 def test_a_dead_letter_that_lies_there_does_not_hide_many(
     name: str, function: dict[str, Any], source: dict[str, Any]
 ) -> None:
-    dead_letters = named(QUEUES[named(source["Queue"])]["RedrivePolicy"]["deadLetterTargetArn"])
-    watched = [{"Name": "QueueName", "Value": {"GetAtt": f"{dead_letters}.QueueName"}}]
-    one, many = sorted(
-        (a for a in ALARMS.values() if a["Dimensions"] == watched), key=lambda alarm: alarm["Threshold"]
-    )
+    process = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    watched = [{"Name": "service", "Value": process}]
+    alarms = [
+        a for a in ALARMS.values() if a["Dimensions"] == watched and a["MetricName"] == "DeadLettersLeft"
+    ]
+    one, many = sorted(alarms, key=lambda alarm: alarm["Threshold"])
 
     assert one["Threshold"] == 0
     assert one["AlarmActions"] == [{"Ref": "TicketTopic"}]

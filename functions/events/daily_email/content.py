@@ -4,7 +4,7 @@ it, check them, and put the mail together.
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,9 @@ MD_EVENT_TYPE = "todo_daily_email"
 TODOS_SHOWN = 40
 # Of a description, title or reason, for the prompt; the mail itself shows less.
 TEXT_CHARS = 500
-# A model that is away is waited for: with the queue's back-off, five attempts are some minutes. If it asks
-# for more, or after that, the mail goes out without it: a mail about today is of no use tomorrow.
-ATTEMPTS_WITH_MODEL = 5
-LONGEST_WAIT_SECONDS = 300
+# A model that is away is waited for. If it asks for longer, or after that time, the mail goes out without it:
+# a mail about today is of no use tomorrow.
+LONGEST_WAIT = timedelta(minutes=5)
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -158,7 +157,7 @@ def todo_daily_emails(
             "moved": len(today.moved),
             "worded_by": "model" if answer else "rule",
         },
-        kept={"words": answer.model_dump(), "about": today.about} if answer else None,
+        kept={"answer": answer.model_dump(), "about": today.about} if answer else None,
     )
 
 
@@ -256,7 +255,7 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
         TransientError: it is away, and may still be waited for.
     """
     if job.progress and job.progress.get("about") == today.about:
-        return DailyEmail.model_validate(job.progress["words"])
+        return DailyEmail.model_validate(job.progress["answer"])
     variables = {
         "user": today.user,
         "todos": today.todos[:TODOS_SHOWN],
@@ -268,7 +267,8 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
     except PermanentError as error:
         reason = str(error)
     except TransientError as error:
-        if job.attempts <= ATTEMPTS_WITH_MODEL and (error.retry_after or 0) <= LONGEST_WAIT_SECONDS:
+        again_at = utc_now() + timedelta(seconds=error.retry_after or 0)
+        if again_at <= job.queued_at + LONGEST_WAIT:
             raise
         reason = str(error)
     logger.warning("mail without the model's words", extra={"subject": job.subject, "reason": reason})

@@ -8,15 +8,12 @@ in a transaction of its own; after it the message id, the `md_event` and the job
                              and ends the job as failed, with that reason, instead of sending a second mail
     killed after the save    the message is retried and answered without work
 
-When SES says that it did not take the mail, the mark gives way to what was paid for, the model's words, and
-the message is retried later.
+When the mail was not sent, the mark gives way to what was paid for, the model's words, and the message is
+retried later.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,6 +22,7 @@ from events.mail import mime, ses
 from events.mail.mime import EmailSettings, Rendered
 from events.mail.ses import NotKnownIfSentError
 from mojodex import jobs
+from mojodex.circuit import Circuits
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.errors import OPERATOR_SECONDS, TransientError
@@ -33,8 +31,8 @@ from mojodex.schema import MdEvent
 
 # A send is not begun with less time than this left, so that what SES answers is saved.
 SECONDS_NEEDED = 15
-# Between two tries to save what was sent.
-PAUSE_SECONDS = 1
+# Its circuit's name.
+SES = "SES"
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,17 @@ def check_not_begun(job: jobs.Job) -> None:
 
 
 def deliver(
-    database: Database, settings: EmailSettings, mail: Mail, job: jobs.Job, deadline: Deadline
+    database: Database,
+    circuits: Circuits,
+    settings: EmailSettings,
+    mail: Mail,
+    job: jobs.Job,
+    deadline: Deadline,
 ) -> None:
     """Send a mail and end its job.
 
     Raises:
-        TransientError: it was not sent; as `ses.send`, `Database.session`, `jobs.finish`.
+        TransientError: it was not sent; SES is away; as `ses.send`, `Database.session`, `jobs.finish`.
         NotKnownIfSentError, PermanentError: as `mime.as_bytes`, `ses.send`.
     """
     now = utc_now()
@@ -88,9 +91,20 @@ def deliver(
         unsubscribe_link=mail.unsubscribe_link,
         now=now,
     )
-    if deadline.seconds_left() < SECONDS_NEEDED:
-        raise TransientError("too little time left to send", retry_after=1)
-    database.with_db_session(jobs.save_progress, job, {"sending_since": now.isoformat()})
+    with jobs.kept_until_saved(database, job, mail.kept, deadline):
+        if not circuits.allows(SES):
+            raise TransientError("SES is away: its circuit is open")
+        if deadline.seconds_left() < SECONDS_NEEDED:
+            raise TransientError("too little time left to send", retry_after=1)
+        database.with_db_session(jobs.save_progress, job, {"sending_since": now.isoformat()})
+        message_id = _send(circuits, settings, mail, raw, job)
+    # A database that is away for a moment must not make it unknown that the mail was sent.
+    database.with_db_session_patiently(deadline, _save, mail, job, message_id, utc_now())
+    count("EmailsSent")
+
+
+def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, job: jobs.Job) -> str:
+    """Send the mail, tell SES's circuit, and return SES's id of the message; raises as `ses.send`."""
     try:
         message_id = ses.send(
             settings, raw, to_address=mail.to_address, job=f"{job.occasion}-{job.process}-{job.subject}"
@@ -98,25 +112,11 @@ def deliver(
     except TransientError as error:
         if error.retry_after == OPERATOR_SECONDS:
             count("EmailsHeldBack")
-        _patiently(partial(database.with_db_session, jobs.save_progress, job, mail.kept), deadline)
+        if not isinstance(error, ses.ThrottledError):
+            circuits.failed(SES, str(error))
         raise
-    _patiently(partial(database.with_db_session, _save, mail, job, message_id, utc_now()), deadline)
-    count("EmailsSent")
-
-
-def _patiently(write: Callable[[], None], deadline: Deadline) -> None:
-    """Write what SES has said; a database that is away for a moment must not make it unknown."""
-    while True:
-        try:
-            write()
-        except jobs.LeaseLostError:
-            raise
-        except TransientError:
-            if deadline.seconds_left() < PAUSE_SECONDS:
-                raise
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return
+    circuits.succeeded(SES)
+    return message_id
 
 
 def _save(session: Session, mail: Mail, job: jobs.Job, message_id: str, now: datetime) -> None:

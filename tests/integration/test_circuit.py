@@ -1,0 +1,203 @@
+"""A provider that is away is asked by one probe at a time, whatever the number of workers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mojodex import circuit
+from mojodex.circuit import FAILURES_TO_OPEN, Circuits
+from tests.fake_model import FakeModel, Reply, todos
+from tests.integration.conftest import Bundle
+from tests.lambda_events import failed_ids, sqs_event
+from tests.mojodex import Mojodex
+
+FIRST, SECOND = "gpt-5-mini", "gpt-4.1"
+
+
+def open_circuits(mojodex: Mojodex) -> set[str]:
+    return {row.provider for row in mojodex.rows("SELECT provider FROM md_background_circuit")}
+
+
+def let_probe(mojodex: Mojodex) -> None:
+    """What some seconds do: the next call may be the probe."""
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now()")
+
+
+def fail(circuits: Circuits, provider: str = FIRST, times: int = FAILURES_TO_OPEN) -> None:
+    for _ in range(times):
+        circuits.failed(provider, "503")
+
+
+@pytest.fixture
+def environments(bundle: Bundle, mojodex: Mojodex) -> tuple[Circuits, Circuits]:
+    """The circuits as two execution environments know them."""
+    return Circuits(bundle.database), Circuits(bundle.database)
+
+
+def test_failures_in_a_row_open_it_and_a_success_in_between_does_not(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits, times=FAILURES_TO_OPEN - 1)
+    circuits.succeeded(FIRST)
+    fail(circuits, times=FAILURES_TO_OPEN - 1)
+    assert open_circuits(mojodex) == set()
+    assert circuits.allows(FIRST)
+
+    circuits.failed(FIRST, "503")
+
+    assert open_circuits(mojodex) == {FIRST}
+    assert not circuits.allows(FIRST)
+    assert circuits.allows(SECOND)
+    assert mojodex.run("SELECT reason FROM md_background_circuit") == "503"
+
+
+def test_of_many_threads_and_environments_one_is_the_probe(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    fail(environments[0])
+    for circuits in environments:
+        circuits.learn({FIRST})
+    let_probe(mojodex)
+
+    with ThreadPoolExecutor(8) as threads:
+        allowed = list(threads.map(lambda n: environments[n % 2].allows(FIRST), range(16)))
+
+    assert allowed.count(True) == 1
+
+
+def test_a_failed_probe_is_followed_by_another_a_little_later(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, other = environments
+    fail(circuits)
+    other.learn({FIRST})
+    let_probe(mojodex)
+    assert circuits.allows(FIRST)
+    seconds = "SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit"
+    # A probe that hangs is waited for, also one whose worker has died.
+    assert mojodex.run(seconds) > circuit.PROBE_SECONDS - 20
+
+    circuits.failed(FIRST, "503")
+
+    assert 0 < mojodex.run(seconds) <= circuit.SECONDS_BETWEEN_PROBES
+    assert not other.allows(FIRST)
+    let_probe(mojodex)
+    assert other.allows(FIRST)
+
+
+def test_the_first_success_closes_it_for_all_environments(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, other = environments
+    fail(circuits)
+    other.learn({FIRST})
+    let_probe(mojodex)
+    assert circuits.allows(FIRST)
+
+    circuits.succeeded(FIRST)
+
+    assert open_circuits(mojodex) == set()
+    assert circuits.allows(FIRST)
+    assert other.allows(FIRST)
+    # It takes as many failures as before to open it again.
+    for each in environments:
+        fail(each, times=FAILURES_TO_OPEN - 1)
+    assert open_circuits(mojodex) == set()
+
+
+def test_what_the_ledger_says_replaces_what_was_known(environments: tuple[Circuits, Circuits]) -> None:
+    circuits, _ = environments
+    fail(circuits)
+
+    circuits.learn(())
+    fail(circuits, times=1)
+
+    assert circuits.allows(FIRST)
+
+
+def test_while_both_models_are_away_no_job_calls_them_but_the_probe(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    pks = [mojodex.execution("x") for _ in range(10)]
+    bodies = [{"user_task_execution_pk": pk} for pk in pks]
+    model.answers(Reply(status=503))
+    assert len(failed_ids(bundle.work(*bodies))) == 10
+    assert open_circuits(mojodex) == {FIRST, SECOND}
+    model.calls.clear()
+    # Some hundred seconds, so that no probe is due in this test.
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now() + interval '100 seconds'")
+    for _ in range(5):
+        assert len(failed_ids(bundle.work(*bodies))) == 10
+    assert model.calls == []
+    model.answers(todos())
+    let_probe(mojodex)
+
+    answers = [bundle.work(body) for body in bodies]
+
+    assert answers == [{"batchItemFailures": []}] * 10
+    assert len(model.calls) == 10
+    assert {call["model"] for call in model.calls} == {FIRST}
+    # Nobody has asked the second model since.
+    assert open_circuits(mojodex) == {SECOND}
+    assert all(mojodex.job(pk).attempts == 1 for pk in pks)
+
+
+def test_a_cold_environment_learns_from_the_ledger_that_a_model_is_away(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    fail(Circuits(bundle.database))
+    model.answers(todos())
+
+    bundle.work({"user_task_execution_pk": mojodex.execution("x")})
+
+    assert [call["model"] for call in model.calls] == [SECOND]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=400, error_code="unsupported_value"),
+        Reply(status=400, error_code="content_filter"),
+        Reply(refusal="no"),
+        Reply("nonsense"),
+    ],
+    ids=["400", "filtered", "refused", "nonsense"],
+)
+def test_what_is_about_one_job_opens_nothing(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, reply: Reply
+) -> None:
+    model.answers(reply)
+
+    for _ in range(FAILURES_TO_OPEN + 1):
+        bundle.work({"user_task_execution_pk": mojodex.execution("x")})
+
+    assert open_circuits(mojodex) == set()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_what_hits_everybody_opens_it(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, status: int
+) -> None:
+    model.answers(Reply(status=status))
+
+    bundle.work_on(sqs_event(*({"user_task_execution_pk": mojodex.execution("x")} for _ in range(6))))
+
+    assert open_circuits(mojodex) == {FIRST, SECOND}
+
+
+def test_a_database_that_is_away_opens_and_closes_nothing(
+    environments: tuple[Circuits, Circuits], bundle: Bundle, monkeypatch: pytest.MonkeyPatch, mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits, times=FAILURES_TO_OPEN - 1)
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise OSError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bundle.database, "engine", away)
+        circuits.failed(FIRST, "503")
+
+    assert open_circuits(mojodex) == set()

@@ -1,0 +1,210 @@
+"""Valid dead letters return by themselves; what is not valid, and poison, stays for an operator."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import maintenance.redrive
+from mojodex import queues
+from mojodex.clock import sent_at
+from mojodex.database import Database
+from mojodex.errors import TransientError
+from mojodex.queues import MAX_RECEIVES
+from tests.integration.conftest import Bundle
+from tests.lambda_events import FakeContext
+from tests.metrics import emitted
+from tests.mojodex import Mojodex
+
+SENT = int((datetime.now(UTC) - timedelta(hours=3)).timestamp() * 1000)
+
+
+@pytest.fixture
+def run(make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Invoke the redrive for one process; how many messages were returned."""
+    bundle = make_bundle()
+    settings = maintenance.redrive.Settings.model_validate(
+        {
+            "database_secret_arn": "database",
+            "queues": json.dumps({"extract_todos": [bundle.queue_url, bundle.dead_letter_queue_url]}),
+        }
+    )
+    database = Database(settings)
+    monkeypatch.setattr(maintenance.redrive, "settings", settings)
+    monkeypatch.setattr(maintenance.redrive, "database", database)
+    yield lambda seconds=300: maintenance.redrive.handler({}, FakeContext(seconds))["extract_todos"]
+    database.close()
+
+
+@pytest.fixture
+def letters(run: Any, bundle: Bundle) -> "Letters":
+    return Letters(bundle)
+
+
+class Letters:
+    """The two queues of extract_todos."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def add(self, body: str = "{}", **attributes: str) -> str:
+        """Put a message into the dead-letter queue, as SQS moves it; its id."""
+        return str(
+            self.bundle.sqs.send_message(
+                QueueUrl=self.bundle.dead_letter_queue_url,
+                MessageBody=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )["MessageId"]
+        )
+
+    def _take(self, url: str) -> list[Any]:
+        answer = self.bundle.sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return list(answer.get("Messages", []))
+
+    def returned(self) -> list[Any]:
+        """What is in the queue."""
+        return self._take(self.bundle.queue_url)
+
+    def bodies_returned(self) -> list[str]:
+        """The bodies of all that is in the queue."""
+        return [message["Body"] for message in self.bundle._drain(self.bundle.queue_url)]
+
+    def left(self) -> list[str]:
+        """The bodies of what is in the dead-letter queue and can be seen."""
+        return sorted(message["Body"] for message in self._take(self.bundle.dead_letter_queue_url))
+
+
+def begun(mojodex: Mojodex, message_id: str, attempts: int, state: str = "running") -> None:
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, state, attempts, message_id)"
+        " VALUES ('extract_todos', :m, :s, :a, :m)",
+        m=message_id,
+        s=state,
+        a=attempts,
+    )
+
+
+def test_a_message_that_sqs_has_moved_returns_with_when_it_was_sent(run: Any, letters: Letters) -> None:
+    letters.add('{"n": 1}', sent_at=str(SENT))
+
+    assert run() == 1
+
+    (message,) = letters.returned()
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert message["Body"] == '{"n": 1}'
+    assert attributes == {"sent_at": str(SENT), "redrives": "1"}
+    assert letters.left() == []
+    assert run() == 0
+
+
+def test_the_first_time_it_is_when_sqs_got_it(run: Any, letters: Letters) -> None:
+    letters.add()
+
+    run()
+
+    (message,) = letters.returned()
+    age = datetime.now(UTC).timestamp() - int(message["MessageAttributes"]["sent_at"]["StringValue"]) / 1000
+    assert 0 <= age < 60
+
+
+def test_a_worker_takes_the_moment_of_a_redriven_message_for_when_it_was_sent() -> None:
+    record: dict[str, Any] = {
+        "attributes": {"SentTimestamp": str(SENT + 5_000_000)},
+        "messageAttributes": {"sent_at": {"stringValue": str(SENT), "dataType": "Number"}},
+    }
+
+    assert sent_at(record).timestamp() * 1000 == SENT
+
+
+def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
+    run: Any, letters: Letters, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letters.add("not valid", reason="message: Invalid JSON")
+    begun(mojodex, letters.add("poison"), MAX_RECEIVES)
+    begun(mojodex, letters.add("valid"), MAX_RECEIVES - 1, "queued")
+    begun(mojodex, letters.add("done"), MAX_RECEIVES, "done")
+    letters.add("never begun", redrives=str(maintenance.redrive.MOST_REDRIVES_WITHOUT_BEGIN))
+    letters.add("begun late", redrives=str(maintenance.redrive.MOST_REDRIVES_WITHOUT_BEGIN - 1))
+
+    assert run() == 3
+
+    assert sorted(message["Body"] for message in letters.returned()) == ["begun late", "done", "valid"]
+    assert letters.left() == ["never begun", "not valid", "poison"]
+    metrics = emitted(capsys.readouterr().out)
+    assert metrics["extract_todos", "DeadLettersLeft"] == 3
+    assert metrics["extract_todos", "MessagesRedriven"] == 3
+
+
+def test_a_message_that_was_begun_is_returned_however_often(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
+    """An outage of days, in which nobody's worker died."""
+    begun(mojodex, letters.add(redrives="500"), 0, "queued")
+
+    assert run() == 1
+
+
+def test_the_oldest_are_returned_first(run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (3, 1, 2):
+        letters.add(str(number), sent_at=str(SENT + number))
+    sent: list[str] = []
+    redrive = queues.redrive
+
+    def note(queue_url: str, dead_letter_queue_url: str, some: Any) -> None:
+        sent.extend(letter.body for letter in some)
+        redrive(queue_url, dead_letter_queue_url, some)
+
+    monkeypatch.setattr(queues, "redrive", note)
+    run()
+
+    assert sent == ["1", "2", "3"]
+
+
+def test_many_and_long_messages_are_all_returned(run: Any, letters: Letters) -> None:
+    bodies = {f"{n} {'x' * 200_000 if n % 5 == 0 else ''}" for n in range(23)}
+    for body in bodies:
+        letters.add(body)
+
+    assert run() == 23
+
+    assert set(letters.bodies_returned()) == bodies
+    assert letters.left() == []
+
+
+def test_a_database_that_is_away_leaves_all_where_it_is(
+    run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters.add()
+
+    def away() -> Any:
+        raise OSError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(maintenance.redrive.database, "engine", away)
+        with pytest.raises(TransientError):
+            run()
+
+    assert letters.returned() == []
+
+
+def test_a_run_that_dies_between_sending_and_deleting_loses_nothing(
+    run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters.add("once")
+    sqs = queues.sqs()
+    with monkeypatch.context() as broken:
+        broken.setattr(sqs, "delete_message_batch", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run()
+
+    assert [message["Body"] for message in letters.returned()] == ["once"]
