@@ -42,9 +42,9 @@ def _end(connection: Any, *_rest: Any) -> None:
     spent["longest"] = max(spent["longest"], took)
 
 
-def _publish(queue_url: str, bodies: Iterable[str]) -> None:
+def _publish(queue_url: str, messages: Iterable[queues.Outgoing]) -> None:
     began = time.perf_counter()
-    publish(queue_url, bodies)
+    publish(queue_url, messages)
     spent["publishing"] += time.perf_counter() - began
 
 

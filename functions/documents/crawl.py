@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import batched
 from typing import Any
 
 from pydantic import Field
@@ -37,6 +38,10 @@ AHEAD = 8
 ADDRESSES_PER_PAGE = 3
 # Of one page, to find out which are the site's; no usual page has more.
 MOST_LINES = 5000
+# A statement of more than 16 KB would pin its connection behind RDS Proxy.
+ROWS_PER_INSERT = 50
+# 24 hours, the most that CrawlMinutesLimit allows, are 617 of the shortest invocations that crawl (140 s).
+MOST_ROUNDS = 1000
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
@@ -85,7 +90,7 @@ def crawl(
 
     Raises:
         InvalidMessageError: there is no such user.
-        PermanentError: the first page cannot be had.
+        PermanentError: the first page cannot be had, or the crawl was continued too often.
         TransientError: as `Database.session`, `queues.publish`, `Visitor.read`.
     """
     if not (job.progress or {}).get("crawled"):
@@ -357,14 +362,12 @@ class _Crawl:
                     "found_at": now,
                 }
             )
-        if not rows:
-            return []
         columns = (BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
-        added = session.execute(insert(BackgroundPage).values(rows).returning(*columns)).all()
-        pages = sorted(
-            (Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"),
-            key=lambda page: page.page_pk,
-        )
+        pages = []
+        for some in batched(rows, ROWS_PER_INSERT, strict=False):
+            added = session.execute(insert(BackgroundPage).values(list(some)).returning(*columns))
+            pages += [Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
+        pages.sort(key=lambda page: page.page_pk)
         self._frontier += pages
         return pages
 
@@ -379,8 +382,18 @@ def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
 def _continue_later(
     database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
 ) -> None:
-    """Publish the message that goes on with a crawl, then let go of its job."""
+    """Publish the message that goes on with a crawl, then let go of its job.
+
+    Lambda does not stop this loop (RecursiveLoop in template.yaml), so its rounds are counted in the ledger.
+
+    Raises:
+        PermanentError: it was continued too often.
+        TransientError: as `Database.session`, `queues.publish`.
+    """
+    rounds = (job.progress or {}).get("rounds", 0) + 1
+    if rounds > MOST_ROUNDS:
+        raise PermanentError(f"the crawl does not end: it was continued {MOST_ROUNDS} times")
     rest = message.model_copy(update={"request_id": job.occasion})
     with database.session() as session:
-        queues.publish(settings.queue_url, [rest.model_dump_json()])
-        jobs.continue_later(session, job, _outcome(session, job), now=utc_now())
+        queues.publish(settings.queue_url, [queues.Outgoing(rest.model_dump_json(), rest.user_id)])
+        jobs.continue_later(session, job, _outcome(session, job, rounds=rounds), now=utc_now())

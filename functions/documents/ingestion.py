@@ -9,7 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
 
-from sqlalchemy import ColumnElement, Text, cast, delete, insert, literal, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Text,
+    any_,
+    cast,
+    delete,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -22,8 +35,8 @@ from mojodex.errors import TransientError
 from mojodex.model import Model, ModelSettings
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
 
-# A vector is some 15 KB of SQL.
-ROWS_PER_INSERT = 200
+# The text of a statement stays below 16 KB, or it would pin its connection behind RDS Proxy.
+ROWS_PER_INSERT = 150
 MOVE = text(
     "UPDATE md_document_chunk SET index = moved.place, deleted = NULL"
     " FROM unnest(CAST(:pks AS integer[]), CAST(:places AS integer[])) AS moved (pk, place)"
@@ -172,7 +185,11 @@ def write(
     kept = {stored[each].document_chunk_pk for each in wanted if each in stored}
     gone = [row.document_chunk_pk for row in rows if row.document_chunk_pk not in kept]
     if gone:
-        session.execute(delete(MdDocumentChunk).where(MdDocumentChunk.document_chunk_pk.in_(gone)))
+        session.execute(
+            delete(MdDocumentChunk).where(
+                MdDocumentChunk.document_chunk_pk == any_(literal(gone, ARRAY(Integer)))
+            )
+        )
     changed = bool(new or gone or moved)
     if changed:
         session.execute(

@@ -4,6 +4,7 @@ It can be done again: what is published already is not published twice.
 """
 
 from collections import Counter
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -21,7 +22,7 @@ from mojodex.schema import BackgroundPage, BackgroundWebsite
 LEAST_REPEATED = 3
 # The pages of a website that go to ingest_page, all of them at once (see `jobs.claim`).
 STAGED_PAGES = """
-    SELECT CAST(page_pk AS text) AS subject, '' AS occasion
+    SELECT CAST(page_pk AS text) AS subject, '' AS occasion, user_id
     FROM md_background_page AS page
     WHERE page.subject = :subject AND page.occasion = :occasion AND page.state = 'staged'
     ORDER BY page_pk
@@ -47,9 +48,13 @@ def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
         website = {"subject": job.subject, "occasion": job.occasion}
         pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
         # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
-        queues.publish(queue_url, (IngestPage(page_pk=int(page.subject)).model_dump_json() for page in pages))
+        queues.publish(queue_url, map(_message, pages))
         settle(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
+
+
+def _message(page: Any) -> queues.Outgoing:
+    return queues.Outgoing(IngestPage(page_pk=int(page.subject)).model_dump_json(), page.user_id)
 
 
 def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:

@@ -7,6 +7,7 @@
 -- Columns
 --   subject               key of the execution
 --   occasion              always empty: an execution is extracted once
+--   user_id               whose execution
 --   after_date, after_pk  key of the newest version. After a full page: one row without a subject, with the
 --                         parameters of the next.
 -- Parameters
@@ -18,12 +19,18 @@
 WITH due AS MATERIALIZED (
     SELECT
         CAST(execution.user_task_execution_pk AS text) AS subject,
+        -- A subquery in the list of columns is a lookup, and only for the rows of the page.
+        (
+            SELECT user_task.user_id
+            FROM md_user_task AS user_task
+            WHERE user_task.user_task_pk = execution.user_task_fk
+        ) AS user_id,
         version.creation_date AS after_date,
         version.produced_text_version_pk AS after_pk
     FROM md_produced_text_version AS version
     -- LATERAL with LIMIT 1 stays a lookup for each row; with old statistics, a join read whole tables.
     CROSS JOIN LATERAL (
-        SELECT execution.user_task_execution_pk
+        SELECT execution.user_task_execution_pk, execution.user_task_fk
         FROM md_produced_text AS its_text
         JOIN md_user_task_execution AS execution
             ON execution.user_task_execution_pk = its_text.user_task_execution_fk
@@ -63,7 +70,7 @@ WITH due AS MATERIALIZED (
     ORDER BY version.creation_date, version.produced_text_version_pk
     LIMIT :page_size
 )
-SELECT subject, '' AS occasion, after_date, after_pk
+SELECT subject, '' AS occasion, user_id, after_date, after_pk
 FROM due
 UNION ALL
-(SELECT NULL, NULL, after_date, after_pk FROM due ORDER BY after_date, after_pk OFFSET :page_size - 1)
+(SELECT NULL, NULL, NULL, after_date, after_pk FROM due ORDER BY after_date, after_pk OFFSET :page_size - 1)

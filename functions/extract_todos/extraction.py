@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Select, bindparam, func, literal, select, true, union_all, update
+from sqlalchemy import Select, bindparam, func, literal, select, text, true, union_all, update
 from sqlalchemy.orm import Session
 
 from extract_todos.evidence import fold, is_quoted
@@ -19,23 +19,25 @@ from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, executions_of, is_open, newest_version, todos_of
+from mojodex.reads import User, as_user, executions_of, is_open, newest_version, todos_of, user_lock
 from mojodex.schema import (
     MdMessage,
     MdTask,
-    MdTodo,
-    MdTodoScheduling,
     MdUser,
     MdUserTask,
     MdUserTaskExecution,
 )
+from mojodex.sql import read_sql
 from mojodex.text import well_formed
 from mojodex.tokens import keep_newest
 
 PROMPT = read_prompt(Path(__file__).with_name("extract_todos.mpt"))
+INSERT_TODOS = text(read_sql(Path(__file__).with_name("insert_todos.sql")))
 LATEST_DUE_DATE = timedelta(days=2 * 365)
 # Open to-dos in the prompt, so that a long list does not crowd out the conversation. `check` knows all.
 OPEN_TODOS_SHOWN = 100
+# Why a step is left out that equals an open to-do.
+ON_THE_LIST = "it is on the list already"
 
 
 class ExtractionSettings(ModelSettings):
@@ -146,7 +148,7 @@ def extract_todos(
         answer = think(model, settings, user, task, deadline)
     todos, left_out = check(answer, task, user.today)
     with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):
-        database.with_db_session(save, pk, job, todos, left_out, utc_now())
+        todos, left_out = database.with_db_session(save, pk, job, todos, left_out, utc_now())
     count("TodosExtracted", len(todos))
     count("TodosLeftOut", len(left_out))
 
@@ -360,7 +362,7 @@ def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftO
         elif not is_quoted(evidence, said):
             reason = "the user did not say so"
         elif description in known:
-            reason = "it is on the list already"
+            reason = ON_THE_LIST
         if reason is None:
             known.add(description)
             kept.append(step)
@@ -376,8 +378,11 @@ def save(
     todos: list[Todo],
     left_out: list[LeftOut],
     now: datetime,
-) -> None:
+) -> tuple[list[Todo], list[LeftOut]]:
     """Save to-dos with their first schedulings, mark the execution, and end the job, in one transaction.
+
+    A to-do that came onto the user's list since `collect` is left out. The user's lock lets two executions of
+    one user save one after the other, so the second sees the to-dos of the first.
 
     Args:
         session: the caller's; committed here.
@@ -386,11 +391,17 @@ def save(
         todos, left_out: from `check`; both go into the job's outcome.
         now: the present moment (aware).
 
+    Returns:
+        What was saved, and what was left out.
+
     Raises:
         NothingToDoError: it was extracted or deleted in the meantime, also by Mojodex's own Background.
         LeaseLostError: another invocation has the job.
     """
     execution = MdUserTaskExecution
+    user_id = (
+        select(MdUserTask.user_id).where(MdUserTask.user_task_pk == execution.user_task_fk).scalar_subquery()
+    )
     marked = session.execute(
         update(execution)
         .where(
@@ -399,24 +410,44 @@ def save(
             execution.deleted_by_user.is_(None),
         )
         .values(todos_extracted=now)
-        .returning(execution.user_task_execution_pk)
-    ).scalar()
+        .returning(user_id, user_lock(user_id))
+    ).one_or_none()
     if marked is None:
         raise NothingToDoError("it was extracted or deleted in the meantime")
-    rows = [
-        MdTodo(user_task_execution_fk=pk, description=todo.description, creation_date=now) for todo in todos
-    ]
-    session.add_all(rows)
-    session.flush()
-    session.add_all(
-        MdTodoScheduling(todo_fk=row.todo_pk, scheduled_date=todo.due_date, creation_date=now)
-        for row, todo in zip(rows, todos, strict=True)
-    )
+    if todos:
+        todos, twins = _without_twins(session, pk, marked[0], todos)
+        left_out = left_out + twins
+    todo_pks = _insert(session, pk, todos, now) if todos else []
     outcome = {
         "todos": [
-            {"todo_pk": row.todo_pk, "evidence": todo.evidence} for row, todo in zip(rows, todos, strict=True)
+            {"todo_pk": todo_pk, "evidence": todo.evidence}
+            for todo_pk, todo in zip(todo_pks, todos, strict=True)
         ],
         "left_out": [asdict(step) for step in left_out],
     }
     jobs.finish(session, job, "done", outcome, now=now)
     session.commit()
+    return todos, left_out
+
+
+def _without_twins(
+    session: Session, pk: int, user_id: str, todos: list[Todo]
+) -> tuple[list[Todo], list[LeftOut]]:
+    """Look at the user's list again: return the to-dos that are not on it, and those that are."""
+    known = {
+        fold(description) for description in session.scalars(_open_todos(), {"pk": pk, "user_id": user_id})
+    }
+    new = [todo for todo in todos if fold(todo.description) not in known]
+    twins = [LeftOut(todo.description, ON_THE_LIST) for todo in todos if todo not in new]
+    return new, twins
+
+
+def _insert(session: Session, pk: int, todos: list[Todo], now: datetime) -> list[int]:
+    """Insert to-dos with their first schedulings; return their keys, in order."""
+    rows = {
+        "pk": pk,
+        "descriptions": [todo.description for todo in todos],
+        "due_dates": [todo.due_date for todo in todos],
+        "now": now,
+    }
+    return sorted(session.scalars(INSERT_TODOS, rows))

@@ -7,6 +7,7 @@
 -- Columns
 --   subject               key of the to-do
 --   occasion, local_date  the user's local date
+--   user_id               whose to-do
 --   after_pk              After a full page: one row without a subject, with the parameter of the next.
 -- Parameters
 --   after_pk              key of the to-do behind which the page begins; first page: 0
@@ -35,7 +36,7 @@ page_end AS (
     OFFSET :page_size - 1
 ),
 overdue AS MATERIALIZED (
-    SELECT page.todo_pk, newest.scheduled_date, newest.creation_date, its_user.timezone_offset
+    SELECT page.todo_pk, newest.scheduled_date, newest.creation_date, its_user.user_id, its_user.timezone_offset
     FROM page
     -- LATERAL with LIMIT 1 stays a lookup for each row; without statistics, a join read whole tables.
     CROSS JOIN LATERAL (
@@ -46,7 +47,7 @@ overdue AS MATERIALIZED (
         LIMIT 1
     ) AS newest
     CROSS JOIN LATERAL (
-        SELECT its_user.timezone_offset
+        SELECT its_user.user_id, its_user.timezone_offset
         FROM md_user_task_execution AS execution
         JOIN md_user_task AS user_task ON user_task.user_task_pk = execution.user_task_fk
         JOIN md_user AS its_user ON its_user.user_id = user_task.user_id
@@ -58,7 +59,11 @@ overdue AS MATERIALIZED (
 -- From here to the end of `due`, due.sql and due_everything.sql are the same; a test compares them.
 -- MATERIALIZED: the ledger is read only for to-dos of users who have night.
 at_night AS MATERIALIZED (
-    SELECT CAST(overdue.todo_pk AS text) AS subject, night.local_date, overdue.creation_date
+    SELECT
+        CAST(overdue.todo_pk AS text) AS subject,
+        night.local_date,
+        overdue.user_id,
+        overdue.creation_date
     FROM overdue
     JOIN unnest(
             CAST(:local_dates AS date[]),
@@ -70,7 +75,7 @@ at_night AS MATERIALIZED (
         AND overdue.scheduled_date < night.local_date
 ),
 due AS (
-    SELECT at_night.subject, at_night.local_date
+    SELECT at_night.subject, at_night.local_date, at_night.user_id
     FROM at_night
     WHERE NOT EXISTS (
             SELECT
@@ -94,7 +99,7 @@ due AS (
             OFFSET 0
         )
 )
-SELECT subject, CAST(local_date AS text) AS occasion, local_date, NULL AS after_pk
+SELECT subject, CAST(local_date AS text) AS occasion, local_date, user_id, NULL AS after_pk
 FROM due
 UNION ALL
-SELECT NULL, NULL, NULL, after_pk FROM page_end
+SELECT NULL, NULL, NULL, NULL, after_pk FROM page_end

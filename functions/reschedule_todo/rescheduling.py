@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from sqlalchemy import Select, bindparam, func, literal, select
+from sqlalchemy import Select, bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from mojodex import jobs
@@ -18,7 +18,16 @@ from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, is_open, newest_scheduling, newest_version, offset_of, open_todos
+from mojodex.reads import (
+    User,
+    as_user,
+    is_open,
+    newest_scheduling,
+    newest_version,
+    offset_of,
+    open_todos,
+    user_lock,
+)
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
 from mojodex.text import well_formed
 from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
@@ -453,7 +462,7 @@ def save(
     """
     todo = overdue.todo
     # One move at a time for each user, so that concurrent moves do not fill up one day.
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(overdue.user_id, 0))))
+    session.execute(select(user_lock(literal(overdue.user_id))))
     agenda = _agenda(session, todo.todo_pk, overdue.user_id, overdue.user.today)
     move = check(answer, replace(overdue, agenda=agenda), load_cap)
     # Keeps others from inserting a scheduling: the foreign key locks the to-do, and that conflicts with this.

@@ -90,6 +90,7 @@ def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
         QueueUrl=dead_letter_queue_url,
         MaxNumberOfMessages=BATCH_SIZE,
         MessageAttributeNames=["All"],
+        MessageSystemAttributeNames=["MessageGroupId"],
         VisibilityTimeout=VISIBILITY_SECONDS,
         WaitTimeSeconds=WAIT_SECONDS,
     ).get("Messages"):
@@ -111,6 +112,12 @@ def _attribute(letter: dict[str, Any], name: str) -> str:
     return str(letter.get("MessageAttributes", {}).get(name, {}).get("StringValue", ""))
 
 
+def _group(letter: dict[str, Any]) -> dict[str, str]:
+    """Return the group of a message, as an argument to send it; none if its sender gave it none."""
+    group = letter.get("Attributes", {}).get("MessageGroupId")
+    return {"MessageGroupId": group} if group else {}
+
+
 def _batches(letters: list[dict[str, Any]]) -> Sequence[list[dict[str, Any]]]:
     """All at once, or one by one when they are too long for one request."""
     if sum(len(letter["Body"].encode()) for letter in letters) <= BATCH_BYTES:
@@ -119,8 +126,10 @@ def _batches(letters: list[dict[str, Any]]) -> Sequence[list[dict[str, Any]]]:
 
 
 def _send(sqs: Any, queue_url: str, batch: list[dict[str, Any]]) -> set[str]:
-    """Send the bodies; the ids of the new messages."""
-    entries = [{"Id": str(i), "MessageBody": letter["Body"]} for i, letter in enumerate(batch)]
+    """Send the messages, each in its group; the ids of the new messages."""
+    entries = [
+        {"Id": str(i), "MessageBody": letter["Body"], **_group(letter)} for i, letter in enumerate(batch)
+    ]
     answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
     if refused := answer.get("Failed"):
         raise StackError(f"the queue refuses {len(refused)} messages ({refused[0]['Code']}); try again")

@@ -180,7 +180,10 @@ class Stack:
 
     def publish(self, queue: str, message: dict[str, Any]) -> None:
         """Send a message, as Mojodex's backend does; `queue` is the output that has its URL."""
-        self.client("sqs").send_message(QueueUrl=self.outputs[queue], MessageBody=json.dumps(message))
+        group = {"MessageGroupId": str(message["user_id"])} if "user_id" in message else {}
+        self.client("sqs").send_message(
+            QueueUrl=self.outputs[queue], MessageBody=json.dumps(message), **group
+        )
 
     def model_calls(self) -> dict[str, int]:
         """Count the calls that the stand-in has answered: completions, embeddings, texts_embedded.

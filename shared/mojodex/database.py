@@ -48,6 +48,8 @@ READ_ONLY = "25006"
 TRANSIENT_CLASSES = ("08", "53", "57", "58")
 TRANSIENT_CODES = ("40001", "40P01", "55P03", "28P01", "28000", READ_ONLY)
 WRONG_CREDENTIALS = ("28P01", "28000")
+# Key in a pooled connection's `info`, which SQLAlchemy empties when it connects anew.
+USED = "used"
 
 
 class DatabaseSettings(Settings):
@@ -183,7 +185,7 @@ class Database:
         )
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "checkout", self._begin)
-        event.listen(engine, "handle_error", self._discard_standby)
+        event.listen(engine, "handle_error", _discard_connection)
         return engine
 
     def _connect(self, dialect: Any, _record: Any, _args: Any, _kwargs: Any) -> Any:
@@ -194,21 +196,34 @@ class Database:
         arn = self._settings.database_secret_arn
         try:
             return Connection(**connect_arguments(read_secret(arn)))
-        except dialect.loaded_dbapi.DatabaseError as error:
+        except dialect.loaded_dbapi.Error as error:
+            # pg8000 raises 28000 as an InterfaceError.
             if sqlstate(error) not in WRONG_CREDENTIALS:
                 raise
             return Connection(**connect_arguments(read_secret(arn, force=True)))
 
-    def _begin(self, connection: Any, _record: Any, _proxy: Any) -> None:
+    def _begin(self, connection: Any, record: Any, _proxy: Any) -> None:
         # A session takes a connection from the pool for one transaction, so it begins here. This one round
         # trip is also the ping. pool_pre_ping would miss the socket's errors, which pg8000 does not wrap.
         try:
             connection.execute_simple(BEGIN)
         except (OSError, self.engine().dialect.loaded_dbapi.Error) as error:
+            if USED not in record.info:
+                # A new connection would fail in the same way: behind a proxy, a failover looks like this.
+                raise
             raise DisconnectionError from error
+        record.info[USED] = True
 
-    @staticmethod
-    def _discard_standby(context: ExceptionContext) -> None:
-        # After a failover, the pool's connections may lead to a server that is a read-only standby now.
-        if sqlstate(context.original_exception) == READ_ONLY:
-            context.is_disconnect = True
+
+def _discard_connection(context: ExceptionContext) -> None:
+    """Discard the connection after an error, unless the error is the server's own.
+
+    After any other, such as a value that cannot be converted, the rest of the answer was not read. The next
+    statement would get it.
+    """
+    code = sqlstate(context.original_exception)
+    if code == READ_ONLY:
+        # After a failover, all connections of the pool may lead to a server that is a read-only standby now.
+        context.is_disconnect = True
+    elif not code:
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False

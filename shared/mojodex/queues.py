@@ -1,6 +1,12 @@
-"""SQS: publish messages, retry a received one later, delete it, or move it to the dead-letter queue."""
+"""SQS: publish messages, retry a received one later, delete it, or move it to the dead-letter queue.
 
+Each message carries its user as MessageGroupId. SQS then treats the queue as a fair one: a user with many
+messages in work waits behind the others.
+"""
+
+import hashlib
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -39,6 +45,26 @@ FIRST_DELAY_SECONDS = 5
 # For which a dead letter is hidden while it is looked at: longer than a run of the redrive.
 HIDDEN_SECONDS = 330
 MAX_DOUBLINGS = 8
+# SQS: a MessageGroupId has up to 128 ASCII letters, digits and punctuation marks, and no white space.
+MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message to publish: its body, and the user whose work it is."""
+
+    body: str
+    user_id: str
+
+
+def message_group(user_id: str) -> str:
+    """Return the MessageGroupId of a user's messages: the id, or its hash if SQS would refuse the id.
+
+    It is stable: two versions of the bundle, and the backend, must give a user the same group.
+    """
+    if MESSAGE_GROUP.fullmatch(user_id):
+        return user_id
+    return hashlib.sha256(user_id.encode()).hexdigest()
 
 
 @contextmanager
@@ -50,19 +76,20 @@ def _sqs_errors(queue: str = "queue") -> Iterator[None]:
         raise TransientError(f"{queue}: {type(error).__name__}") from error
 
 
-def publish(queue_url: str, bodies: Iterable[str]) -> None:
+def publish(queue_url: str, messages: Iterable[Outgoing]) -> None:
     """Send messages, ten a request and eight requests in flight, in no particular order.
 
     Raises:
         TransientError: SQS did not accept all of them; it may have accepted some.
     """
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as threads:
-        list(threads.map(partial(_send, queue_url), batched(bodies, BATCH_SIZE, strict=False)))
+        list(threads.map(partial(_send, queue_url), batched(messages, BATCH_SIZE, strict=False)))
 
 
-def _send(queue_url: str, bodies: Sequence[str]) -> None:
+def _send(queue_url: str, messages: Sequence[Outgoing]) -> None:
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies)
+        {"Id": str(i), "MessageBody": message.body, "MessageGroupId": message_group(message.user_id)}
+        for i, message in enumerate(messages)
     ]
     with _sqs_errors():
         refused = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed", [])
@@ -116,9 +143,12 @@ def delete(queue_url: str, records: Sequence[dict[str, Any]]) -> None:
 def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
     """Copy a received message to the dead-letter queue, with the attributes `reason` and `message_id`.
 
+    The copy keeps the message's group.
+
     Raises:
         TransientError: SQS did not accept it.
     """
+    group = record["attributes"].get("MessageGroupId")
     with _sqs_errors("dead-letter queue"):
         sqs().send_message(
             QueueUrl=queue_url,
@@ -128,6 +158,7 @@ def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
                 "reason": {"DataType": "String", "StringValue": reason},
                 "message_id": {"DataType": "String", "StringValue": record["messageId"]},
             },
+            **({"MessageGroupId": group} if group else {}),
         )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    func,
     select,
     true,
 )
@@ -124,6 +125,14 @@ def executions_of(user_id: BindParameter[str]) -> tuple[FromClause, FromClause]:
         .lateral("its_execution")
     )
     return its_task, its_execution
+
+
+def user_lock(user_id: ColumnExpressionArgument[str]) -> ColumnElement[Any]:
+    """Return the call that waits for a user's lock, and holds it until the transaction ends.
+
+    Whoever writes to-dos or moves them holds it, so that nobody decides by a list that is about to change.
+    """
+    return func.pg_advisory_xact_lock(func.hashtextextended(user_id, 0))
 
 
 def newest_scheduling(

@@ -33,7 +33,7 @@ class DueWork:
 
     Attributes:
         process: name of the process, as in the ledger.
-        query: SQL that selects a page of due work, see `jobs.claim`.
+        query: SQL that selects a page of due work, see `jobs.claim`; its column `user_id` tells whose it is.
         parameters: bind parameters of the first page.
         queue_url: where the messages go.
         message: makes the message for a row.
@@ -74,8 +74,10 @@ def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadlin
     while deadline.seconds_left() > SECONDS_NEEDED:
         with database.session() as session:
             page = jobs.claim(session, work.process, work.query, parameters, now=now)
-            messages = map(work.message, page.claimed)
-            queues.publish(work.queue_url, (message.model_dump_json() for message in messages))
+            messages = (
+                queues.Outgoing(work.message(row).model_dump_json(), row.user_id) for row in page.claimed
+            )
+            queues.publish(work.queue_url, messages)
             session.commit()
         published += len(page.claimed)
         if page.after is None:

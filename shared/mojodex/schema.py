@@ -2,6 +2,8 @@
 
 Mojodex owns the tables `md_…`. For them, this module has only the columns that the bundle reads or writes
 and the indexes that it adds. The bundle owns the tables `md_background_…`, described here in full.
+Each key is drawn by its column's default in the database: a statement that names a sequence pins the
+connection behind RDS Proxy.
 docs/database.md tells which query needs which index, and how to add a column or an index.
 """
 
@@ -19,7 +21,6 @@ from sqlalchemy import (
     Identity,
     Index,
     LargeBinary,
-    Sequence,
     String,
     Text,
     UniqueConstraint,
@@ -136,7 +137,7 @@ class MdTodo(Base):
             where="completed IS NULL AND deleted_by_user IS NULL AND deleted_by_mojo IS NULL",
         ),
     )
-    todo_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
+    todo_pk: Mapped[int] = mapped_column(primary_key=True)
     user_task_execution_fk: Mapped[int]
     description: Mapped[str] = mapped_column(Text)
     creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
@@ -159,8 +160,7 @@ class MdTodoScheduling(Base):
             "mojodex_background_scheduling_by_date", "scheduled_date", "todo_scheduling_pk", include="todo_fk"
         ),
     )
-    # Mojodex draws this key, too, from the sequence of the to-dos.
-    todo_scheduling_pk: Mapped[int] = mapped_column(Sequence("md_todo_seq"), primary_key=True)
+    todo_scheduling_pk: Mapped[int] = mapped_column(primary_key=True)
     todo_fk: Mapped[int] = mapped_column(ForeignKey("md_todo.todo_pk"))
     scheduled_date: Mapped[date]
     creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
@@ -170,7 +170,7 @@ class MdTodoScheduling(Base):
 class MdDocument(Base):
     __tablename__ = "md_document"
     __table_args__ = (_index("mojodex_background_document_by_name", "author_user_id", "name"),)
-    document_pk: Mapped[int] = mapped_column(Sequence("md_document_seq"), primary_key=True)
+    document_pk: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     author_user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
     creation_date: Mapped[datetime] = mapped_column(UTC_WITHOUT_ZONE)
@@ -182,7 +182,7 @@ class MdDocument(Base):
 class MdDocumentChunk(Base):
     __tablename__ = "md_document_chunk"
     __table_args__ = (_index("mojodex_background_chunk_by_document", "document_fk"),)
-    document_chunk_pk: Mapped[int] = mapped_column(Sequence("md_document_chunk_seq"), primary_key=True)
+    document_chunk_pk: Mapped[int] = mapped_column(primary_key=True)
     document_fk: Mapped[int] = mapped_column(ForeignKey("md_document.document_pk"))
     index: Mapped[int]
     # Written, and never read.
@@ -193,7 +193,7 @@ class MdDocumentChunk(Base):
 
 class MdEvent(Base):
     __tablename__ = "md_event"
-    event_pk: Mapped[int] = mapped_column(Sequence("md_event_seq"), primary_key=True)
+    event_pk: Mapped[int] = mapped_column(primary_key=True)
     event_type: Mapped[str]
     user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
     message: Mapped[Any] = mapped_column(JSON)
@@ -202,7 +202,7 @@ class MdEvent(Base):
 
 class MdError(Base):
     __tablename__ = "md_error"
-    error_pk: Mapped[int] = mapped_column(Sequence("md_error_seq"), primary_key=True)
+    error_pk: Mapped[int] = mapped_column(primary_key=True)
     message: Mapped[str] = mapped_column(Text)
     creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
 

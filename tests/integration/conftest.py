@@ -100,7 +100,10 @@ class Bundle:
     def _drain(self, url: str) -> list[Any]:
         messages: list[Any] = []
         while got := self.sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["MessageGroupId"],
         ).get("Messages"):
             messages += got
             for message in got:
@@ -110,6 +113,12 @@ class Bundle:
     def queued(self) -> list[Any]:
         """Take all bodies out of the queue."""
         return [json.loads(message["Body"]) for message in self._drain(self.queue_url)]
+
+    def groups(self) -> list[str | None]:
+        """Take all messages out of the queue; the group of each."""
+        return [
+            message.get("Attributes", {}).get("MessageGroupId") for message in self._drain(self.queue_url)
+        ]
 
     def dead_letters(self) -> list[tuple[str, str]]:
         """Take all messages out of the dead-letter queue: (body, reason)."""

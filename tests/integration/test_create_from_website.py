@@ -697,6 +697,31 @@ def test_a_crawl_goes_on_in_the_next_invocation(
     assert counts(documents.job()) == (13, 13, 0, 0, 0, 0)
 
 
+def test_a_crawl_that_is_continued_again_and_again_ends_at_its_bound(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would end it: its attempts begin anew each time, and Lambda may not stop the loop."""
+    monkeypatch.setattr(crawl, "MOST_ROUNDS", 25)
+    documents.site.simple("/", "/a")
+    body = {"user_id": documents.user_id, "website_url": documents.site.url, "request_id": "r1"}
+    with monkeypatch.context() as slow:
+        # No invocation has the time to fetch a page.
+        slow.setattr(crawl, "SECONDS_NEEDED", 1000)
+        for rounds in range(1, 26):
+            assert documents.websites.work(body, seconds=300) == {"batchItemFailures": []}
+            assert documents.websites.queued() == [body]
+            assert (documents.job().state, documents.job().outcome["rounds"]) == ("queued", rounds)
+
+        assert documents.websites.work(body, seconds=300) == {"batchItemFailures": []}
+
+    assert documents.websites.queued() == documents.pages.queued() == []
+    job = documents.job()
+    assert job.state == "failed"
+    assert job.outcome["reason"] == "the crawl does not end: it was continued 25 times"
+    assert (job.outcome["waiting"], job.outcome["failed"]) == (0, 1)
+    assert documents.mojodex.run("SELECT count(*) FROM md_error") == 1
+
+
 def test_a_limit_is_told_also_when_a_later_invocation_meets_it(
     make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from mojodex import database as db
 from mojodex import wire
 from mojodex.errors import TransientError
 from tests.certificates import certificate
+from tests.fake_model import FakeModel, Reply
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
 
@@ -92,6 +93,50 @@ def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) ->
     assert [db.sqlstate(each.value.orig) for each in (unknown, divided)] == ["42703", "22012"]
     assert rows == [("100 %", 7, "x % y")]
     assert run("SELECT 1") == (pid, [(1,)])
+
+
+def numbered_answers(bundle: Bundle) -> list[tuple[int, int]]:
+    """What some sessions read, one after the other: the number that each asks for, and its server process."""
+    answers = []
+    for number in range(3):
+        with bundle.database.session() as session:
+            row = session.execute(text("SELECT CAST(:n AS integer), pg_backend_pid()"), {"n": number}).one()
+            answers.append((row[0], row[1]))
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("sql", "error"),
+    [
+        # Python converts no number of so many digits.
+        ("SELECT CAST(repeat('9', 5000) AS json) FROM generate_series(1, 3)", ValueError),
+        # It is answered after the socket's timeout.
+        ("SELECT pg_sleep(1.5)", TransientError),
+    ],
+    ids=["a value that cannot be converted", "a late answer"],
+)
+def test_nobody_gets_the_rest_of_an_answer_that_was_not_read_to_its_end(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, sql: str, error: type[Exception]
+) -> None:
+    """Each later session on that connection got the answer to the statement before its own."""
+    monkeypatch.setattr(db, "SOCKET_TIMEOUT_SECONDS", 1)
+    before = {pid for _, pid in numbered_answers(bundle)}
+
+    with pytest.raises(error), bundle.database.session() as session:
+        session.execute(text(sql)).all()
+
+    answers = numbered_answers(bundle)
+    assert [number for number, _ in answers] == [0, 1, 2]
+    assert before.isdisjoint(pid for _, pid in answers)
+
+
+def test_an_error_that_is_not_the_servers_own_leaves_the_other_connections(bundle: Bundle) -> None:
+    with bundle.database.session() as one, bundle.database.session() as other:
+        kept = one.execute(text("SELECT pg_backend_pid()")).scalar()
+        with pytest.raises(ValueError, match="digits"):
+            other.execute(text("SELECT CAST(repeat('9', 5000) AS json)"))
+
+    assert kept in {pid for _, pid in numbered_answers(bundle)}
 
 
 def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, mojodex: Mojodex) -> None:
@@ -194,6 +239,118 @@ def test_a_rotated_password_is_read_anew(make_bundle: Callable[..., Bundle], dat
     )
 
     assert answer(bundle) == 42
+
+
+def test_a_user_who_may_not_log_in_any_more_is_read_anew(
+    make_bundle: Callable[..., Bundle], database: Database, mojodex: Mojodex
+) -> None:
+    """After a rotation between two users. PostgreSQL says 28000, which pg8000 raises as an InterfaceError."""
+    mojodex.run("CREATE ROLE retired NOLOGIN PASSWORD 'old'")
+    secrets = boto3.client("secretsmanager")
+    try:
+        bundle = make_bundle(secret=database.secret() | {"username": "retired", "password": "old"})
+        with pytest.raises(TransientError, match="28000"):
+            answer(bundle)
+
+        secrets.put_secret_value(SecretId="database", SecretString=json.dumps(database.secret()))
+
+        assert answer(bundle) == 42
+    finally:
+        mojodex.run("DROP ROLE retired")
+
+
+# A proxy whose server fails over: it lets a client in, and then has no server for its first statement.
+
+GONE = b"SFATAL\0VFATAL\0C57P01\0Mthe server is gone\0\0"
+PROXY_ANSWERS = {
+    "an error": b"E" + (len(GONE) + 4).to_bytes(4) + GONE + b"Z\0\0\0\5I",
+    "an error, and hangs up": b"E" + (len(GONE) + 4).to_bytes(4) + GONE,
+    "hangs up": b"",
+}
+
+
+@pytest.fixture
+def failing_proxy() -> Iterator[Callable[[bytes], tuple[int, list[int]]]]:
+    """Start a proxy that answers the first statement of each client with this; its port and its clients."""
+    listeners: list[socket.socket] = []
+
+    def serve(client: socket.socket, reply: bytes) -> None:
+        with suppress(OSError), client:
+            # It asks for TLS, is told that there is none, and says who it is.
+            client.recv(8)
+            client.sendall(b"N")
+            client.recv(4096)
+            client.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\5I")
+            client.recv(4096)
+            client.sendall(reply)
+
+    def accept(listener: socket.socket, reply: bytes, clients: list[int]) -> None:
+        with suppress(OSError):
+            while True:
+                client, (_, port) = listener.accept()
+                clients.append(port)
+                threading.Thread(target=serve, args=(client, reply), daemon=True).start()
+
+    def start(reply: bytes) -> tuple[int, list[int]]:
+        listener, clients = socket.create_server(("127.0.0.1", 0)), list[int]()
+        listeners.append(listener)
+        threading.Thread(target=accept, args=(listener, reply, clients), daemon=True).start()
+        return int(listener.getsockname()[1]), clients
+
+    yield start
+    for listener in listeners:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@pytest.mark.parametrize("reply", PROXY_ANSWERS)
+def test_a_new_connection_that_cannot_begin_is_transient(
+    bundle: Bundle,
+    database: Database,
+    failing_proxy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    reply: str,
+) -> None:
+    """It was an InvalidRequestError of SQLAlchemy, after three connects."""
+    assert answer(bundle) == 42
+    port, clients = failing_proxy(PROXY_ANSWERS[reply])
+    monkeypatch.setattr(db, "read_secret", lambda *_, **__: database.secret() | {"port": port})
+    bundle.database.close()
+
+    with pytest.raises(TransientError, match="57P01" if reply == "an error" else "database: "):
+        answer(bundle)
+
+    assert len(clients) == 1
+
+
+@pytest.mark.parametrize("reply", PROXY_ANSWERS)
+def test_a_failover_at_a_jobs_end_does_not_hide_why_it_is_retried(
+    bundle: Bundle,
+    database: Database,
+    mojodex: Mojodex,
+    model: FakeModel,
+    failing_proxy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    reply: str,
+) -> None:
+    """The error of the release masked that of the model, with the time for which it had asked."""
+    port, _ = failing_proxy(PROXY_ANSWERS[reply])
+    pk = mojodex.execution("I will call Bob")
+
+    def fail_over(_request: Any) -> Reply:
+        monkeypatch.setattr(db, "read_secret", lambda *_, **__: database.secret() | {"port": port})
+        bundle.database.close()
+        return Reply(status=429, headers={"Retry-After": "600"})
+
+    model.script = fail_over
+    response = bundle.work({"user_task_execution_pk": pk})
+
+    assert len(response["batchItemFailures"]) == 1
+    (line,) = [vars(r) for r in caplog.records if r.getMessage() == "message is retried"]
+    assert line["reason"].startswith("language model")
+    assert line["seconds"] >= 600
 
 
 @pytest.mark.parametrize("missing", ["host", "username", "password", "dbname"])

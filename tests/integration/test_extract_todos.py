@@ -4,17 +4,20 @@ import io
 import json
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from mojodex import jobs
 from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from tests.fake_model import FakeModel, Reply, prompt_of, todos
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event, sqs_record
+from tests.metrics import emitted
 from tests.mojodex import Mojodex
 
 TODAY = datetime.now(UTC).date()
@@ -237,6 +240,106 @@ def test_an_unusable_second_answer_leaves_the_first_in_force(
 
     due = date.fromisoformat(mojodex.todos_of(pk)[0][1])
     assert due == next_working_day(TODAY)
+
+
+def test_two_executions_of_one_user_at_once_do_not_make_twins(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither saw the to-dos of the other: both had read the list before either saved."""
+    user, stranger = mojodex.user(), mojodex.user()
+    pks = [mojodex.execution(SAID, user_id=user) for _ in range(2)]
+    elsewhere = mojodex.execution(SAID, user_id=stranger)
+    have_read, finish = threading.Barrier(3), jobs.finish
+
+    def script(_request: dict[str, Any]) -> Reply:
+        have_read.wait(20)
+        return todos(("Send the offer to Bob", TOMORROW, SAID))
+
+    def finish_late(*args: Any, **kwargs: Any) -> None:
+        # The to-dos are written, and not committed.
+        time.sleep(0.5)
+        finish(*args, **kwargs)
+
+    model.script = script
+    monkeypatch.setattr(jobs, "finish", finish_late)
+
+    assert bundle.work(*map(message, [*pks, elsewhere])) == {"batchItemFailures": []}
+
+    assert sorted(len(mojodex.todos_of(pk)) for pk in pks) == [0, 1]
+    left_out = [step for pk in pks for step in mojodex.job(pk).outcome["left_out"]]
+    assert left_out == [{"description": "Send the offer to Bob", "reason": "it is on the list already"}]
+    assert all(mojodex.is_extracted(pk) for pk in pks)
+    assert len(mojodex.todos_of(elsewhere)) == 1
+
+
+def test_what_came_onto_the_list_while_the_model_thought_is_not_saved_again(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = mojodex.user()
+    pk = mojodex.execution(SAID, "I will call Ann.", user_id=user)
+    other = mojodex.execution("x", user_id=user, extracted=True)
+
+    def script(_request: dict[str, Any]) -> Reply:
+        mojodex.todo(other, "send the OFFER")
+        return todos(("Call Ann", TOMORROW, "I will call Ann."), ("Send the offer.", TOMORROW, SAID))
+
+    model.script = script
+    bundle.work(message(pk))
+
+    assert [description for description, _ in mojodex.todos_of(pk)] == ["Call Ann"]
+    outcome = mojodex.job(pk).outcome
+    assert [todo["evidence"] for todo in outcome["todos"]] == ["I will call Ann."]
+    assert outcome["left_out"] == [{"description": "Send the offer.", "reason": "it is on the list already"}]
+    sums = emitted(capsys.readouterr().out)
+    assert sums["extract_todos", "TodosExtracted"] == sums["extract_todos", "TodosLeftOut"] == 1
+
+
+def test_each_todo_has_its_own_date_and_its_own_evidence(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    """All are inserted by one statement, and paired by the order of their keys."""
+    odd = ['"quoted"', "{a,b}", "back\\slash", "NULL", "two\nlines", "", "it's 100 %", ":pk", "日本語"]
+    said = [f"I will do {n} {text}" for n, text in enumerate(odd)]
+    days = [(TODAY + timedelta(days=(7 * n) % 11)).isoformat() for n in range(len(odd))]
+    pk = mojodex.execution(*said)
+    model.answers(todos(*((f"{text} no. {n}", days[n], said[n]) for n, text in enumerate(odd))))
+
+    bundle.work(message(pk))
+
+    assert mojodex.todos_of(pk) == [(f"{text} no. {n}".strip(), days[n]) for n, text in enumerate(odd)]
+    found = mojodex.job(pk).outcome["todos"]
+    assert [todo["evidence"] for todo in found] == [words.strip() for words in said]
+    keys = [row.todo_pk for row in mojodex.rows("SELECT todo_pk FROM md_todo ORDER BY todo_pk")]
+    assert [todo["todo_pk"] for todo in found] == keys
+
+
+@pytest.mark.parametrize("column", ["todos_extracted", "deleted_by_user"])
+def test_what_was_extracted_or_deleted_while_the_model_thought_stays_as_it_is(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, column: str
+) -> None:
+    """Mojodex's own Background may run beside the bundle: it marks the execution and writes its to-dos."""
+    pk = mojodex.execution(SAID)
+    theirs = datetime(2026, 1, 2, tzinfo=UTC)
+
+    def script(_request: dict[str, Any]) -> Reply:
+        mojodex.run(
+            f"UPDATE md_user_task_execution SET {column} = :at WHERE user_task_execution_pk = :e",
+            at=theirs,
+            e=pk,
+        )
+        mojodex.scheduled(pk, "Theirs", TODAY)
+        return todos(("Send the offer to Bob", TOMORROW, SAID))
+
+    model.script = script
+
+    assert bundle.work(message(pk)) == {"batchItemFailures": []}
+
+    assert mojodex.todos_of(pk) == [("Theirs", TODAY.isoformat())]
+    marked = f"SELECT {column} FROM md_user_task_execution WHERE user_task_execution_pk = :e"
+    assert mojodex.run(marked, e=pk) == theirs
+    job = mojodex.job(pk)
+    assert job.state == "skipped"
+    assert job.outcome == {"reason": "it was extracted or deleted in the meantime"}
 
 
 # Delivered twice, failing, killed: it takes effect once.

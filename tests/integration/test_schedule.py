@@ -136,7 +136,7 @@ def test_a_queue_that_takes_only_some_raises(bundle: Bundle) -> None:
     too_long = "x" * (2 * 1024 * 1024)
 
     with pytest.raises(TransientError):
-        queues.publish(bundle.queue_url, ["fine", too_long])
+        queues.publish(bundle.queue_url, [queues.Outgoing("fine", "user"), queues.Outgoing(too_long, "user")])
 
 
 def test_a_schedule_without_time_leaves_the_rest_due(bundle: Bundle, mojodex: Mojodex) -> None:

@@ -70,3 +70,18 @@ def test_each_task_of_contributing_leads_to_a_file_that_is_there() -> None:
     assert len(files) >= 10
     for file in files:
         assert list(ROOT.glob(file.replace("<process>", "*"))), file
+
+
+def test_the_runbook_searches_for_what_lambda_writes_in_json() -> None:
+    """Newer runtimes do not write "Task timed out": their report has a status."""
+    assert template()["Globals"]["Function"]["LoggingConfig"]["LogFormat"] == "JSON"
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    patterns = re.findall(r"--filter-pattern +(\S)(.*?)\1", runbook)
+
+    searched = [pattern for _, pattern in patterns]
+    assert len(searched) >= 5
+    assert all(pattern.startswith("{ ") for pattern in searched)
+    ends = [pattern for pattern in searched if "$.record.status" in pattern]
+    assert len(ends) == 2
+    for status in ("timeout", "error", "failure"):
+        assert all(f'$.record.status = "{status}"' in pattern for pattern in ends)

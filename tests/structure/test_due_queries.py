@@ -16,7 +16,7 @@ def test_every_parameter_and_column_is_explained(path: Path) -> None:
     comments = path.read_text().partition("WITH ")[0]
     query = read_sql(path)
 
-    named = {*re.findall(r"(?<!:):(\w+)", query), "subject", "occasion"}
+    named = {*re.findall(r"(?<!:):(\w+)", query), "subject", "occasion", "user_id"}
     assert len(named) > 2
     assert named <= set(re.findall(r"\w+", comments))
 

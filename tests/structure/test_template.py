@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.cost import Assumed
+from documents import crawl, create_from_website
 from maintenance.purge import KEPT
 from mojodex.circuit import PROBE_SECONDS
 from mojodex.queues import HIDDEN_SECONDS, MAX_RECEIVES, RETENTION
@@ -178,6 +179,16 @@ def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_other
 
     assert may.get("sqs:ReceiveMessage", set()) == receives_from
     assert may.get("sqs:SendMessage", set()) == sends_to
+    # Lambda stops a function that it sees in a loop with its own queue, after some 16 rounds.
+    allowed = functions()[name].get("RecursiveLoop", "Terminate") == "Allow"
+    assert allowed == bool(sends_to & receives_from)
+
+
+def test_a_crawl_of_the_longest_time_that_may_be_set_does_not_meet_the_bound_of_its_rounds() -> None:
+    minutes = template()["Parameters"]["CrawlMinutesLimit"]["MaxValue"]
+    shortest_round = create_from_website.process.seconds_needed - crawl.SECONDS_NEEDED
+
+    assert minutes * 60 / shortest_round < crawl.MOST_ROUNDS
 
 
 def test_no_two_functions_share_a_role() -> None:

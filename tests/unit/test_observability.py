@@ -22,10 +22,36 @@ count("LlmErrors", 2, model="m", prompt="p")
 """
 
 
-def printed(level: str, *, of_lambda: str) -> list[dict[str, Any]]:
+# A stream that lets other threads run after each write, as the operating system may.
+THREADS = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+
+class Yielding:
+    def __init__(self, stream):
+        self.stream = stream
+    def write(self, text):
+        self.stream.write(text)
+        time.sleep(0.0001)
+    def flush(self):
+        self.stream.flush()
+
+sys.stdout = Yielding(sys.stdout)
+from mojodex.observability import count, logger
+
+def job(number):
+    logger.info("job ended", extra={"subject": number})
+    count("JobsDone")
+
+with ThreadPoolExecutor(20) as threads:
+    list(threads.map(job, range(300)))
+"""
+
+
+def printed(level: str, *, of_lambda: str, program: str = PROGRAM) -> list[dict[str, Any]]:
     """What a function prints at a LogLevel, with what Lambda sets for its own level."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         env={
             "PYTHONPATH": str(ROOT / "shared"),
             "POWERTOOLS_SERVICE_NAME": "extract_todos",
@@ -59,6 +85,14 @@ def test_a_log_level_drops_lines_of_ours_and_no_metric(level: str, of_lambda: st
         "JobsDone",
         "LlmErrors",
     ]
+
+
+def test_no_line_breaks_into_another_when_jobs_end_together() -> None:
+    """CloudWatch reads neither of two lines that share one; metrics were printed in two writes."""
+    lines = printed("INFO", of_lambda="INFO", program=THREADS)
+
+    assert len([line for line in lines if "_aws" in line]) == 300
+    assert {line["subject"] for line in lines if "subject" in line} == {*range(300)}
 
 
 def test_a_log_lines_timestamp_is_rfc_3339() -> None:

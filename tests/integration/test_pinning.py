@@ -1,0 +1,209 @@
+"""No statement of a function keeps a connection of RDS Proxy to itself.
+
+The rules are AWS's: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+import time_machine
+
+import maintenance.purge
+import maintenance.redrive
+from mojodex import wire
+from mojodex.circuit import FAILURES_TO_OPEN, Circuits
+from mojodex.database import BEGIN
+from mojodex.queues import DeadLetter
+from mojodex.schema import Base
+from tests.fake_model import FakeModel, Reply, todos
+from tests.fake_ses import fake_ses
+from tests.integration.conftest import Bundle, Documents
+from tests.lambda_events import FakeContext
+from tests.mojodex import Mojodex
+
+SAID = "I'll send the offer to Bob."
+PINS = {
+    "a sequence": r"\b(nextval|setval|currval|lastval)\b",
+    "a setting of the session": r"^\W*(re)?set\b(?! local)|;\s*set\b(?! local)|set_config\((?![^)]*, true\))",
+    "a lock of the session": r"\bpg_(try_)?advisory_(un)?lock",
+    "a prepared statement": r"^\W*(prepare|execute|deallocate|discard)\b",
+    "a cursor or a channel": r"^\W*(declare|listen|load)\b",
+    "a temporary object": r"\bcreate\s+(local\s+|global\s+)?temp",
+}
+# A longer statement pins, too.
+LONGEST_BYTES = 16 * 1024
+
+
+def pins(statement: str) -> list[str]:
+    """Why a statement pins; nothing if it does not."""
+    found = [why for why, pattern in PINS.items() if re.search(pattern, statement, re.IGNORECASE)]
+    return found + (["its length"] if len(statement.encode()) > LONGEST_BYTES else [])
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """The texts of all statements that the functions send to PostgreSQL, those of the driver included."""
+    statements: set[str] = set()
+
+    def recording(name: str, place: int) -> None:
+        send = getattr(wire.Connection, name)
+
+        def record(connection: Any, *given: Any) -> Any:
+            statements.add(given[place])
+            return send(connection, *given)
+
+        monkeypatch.setattr(wire.Connection, name, record)
+
+    recording("send_PARSE", 1)
+    recording("send_QUERY", 0)
+    yield statements
+    assert {statement: why for statement in statements if (why := pins(statement))} == {}
+
+
+def inserted(sent: set[str]) -> set[str]:
+    """The tables that were written to."""
+    return {table for statement in sent for table in re.findall(r"INSERT INTO (\w+)", statement)}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO md_todo (todo_pk) VALUES (nextval('md_todo_seq'))",
+        "SET statement_timeout = 1",
+        "BEGIN; SET statement_timeout = 1",
+        "SELECT set_config('timezone', 'UTC', false)",
+        BEGIN.replace("true", "false", 1),
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_try_advisory_lock(1)",
+        "CREATE TEMPORARY TABLE x (y integer)",
+        "PREPARE x AS SELECT 1",
+        "DISCARD ALL",
+        "DECLARE x CURSOR FOR SELECT 1",
+        "SELECT " + "1, " * LONGEST_BYTES + "1",
+    ],
+    ids=lambda statement: statement[:50],
+)
+def test_the_rules_see_what_pins(statement: str) -> None:
+    assert pins(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [BEGIN, "SET LOCAL lock_timeout = 1", "SELECT pg_advisory_xact_lock(1)", "UPDATE x SET y = 1"],
+)
+def test_the_rules_leave_what_ends_with_the_transaction(statement: str) -> None:
+    assert pins(statement) == []
+
+
+def test_extract_todos_does_not_pin(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, sent: set[str]
+) -> None:
+    bundle = make_bundle()
+    good, refused = mojodex.execution(SAID), mojodex.execution(SAID)
+    bundle.schedule()
+    model.answers(todos(("Send the offer", None, SAID), ("Send the other offer", None, SAID)))
+    bundle.work({"user_task_execution_pk": good})
+    model.answers(Reply(refusal="No."))
+    bundle.work({"user_task_execution_pk": refused})
+
+    assert len(mojodex.todos_of(good)) == 2
+    assert {"md_background_job", "md_todo", "md_todo_scheduling", "md_error"} <= inserted(sent)
+    assert BEGIN in sent
+
+
+@time_machine.travel(datetime(2026, 12, 1, 2, 30, tzinfo=UTC))
+def test_reschedule_todo_does_not_pin(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, sent: set[str]
+) -> None:
+    bundle = make_bundle("reschedule_todo")
+    todo = mojodex.scheduled(mojodex.execution("x", extracted=True), "Call Bob", date(2026, 11, 30))
+    model.answers(Reply({"pros": "", "cons": "", "argument": "Quiet.", "date": "2026-12-02"}))
+
+    bundle.schedule()
+    bundle.work(*bundle.queued())
+    # Without a day, the worker looks it up.
+    bundle.work({"todo_pk": todo})
+
+    assert len(mojodex.schedulings(todo)) == 2
+    assert {"md_background_job", "md_todo_scheduling"} <= inserted(sent)
+
+
+@time_machine.travel(datetime(2026, 12, 1, 8, 30, tzinfo=UTC))
+def test_events_does_not_pin(
+    make_bundle: Callable[..., Bundle],
+    mojodex: Mojodex,
+    model: FakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: set[str],
+) -> None:
+    bundle = make_bundle("events")
+    user_id = mojodex.user()
+    mojodex.scheduled(mojodex.execution("x", user_id=user_id, extracted=True), "Call Bob", date(2026, 12, 1))
+    model.answers(Reply(refusal="No."))
+
+    with fake_ses() as ses:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", ses.url)
+        bundle.schedule()
+        bundle.work(*bundle.queued(), {"event_type": "todo_daily_emails", "user_id": user_id})
+
+    assert len(ses.mails) == 1
+    assert {"md_background_job", "md_event"} <= inserted(sent)
+
+
+def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
+    """A page with many links, and a text with many chunks, are many rows in a statement."""
+    documents.site.simple("/", *(f"/{n:03}" for n in range(250)))
+    for path in list(documents.site.pages)[4:]:
+        documents.site.pages[path].status = 404
+    assert documents.read().state == "done"
+    text = documents.text_document("All of this is to be replaced.")
+    parts = (f"# Part {n}\n" + " ".join(f"w{n}x{i}" for i in range(45)) for n in range(250))
+
+    assert documents.update(text, "\n\n".join(parts)).state == "done"
+    assert len(documents.chunks(text)) == 250
+    documents.websites.schedule()
+
+    tables = {name for name in Base.metadata.tables if name.startswith("md_background_")}
+    tables.remove("md_background_circuit")
+    assert tables | {"md_document", "md_document_chunk"} <= inserted(sent)
+
+
+def test_circuits_do_not_pin(bundle: Bundle, mojodex: Mojodex, sent: set[str]) -> None:
+    circuits = Circuits(bundle.database)
+    for _ in range(FAILURES_TO_OPEN):
+        circuits.failed("gpt-5-mini", "503")
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now()")
+
+    assert circuits.allows("gpt-5-mini")
+    circuits.failed("gpt-5-mini", "503")
+    circuits.succeeded("gpt-5-mini")
+
+    assert "md_background_circuit" in inserted(sent)
+
+
+def test_the_redrive_does_not_pin(bundle: Bundle, sent: set[str]) -> None:
+    letters = [
+        DeadLetter(f"{n:036}", "receipt", "{}", 0, 0, None, None)
+        for n in range(maintenance.redrive.LETTERS_AT_ONCE)
+    ]
+
+    with bundle.database.session() as session:
+        assert len(maintenance.redrive.sort(session, letters).to_return) == len(letters)
+
+    assert any("message_id IN" in statement for statement in sent)
+
+
+def test_the_purge_does_not_pin(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, sent: set[str]
+) -> None:
+    monkeypatch.setattr(maintenance.purge, "database", make_bundle().database)
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, state, finished_at)"
+        " VALUES ('reschedule_todo', '7', 'failed', now() - interval '31 days')"
+    )
+
+    assert maintenance.purge.handler({}, FakeContext())["jobs"] == 1
+    assert any(statement.startswith("DELETE") or "DELETE FROM" in statement for statement in sent)
