@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from mojodex import queues
 from mojodex.clock import Deadline
 from mojodex.database import Database, DatabaseSettings
+from mojodex.errors import TransientError
 from mojodex.observability import count, logger
 from mojodex.queues import MAX_RECEIVES, DeadLetter
 from mojodex.schedule import SECONDS_NEEDED
@@ -89,9 +90,14 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
     returned = 0
     left: list[DeadLetter] = []
     for letters in batched(queues.dead_letters(dead_letter_queue_url), LETTERS_AT_ONCE, strict=False):
-        with database.session() as session:
-            found = sort(session, letters)
-        queues.redrive(queue_url, dead_letter_queue_url, found.to_return)
+        try:
+            with database.session() as session:
+                found = sort(session, letters)
+            queues.redrive(queue_url, dead_letter_queue_url, found.to_return)
+        except TransientError:
+            # The next run must find them, so that an outage's end is not followed by minutes of waiting.
+            queues.show(dead_letter_queue_url, [*left, *letters])
+            raise
         returned += len(found.to_return)
         left += found.to_leave
         if deadline.seconds_left() < SECONDS_NEEDED:

@@ -184,7 +184,7 @@ def test_many_and_long_messages_are_all_returned(run: Any, letters: Letters) -> 
 def test_a_database_that_is_away_leaves_all_where_it_is(
     run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    letters.add()
+    letters.add("waits")
 
     def away() -> Any:
         raise OSError
@@ -195,6 +195,8 @@ def test_a_database_that_is_away_leaves_all_where_it_is(
             run()
 
     assert letters.returned() == []
+    assert letters.left() == ["waits"]
+    assert run() == 1
 
 
 def test_a_run_that_dies_between_sending_and_deleting_loses_nothing(

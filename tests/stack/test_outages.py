@@ -66,7 +66,7 @@ def test_a_model_that_is_away_for_long_fails_no_job_and_is_hardly_asked(quick: D
         # None is published twice while its message lives.
         assert quick.schedule() == 0
     failed_calls = len(quick.model.calls)
-    assert returned > JOBS
+    assert returned >= JOBS
     assert states(quick).keys() <= {"queued", "running"}
     assert failed_calls <= FIRST_CALLS + OUTAGE_SECONDS
 
