@@ -83,7 +83,7 @@ class Lambdas:
     ) -> None:
         self.kernel, self.faults = kernel, faults
         self.invocations = self.deaths = 0
-        self.stopped = False
+        self.stopped = self.schedules_stopped = False
         self._settings, self._handlers, self._queues = deployment, handlers, queues
         self._discard = discard
         self._idle: dict[str, list[Environment]] = {name: [] for name in deployment.functions}
@@ -107,6 +107,10 @@ class Lambdas:
         for idle in self._idle.values():
             while idle:
                 self._discard(idle.pop().state)
+
+    def stop_schedules(self) -> None:
+        """Fire no schedule any more."""
+        self.schedules_stopped = True
 
     def stop(self) -> None:
         """Begin nothing more, and kill what runs."""
@@ -188,6 +192,8 @@ class Lambdas:
         while not self.stopped:
             kernel.sleep(max(0.0, moment - kernel.now))
             moment += period
+            if self.schedules_stopped:
+                return
             if self.faults.is_away("schedules"):
                 kernel.trace("schedule is off", function.name)
                 continue
