@@ -3,6 +3,7 @@
 Pages named below are of the AWS Lambda Developer Guide, unless another guide is named.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,7 +70,8 @@ class Lambdas:
     """All functions of the bundle.
 
     Attributes:
-        invocations, deaths: how many there were.
+        invocations: how many there were.
+        deaths: how many of them died, by function.
     """
 
     def __init__(
@@ -82,7 +84,8 @@ class Lambdas:
         discard: Callable[[dict[str, object]], None],
     ) -> None:
         self.kernel, self.faults = kernel, faults
-        self.invocations = self.deaths = 0
+        self.invocations = 0
+        self.deaths: Counter[str] = Counter()
         self.stopped = self.schedules_stopped = False
         self._settings, self._handlers, self._queues = deployment, handlers, queues
         self._discard = discard
@@ -157,7 +160,7 @@ class Lambdas:
             kernel.kill(invocation, "timeout")
         del self._running[invocation]
         if invocation.killed:
-            self.deaths += 1
+            self.deaths[function.name] += 1
             answer.kind = "died"
             self._discard(environment.state)
         else:
