@@ -5,6 +5,7 @@ from collections import Counter
 
 from simulation.checks import Facts
 from simulation.kernel import Kernel
+from simulation.plan import DAY, Plan
 from simulation.world import Run
 
 STATES = ("done", "failed", "skipped", "queued", "running")
@@ -58,3 +59,9 @@ def complaints(run: Run, broken: list[str]) -> str:
     for _, error, where in run.tracebacks[:2]:
         lines += [f"unknown error {error}", where]
     return "\n".join(lines)
+
+
+def plan_of(plan: Plan) -> str:
+    """Return a plan's faults and work, one a line."""
+    work = [f"{each.at / DAY:6.3f} d  {each.kind} {each.number} of user-{each.user}" for each in plan.work]
+    return "\n".join([f"seed {plan.seed}, {plan.days:g} days", *map(str, plan.faults), *work])

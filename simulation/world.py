@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -71,8 +71,13 @@ class World:
     modules: Mapping[str, ModuleType]
     bridge: patches.Bridge
 
-    def run(self, plan: Plan) -> Run:
-        """Run a plan from its beginning to its end. The database holds what came of it until the next run."""
+    def run(self, plan: Plan, watch: Mapping[float, Callable[[Run], None]] = {}) -> Run:
+        """Run a plan from its beginning to its end. The database holds what came of it until the next run.
+
+        Args:
+            plan: what there is to do, and what goes wrong.
+            watch: called at moments, in seconds since the beginning, to look at the run.
+        """
         self.server.outside = None
         self.server.empty()
         run = self.bridge.run = self._make(plan)
@@ -82,6 +87,8 @@ class World:
         run.lambdas.start()
         for fault in plan.faults:
             run.kernel.call_later(fault.at, lambda fault=fault: self._break(run, fault))  # type: ignore[misc]
+        for moment, look in watch.items():
+            run.kernel.call_later(moment, lambda look=look: look(run))  # type: ignore[misc]
         begin = run.kernel.now
         run.kernel.call_later(plan.days * 24 * HOUR, run.faults.calm)
         run.kernel.run(begin + end_of(plan))
