@@ -43,7 +43,7 @@ class Boto3:
         """Make a client that finds the services of the run at each call."""
         return _Client(self._services, name)
 
-    def Session(self, **_options: Any) -> "Boto3":  # noqa: N802
+    def Session(self, **_options: Any) -> "Boto3":
         """Stand for a session, too."""
         return self
 
@@ -278,7 +278,7 @@ class VirtualDatetime:
         return getattr(datetime, name)
 
     def __call__(self, *arguments: Any, **named: Any) -> datetime:
-        return datetime(*arguments, **named)
+        return datetime(*arguments, **named)  # noqa: DTZ001
 
     def now(self, zone: Any = None) -> datetime:
         """Return the present moment on the clock of the invocation."""

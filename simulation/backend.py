@@ -166,7 +166,11 @@ class Backend:
     def _publish(self, process: str, body: dict[str, Any], seconds: tuple[float, float]) -> None:
         delay = self.kernel.stream("backend").uniform(*seconds)
         queue, text_ = self.queues[process], json.dumps(body)
-        self.kernel.call_later(delay, lambda: self.sqs.publish(queue, text_) and None)
+
+        def publish() -> None:
+            self.sqs.publish(queue, text_)
+
+        self.kernel.call_later(delay, publish)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -143,9 +143,7 @@ def facts_of(world: World, run: Run) -> Facts:
         documents[row.user_id, row.name].append(row.chunk_text)
     days = Counter((address.partition("@")[0], tag[:10]) for address, tag in run.services.sesv2.mails)
     asked = run.asked
-    wanted = Wanted(
-        dict(asked.executions), websites=frozenset(asked.websites), bad=dict(asked.bad)
-    )
+    wanted = Wanted(dict(asked.executions), websites=frozenset(asked.websites), bad=dict(asked.bad))
     return Facts(
         wanted,
         found,
@@ -201,7 +199,9 @@ def skips_explained(known: Facts) -> Iterator[str]:
         "ingest_page": ("it does not wait any more",),
     }
     for job in known.jobs:
-        named = any(job.subject in body and job.reason.startswith(why) for body, why in known.wanted.bad.items())
+        named = any(
+            job.subject in body and job.reason.startswith(why) for body, why in known.wanted.bad.items()
+        )
         expected = reasons.get(job.process, ())
         if job.state == "skipped" and not named and not any(why in job.reason for why in expected):
             yield f"{job}: skipped, {job.reason!r}"
@@ -219,7 +219,7 @@ def ended_once(known: Facts) -> Iterator[str]:
 
 
 def todos_once(known: Facts) -> Iterator[str]:
-    """A done execution has its to-dos, each once and with one first date, and the mark; any other one nothing."""
+    """A done execution has its to-dos, each once with one first date, and the mark; any other has nothing."""
     jobs = known.found.of("extract_todos")
     first = Counter(each.todo_pk for each in known.schedulings if not each.moved)
     for pk, steps in known.wanted.executions.items():
@@ -238,7 +238,9 @@ def todos_once(known: Facts) -> Iterator[str]:
 def moved_once_a_day(known: Facts) -> Iterator[str]:
     """No to-do was moved twice on its user's day."""
     moves = Counter(
-        (each.todo_pk, known.local_day(each.user_id, each.created)) for each in known.schedulings if each.moved
+        (each.todo_pk, known.local_day(each.user_id, each.created))
+        for each in known.schedulings
+        if each.moved
     )
     yield from (f"reschedule_todo {pk}: moved {n} times on {day}" for (pk, day), n in moves.items() if n > 1)
 

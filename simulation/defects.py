@@ -9,6 +9,7 @@ from typing import Any
 
 from extract_todos import extraction
 from mojodex import jobs, queues
+from mojodex.schema import BackgroundJob
 
 type Undo = Callable[[], None]
 
@@ -24,7 +25,7 @@ def finish_without_guard() -> Undo:
 
     def update_held(session: Any, job: jobs.Job, **values: Any) -> None:
         key = {"process": job.process, "subject": job.subject, "occasion": job.occasion}
-        session.query(jobs.BackgroundJob).filter_by(**key).update(values)
+        session.query(BackgroundJob).filter_by(**key).update(values)
 
     return _replace(jobs, "_update_held", update_held)
 

@@ -22,7 +22,7 @@ MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """A queue; times are seconds. `dead_letters` is the logical id of its dead-letter queue, if it has one."""
+    """A queue; times are seconds. `dead_letters` is the logical id of its dead-letter queue, or ''."""
 
     name: str
     visibility: int
@@ -138,7 +138,7 @@ def _function(name: str, properties: dict[str, Any]) -> FunctionSettings:
         properties["Handler"],
         int(_value(properties["Timeout"])),
         {key: str(_value(value)) for key, value in variables.items()},
-        # AWS Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous invocation": two.
+        # "How Lambda handles errors and retries with asynchronous invocation": two.
         int(retries.get("MaximumRetryAttempts", 2)),
         source,
         schedule,

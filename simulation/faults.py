@@ -1,17 +1,17 @@
 """Faults: what is broken at this moment, and whose next call is hit.
 
-    outage     a service answers nothing or errors (`how`), for some seconds. The consumption of a queue
-               ("queue extract_todos") and all schedules ("schedules") are services, too
-    slow       a service takes `number` times as long
-    blip       the next `number` calls of a service fail
-    kill       the next invocation of a function dies at its call number `number`, before or after it (`how`)
-    restart    Postgres restarts: every connection breaks, and it is away for some seconds
-    cut        every connection to Postgres breaks
-    lost       the next request of a kind takes effect, and its answer is lost: commit, send, delete, mail
-    deploy     all execution environments are replaced; what runs goes on
-    double     the next message that is received from a queue is delivered a second time
-    twice      the next run of a schedule is invoked twice
-    late       the next run of a schedule is late by some seconds
+outage     a service answers nothing or errors (`how`), for some seconds. The consumption of a queue
+           ("queue extract_todos") and all schedules ("schedules") are services, too
+slow       a service takes `number` times as long
+blip       the next `number` calls of a service fail
+kill       the next invocation of a function dies at its call number `number`, before or after it (`how`)
+restart    Postgres restarts: every connection breaks, and it is away for some seconds
+cut        every connection to Postgres breaks
+lost       the next request of a kind takes effect, and its answer is lost: commit, send, delete, mail
+deploy     all execution environments are replaced; what runs goes on
+double     the next message that is received from a queue is delivered a second time
+twice      the next run of a schedule is invoked twice
+late       the next run of a schedule is late by some seconds
 """
 
 from collections import Counter, defaultdict, deque
@@ -65,7 +65,9 @@ class Faults:
             self._kernel.call_later(fault.seconds, lambda: self._end(fault))
             self.struck[fault.kind] += 1
         else:
-            self._waiting[fault.kind, fault.target].extend([fault] * (fault.number if fault.kind == "blip" else 1))
+            self._waiting[fault.kind, fault.target].extend(
+                [fault] * (fault.number if fault.kind == "blip" else 1)
+            )
 
     def failure(self, service: str) -> str:
         """Return how a call of a service fails now; '' if it does not."""
@@ -82,7 +84,9 @@ class Faults:
 
     def slowness(self, service: str) -> float:
         """Return how many times as long a service takes now."""
-        return max((float(fault.number) for fault in self._active[service] if fault.kind == "slow"), default=1)
+        return max(
+            (float(fault.number) for fault in self._active[service] if fault.kind == "slow"), default=1
+        )
 
     def next(self, kind: str, target: str) -> Fault | None:
         """Take the next fault of a kind that waits for this target."""

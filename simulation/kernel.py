@@ -1,6 +1,6 @@
 """The kernel: virtual time and greenlets, of which one runs at a time.
 
-Nothing here reads a clock or draws a number that the seed does not decide, so the same seed runs the same way.
+Nothing here reads a clock or draws a number that the seed does not decide: the same seed is the same run.
 A task gives way only in `sleep` and `Event.wait`.
 """
 

@@ -16,8 +16,8 @@ from simulation.sqs import Queue, StoredMessage
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
-# "Understanding the Lambda execution environment lifecycle": an environment is kept for some time, which is not
-# documented. Ours live as long as others have measured.
+# "Understanding the Lambda execution environment lifecycle": an environment is kept for some time, but not for
+# how long. Ours live as long as others have measured.
 IDLE_SECONDS = (300.0, 2400.0)
 INIT_SECONDS = (0.4, 2.5)
 # Clocks of two environments differ by up to a minute (issue 13).
@@ -238,7 +238,7 @@ class _Mapping:
     running: int = 0
 
     def poll(self) -> None:
-        """Poll for ever, with at most MaximumConcurrency invocations ("Configuring scaling behavior for SQS")."""
+        """Poll, with at most MaximumConcurrency invocations ("Configuring scaling behavior for SQS")."""
         lambdas, source = self.lambdas, self.function.source
         assert source
         kernel, dice = lambdas.kernel, lambdas.kernel.stream(f"poll {source.queue}")

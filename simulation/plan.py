@@ -1,4 +1,4 @@
-"""The plan of a seed: what there is to do, and what goes wrong. Times are seconds since the plan's beginning."""
+"""The plan of a seed: what there is to do, and what goes wrong. Times are seconds since its beginning."""
 
 import random
 from dataclasses import dataclass, field
@@ -32,7 +32,12 @@ HOW = {
     "model": ("refused", "500", "503", "429", "401", "403", "timeout"),
     "embeddings": ("refused", "500", "503", "429", "timeout"),
     "postgres": ("refused", "timeout", "starting"),
-    "ses": ("unreachable", "TooManyRequestsException", "ServiceUnavailableException", "SendingPausedException"),
+    "ses": (
+        "unreachable",
+        "TooManyRequestsException",
+        "ServiceUnavailableException",
+        "SendingPausedException",
+    ),
     "secrets": ("unreachable", "ThrottlingException", "AccessDeniedException"),
     "sqs": ("unreachable", "ServiceUnavailable"),
     "schedules": ("off",),

@@ -1,7 +1,7 @@
 """Postgres: a real server, and connections that break when the plan says so.
 
-A transaction is atomic in virtual time: its latency passes before it takes a connection, and between BEGIN and
-its end no other task runs. So nobody waits for a lock, and each statement may still be the last one. What the
+A transaction is atomic in virtual time: its latency passes before it takes a connection, and no other task runs
+between BEGIN and its end. So nobody waits for a lock, and each statement may still be the last one. What the
 database calls now is virtual, too.
 """
 
@@ -31,8 +31,8 @@ SERVER_SETTINGS = {
     "synchronous_commit": "off",
     "max_connections": "300",
 }
-# The functions that tell time, in a schema that is searched before PostgreSQL's own. The history of each job is
-# kept by a trigger, because the bundle's purge deletes jobs.
+# The functions that tell time, in a schema that is searched before PostgreSQL's own. A trigger keeps the history
+# of each job, because the bundle's purge deletes jobs.
 VIRTUAL_CLOCK = """
 CREATE SCHEMA simulation;
 CREATE FUNCTION simulation.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE AS $$
@@ -50,7 +50,8 @@ BEGIN
         FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
         WHERE pg_get_expr(adbin, adrelid) IN ('now()', 'CURRENT_TIMESTAMP')
     LOOP
-        EXECUTE format('ALTER TABLE %s ALTER %I SET DEFAULT simulation.now()', found.its_table, found.attname);
+        EXECUTE format(
+            'ALTER TABLE %s ALTER %I SET DEFAULT simulation.now()', found.its_table, found.attname);
     END LOOP;
 END $$;
 CREATE TABLE simulation.history (
@@ -122,7 +123,9 @@ class Connection(wire.Connection):
             self._check()
             if begins:
                 self._hold(outside.kernel.current)
-                statement = f"{statement}; SELECT set_config('simulation.now', '{outside.kernel.now:.6f}', true)"
+                statement = (
+                    f"{statement}; SELECT set_config('simulation.now', '{outside.kernel.now:.6f}', true)"
+                )
             result = self._really(statement, effect)
             if ends:
                 self._let_go()
@@ -175,7 +178,7 @@ class Connection(wire.Connection):
 
 
 class VirtualPool(Pool):
-    """A pool for each execution environment. Whoever takes a connection waits for the whole session, before."""
+    """A pool for each execution environment. Whoever takes a connection has waited for the whole session."""
 
     server: "Server"
 
@@ -257,7 +260,9 @@ class Server:
         with self.engine.begin() as connection:
             tables = ", ".join(connection.execute(text(TABLES)).scalars())
             connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
-            sequences = connection.execute(text("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S'"))
+            sequences = connection.execute(
+                text("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'S'")
+            )
             for name in sequences.scalars().all():
                 connection.execute(text(f"ALTER SEQUENCE {name} RESTART"))
 
@@ -290,8 +295,9 @@ def server(directory: Path) -> Iterator[Server]:
 
 
 def _cannot_connect(how: str) -> Exception:
+    error: Exception = dbapi.InterfaceError("Can't create a connection")
     if how == "starting":
-        return dbapi.ProgrammingError({"C": "57P03", "M": "the database system is starting up"})
+        error = dbapi.ProgrammingError({"C": "57P03", "M": "the database system is starting up"})
     if how == "timeout":
-        return TimeoutError("timed out")
-    return dbapi.InterfaceError("Can't create a connection")
+        error = TimeoutError("timed out")
+    return error

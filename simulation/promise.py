@@ -17,8 +17,9 @@ from simulation.world import Run, World
 CONSUMPTION = "consumption"
 DEPENDENCIES = ("model", "embeddings", "postgres", "ses", "secrets", CONSUMPTION, "schedules")
 HOURS = (2.0, 24.0, 72.0)
-# An outage begins on a Tuesday, before most users' mails, and there is work for a day after its end.
-BEGINS = DAY + 5 * HOUR
+# An outage begins on a Tuesday, when Europe has its mails and America its night. There is work for a day after
+# its end.
+BEGINS = DAY + 6.5 * HOUR
 DAYS_AFTER = 1.0
 # Seconds of two periods of the schedule that finds a process's work (template.yaml). Nothing but a message
 # finds an update: it counts as what the schedule of documents finds.
@@ -134,7 +135,13 @@ def table(rows: Iterable[Row]) -> str:
     lines = [form.format(*heads)]
     for row in rows:
         drained = "never" if row.drained is None else f"{row.drained:.0f} min"
-        values: tuple[Any, ...] = (f"{row.service} ({row.how})", f"{row.hours:g}", row.done, row.failed, row.dead)
+        values: tuple[Any, ...] = (
+            f"{row.service} ({row.how})",
+            f"{row.hours:g}",
+            row.done,
+            row.failed,
+            row.dead,
+        )
         values += (row.asked, f"{row.paid:.2f}", drained, row.late, "yes" if row.holds else "NO")
         lines.append(form.format(*values))
     return "\n".join(lines)

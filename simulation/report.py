@@ -35,19 +35,20 @@ def table(run: Run, known: Facts) -> str:
 
 
 def of_job(kernel: Kernel, complaint: str) -> list[str]:
-    """Return the lines of the trace about the job that a complaint names, its worker's deaths included."""
+    """Return the lines of the trace about the job that a complaint names, its workers' deaths included."""
     names = re.findall(r"\b\d{3,}\b|site\d+\.example|user-\d+", complaint)
     if not names:
         return []
-    about = [line for line in kernel.lines if re.search(rf"\b{re.escape(names[0])}\b", line)]
-    workers = {word for line in about if "/" in (word := line.split(" ")[2])}
-    return [
-        line
-        for line in kernel.lines
-        if re.search(rf"\b{re.escape(names[0])}\b", line)
-        or ((words := line.split(" "))[2] in workers or (len(words) > 4 and words[4] in workers))
-        and words[3] in ("kill", "raised")
-    ][:LINES]
+    its = re.compile(rf"\b{re.escape(names[0])}\b")
+    workers = {word for line in kernel.lines if its.search(line) and "/" in (word := line.split(" ")[2])}
+
+    def is_about(line: str) -> bool:
+        words = line.split(" ", 6)
+        worker = words[4] if words[3] == "kill" else words[2]
+        died = words[3] in ("kill", "raised") and worker in workers
+        return died or bool(its.search(line))
+
+    return [line for line in kernel.lines if is_about(line)][:LINES]
 
 
 def complaints(run: Run, broken: list[str]) -> str:

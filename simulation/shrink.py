@@ -28,7 +28,7 @@ def shrink(world: World, plan: Plan, kind: str, seconds: float, say: Callable[[s
 
     for part in ("faults", "work", "faults"):
         plan = _fewer(plan, part, breaks, ends)
-        say(f"{len(plan.faults)} faults, {len(plan.work)} pieces of work, {plan.days:g} days still break {kind}")
+        say(f"{len(plan.faults)} faults, {len(plan.work)} pieces of work: {kind} is still broken")
     return plan
 
 
@@ -52,6 +52,9 @@ def _fewer(plan: Plan, part: str, breaks: Callable[[Plan], bool], ends: float) -
 
 def _with(plan: Plan, part: str, things: Sequence[Any]) -> Plan:
     """Return the plan with other faults or other work, and no more days than they need."""
-    changed = replace(plan, **{part: tuple(things)})
-    last = max([fault.at + fault.seconds for fault in changed.faults] + [work.at for work in changed.work] + [0])
+    changes: dict[str, Any] = {part: tuple(things)}
+    changed = replace(plan, **changes)
+    last = max(
+        [fault.at + fault.seconds for fault in changed.faults] + [work.at for work in changed.work] + [0]
+    )
     return replace(changed, days=min(plan.days, float(-(-last // DAY))))

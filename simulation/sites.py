@@ -1,4 +1,4 @@
-"""Websites: a few small ones, in memory, in place of the adapter that `documents.fetch` opens connections with."""
+"""Websites: a few small ones in memory, in place of the adapter that `documents.fetch` sends with."""
 
 from dataclasses import dataclass, field
 from io import BytesIO

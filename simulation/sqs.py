@@ -26,7 +26,7 @@ class StoredMessage:
     Attributes:
         id, body, attributes: as sent; `attributes` are its MessageAttributes.
         group: its MessageGroupId; '' without one.
-        sent: when it was sent, in seconds since 1970. It is kept when the message moves to a dead-letter queue.
+        sent: when it was sent, in seconds since 1970; kept when the message moves to a dead-letter queue.
         visible_at: from when on it can be received.
         received_at: when it was received last.
         receives: how often it was received.
@@ -78,8 +78,8 @@ class Queue:
     def receive(self, count: int, now: float, dice: random.Random) -> list[StoredMessage]:
         """Receive up to `count` messages, in no particular order, but for fairness.
 
-        "Amazon SQS visibility timeout": a received message is hidden. "Using dead-letter queues in Amazon SQS":
-        one that was received maxReceiveCount times moves instead, and keeps the moment at which it was sent.
+        "Amazon SQS visibility timeout": a received message is hidden. "Using dead-letter queues in Amazon
+        SQS": one that was received maxReceiveCount times moves instead, and keeps when it was sent.
         """
         self._expire(now)
         visible = [message for message in self.messages.values() if message.visible_at <= now]
@@ -169,7 +169,9 @@ class Queue:
         noisy = self._noisy(in_flight, now)
         if not noisy:
             return visible
-        return sorted(visible, key=lambda m: (m.group in noisy, in_flight[m.group] if m.group in noisy else 0))
+        return sorted(
+            visible, key=lambda m: (m.group in noisy, in_flight[m.group] if m.group in noisy else 0)
+        )
 
     def _noisy(self, in_flight: Counter[str], now: float) -> set[str]:
         self._worked = [work for work in self._worked if work[0] > now - RECENT_SECONDS]

@@ -122,7 +122,17 @@ class World:
         backend = Backend(kernel, self.server, sqs, by_process, sites, plan)
         provider = Provider(outside, plan.seed)
         return Run(
-            plan, kernel, faults, outside, queues, services, provider, sites, lambdas, backend, expired=expired
+            plan,
+            kernel,
+            faults,
+            outside,
+            queues,
+            services,
+            provider,
+            sites,
+            lambdas,
+            backend,
+            expired=expired,
         )
 
     def _break(self, run: Run, fault: Fault) -> None:
