@@ -16,8 +16,8 @@ from simulation.sqs import Queue, StoredMessage
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
-# "Understanding the Lambda execution environment lifecycle": an environment is kept for some time, but not for
-# how long. Ours live as long as others have measured.
+# "Understanding the Lambda execution environment lifecycle": one is kept for some time; it is not said how
+# long. Ours live as long as others have measured.
 IDLE_SECONDS = (300.0, 2400.0)
 INIT_SECONDS = (0.4, 2.5)
 # Clocks of two environments differ by up to a minute (issue 13).

@@ -1,7 +1,7 @@
 """Put the simulation under the bundle's modules: time, chance, threads, AWS, HTTP and the database.
 
-Everything is found by what it is (the module `time`, the class ThreadPoolExecutor, …) and not by who uses it, so
-a new module of the bundle is simulated without a change here.
+Everything is found by what it is (the module `time`, the class ThreadPoolExecutor, …) and not by who uses it,
+so a new module of the bundle is simulated without a change here.
 """
 
 import concurrent.futures

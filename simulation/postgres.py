@@ -1,7 +1,7 @@
 """Postgres: a real server, and connections that break when the plan says so.
 
-A transaction is atomic in virtual time: its latency passes before it takes a connection, and no other task runs
-between BEGIN and its end. So nobody waits for a lock, and each statement may still be the last one. What the
+A transaction is atomic in virtual time: its latency passes before it takes a connection, and no other task
+runs between BEGIN and its end. So nobody waits for a lock, and each statement may still be the last one. What the
 database calls now is virtual, too.
 """
 
@@ -31,8 +31,8 @@ SERVER_SETTINGS = {
     "synchronous_commit": "off",
     "max_connections": "300",
 }
-# The functions that tell time, in a schema that is searched before PostgreSQL's own. A trigger keeps the history
-# of each job, because the bundle's purge deletes jobs.
+# The functions that tell time, in a schema that is searched before PostgreSQL's own. A trigger keeps the
+# history of each job, because the bundle's purge deletes jobs.
 VIRTUAL_CLOCK = """
 CREATE SCHEMA simulation;
 CREATE FUNCTION simulation.clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE AS $$

@@ -17,8 +17,8 @@ from simulation.world import Run, World
 CONSUMPTION = "consumption"
 DEPENDENCIES = ("model", "embeddings", "postgres", "ses", "secrets", CONSUMPTION, "schedules")
 HOURS = (2.0, 24.0, 72.0)
-# An outage begins on a Tuesday, when Europe has its mails and America its night. There is work for a day after
-# its end.
+# An outage begins on a Tuesday, when Europe has its mails and America its night. There is work for a day
+# after its end.
 BEGINS = DAY + 6.5 * HOUR
 DAYS_AFTER = 1.0
 # Seconds of two periods of the schedule that finds a process's work (template.yaml). Nothing but a message
