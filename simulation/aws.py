@@ -108,13 +108,21 @@ class Sqs:
 
         return self._call("send", send)
 
-    def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int = 1, **_more: Any) -> dict[str, Any]:
+    def receive_message(
+        self,
+        *,
+        QueueUrl: str,
+        MaxNumberOfMessages: int = 1,
+        VisibilityTimeout: int | None = None,
+        **_more: Any,
+    ) -> dict[str, Any]:
         """Receive up to ten messages."""
         queue = self._queue(QueueUrl)
 
         def receive() -> dict[str, Any]:
             kernel = self._outside.kernel
-            found = queue.receive(MaxNumberOfMessages, kernel.now, kernel.stream(f"receive {QueueUrl}"))
+            dice = kernel.stream(f"receive {QueueUrl}")
+            found = queue.receive(MaxNumberOfMessages, kernel.now, dice, VisibilityTimeout)
             return {"Messages": [_as_message(message) for message in found]} if found else {}
 
         return self._call("receive", receive)
@@ -146,6 +154,23 @@ class Sqs:
             if not queue.change_visibility(ReceiptHandle, VisibilityTimeout, self._outside.kernel.now):
                 raise aws_error("MessageNotInflight", "ChangeMessageVisibility")
             return {}
+
+        return self._call("change", change)
+
+    def change_message_visibility_batch(
+        self, *, QueueUrl: str, Entries: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Let up to ten received messages be visible again later."""
+        assert 1 <= len(Entries) <= 10, "Amazon SQS API Reference, ChangeMessageVisibilityBatch"
+        queue = self._queue(QueueUrl)
+
+        def change() -> dict[str, Any]:
+            answer: dict[str, Any] = {"Successful": [], "Failed": []}
+            for entry in Entries:
+                seconds = entry["VisibilityTimeout"]
+                done = queue.change_visibility(entry["ReceiptHandle"], seconds, self._outside.kernel.now)
+                answer["Successful" if done else "Failed"].append({"Id": entry["Id"]})
+            return answer
 
         return self._call("change", change)
 

@@ -24,11 +24,14 @@ from aws_lambda_powertools.utilities.parameters import base as parameters
 from mojodex import clock, database, observability, secrets, total_timeout, wire
 from simulation import sites as websites
 from simulation.aws import Boto3, VirtualDatetime
+from simulation.environments import give_each_its_own
 from simulation.executor import Executor, Lock, Timer, wait_for_all
 from simulation.kernel import Kernel
 from simulation.postgres import Server
 from tests import ROOT
 
+# Classes of the bundle whose objects learn something while their module lives.
+KEEP_STATE = ("Circuits",)
 FOLDERS = (ROOT / "functions", ROOT / "shared")
 
 
@@ -52,10 +55,15 @@ class Bridge:
         invocation = self.run.outside.invocation if self.run else None
         return invocation.skew if invocation else 0.0
 
+    def state(self) -> dict[str, Any]:
+        """Return what the present execution environment keeps."""
+        invocation = self.run.outside.invocation
+        kept: dict[str, Any] = invocation.state if invocation else self.run.state
+        return kept
+
     def secrets_provider(self) -> SecretsProvider:
         """Return the cache of secrets of the present execution environment."""
-        invocation = self.run.outside.invocation
-        state = invocation.state if invocation else self.run.state
+        state = self.state()
         if "secrets" not in state:
             state["secrets"] = SecretsProvider(boto3_client=self.run.services.secretsmanager)
         provider: SecretsProvider = state["secrets"]
@@ -80,7 +88,9 @@ def install(bridge: Bridge, server: Server) -> None:
     lock = type(threading.Lock())
     for module in bundle_modules():
         for name, value in list(vars(module).items()):
-            if isinstance(value, lock):
+            if type(value).__name__ in KEEP_STATE:
+                give_each_its_own(value, bridge.state)
+            elif isinstance(value, lock):
                 setattr(module, name, Lock(kernel))
             elif id(value) in places:
                 setattr(module, name, places[id(value)])

@@ -1,8 +1,8 @@
 """Postgres: a real server, and connections that break when the plan says so.
 
 A transaction is atomic in virtual time: its latency passes before it takes a connection, and no other task
-runs between BEGIN and its end. So nobody waits for a lock, and each statement may still be the last one. What the
-database calls now is virtual, too.
+runs between BEGIN and its end. So nobody waits for a lock, and each statement may still be the last one. The
+database's clock is virtual, too.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -75,8 +75,14 @@ class Queue:
         """Return when the next message is visible, which may be past; None if the queue is empty."""
         return min((message.visible_at for message in self.messages.values()), default=None)
 
-    def receive(self, count: int, now: float, dice: random.Random) -> list[StoredMessage]:
+    def receive(
+        self, count: int, now: float, dice: random.Random, hidden: float | None = None
+    ) -> list[StoredMessage]:
         """Receive up to `count` messages, in no particular order, but for fairness.
+
+        Args:
+            count, now, dice: how many, when, and what decides about the order.
+            hidden: seconds that they are hidden, instead of the queue's visibility timeout.
 
         "Amazon SQS visibility timeout": a received message is hidden. "Using dead-letter queues in Amazon
         SQS": one that was received maxReceiveCount times moves instead, and keeps when it was sent.
@@ -93,7 +99,7 @@ class Queue:
                 break
             message.receives += 1
             message.received_at = now
-            message.visible_at = now + self.settings.visibility
+            message.visible_at = now + (self.settings.visibility if hidden is None else hidden)
             self._receipts += 1
             message.receipt = f"{message.id} {self._receipts}"
             received.append(message)
