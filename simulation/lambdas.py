@@ -5,7 +5,7 @@ Pages named below are of the AWS Lambda Developer Guide, unless another guide is
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from simulation.deployment import Deployment, FunctionSettings, Schedule, queue_url
@@ -29,6 +29,7 @@ LATE_SECONDS = (0.0, 59.0)
 TWICE_SECONDS = (1.0, 90.0)
 # "How Lambda handles errors and retries with asynchronous invocation": a minute, then two.
 RETRY_SECONDS = (60, 120)
+DOUBLE_SECONDS = (0.1, 60.0)
 
 
 @dataclass(eq=False)
@@ -283,12 +284,17 @@ class _Mapping:
         batch = self.queue.receive(count, kernel.now, kernel.stream(f"receive {name}"))
         for message in batch:
             kernel.trace("receive", name, message.id, message.receives, message.body)
-        # "Amazon SQS at-least-once delivery": a copy may be received again.
         if batch and self.lambdas.faults.next("double", name):
-            batch[0].visible_at = kernel.now + kernel.stream("double").uniform(0, 20)
             kernel.trace("double", batch[0].id)
-            self.queue.changed(batch[0].visible_at)
+            copy = replace(batch[0])
+            kernel.call_later(kernel.stream("double").uniform(*DOUBLE_SECONDS), lambda: self._again(copy))
         return batch
+
+    def _again(self, copy: StoredMessage) -> None:
+        """Let a message be received again, even if it was deleted ("Amazon SQS at-least-once delivery")."""
+        message = self.queue.messages.get(copy.id, copy)
+        message.visible_at = self.lambdas.kernel.now
+        self.queue.send(message)
 
     def _record(self, message: StoredMessage) -> dict[str, Any]:
         """Make a record of an event ("Using Lambda with Amazon SQS")."""

@@ -146,7 +146,13 @@ def _faults(dice: random.Random, days: float, deployment: Deployment) -> list[Fa
                 target = dice.choice(("model", "embeddings", "postgres", "ses", "secrets", "sqs"))
                 found.append(Fault(at, kind, target, how=dice.choice(HOW[target]), number=dice.randint(1, 4)))
             case "lost":
-                found.append(Fault(at, kind, dice.choice(("commit", "commit", "send", "delete", "change"))))
+                found.append(
+                    Fault(
+                        at,
+                        kind,
+                        dice.choice(("commit", "commit", "commit", "send", "delete", "change", "mail")),
+                    )
+                )
             case "double":
                 found.append(Fault(at, kind, dice.choice(queues)))
             case "restart":
