@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from chaos import checks as chaos_checks
 from chaos import facts
-from chaos.checks import MAILS_AT_ONCE, NOT_CHANGED, NOT_KNOWN, REFUSES, Found, Job, Wanted, mail_job
+from chaos.checks import MAILS_AT_ONCE, NOT_CHANGED, REFUSES, Found, Job, Wanted, mail_job
 from mojodex.clock import is_working_day, start_of_day
 from simulation.plan import START, User
 from simulation.sites import marker, paths
@@ -18,6 +18,8 @@ from simulation.world import Run, World, dead_letters, end_of
 
 # A night is over at six, the hours of the daily mail at eleven (template.yaml).
 NIGHT_ENDS, MAIL_ENDS = 6, 11
+# Of a mail that SES may have taken: it is not sent a second time.
+UNKNOWN = "it is not known whether"
 # Of a mail whose day has passed.
 DAY_PASSED = ("where the user is", "there is nothing to tell")
 HISTORY = """
@@ -180,7 +182,7 @@ def failures_explained(known: Facts) -> Iterator[str]:
             yield f"{job}: is done, although the model refuses it"
         if job.state != "failed":
             continue
-        if job.process == "events" and job.reason.startswith(NOT_KNOWN):
+        if job.process == "events" and job.reason.startswith(UNKNOWN):
             unknown.append(job)
         elif not (refused and job.reason == REFUSES):
             yield f"{job}: failed after {job.attempts} attempts, {job.reason!r}"

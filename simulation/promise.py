@@ -10,7 +10,7 @@ from typing import Any
 from simulation import checks
 from simulation.checks import Facts
 from simulation.faults import Fault
-from simulation.plan import DAY, HOUR, HOW, START, Plan, make_plan
+from simulation.plan import DAY, HOUR, HOW, START, Plan, Work, make_plan
 from simulation.world import Run, World
 
 # All queues at once: an operator has paused the consumption.
@@ -21,6 +21,7 @@ HOURS = (2.0, 24.0, 72.0)
 # after its end.
 BEGINS = DAY + 6.5 * HOUR
 DAYS_AFTER = 1.0
+SITE_SECONDS, FIRST_NUMBER = 2.0, 900
 # Seconds of two periods of the schedule that finds a process's work (template.yaml). Nothing but a message
 # finds an update: it counts as what the schedule of documents finds.
 TWO_PERIODS = {
@@ -76,9 +77,11 @@ def outage_plan(world: World, seed: int, service: str, hours: float, how: str = 
     targets = [service] if service else []
     if service == CONSUMPTION:
         targets = [f"queue {queue}" for queue in sorted(world.settings.sources())]
+    # A website that is being read when the outage begins.
+    site = Work(BEGINS - SITE_SECONDS, "site", FIRST_NUMBER, user=0)
     how = how or HOW.get(service, ("paused",))[0]
     faults = tuple(Fault(BEGINS, "outage", target, seconds=hours * HOUR, how=how) for target in targets)
-    return replace(plan, faults=faults)
+    return replace(plan, work=(*plan.work, site), faults=faults)
 
 
 def measure(world: World, seed: int, service: str, hours: float, undisturbed: int, how: str = "") -> Row:
