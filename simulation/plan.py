@@ -136,7 +136,7 @@ def _faults(dice: random.Random, days: float, deployment: Deployment) -> list[Fa
     for _ in range(round(FAULTS_PER_DAY * days)):
         at = dice.uniform(0, days * DAY)
         kinds = ("kill", "blip", "lost", "double", "cut", "restart", "deploy", "slow", "twice", "late")
-        kind = dice.choices(kinds, (30, 20, 12, 10, 5, 3, 3, 6, 6, 5))[0]
+        kind = dice.choices(kinds, (28, 18, 12, 16, 5, 3, 3, 6, 5, 4))[0]
         match kind:
             case "kill":
                 target = dice.choice(workers if dice.random() < 0.8 else functions)

@@ -139,7 +139,7 @@ def test_a_doubled_message_is_delivered_twice_although_it_was_done(bundle: Bundl
     bundle.faults.begin(Fault(0, "double", "queue"))
     bundle.send("a")
 
-    bundle.run(200)
+    bundle.run(400)
 
     assert [names for _, names in bundle.batches].count(["a"]) == 2
 
