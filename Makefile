@@ -31,7 +31,7 @@ VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
-	test-stack test-structure audit lock bench chaos clean
+	test-simulation test-stack test-structure audit lock bench chaos simulate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,7 +83,7 @@ lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/cfn-lint template.yaml
 	$(SAM_ENV) $(SAM) validate --lint
 
-test: $(VENV_STAMP) ## Run all four kinds of tests, whatever fails, and print a table
+test: $(VENV_STAMP) ## Run all five kinds of tests, whatever fails, and print a table
 	@$(RUN)/python -m tests.run
 
 test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
@@ -94,6 +94,9 @@ test-structure: $(VENV_STAMP) build ## Run the tests of the template and of the 
 
 test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 	$(RUN)/pytest tests/integration -n 2
+
+test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its own parts
+	$(RUN)/pytest tests/simulation
 
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack -n 2 --dist loadfile
@@ -120,6 +123,9 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 
 chaos: setup build-local ## Break the deployed system at random under 2,200 jobs and check that nothing is lost or done twice (SEED=…)
 	@$(RUN)/python -m chaos $(if $(SEED),--seed $(SEED))
+
+simulate: $(VENV_STAMP) ## Run the handlers for days of virtual time under the faults of a seed (SEED=… DAYS=…)
+	@$(RUN)/python -m simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --shrink 300
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi

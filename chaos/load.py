@@ -166,21 +166,21 @@ class Load:
         ended = self.now - (JUST_NOW if message else LONG_AGO)
         steps = int(self.plan.percent("steps", number)) % (MOST_STEPS + 1)
         user = f"worker-{number // 5}"
-        _insert_execution(connection, pk, user, NOON, said=conversation(pk, steps), ended=ended)
+        insert_execution(connection, pk, user, NOON, said=conversation(pk, steps), ended=ended)
         self.executions[pk] = tuple(step(pk, i) for i in range(steps))
         return message
 
     def _overdue(self, connection: Connection, number: int) -> Message | None:
         pk = 2 * FIRST_KEY + number
-        _insert_execution(connection, pk, f"sleeper-{number // 5}", NIGHT, extracted=True)
-        _insert_todo(connection, pk, f"Thing {pk}", self.now.date() - timedelta(days=1), self.now)
+        insert_execution(connection, pk, f"sleeper-{number // 5}", NIGHT, extracted=True)
+        insert_todo(connection, pk, f"Thing {pk}", self.now.date() - timedelta(days=1), self.now)
         self.moves.append(pk)
         return self._ours("reschedule_todo", number, {"todo_pk": pk})
 
     def _day(self, connection: Connection, number: int) -> Message | None:
         pk, user = 3 * FIRST_KEY + number, f"reader-{number}"
-        _insert_execution(connection, pk, user, MORNING, extracted=True)
-        _insert_todo(connection, pk, f"Errand {pk}", self.now.date(), self.now)
+        insert_execution(connection, pk, user, MORNING, extracted=True)
+        insert_todo(connection, pk, f"Errand {pk}", self.now.date(), self.now)
         self.mails.append(user)
         return self._ours("events", number, {"event_type": "todo_daily_emails", "user_id": user})
 
@@ -232,7 +232,7 @@ def insert_user(connection: Connection, user: str, timezone_offset: int) -> None
     )
 
 
-def _insert_execution(
+def insert_execution(
     connection: Connection,
     pk: int,
     user: str,
@@ -250,7 +250,7 @@ def _insert_execution(
         connection.execute(text(statement), values)
 
 
-def _insert_todo(connection: Connection, pk: int, description: str, day: date, now: datetime) -> None:
+def insert_todo(connection: Connection, pk: int, description: str, day: date, now: datetime) -> None:
     """A to-do of the execution of the same key, planned for a day."""
     values = {"k": pk, "d": description, "day": day, "at": now - timedelta(days=2)}
     for statement in TODO:

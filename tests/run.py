@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests import ROOT
 
-KINDS = ("unit", "structure", "integration", "stack")
+KINDS = ("unit", "structure", "integration", "simulation", "stack")
 # Elements of pytest's report that say how a test ended.
 NOT_PASSED = ("failure", "error", "skipped")
 ROW = "{:<12} {:>7} {:>7} {:>8} {:>8}"

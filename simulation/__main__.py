@@ -1,0 +1,112 @@
+"""`python -m simulation`: months of work and faults in minutes; exit code 1 when a promise is broken."""
+
+import argparse
+import cProfile
+import os
+import pstats
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+
+def main() -> int:
+    """Run what the command line asks for, and say whether every promise holds."""
+    arguments = _arguments()
+    from simulation.world import world
+
+    with world(arguments.defect) as made:
+        if arguments.promise or arguments.outage:
+            return _promise(made, arguments)
+        seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+        failed = [seed for seed in seeds if not _run(made, seed, arguments)]
+    if arguments.seeds > 1:
+        print(f"{arguments.seeds} seeds, {len(failed)} failed: {failed}")
+    return int(bool(failed))
+
+
+def _run(made: "World", seed: int, arguments: argparse.Namespace) -> bool:
+    """Run one seed, and print what came of it; whether every promise holds."""
+    from simulation import checks, report
+    from simulation.plan import make_plan
+    from simulation.shrink import shrink
+
+    plan = make_plan(seed, arguments.days, made.settings, with_faults=not arguments.calm)
+    profile = cProfile.Profile()
+    began, busy = time.monotonic(), time.process_time()
+    if arguments.profile:
+        profile.enable()
+    run = made.run(plan)
+    profile.disable()
+    known = checks.facts_of(made, run)
+    broken = checks.broken(known)
+    seconds, cpu = time.monotonic() - began, time.process_time() - busy
+    if arguments.seeds == 1:
+        print(report.table(run, known))
+    if broken:
+        print(report.complaints(run, broken))
+    print(
+        f"seed {seed}, {arguments.days:g} days: {len(known.jobs):,} jobs, {len(plan.faults):,} faults,"
+        f" {len(broken)} broken promises; {seconds:.1f} s ({cpu:.1f} s of a processor);"
+        f" trace {run.kernel.digest[:16]}",
+        flush=True,
+    )
+    if arguments.trace:
+        Path(arguments.trace).write_text("\n".join(run.kernel.lines))
+    if arguments.profile:
+        pstats.Stats(profile).sort_stats("tottime").print_stats(40)
+    if broken and arguments.shrink:
+        kind = broken[0].partition(":")[0]
+        short = shrink(made, plan, kind, arguments.shrink, lambda text: print(text, flush=True))
+        print(report.plan_of(short))
+    return not broken
+
+
+def _promise(made: "World", arguments: argparse.Namespace) -> int:
+    """Run one outage, or all of them, and print the table."""
+    from simulation import promise
+
+    services = [arguments.outage] if arguments.outage else promise.DEPENDENCIES
+    rows = []
+    for hours in [arguments.hours] if arguments.hours else promise.HOURS:
+        undisturbed = promise.paid_undisturbed(made, arguments.seed, hours)
+        for service in services:
+            row = promise.measure(made, arguments.seed, service, hours, undisturbed, arguments.how)
+            rows.append(row)
+            print(promise.table([row]).splitlines()[1], flush=True)
+            if arguments.outage:
+                print("\n".join(row.broken[:20]))
+    print("", promise.table(sorted(rows, key=lambda row: services.index(row.service))), sep="\n")
+    return int(not all(row.holds for row in rows))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed is the same run")
+    parser.add_argument("--seeds", type=int, default=1, help="run so many seeds, from --seed on")
+    parser.add_argument("--days", type=float, default=3, help="days of work and faults")
+    parser.add_argument("--defect", default="", help="put this defect back (see simulation/defects.py)")
+    parser.add_argument("--shrink", type=float, default=0, help="look so many seconds for a shorter plan")
+    parser.add_argument("--promise", action="store_true", help="run each outage, for 2, 24 and 72 hours")
+    parser.add_argument("--outage", default="", help="run one outage: model, postgres, ...")
+    parser.add_argument("--hours", type=float, default=0, help="of the outage")
+    parser.add_argument("--how", default="", help="of the outage: refused, 503, timeout, ...")
+    parser.add_argument("--calm", action="store_true", help="let nothing go wrong")
+    parser.add_argument("--trace", help="write the trace to this file")
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    return parser.parse_args()
+
+
+def _fix_hashes() -> None:
+    """Begin again with fixed hashes: the order of a set of texts must not depend on the process."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        command = [sys.executable, "-m", "simulation", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | {"PYTHONHASHSEED": "0"})
+
+
+if __name__ == "__main__":
+    _fix_hashes()
+    sys.exit(main())

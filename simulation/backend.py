@@ -1,0 +1,190 @@
+"""Mojodex's backend and its users: they ask for work, publish messages, and tick off to-dos."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy import Connection, text
+
+from chaos.load import FIRST_KEY, NOBODY, insert_execution, insert_todo
+from chaos.model import conversation, step
+from simulation.aws import Sqs
+from simulation.kernel import Kernel
+from simulation.plan import DAY, HOUR, Plan, User, Work
+from simulation.postgres import Server
+from simulation.sites import Sites, paths
+from simulation.sqs import Queue
+
+# When users tick off to-dos, in hours after midnight UTC, and how many moves they watch at most.
+TIDY_HOUR, MOST_MOVES = 16, 3
+# Of a hundred to-dos that are due, those that are ticked off on their day.
+DONE_IN_TIME = 40
+TWICE_SECONDS = (0.5, 900.0)
+DUE_TODOS = """
+    SELECT todo_pk, count(scheduling.*) - 1 AS moves, max(scheduling.scheduled_date) AS day
+    FROM md_todo AS todo JOIN md_todo_scheduling AS scheduling ON todo_fk = todo_pk
+    WHERE completed IS NULL GROUP BY todo_pk ORDER BY todo_pk
+"""
+DOCUMENTS = """
+    SELECT document_pk, name, author_user_id FROM md_document
+    WHERE name LIKE :site AND NOT deleted_by_user ORDER BY document_pk
+"""
+
+
+@dataclass
+class Asked:
+    """What was asked for until now, for the checks.
+
+    Attributes:
+        executions: the to-dos of each execution, by its key.
+        websites: subjects of the jobs of websites.
+        editions: the edition that a document must have at least, by user and address.
+        bad: bodies of messages that are not valid, with the beginning of the reason.
+    """
+
+    executions: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    overdue: list[int] = field(default_factory=list)
+    websites: list[str] = field(default_factory=list)
+    editions: dict[tuple[str, str], int] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Backend:
+    """The backend of one run.
+
+    Attributes:
+        queues: the workers' queues, by process.
+    """
+
+    kernel: Kernel
+    server: Server
+    sqs: Sqs
+    queues: Mapping[str, Queue]
+    sites: Sites
+    plan: Plan
+    asked: Asked = field(default_factory=Asked)
+
+    def start(self) -> None:
+        """Make the users, and begin to do what the plan says."""
+        with self._transaction() as connection:
+            for user in self.plan.users:
+                _insert_user(connection, user)
+        for work in self.plan.work:
+            self.kernel.call_later(work.at, lambda work=work: self._do(work))  # type: ignore[misc]
+        for day in range(int(self.plan.days) + 1):
+            self.kernel.call_later(day * DAY + TIDY_HOUR * HOUR, self._tidy)
+
+    def _do(self, work: Work) -> None:
+        self.kernel.trace("asked", work.kind, work.number)
+        user = self.plan.users[work.user]
+        match work.kind:
+            case "execution":
+                self._execute(work, user)
+            case "overdue":
+                self._forget(work, user)
+            case "site":
+                self._name_site(work, user)
+            case "update":
+                self._change_site(work)
+            case "bad":
+                self._publish_nonsense(work)
+
+    def _execute(self, work: Work, user: User) -> None:
+        pk = FIRST_KEY + work.number
+        with self._transaction() as connection:
+            insert_execution(
+                connection,
+                pk,
+                user.user_id,
+                user.offset or 0,
+                said=conversation(pk, work.steps),
+                ended=self.kernel.moment,
+            )
+        self.asked.executions[pk] = tuple(step(pk, number) for number in range(work.steps))
+        for _ in range(work.published):
+            self._publish("extract_todos", {"user_task_execution_pk": pk}, TWICE_SECONDS)
+
+    def _forget(self, work: Work, user: User) -> None:
+        """Let a to-do be there that was planned for the user's yesterday."""
+        pk = 2 * FIRST_KEY + work.number
+        today = (self.kernel.moment - timedelta(minutes=user.offset or 0)).date()
+        with self._transaction() as connection:
+            insert_execution(connection, pk, user.user_id, user.offset or 0, extracted=True)
+            insert_todo(connection, pk, f"Thing {pk}", today - timedelta(days=1), self.kernel.moment)
+        self.asked.overdue.append(pk)
+
+    def _name_site(self, work: Work, user: User) -> None:
+        host = f"site{work.number}.example"
+        self.sites.editions[host] = 1
+        url = f"https://{host}/"
+        self.asked.websites.append(f"{user.user_id} {url}")
+        body = {"user_id": user.user_id, "website_url": url, "request_id": "1"}
+        self._publish("create_from_website", body, (0, 0))
+
+    def _change_site(self, work: Work) -> None:
+        """Change a site, and ask for the update of its documents that are there."""
+        if not self.sites.editions:
+            return
+        host = sorted(self.sites.editions)[work.number % len(self.sites.editions)]
+        self.sites.editions[host] += 1
+        found = self.server.rows(DOCUMENTS, site=f"https://{host}/%")
+        assert len(found) <= len(paths())
+        for document in found:
+            self.asked.editions[document.author_user_id, document.name] = self.sites.editions[host]
+            body = {"user_id": document.author_user_id, "document_pk": document.document_pk}
+            self._publish("update_document", body, (0, 60))
+
+    def _publish_nonsense(self, work: Work) -> None:
+        process = sorted(self.queues)[work.number % len(self.queues)]
+        body, reason = f"This is no JSON, number {work.number}", "message: Invalid JSON"
+        if work.number % 2 and process in NOBODY:
+            fields, reason = NOBODY[process]
+            body = json.dumps({name: value or 9 * FIRST_KEY + work.number for name, value in fields.items()})
+        self.asked.bad[body] = reason
+        self.sqs.publish(self.queues[process], body)
+
+    def _tidy(self) -> None:
+        """Let users tick off to-dos: some on their day, the others after some moves."""
+        today = self.kernel.moment.date()
+        done = []
+        for todo in self.server.rows(DUE_TODOS):
+            luck = crc32(f"{self.plan.seed} {todo.todo_pk}".encode())
+            if todo.moves > luck % MOST_MOVES or (todo.day <= today and luck % 100 < DONE_IN_TIME):
+                done.append(todo.todo_pk)
+        with self._transaction() as connection:
+            connection.execute(
+                text("UPDATE md_todo SET completed = :now WHERE todo_pk = ANY(:done)"),
+                {"now": self.kernel.moment, "done": done},
+            )
+        self.kernel.trace("ticked off", len(done))
+
+    def _publish(self, process: str, body: dict[str, Any], seconds: tuple[float, float]) -> None:
+        delay = self.kernel.stream("backend").uniform(*seconds)
+        queue, text_ = self.queues[process], json.dumps(body)
+
+        def publish() -> None:
+            self.sqs.publish(queue, text_)
+
+        self.kernel.call_later(delay, publish)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self.server.engine.begin() as connection:
+            now = f"{self.kernel.now:.6f}"
+            connection.execute(text("SELECT set_config('simulation.now', :now, true)"), {"now": now})
+            yield connection
+
+
+def _insert_user(connection: Connection, user: User) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, creation_date,"
+            " todo_email_reception) VALUES (:u, :u || '@example.com', :u, 'en', :o, now(), :w)"
+        ),
+        {"u": user.user_id, "o": user.offset, "w": user.wants_mail},
+    )

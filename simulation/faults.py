@@ -1,0 +1,105 @@
+"""Faults: what is broken at this moment, and whose next call is hit.
+
+outage     a service answers nothing or errors (`how`), for some seconds. The consumption of a queue
+           ("queue extract_todos") and all schedules ("schedules") are services, too
+slow       a service takes `number` times as long
+blip       the next `number` calls of a service fail
+kill       the next invocation of a function dies at its call number `number`, before or after it (`how`)
+restart    Postgres restarts: every connection breaks, and it is away for some seconds
+cut        every connection to Postgres breaks
+lost       the next request of a kind takes effect, and its answer is lost: commit, send, delete, mail
+deploy     all execution environments are replaced; what runs goes on
+double     the next message that is received from a queue is delivered a second time
+twice      the next run of a schedule is invoked twice
+late       the next run of a schedule is late by some seconds
+"""
+
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
+
+from simulation.kernel import Kernel
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One fault of a plan.
+
+    Attributes:
+        at: when it begins, in seconds since the plan's beginning.
+        kind, how, number: see the module.
+        target: the service, function or queue.
+        seconds: how long it lasts.
+    """
+
+    at: float
+    kind: str
+    target: str = ""
+    seconds: float = 0
+    how: str = ""
+    number: int = 1
+
+    def __str__(self) -> str:
+        lasts = f" for {self.seconds:.0f} s" if self.seconds else ""
+        how = f" ({self.how})" if self.how else ""
+        return f"{self.at / 86400:6.3f} d  {self.kind} {self.target}{how} {self.number}{lasts}"
+
+
+class Faults:
+    """The faults that are active or wait for the next call that they hit.
+
+    Attributes:
+        struck: how many have hit something, by kind.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.struck: Counter[str] = Counter()
+        self._kernel = kernel
+        self._active: dict[str, list[Fault]] = defaultdict(list)
+        self._waiting: dict[tuple[str, str], deque[Fault]] = defaultdict(deque)
+
+    def begin(self, fault: Fault) -> None:
+        """Let a fault begin now; it ends by itself."""
+        self._kernel.trace("fault", fault)
+        if fault.seconds and fault.kind != "late":
+            self._active[fault.target].append(fault)
+            self._kernel.call_later(fault.seconds, lambda: self._end(fault))
+            self.struck[fault.kind] += 1
+        else:
+            self._waiting[fault.kind, fault.target].extend(
+                [fault] * (fault.number if fault.kind == "blip" else 1)
+            )
+
+    def failure(self, service: str) -> str:
+        """Return how a call of a service fails now; '' if it does not."""
+        for fault in self._active[service]:
+            if fault.kind in ("outage", "restart"):
+                return fault.how or "away"
+        if blip := self.next("blip", service):
+            return blip.how
+        return ""
+
+    def is_away(self, service: str) -> bool:
+        """Tell whether an outage of a service is on, without hitting anything."""
+        return any(fault.kind in ("outage", "restart") for fault in self._active[service])
+
+    def slowness(self, service: str) -> float:
+        """Return how many times as long a service takes now."""
+        return max(
+            (float(fault.number) for fault in self._active[service] if fault.kind == "slow"), default=1
+        )
+
+    def next(self, kind: str, target: str) -> Fault | None:
+        """Take the next fault of a kind that waits for this target."""
+        waiting = self._waiting[kind, target]
+        if not waiting:
+            return None
+        self.struck[kind] += 1
+        return waiting.popleft()
+
+    def calm(self) -> None:
+        """Forget the faults that hit nothing until now."""
+        self._waiting.clear()
+
+    def _end(self, fault: Fault) -> None:
+        self._active[fault.target].remove(fault)
+        self._kernel.trace("fault ended", fault)

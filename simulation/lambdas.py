@@ -1,0 +1,323 @@
+"""Lambda: execution environments, invocations, event source mappings, and EventBridge's schedules.
+
+Pages named below are of the AWS Lambda Developer Guide, unless another guide is named.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from simulation.deployment import Deployment, FunctionSettings, Schedule, queue_url
+from simulation.faults import Faults
+from simulation.kernel import Event, Kernel
+from simulation.outside import Invocation
+from simulation.sqs import Queue, StoredMessage
+
+type Handler = Callable[[dict[str, Any], Any], Any]
+
+# "Understanding the Lambda execution environment lifecycle": one is kept for some time; it is not said how
+# long. Ours live as long as others have measured.
+IDLE_SECONDS = (300.0, 2400.0)
+INIT_SECONDS = (0.4, 2.5)
+# Clocks of two environments differ by up to a minute (issue 13).
+SKEW_SECONDS = (-30.0, 30.0)
+# "Using Lambda with Amazon SQS": pollers receive by long polling.
+POLL_SECONDS = (0.005, 0.05)
+# EventBridge Scheduler User Guide, "Schedule types": within 60 seconds.
+LATE_SECONDS = (0.0, 59.0)
+TWICE_SECONDS = (1.0, 90.0)
+# "How Lambda handles errors and retries with asynchronous invocation": a minute, then two.
+RETRY_SECONDS = (60, 120)
+# Long enough for a lease to expire meanwhile, on another clock.
+DOUBLE_SECONDS = (0.1, 200.0)
+
+
+@dataclass(eq=False)
+class Environment:
+    """An execution environment: what outlives an invocation, and how far its clock is ahead (seconds)."""
+
+    name: str
+    skew: float
+    deployment: int
+    idle_until: float = 0
+    state: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The context of an invocation, as Lambda gives it to a handler."""
+
+    kernel: Kernel
+    invocation: Invocation
+    function_name: str
+    aws_request_id: str
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:simulated"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds that are left until the timeout."""
+        return max(0, int((self.invocation.ends - self.kernel.now) * 1000))
+
+
+@dataclass
+class Answer:
+    """What became of an invocation: what it returned, what it raised, or that it died."""
+
+    kind: Literal["returned", "raised", "died"] = "died"
+    value: Any = None
+
+
+class Lambdas:
+    """All functions of the bundle.
+
+    Attributes:
+        invocations: how many there were.
+        deaths: how many of them died, by function.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        faults: Faults,
+        deployment: Deployment,
+        handlers: Mapping[str, Handler],
+        queues: Mapping[str, Queue],
+        discard: Callable[[dict[str, object]], None],
+    ) -> None:
+        self.kernel, self.faults = kernel, faults
+        self.invocations = 0
+        self.deaths: Counter[str] = Counter()
+        self.stopped = self.schedules_stopped = False
+        self._settings, self._handlers, self._queues = deployment, handlers, queues
+        self._discard = discard
+        self._idle: dict[str, list[Environment]] = {name: [] for name in deployment.functions}
+        self._made = self._deployment = 0
+        self._running: dict[Invocation, None] = {}
+        self._wakers: dict[str, Event] = {}
+
+    def start(self) -> None:
+        """Begin to poll the queues, and to fire the schedules."""
+        for function in self._settings.functions.values():
+            if function.source:
+                queue = self._queues[function.source.queue]
+                queue.changed = self._waker(function.name)
+                self.kernel.spawn(_Mapping(self, function, queue).poll)
+            if function.schedule:
+                self.kernel.spawn(self._fire, function, function.schedule)
+
+    def deploy(self) -> None:
+        """Replace all environments. Those at work finish what they do ("Lambda function versions")."""
+        self._deployment += 1
+        for idle in self._idle.values():
+            while idle:
+                self._discard(idle.pop().state)
+
+    def stop_schedules(self) -> None:
+        """Fire no schedule any more."""
+        self.schedules_stopped = True
+
+    def stop(self) -> None:
+        """Begin nothing more, and kill what runs."""
+        self.stopped = True
+        for invocation in list(self._running):
+            self.kernel.kill(invocation, "the simulation ends")
+
+    def resume(self) -> None:
+        """Look at all queues again: a consumption that was paused may go on."""
+        for name in list(self._wakers):
+            self._wakers.pop(name).set()
+
+    def invoke(self, function: FunctionSettings, event: dict[str, Any]) -> Answer:
+        """Invoke a function, and wait for its end."""
+        kernel = self.kernel
+        environment = self._environment(function)
+        self.invocations += 1
+        number = self.invocations
+        invocation = Invocation(
+            f"{environment.name}/{number}",
+            function=function.name,
+            ends=kernel.now + function.timeout,
+            skew=environment.skew,
+            dies=self.faults.next("kill", function.name),
+            state=environment.state,
+        )
+        ended, answer = Event(kernel), Answer()
+        invocation.on_kill = ended.set
+
+        def run() -> None:
+            context = Context(kernel, invocation, function.name, str(number))
+            try:
+                answer.value = self._handlers[function.name](event, context)
+                answer.kind = "returned"
+            except Exception as error:
+                answer.kind, answer.value = "raised", error
+                kernel.trace("raised", type(error).__name__)
+            ended.set()
+
+        self._running[invocation] = None
+        kernel.spawn(run, group=invocation)
+        # "Configure Lambda function timeout": Lambda ends the process.
+        if not ended.wait(function.timeout):
+            kernel.kill(invocation, "timeout")
+        del self._running[invocation]
+        if invocation.killed:
+            self.deaths[function.name] += 1
+            answer.kind = "died"
+            self._discard(environment.state)
+        else:
+            environment.idle_until = kernel.now + kernel.stream("idle").uniform(*IDLE_SECONDS)
+            self._idle[function.name].append(environment)
+        return answer
+
+    def _environment(self, function: FunctionSettings) -> Environment:
+        """Take the environment that was used last, or make one."""
+        idle = self._idle[function.name]
+        while idle:
+            environment = idle.pop()
+            if environment.idle_until > self.kernel.now and environment.deployment == self._deployment:
+                return environment
+            self._discard(environment.state)
+        self._made += 1
+        dice = self.kernel.stream("environments")
+        environment = Environment(
+            f"{function.name}-{self._made}", dice.uniform(*SKEW_SECONDS), self._deployment
+        )
+        self.kernel.sleep(dice.uniform(*INIT_SECONDS))
+        return environment
+
+    def _fire(self, function: FunctionSettings, schedule: Schedule) -> None:
+        """Fire a schedule: at least once, and within a minute (EventBridge Scheduler User Guide)."""
+        kernel, dice = self.kernel, self.kernel.stream(f"schedule {function.name}")
+        period = schedule.minutes * 60
+        moment = kernel.now - kernel.now % 3600 + 3600
+        if not schedule.on_the_hour:
+            # A rate begins when the schedule is made.
+            moment = kernel.now + dice.uniform(0, period)
+        while not self.stopped:
+            kernel.sleep(max(0.0, moment - kernel.now))
+            moment += period
+            if self.schedules_stopped:
+                return
+            if self.faults.is_away("schedules"):
+                kernel.trace("schedule is off", function.name)
+                continue
+            delay = dice.uniform(*LATE_SECONDS)
+            if late := self.faults.next("late", function.name):
+                delay += late.seconds
+            kernel.spawn(self._run_schedule, function, delay=delay)
+            if self.faults.next("twice", function.name):
+                kernel.spawn(self._run_schedule, function, delay=delay + dice.uniform(*TWICE_SECONDS))
+
+    def _run_schedule(self, function: FunctionSettings) -> None:
+        for pause in (0, *RETRY_SECONDS[: function.retries]):
+            self.kernel.sleep(pause)
+            if self.stopped:
+                return
+            answer = self.invoke(function, {})
+            self.kernel.trace("schedule", function.name, answer.kind, answer.value)
+            if answer.kind == "returned":
+                return
+
+    def _waker(self, name: str) -> Callable[[float], None]:
+        def wake(moment: float) -> None:
+            def ring() -> None:
+                if event := self._wakers.pop(name, None):
+                    event.set()
+
+            self.kernel.call_at(moment, ring)
+
+        return wake
+
+
+@dataclass
+class _Mapping:
+    """An event source mapping: takes batches from a queue, and deletes what its function has done."""
+
+    lambdas: Lambdas
+    function: FunctionSettings
+    queue: Queue
+    running: int = 0
+
+    def poll(self) -> None:
+        """Poll, with at most MaximumConcurrency invocations ("Configuring scaling behavior for SQS")."""
+        lambdas, source = self.lambdas, self.function.source
+        assert source
+        kernel, dice = lambdas.kernel, lambdas.kernel.stream(f"poll {source.queue}")
+        while not lambdas.stopped:
+            moment = self.queue.next_visible()
+            paused = lambdas.faults.is_away(f"queue {source.queue}")
+            if moment is None or moment > kernel.now or paused or self.running >= source.concurrency:
+                event = lambdas._wakers.setdefault(self.function.name, Event(kernel))
+                free = self.running < source.concurrency and not paused
+                event.wait(max(0.0, moment - kernel.now) if moment is not None and free else None)
+                continue
+            batch = self._receive(source.batch_size)
+            if batch:
+                self.running += 1
+                kernel.spawn(self._handle, batch)
+            kernel.sleep(dice.uniform(*POLL_SECONDS))
+
+    def _handle(self, batch: list[StoredMessage]) -> None:
+        lambdas, source = self.lambdas, self.function.source
+        assert source
+        # "Create and configure an Amazon SQS event source mapping": a batch is full, or the window is over.
+        if len(batch) < source.batch_size and source.window:
+            lambdas.kernel.sleep(source.window)
+            batch += self._receive(source.batch_size - len(batch))
+        # As they were when they were received: another receive changes the message.
+        records = [self._record(message) for message in batch]
+        answer = lambdas.invoke(self.function, {"Records": records})
+        self.running -= 1
+        if event := lambdas._wakers.pop(self.function.name, None):
+            event.set()
+        if answer.kind != "returned":
+            return
+        # "Handling errors for an SQS event source": only what is not reported as failed is deleted.
+        failed = {item["itemIdentifier"] for item in (answer.value or {}).get("batchItemFailures", [])}
+        for record in records:
+            if record["messageId"] not in failed:
+                self.queue.delete(record["receiptHandle"], lambdas.kernel.now)
+
+    def _receive(self, count: int) -> list[StoredMessage]:
+        kernel = self.lambdas.kernel
+        name = self.queue.settings.name
+        batch = self.queue.receive(count, kernel.now, kernel.stream(f"receive {name}"))
+        for message in batch:
+            kernel.trace("receive", name, message.id, message.receives, message.body)
+        if batch and self.lambdas.faults.next("double", name):
+            kernel.trace("double", batch[0].id)
+            copy = replace(batch[0])
+            kernel.call_later(kernel.stream("double").uniform(*DOUBLE_SECONDS), lambda: self._again(copy))
+        return batch
+
+    def _again(self, copy: StoredMessage) -> None:
+        """Let a message be received again, even if it was deleted ("Amazon SQS at-least-once delivery")."""
+        message = self.queue.messages.get(copy.id, copy)
+        message.visible_at = self.lambdas.kernel.now
+        self.queue.send(message)
+
+    def _record(self, message: StoredMessage) -> dict[str, Any]:
+        """Make a record of an event ("Using Lambda with Amazon SQS")."""
+        attributes = {
+            "ApproximateReceiveCount": str(message.receives),
+            "SentTimestamp": str(round(message.sent * 1000)),
+            "ApproximateFirstReceiveTimestamp": str(round(message.received_at * 1000)),
+            "SenderId": "AIDASIMULATED",
+        }
+        if message.group:
+            attributes["MessageGroupId"] = message.group
+        return {
+            "messageId": message.id,
+            "receiptHandle": message.receipt,
+            "body": message.body,
+            "attributes": attributes,
+            "messageAttributes": {
+                name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                for name, value in message.attributes.items()
+            },
+            "md5OfBody": "",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": queue_url(self.queue.settings.name),
+            "awsRegion": "eu-west-1",
+        }

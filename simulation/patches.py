@@ -1,0 +1,179 @@
+"""Put the simulation under the bundle's modules: time, chance, threads, AWS, HTTP and the database.
+
+Everything is found by what it is (the module `time`, the class ThreadPoolExecutor, …) and not by who uses it,
+so a new module of the bundle is simulated without a change here.
+"""
+
+import concurrent.futures
+import logging
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import httpx2
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters import base as parameters
+
+from mojodex import clock, database, observability, secrets, total_timeout, wire
+from simulation import sites as websites
+from simulation.aws import Boto3, VirtualDatetime
+from simulation.environments import give_each_its_own
+from simulation.executor import Executor, Lock, Timer, wait_for_all
+from simulation.kernel import Kernel
+from simulation.postgres import Server
+from tests import ROOT
+
+# Classes of the bundle whose objects learn something while their module lives.
+KEEP_STATE = ("Circuits",)
+FOLDERS = (ROOT / "functions", ROOT / "shared")
+
+
+class Bridge:
+    """Leads from the bundle's modules to the run that is on.
+
+    Attributes:
+        run: that run; set before it begins.
+    """
+
+    def __init__(self) -> None:
+        self.run: Any = None
+
+    def kernel(self) -> Kernel:
+        """Return the kernel of the run."""
+        kernel: Kernel = self.run.kernel
+        return kernel
+
+    def skew(self) -> float:
+        """Return how many seconds the clock of the present invocation is ahead."""
+        invocation = self.run.outside.invocation if self.run else None
+        return invocation.skew if invocation else 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Return what the present execution environment keeps."""
+        invocation = self.run.outside.invocation
+        kept: dict[str, Any] = invocation.state if invocation else self.run.state
+        return kept
+
+    def secrets_provider(self) -> SecretsProvider:
+        """Return the cache of secrets of the present execution environment."""
+        state = self.state()
+        if "secrets" not in state:
+            state["secrets"] = SecretsProvider(boto3_client=self.run.services.secretsmanager)
+        provider: SecretsProvider = state["secrets"]
+        return provider
+
+
+def install(bridge: Bridge, server: Server) -> None:
+    """Patch what is imported now; call it once in a process, after all handlers were imported."""
+    kernel = bridge.kernel
+    virtual_datetime = VirtualDatetime(kernel, bridge.skew)
+    places: dict[int, Any] = {
+        id(time): _Time(bridge),
+        id(random): _Chance(kernel),
+        id(boto3): Boto3(lambda: bridge.run.services),
+        id(concurrent.futures.ThreadPoolExecutor): lambda *a, **o: Executor(kernel(), *a, **o),
+        id(concurrent.futures.wait): wait_for_all,
+        id(threading.Lock): partial(Lock, kernel),
+        id(threading.RLock): partial(Lock, kernel),
+        id(threading.Timer): lambda *a: Timer(kernel(), *a),
+        id(observability.count): lambda metric, value=1, **_d: bridge.run.metrics.update({metric: value}),
+    }
+    lock = type(threading.Lock())
+    for module in bundle_modules():
+        for name, value in list(vars(module).items()):
+            if type(value).__name__ in KEEP_STATE:
+                give_each_its_own(value, bridge.state)
+            elif isinstance(value, lock):
+                setattr(module, name, Lock(kernel))
+            elif id(value) in places:
+                setattr(module, name, places[id(value)])
+            elif name == "_Adapter" and isinstance(value, type):
+                setattr(module, name, lambda **options: websites.Adapter(bridge.run.sites, **options))
+    transport = httpx2.MockTransport(lambda request: bridge.run.provider.handle(request))
+    _set(clock, "datetime", virtual_datetime)
+    _set(parameters, "datetime", virtual_datetime)
+    _set(secrets, "_provider", bridge.secrets_provider)
+    _set(total_timeout, "TotalTimeout", lambda *_a, **_o: transport)
+    _set(wire, "Connection", server.connect)
+    _set(database, "create_engine", server.make_engine)
+    _log_to(lambda record: _trace(bridge, record))
+
+
+def bundle_modules() -> Iterable[ModuleType]:
+    """Return the bundle's own modules that were imported, by name."""
+    for name in sorted(sys.modules):
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and any(Path(file).is_relative_to(folder) for folder in FOLDERS):
+            yield sys.modules[name]
+
+
+def _set(module: ModuleType, name: str, value: object) -> None:
+    """Replace what a module must have."""
+    getattr(module, name)
+    setattr(module, name, value)
+
+
+class _Time:
+    """Takes the place of the module `time`."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep in virtual time."""
+        self._bridge.kernel().sleep(seconds)
+
+    def monotonic(self) -> float:
+        """Return virtual seconds."""
+        return self._bridge.kernel().now
+
+    perf_counter = monotonic
+
+    def time(self) -> float:
+        """Return the seconds since 1970 on the clock of the invocation."""
+        return self._bridge.kernel().now + self._bridge.skew()
+
+
+class _Chance:
+    """Takes the place of the module `random`: the seed's numbers."""
+
+    def __init__(self, kernel: Callable[[], Kernel]) -> None:
+        self._kernel = kernel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel().stream("bundle"), name)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, tell: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record)
+
+
+def _log_to(tell: Callable[[logging.LogRecord], None]) -> None:
+    """Let the bundle's warnings and errors go into the trace, and all else nowhere."""
+    found = logging.getLogger(observability.logger.name)
+    found.handlers = [_Handler(tell)]
+    found.setLevel(logging.WARNING)
+    found.propagate = False
+
+
+def _trace(bridge: Bridge, record: logging.LogRecord) -> None:
+    if bridge.run is None:
+        return
+    about = SimpleNamespace(**vars(record))
+    names = ("subject", "occasion", "reason", "seconds", "error", "attempts")
+    words = [f"{name}={value}" for name in names if (value := getattr(about, name, None)) is not None]
+    bridge.kernel().trace("log", record.getMessage(), *words)
+    if where := getattr(about, "where", None):
+        bridge.run.tracebacks.append((len(bridge.kernel().lines), str(about.error), "".join(where)))

@@ -1,0 +1,170 @@
+"""The promise: after an outage of any one dependency, everything heals by itself (docs/reliability.md).
+
+An outage is run beside a run of the same work that nothing disturbs.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simulation import checks
+from simulation.checks import Facts
+from simulation.faults import Fault
+from simulation.plan import DAY, HOUR, HOW, START, Plan, Work, make_plan
+from simulation.world import Run, World
+
+# All queues at once: an operator has paused the consumption.
+CONSUMPTION = "consumption"
+DEPENDENCIES = ("model", "embeddings", "postgres", "ses", "secrets", CONSUMPTION, "schedules")
+HOURS = (2.0, 24.0, 72.0)
+# An outage begins on a Tuesday, when Europe has its mails and America its night. There is work for a day
+# after its end.
+BEGINS = DAY + 6.5 * HOUR
+DAYS_AFTER = 1.0
+SITE_SECONDS, FIRST_NUMBER = 2.0, 900
+# Seconds of two periods of the schedule that finds a process's work (template.yaml). Nothing but a message
+# finds an update: it counts as what the schedule of documents finds.
+TWO_PERIODS = {
+    "extract_todos": 1200,
+    "reschedule_todo": 7200,
+    "events": 7200,
+    "create_from_website": 1200,
+    "ingest_page": 1200,
+    "update_document": 1200,
+}
+MOST_PAID = 1.05
+FINAL = ("done", "failed", "skipped")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one outage.
+
+    Attributes:
+        service, how, hours: the outage.
+        done, failed, skipped: jobs. A failure that the model's refusal explains is none.
+        dead: valid messages in dead-letter queues.
+        asked: requests to the model and the embeddings while the outage was on.
+        paid: answers that were paid for, as a share of those of the undisturbed run.
+        drained: minutes from the outage's end until all that was due then had ended; None if it never did.
+        late: jobs that had not ended two schedule periods after the outage.
+        broken: what `checks.broken` says.
+    """
+
+    service: str
+    how: str
+    hours: float
+    done: int
+    failed: int
+    skipped: int
+    dead: int
+    asked: int
+    paid: float
+    drained: float | None
+    late: int
+    broken: list[str]
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the promise holds."""
+        return not self.broken and not self.late and self.drained is not None and self.paid <= MOST_PAID
+
+
+def outage_plan(world: World, seed: int, service: str, hours: float, how: str = "") -> Plan:
+    """Make a plan with one outage; '' as the service is none."""
+    days = BEGINS / DAY + hours / 24 + DAYS_AFTER
+    plan = make_plan(seed, days, world.settings, with_faults=False)
+    targets = [service] if service else []
+    if service == CONSUMPTION:
+        targets = [f"queue {queue}" for queue in sorted(world.settings.sources())]
+    # A website that is being read when the outage begins.
+    site = Work(BEGINS - SITE_SECONDS, "site", FIRST_NUMBER, user=0)
+    how = how or HOW.get(service, ("paused",))[0]
+    faults = tuple(Fault(BEGINS, "outage", target, seconds=hours * HOUR, how=how) for target in targets)
+    return replace(plan, work=(*plan.work, site), faults=faults)
+
+
+def measure(world: World, seed: int, service: str, hours: float, undisturbed: int, how: str = "") -> Row:
+    """Run one outage.
+
+    Args:
+        world, seed: see there.
+        service, hours, how: the outage (see `faults`).
+        undisturbed: how many answers the undisturbed run paid for.
+    """
+    plan = outage_plan(world, seed, service, hours, how)
+    asked: dict[str, int] = {}
+
+    def note(name: str) -> Callable[[Run], None]:
+        return lambda run: asked.update({name: run.provider.asked.total()})
+
+    run = world.run(plan, {BEGINS: note("before"), BEGINS + hours * HOUR: note("after")})
+    known = checks.facts_of(world, run)
+    states = [job.state for job in known.jobs]
+    broken = checks.broken(known)
+    drained, late = _drained(run, known, START.timestamp() + BEGINS + hours * HOUR)
+    return Row(
+        service,
+        plan.faults[0].how,
+        hours,
+        states.count("done"),
+        sum(what.startswith("failures_explained") for what in broken),
+        states.count("skipped"),
+        sum(what.startswith("dead_letters_exact") for what in broken),
+        asked["after"] - asked["before"],
+        run.provider.paid.total() / undisturbed,
+        drained,
+        late,
+        broken,
+    )
+
+
+def paid_undisturbed(world: World, seed: int, hours: float) -> int:
+    """Return how many answers a run without an outage pays for.
+
+    Raises:
+        ValueError: a promise is broken even then.
+    """
+    run = world.run(outage_plan(world, seed, "", hours))
+    if broken := checks.broken(checks.facts_of(world, run)):
+        raise ValueError(f"broken without any fault: {broken[:3]}")
+    return run.provider.paid.total()
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the rows for a terminal."""
+    heads = ("dependency", "hours", "done", "failed", "dead", "asked", "paid", "drained", "late", "holds")
+    form = "{:<24}{:>6}{:>7}{:>8}{:>6}{:>8}{:>7}{:>9}{:>6}{:>7}"
+    lines = [form.format(*heads)]
+    for row in rows:
+        drained = "never" if row.drained is None else f"{row.drained:.0f} min"
+        values: tuple[Any, ...] = (
+            f"{row.service} ({row.how})",
+            f"{row.hours:g}",
+            row.done,
+            row.failed,
+            row.dead,
+        )
+        values += (row.asked, f"{row.paid:.2f}", drained, row.late, "yes" if row.holds else "NO")
+        lines.append(form.format(*values))
+    return "\n".join(lines)
+
+
+def _drained(run: Run, known: Facts, end: float) -> tuple[float | None, int]:
+    """Return the minutes after `end` until what was due by then had ended, and how much of it was late."""
+    begun: dict[tuple[str, str, str], float] = {
+        ("extract_todos", str(10**6 + work.number), ""): START.timestamp() + work.at
+        for work in run.plan.work
+        if work.kind == "execution"
+    }
+    ended: dict[tuple[str, str, str], float] = {}
+    for moment, job in known.history:
+        key = (job.process, job.subject, job.occasion)
+        begun.setdefault(key, moment)
+        if job.state in FINAL:
+            ended.setdefault(key, moment)
+    due = [key for key, moment in begun.items() if moment < end]
+    late = sum(ended.get(key, float("inf")) > end + TWO_PERIODS[key[0]] for key in due)
+    if any(key not in ended for key in due):
+        return None, late
+    return max(0.0, max(ended[key] for key in due) - end) / 60, late

@@ -1,0 +1,196 @@
+"""SQS: the rules of a standard queue, as a model without time or chance of its own.
+
+Pages named below are of the Amazon SQS Developer Guide.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulation.deployment import QueueSettings
+
+# "How Amazon SQS fair queues work": a tenant is noisy with more than a tenth of the messages in flight and
+# thirty of its own, or with more than a tenth of the recent processing time.
+NOISY_SHARE, NOISY_IN_FLIGHT = 0.10, 30
+# The same page: it is quiet again when it sent nothing for five minutes, or its backlog is gone. How long
+# "recent" is, the page does not say.
+QUIET_SECONDS = RECENT_SECONDS = 300
+
+
+@dataclass(eq=False)
+class StoredMessage:
+    """A message in a queue.
+
+    Attributes:
+        id, body, attributes: as sent; `attributes` are its MessageAttributes.
+        group: its MessageGroupId; '' without one.
+        sent: when it was sent, in seconds since 1970; kept when the message moves to a dead-letter queue.
+        visible_at: from when on it can be received.
+        received_at: when it was received last.
+        receives: how often it was received.
+        receipt: of the last receive; '' before the first.
+    """
+
+    id: str
+    body: str
+    attributes: dict[str, Any]
+    group: str
+    sent: float
+    visible_at: float
+    received_at: float = 0
+    receives: int = 0
+    receipt: str = ""
+
+
+@dataclass
+class Queue:
+    """A standard queue.
+
+    Attributes:
+        settings: see there.
+        dead_letters: where messages go that were received too often.
+        changed: called when a message may have become visible, with the moment at which it does.
+        moved: called with a message that has moved to the dead-letter queue, or whose time is over.
+    """
+
+    settings: QueueSettings
+    dead_letters: "Queue | None" = None
+    changed: Callable[[float], None] = lambda _moment: None
+    moved: Callable[[StoredMessage, str], None] = lambda _message, _why: None
+    messages: dict[str, StoredMessage] = field(default_factory=dict)
+    # Of each tenant: when it sent last; and when its messages were in work, for how long.
+    _sent: dict[str, float] = field(default_factory=dict)
+    _worked: list[tuple[float, str, float]] = field(default_factory=list)
+    _receipts: int = 0
+
+    def send(self, message: StoredMessage) -> None:
+        """Put a message into the queue."""
+        self.messages[message.id] = message
+        self._sent[message.group] = message.sent
+        self.changed(message.visible_at)
+
+    def next_visible(self) -> float | None:
+        """Return when the next message is visible, which may be past; None if the queue is empty."""
+        return min((message.visible_at for message in self.messages.values()), default=None)
+
+    def receive(
+        self, count: int, now: float, dice: random.Random, hidden: float | None = None
+    ) -> list[StoredMessage]:
+        """Receive up to `count` messages, in no particular order, but for fairness.
+
+        Args:
+            count, now, dice: how many, when, and what decides about the order.
+            hidden: seconds that they are hidden, instead of the queue's visibility timeout.
+
+        "Amazon SQS visibility timeout": a received message is hidden. "Using dead-letter queues in Amazon
+        SQS": one that was received maxReceiveCount times moves instead, and keeps when it was sent.
+        """
+        self._expire(now)
+        visible = [message for message in self.messages.values() if message.visible_at <= now]
+        dice.shuffle(visible)
+        received: list[StoredMessage] = []
+        for message in self._fairly(visible, now):
+            if self.dead_letters and message.receives >= self.settings.max_receive_count:
+                self._move(message, now)
+                continue
+            if len(received) == count:
+                break
+            message.receives += 1
+            message.received_at = now
+            message.visible_at = now + (self.settings.visibility if hidden is None else hidden)
+            self._receipts += 1
+            message.receipt = f"{message.id} {self._receipts}"
+            received.append(message)
+        return received
+
+    def delete(self, receipt: str, now: float) -> bool:
+        """Delete the message of a receipt.
+
+        "DeleteMessage" (API Reference): the newest receipt deletes, an older one may be answered with success
+        and delete nothing.
+
+        Returns:
+            Whether it was deleted.
+        """
+        message = self._held(receipt)
+        if message is None:
+            return False
+        self._note_work(message, now)
+        del self.messages[message.id]
+        return True
+
+    def change_visibility(self, receipt: str, seconds: float, now: float) -> bool:
+        """Let a received message be visible again after `seconds`; whether it still was in flight.
+
+        "ChangeMessageVisibility" (API Reference): a message that is not in flight is an error.
+        """
+        message = self._held(receipt)
+        if message is None or message.visible_at <= now:
+            return False
+        self._note_work(message, now)
+        message.visible_at = now + seconds
+        self.changed(message.visible_at)
+        return True
+
+    def in_flight(self, now: float) -> int:
+        """Return how many messages were received and are hidden."""
+        return sum(message.receives > 0 and message.visible_at > now for message in self.messages.values())
+
+    def _held(self, receipt: str) -> StoredMessage | None:
+        message = self.messages.get(receipt.partition(" ")[0])
+        return message if message is not None and message.receipt == receipt else None
+
+    def _expire(self, now: float) -> None:
+        """Drop messages that are older than the retention period ("Amazon SQS message quotas")."""
+        for message in list(self.messages.values()):
+            if message.sent + self.settings.retention <= now:
+                del self.messages[message.id]
+                self.moved(message, "retention is over")
+
+    def _move(self, message: StoredMessage, now: float) -> None:
+        assert self.dead_letters
+        del self.messages[message.id]
+        message.visible_at, message.receipt, message.receives = now, "", 0
+        self.dead_letters.send(message)
+        self.moved(message, "received too often")
+
+    def _note_work(self, message: StoredMessage, now: float) -> None:
+        if message.group:
+            self._worked.append((now, message.group, now - message.received_at))
+
+    def _fairly(self, visible: list[StoredMessage], now: float) -> list[StoredMessage]:
+        """Put quiet tenants first; of noisy ones, that with the fewest messages in flight.
+
+        A message without MessageGroupId is a tenant of its own, so it is quiet.
+        """
+        if not any(message.group for message in visible):
+            return visible
+        in_flight = Counter(
+            message.group or message.id
+            for message in self.messages.values()
+            if message.receives and message.visible_at > now
+        )
+        noisy = self._noisy(in_flight, now)
+        if not noisy:
+            return visible
+        return sorted(
+            visible, key=lambda m: (m.group in noisy, in_flight[m.group] if m.group in noisy else 0)
+        )
+
+    def _noisy(self, in_flight: Counter[str], now: float) -> set[str]:
+        self._worked = [work for work in self._worked if work[0] > now - RECENT_SECONDS]
+        seconds: Counter[str] = Counter()
+        for _, group, took in self._worked:
+            seconds[group] += round(took * 1000)
+        tenants = {message.group for message in self.messages.values() if message.group}
+        return {
+            group
+            for group in tenants
+            if self._sent.get(group, 0) > now - QUIET_SECONDS
+            and (
+                (in_flight[group] >= NOISY_IN_FLIGHT and in_flight[group] > NOISY_SHARE * in_flight.total())
+                or seconds[group] > NOISY_SHARE * seconds.total() > 0
+            )
+        }
