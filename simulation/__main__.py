@@ -21,6 +21,10 @@ def main() -> int:
     with world(arguments.defect) as made:
         if arguments.promise or arguments.outage:
             return _promise(made, arguments)
+        if arguments.defects is not None:
+            return _defects(made, arguments)
+        if arguments.fairness:
+            return _fairness(made, arguments.seed)
         seeds = range(arguments.seed, arguments.seed + arguments.seeds)
         failed = [seed for seed in seeds if not _run(made, seed, arguments)]
     if arguments.seeds > 1:
@@ -62,7 +66,31 @@ def _run(made: "World", seed: int, arguments: argparse.Namespace) -> bool:
         kind = broken[0].partition(":")[0]
         short = shrink(made, plan, kind, arguments.shrink, lambda text: print(text, flush=True))
         print(report.plan_of(short))
+        again = made.run(short)
+        print(report.complaints(again, checks.broken(checks.facts_of(made, again))))
     return not broken
+
+
+def _defects(made: "World", arguments: argparse.Namespace) -> int:
+    """Look for planted defects, and print how many seeds each one took."""
+    from simulation import hunt
+
+    begin = arguments.seed
+    found = [
+        hunt.find(made, name, begin, arguments.days, lambda text: print(text, flush=True))
+        for name in arguments.defects or hunt.NAMES
+    ]
+    print("", hunt.table(found), sep="\n")
+    return int(not all(each.seeds for each in found))
+
+
+def _fairness(made: "World", seed: int) -> int:
+    """Run one user's thousand pages beside a hundred users' mails, and print how long those waited."""
+    from simulation import fairness
+
+    waits = fairness.measure(made, seed)
+    print(fairness.table(waits))
+    return int(not fairness.holds(waits))
 
 
 def _promise(made: "World", arguments: argparse.Namespace) -> int:
@@ -79,7 +107,11 @@ def _promise(made: "World", arguments: argparse.Namespace) -> int:
             print(promise.table([row]).splitlines()[1], flush=True)
             if arguments.outage:
                 print("\n".join(row.broken[:20]))
-    print("", promise.table(sorted(rows, key=lambda row: services.index(row.service))), sep="\n")
+    rows.sort(key=lambda row: services.index(row.service))
+    print("", promise.table(rows), sep="\n")
+    if arguments.promise:
+        promise.save(rows)
+        print("", promise.markdown(rows), sep="\n")
     return int(not all(row.holds for row in rows))
 
 
@@ -88,6 +120,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="the same seed is the same run")
     parser.add_argument("--seeds", type=int, default=1, help="run so many seeds, from --seed on")
     parser.add_argument("--days", type=float, default=3, help="days of work and faults")
+    parser.add_argument("--defects", nargs="*", metavar="NAME", help="look for planted defects, or for all")
+    parser.add_argument("--fairness", action="store_true", help="a thousand pages beside a hundred mails")
     parser.add_argument("--defect", default="", help="put this defect back (see simulation/defects.py)")
     parser.add_argument("--shrink", type=float, default=0, help="look so many seconds for a shorter plan")
     parser.add_argument("--promise", action="store_true", help="run each outage, for 2, 24 and 72 hours")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,14 +83,34 @@ def aws_error(how: str, operation: str) -> Exception:
     return EndpointConnectionError(endpoint_url="https://aws.example.com")
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A message that was sent while others with the same body were in its queue, all as they were then.
+
+    Attributes:
+        at: when (seconds since 1970).
+        queue: its logical id.
+        function: whose invocation has sent it.
+    """
+
+    at: float
+    queue: str
+    function: str
+    message: StoredMessage
+    others: tuple[StoredMessage, ...]
+
+
 class Sqs:
     """A client of SQS. Operations and fields are boto3's.
 
     Attributes:
-        sent: how many messages were sent, by queue.
+        copies: messages that an invocation sent while another one with the same body was in the queue.
+        sent: what invocations sent to workers' queues: the queue, the body and the MessageGroupId.
     """
 
     def __init__(self, outside: Outside, queues: Mapping[str, Queue]) -> None:
+        self.copies: list[Copy] = []
+        self.sent: list[tuple[str, str, str]] = []
         self._outside, self._queues = outside, queues
         self._messages = 0
 
@@ -217,8 +237,21 @@ class Sqs:
             kernel.now + entry.get("DelaySeconds", 0),
         )
         kernel.trace("send", queue.settings.name, message.id, message.body)
+        self._note(queue, message)
         queue.send(message)
         return message.id
+
+    def _note(self, queue: Queue, message: StoredMessage) -> None:
+        """Note who sends a message to a worker's queue, and which copies of it are there."""
+        invocation = self._outside.invocation
+        if invocation is None or not queue.settings.dead_letters:
+            return
+        message.sender = invocation.name
+        self.sent.append((queue.settings.name, message.body, message.group))
+        others = tuple(replace(each) for each in queue.messages.values() if each.body == message.body)
+        if others:
+            now, name = self._outside.kernel.now, queue.settings.name
+            self.copies.append(Copy(now, name, invocation.function, replace(message), others))
 
     def _queue(self, url: str) -> Queue:
         return self._queues[url.rpartition("/")[2]]

@@ -10,8 +10,10 @@ from zlib import crc32
 
 from sqlalchemy import Connection, text
 
+from chaos.checks import mail_job
 from chaos.load import FIRST_KEY, NOBODY, insert_execution, insert_todo
 from chaos.model import conversation, step
+from mojodex.queues import message_group
 from simulation.aws import Sqs
 from simulation.kernel import Kernel
 from simulation.plan import DAY, HOUR, Plan, User, Work
@@ -41,13 +43,16 @@ class Asked:
 
     Attributes:
         executions: the to-dos of each execution, by its key.
+        overdue: keys of to-dos that were overdue, and whose they are.
+        requests: process, subject and occasion of the job of each request.
         websites: subjects of the jobs of websites.
         editions: the edition that a document must have at least, by user and address.
         bad: bodies of messages that are not valid, with the beginning of the reason.
     """
 
     executions: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    overdue: list[int] = field(default_factory=list)
+    overdue: list[tuple[int, User]] = field(default_factory=list)
+    requests: set[tuple[str, str, str]] = field(default_factory=set)
     websites: list[str] = field(default_factory=list)
     editions: dict[tuple[str, str], int] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
@@ -87,12 +92,14 @@ class Backend:
                 self._execute(work, user)
             case "overdue":
                 self._forget(work, user)
+            case "request":
+                self._request(work, user)
             case "site":
                 self._name_site(work, user)
             case "update":
                 self._change_site(work)
             case "bad":
-                self._publish_nonsense(work)
+                self._publish_nonsense(work, user)
 
     def _execute(self, work: Work, user: User) -> None:
         pk = FIRST_KEY + work.number
@@ -107,7 +114,7 @@ class Backend:
             )
         self.asked.executions[pk] = tuple(step(pk, number) for number in range(work.steps))
         for _ in range(work.published):
-            self._publish("extract_todos", {"user_task_execution_pk": pk}, TWICE_SECONDS)
+            self._publish("extract_todos", {"user_task_execution_pk": pk}, user, TWICE_SECONDS)
 
     def _forget(self, work: Work, user: User) -> None:
         """Let a to-do be there that was planned for the user's yesterday."""
@@ -116,7 +123,22 @@ class Backend:
         with self._transaction() as connection:
             insert_execution(connection, pk, user.user_id, user.offset or 0, extracted=True)
             insert_todo(connection, pk, f"Thing {pk}", today - timedelta(days=1), self.kernel.moment)
-        self.asked.overdue.append(pk)
+        self.asked.overdue.append((pk, user))
+
+    def _request(self, work: Work, user: User) -> None:
+        """Ask for a mail or a move without saying for which day: it is the user's day of the message."""
+        process, subject = "events", mail_job(user.user_id)
+        body: dict[str, Any] = {"event_type": "todo_daily_emails", "user_id": user.user_id}
+        if work.number % 2:
+            if not self.asked.overdue:
+                return
+            pk, user = self.asked.overdue[work.number % len(self.asked.overdue)]
+            process, subject, body = "reschedule_todo", str(pk), {"todo_pk": pk}
+        elif not user.wants_mail:
+            return
+        self._publish(process, body, user, (0, 0))
+        day = (self.kernel.moment - timedelta(minutes=user.offset or 0)).date()
+        self.asked.requests.add((process, subject, day.isoformat()))
 
     def _name_site(self, work: Work, user: User) -> None:
         host = f"site{work.number}.example"
@@ -124,7 +146,7 @@ class Backend:
         url = f"https://{host}/"
         self.asked.websites.append(f"{user.user_id} {url}")
         body = {"user_id": user.user_id, "website_url": url, "request_id": "1"}
-        self._publish("create_from_website", body, (0, 0))
+        self._publish("create_from_website", body, user, (0, 0))
 
     def _change_site(self, work: Work) -> None:
         """Change a site, and ask for the update of its documents that are there."""
@@ -137,16 +159,17 @@ class Backend:
         for document in found:
             self.asked.editions[document.author_user_id, document.name] = self.sites.editions[host]
             body = {"user_id": document.author_user_id, "document_pk": document.document_pk}
-            self._publish("update_document", body, (0, 60))
+            user = next(each for each in self.plan.users if each.user_id == document.author_user_id)
+            self._publish("update_document", body, user, (0, 60))
 
-    def _publish_nonsense(self, work: Work) -> None:
+    def _publish_nonsense(self, work: Work, user: User) -> None:
         process = sorted(self.queues)[work.number % len(self.queues)]
         body, reason = f"This is no JSON, number {work.number}", "message: Invalid JSON"
         if work.number % 2 and process in NOBODY:
             fields, reason = NOBODY[process]
             body = json.dumps({name: value or 9 * FIRST_KEY + work.number for name, value in fields.items()})
         self.asked.bad[body] = reason
-        self.sqs.publish(self.queues[process], body)
+        self.sqs.publish(self.queues[process], body, message_group(user.user_id))
 
     def _tidy(self) -> None:
         """Let users tick off to-dos: some on their day, the others after some moves."""
@@ -163,12 +186,13 @@ class Backend:
             )
         self.kernel.trace("ticked off", len(done))
 
-    def _publish(self, process: str, body: dict[str, Any], seconds: tuple[float, float]) -> None:
+    def _publish(self, process: str, body: dict[str, Any], user: User, seconds: tuple[float, float]) -> None:
+        """Publish a message about a user's work, as the contract says (docs/), within some seconds."""
         delay = self.kernel.stream("backend").uniform(*seconds)
         queue, text_ = self.queues[process], json.dumps(body)
 
         def publish() -> None:
-            self.sqs.publish(queue, text_)
+            self.sqs.publish(queue, text_, message_group(user.user_id))
 
         self.kernel.call_later(delay, publish)
 

@@ -12,6 +12,7 @@ from chaos import checks as chaos_checks
 from chaos import facts
 from chaos.checks import MAILS_AT_ONCE, NOT_CHANGED, REFUSES, Found, Job, Wanted, mail_job
 from mojodex.clock import is_working_day, start_of_day
+from simulation import conduct, recovery
 from simulation.plan import START, User
 from simulation.sites import marker, paths
 from simulation.world import Run, World, dead_letters, end_of
@@ -21,7 +22,7 @@ NIGHT_ENDS, MAIL_ENDS = 6, 11
 # Of a mail that SES may have taken: it is not sent a second time.
 UNKNOWN = "it is not known whether"
 # Of a mail whose day has passed.
-DAY_PASSED = ("where the user is", "there is nothing to tell")
+DAY_PASSED = ("where the user is", "there is nothing to tell", "the user does not want it")
 HISTORY = """
     SELECT process, subject, occasion, state, attempts, reason, extract(epoch FROM at)::float8 AS at
     FROM simulation.history ORDER BY number
@@ -73,7 +74,9 @@ class Facts:
         editions: the least edition of each document.
         websites: subjects of the websites' jobs.
         ends: when the run ended, and the faults (aware).
+        requests: process, subject and occasion of the jobs that were asked for without a day.
         expired: bodies of messages that SQS dropped.
+        conduct: what `conduct.broken` and `recovery.broken` say of the run.
     """
 
     wanted: Wanted
@@ -88,7 +91,9 @@ class Facts:
     editions: Mapping[tuple[str, str], int]
     ends: datetime
     faults_end: datetime
+    requests: frozenset[tuple[str, str, str]] = frozenset()
     expired: list[str] = field(default_factory=list)
+    conduct: list[str] = field(default_factory=list)
 
     @property
     def jobs(self) -> list[Job]:
@@ -159,7 +164,9 @@ def facts_of(world: World, run: Run) -> Facts:
         asked.editions,
         START + timedelta(seconds=end_of(run.plan)),
         START + timedelta(days=run.plan.days),
+        frozenset(asked.requests),
         [message.body for message in run.expired],
+        [*conduct.broken(run), *recovery.broken(run, history)],
     )
 
 
@@ -168,7 +175,8 @@ def broken(known: Facts) -> list[str]:
     of_chaos = [
         f"{check.__name__}: {what}" for check in OF_CHAOS for what in check(known.wanted, known.found)
     ]
-    return of_chaos + [f"{check.__name__}: {what}" for check in CHECKS for what in check(known)]
+    ours = [f"{check.__name__}: {what}" for check in CHECKS for what in check(known)]
+    return of_chaos + ours + known.conduct
 
 
 def failures_explained(known: Facts) -> Iterator[str]:
@@ -307,6 +315,12 @@ def documents_complete(known: Facts) -> Iterator[str]:
                 yield f"document {name} of {user_id}: has a chunk twice"
 
 
+def requests_answered(known: Facts) -> Iterator[str]:
+    """Each request has a job for the day on which it was sent, however late it was handled."""
+    there = {(job.process, job.subject, job.occasion) for job in known.jobs}
+    yield from (f"{' '.join(key)}: no job" for key in sorted(known.requests - there))
+
+
 def nothing_expired(known: Facts) -> Iterator[str]:
     """SQS dropped no message because its retention was over."""
     yield from (f"{body}: was dropped by SQS" for body in known.expired)
@@ -329,5 +343,6 @@ CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     mails_once,
     nobody_without_mail,
     documents_complete,
+    requests_answered,
     nothing_expired,
 )

@@ -1,17 +1,26 @@
-"""Defects that are put back on purpose, to show that the simulation finds them: `--defect NAME`.
+"""Defects that are put back on purpose, to show that the simulation finds them: `--defects`.
 
 A defect is a function that patches the bundle and returns what undoes it. Its docstring says what was wrong.
+R1 to R8 are defects that the bundle had (issue 13).
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
+from events.mail import delivery, mime
 from extract_todos import extraction
-from mojodex import jobs, queues
+from maintenance import redrive
+from mojodex import circuit, jobs, queues, schedule, worker
+from mojodex.clock import utc_now
+from mojodex.errors import InvalidMessageError, TransientError
 from mojodex.schema import BackgroundJob
 
 type Undo = Callable[[], None]
+
+# A lease that is over while its worker still works: its timeout is 120 seconds (template.yaml).
+SHORT_LEASE = timedelta(seconds=20)
 
 
 def _replace(owner: Any, name: str, value: Any) -> Undo:
@@ -20,14 +29,120 @@ def _replace(owner: Any, name: str, value: Any) -> Undo:
     return lambda: setattr(owner, name, before)
 
 
-def finish_without_guard() -> Undo:
-    """A worker whose lease was lost ends the job all the same, so its effect is there twice."""
+def _claimable(condition: str) -> Undo:
+    """Let schedules claim other jobs."""
+    undo = _replace(jobs, "CLAIMABLE", condition)
+    jobs._claim.cache_clear()
+
+    def put_right() -> None:
+        undo()
+        jobs._claim.cache_clear()
+
+    return put_right
+
+
+def _all(*undos: Undo) -> Undo:
+    def undo() -> None:
+        for each in reversed(undos):
+            each()
+
+    return undo
+
+
+def transient_errors_count() -> Undo:
+    """R1. A transient error counts as an attempt, so a job fails when a dependency is away for long."""
+    release = jobs.release
+
+    def counting(session: Any, job: jobs.Job, *, counts: bool) -> None:
+        release(session, job, counts=True)
+
+    return _replace(jobs, "release", counting)
+
+
+def nothing_returns() -> Undo:
+    """R2. Dead letters stay where they are, and no schedule claims a job whose message is gone."""
+    undo = _replace(redrive, "redrive", lambda *_a: 0)
+    return _all(undo, _claimable("(job.state = 'skipped')"))
+
+
+def published_while_it_lives() -> Undo:
+    """R3. A job is claimable 50 minutes after it was queued, whatever became of its message."""
+    return _claimable(
+        "(job.state = 'skipped' OR job.state IN ('queued', 'running')"
+        " AND job.queued_at < CAST(:now AS timestamptz) - interval '50 minutes')"
+    )
+
+
+def one_record_fails_the_batch() -> Undo:
+    """R5. What a record needs from the database before it begins fails its whole batch."""
+    suspected, key = worker._suspected_poison, worker._key
+
+    def raising(records: Any, process: Any, database: Any, settings: Any) -> Any:
+        for record in records:
+            if int(record["attributes"]["ApproximateReceiveCount"]) > 1:
+                with suppress(InvalidMessageError):
+                    key(record, process)
+        return suspected(records, process, database, settings)
+
+    return _replace(worker, "_suspected_poison", raising)
+
+
+def nothing_kept() -> Undo:
+    """R8. An answer whose save failed is paid for again."""
+
+    @contextmanager
+    def keeping_nothing(*_arguments: object) -> Iterator[None]:
+        yield
+
+    return _replace(jobs, "kept_until_saved", keeping_nothing)
+
+
+def lease_too_short() -> Undo:
+    """Another worker takes a job over while the first one works, and both end it."""
+    expired = jobs._lease_expired
 
     def update_held(session: Any, job: jobs.Job, **values: Any) -> None:
         key = {"process": job.process, "subject": job.subject, "occasion": job.occasion}
         session.query(BackgroundJob).filter_by(**key).update(values)
 
-    return _replace(jobs, "_update_held", update_held)
+    def expired_early(job: Any, now: Any, _lease_seconds: int) -> Any:
+        return expired(job, now, int(SHORT_LEASE.total_seconds()))
+
+    return _all(_replace(jobs, "_update_held", update_held), _replace(jobs, "_lease_expired", expired_early))
+
+
+def running_is_free() -> Undo:
+    """A copy of a message begins a job that is running, and pays for it a second time."""
+    return _replace(jobs, "_lease_expired", lambda job, _now, _seconds: job.state == "running")
+
+
+class _JobsInTwo:
+    """Takes the place of the module `jobs`: the effect is committed before the job ends."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(jobs, name)
+
+    def finish(self, session: Any, *arguments: Any, **options: Any) -> None:
+        """Commit, and end the job in a second transaction."""
+        session.commit()
+        jobs.finish(session, *arguments, **options)
+
+
+def saved_in_two_transactions() -> Undo:
+    """Extraction commits its effect, and ends the job in another transaction."""
+    return _replace(extraction, "jobs", _JobsInTwo())
+
+
+def deleted_before_saved() -> Undo:
+    """A message is deleted before its job has ended, so what fails afterwards is lost."""
+    run = worker._run
+
+    def deleting(record: Any, deadline: Any, process: Any, database: Any, settings: Any) -> None:
+        with suppress(TransientError):
+            queues.delete(settings.queue_url, [record])
+        run(record, deadline, process, database, settings)
+
+    return _replace(worker, "_run", deleting)
 
 
 def back_off_never() -> Undo:
@@ -35,30 +150,62 @@ def back_off_never() -> Undo:
     return _replace(queues, "back_off_seconds", lambda *_a, **_o: 0)
 
 
-def save_without_finish() -> Undo:
-    """Extraction commits its effect and ends the job in another transaction."""
-    save = extraction.save
+def circuits_never_open() -> Undo:
+    """Every worker asks a provider that is away, again and again."""
+    return _replace(circuit.Circuits, "failed", lambda *_a: None)
 
-    def in_two(session: Any, pk: int, job: jobs.Job, todos: Any, left_out: Any, now: Any) -> None:
-        finish = jobs.finish
 
-        def commit_first(session: Any, *a: Any, **o: Any) -> None:
-            session.commit()
-            finish(session, *a, **o)
+def claimed_before_published() -> Undo:
+    """A schedule commits its claims before their messages are out; some never come out."""
+    publish = queues.publish
 
-        undo = _replace(jobs, "finish", commit_first)
-        try:
-            save(session, pk, job, todos, left_out, now)
-        finally:
-            undo()
+    def publish_due(database: Any, work: Any, now: Any, _deadline: Any) -> int:
+        published, parameters = 0, work.parameters
+        while parameters is not None:
+            with database.session() as session:
+                page = jobs.claim(session, work.process, work.query, parameters, now=now)
+                session.commit()
+            messages = [queues.Outgoing(work.message(r).model_dump_json(), r.user_id) for r in page.claimed]
+            publish(work.queue_url, messages)
+            published += len(messages)
+            parameters = page.after and work.parameters | page.after
+        return published
 
-    return _replace(extraction, "save", in_two)
+    return _replace(schedule, "_publish", publish_due)
+
+
+def mail_without_mark() -> Undo:
+    """The ledger does not know that a mail is being sent, so a worker's death may mean a second mail."""
+
+    def send_only(database: Any, circuits: Any, settings: Any, mail: Any, job: Any, deadline: Any) -> None:
+        raw = mime.as_bytes(
+            settings,
+            mail.rendered,
+            to_name=mail.to_name,
+            to_address=mail.to_address,
+            unsubscribe_link=mail.unsubscribe_link,
+            now=utc_now(),
+        )
+        message_id = delivery._send(circuits, settings, mail, raw, job)
+        database.with_db_session_patiently(deadline, delivery._save, mail, job, message_id, utc_now())
+
+    return _replace(delivery, "deliver", send_only)
 
 
 DEFECTS: dict[str, Callable[[], Undo]] = {
-    "finish-without-guard": finish_without_guard,
+    "R1-transient-errors-count": transient_errors_count,
+    "R2-nothing-returns": nothing_returns,
+    "R3-published-while-it-lives": published_while_it_lives,
+    "R5-one-record-fails-the-batch": one_record_fails_the_batch,
+    "R8-nothing-kept": nothing_kept,
+    "lease-too-short": lease_too_short,
+    "running-is-free": running_is_free,
+    "saved-in-two-transactions": saved_in_two_transactions,
+    "deleted-before-saved": deleted_before_saved,
     "back-off-never": back_off_never,
-    "save-without-finish": save_without_finish,
+    "circuits-never-open": circuits_never_open,
+    "claimed-before-published": claimed_before_published,
+    "mail-without-mark": mail_without_mark,
 }
 
 

@@ -5,6 +5,8 @@ outage     a service answers nothing or errors (`how`), for some seconds. The co
 slow       a service takes `number` times as long
 blip       the next `number` calls of a service fail
 kill       the next invocation of a function dies at its call number `number`, before or after it (`how`)
+stall      the next invocation of a function hangs for some seconds at its call number `number`
+abort      the connection breaks before commit number `number` of the next invocation of a function
 restart    Postgres restarts: every connection breaks, and it is away for some seconds
 cut        every connection to Postgres breaks
 lost       the next request of a kind takes effect, and its answer is lost: commit, send, delete, mail
@@ -18,6 +20,9 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 
 from simulation.kernel import Kernel
+
+# They wait for the call that they hit; `seconds` says how long that call takes.
+WAITING = ("late", "stall")
 
 
 @dataclass(frozen=True, order=True)
@@ -49,10 +54,12 @@ class Faults:
 
     Attributes:
         struck: how many have hit something, by kind.
+        strikes: when each of them did (seconds since 1970).
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.struck: Counter[str] = Counter()
+        self.strikes: list[tuple[float, Fault]] = []
         self._kernel = kernel
         self._active: dict[str, list[Fault]] = defaultdict(list)
         self._waiting: dict[tuple[str, str], deque[Fault]] = defaultdict(deque)
@@ -60,10 +67,10 @@ class Faults:
     def begin(self, fault: Fault) -> None:
         """Let a fault begin now; it ends by itself."""
         self._kernel.trace("fault", fault)
-        if fault.seconds and fault.kind != "late":
+        if fault.seconds and fault.kind not in WAITING:
             self._active[fault.target].append(fault)
             self._kernel.call_later(fault.seconds, lambda: self._end(fault))
-            self.struck[fault.kind] += 1
+            self._note(fault)
         else:
             self._waiting[fault.kind, fault.target].extend(
                 [fault] * (fault.number if fault.kind == "blip" else 1)
@@ -93,12 +100,16 @@ class Faults:
         waiting = self._waiting[kind, target]
         if not waiting:
             return None
-        self.struck[kind] += 1
+        self._note(waiting[0])
         return waiting.popleft()
 
     def calm(self) -> None:
         """Forget the faults that hit nothing until now."""
         self._waiting.clear()
+
+    def _note(self, fault: Fault) -> None:
+        self.struck[fault.kind] += 1
+        self.strikes.append((self._kernel.now, fault))
 
     def _end(self, fault: Fault) -> None:
         self._active[fault.target].remove(fault)

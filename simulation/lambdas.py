@@ -3,7 +3,7 @@
 Pages named below are of the AWS Lambda Developer Guide, unless another guide is named.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -60,6 +60,16 @@ class Context:
         return max(0, int((self.invocation.ends - self.kernel.now) * 1000))
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How an invocation ended: when it began and ended (seconds since 1970), and as `Answer.kind`."""
+
+    function: str
+    began: float
+    ended: float
+    kind: str
+
+
 @dataclass
 class Answer:
     """What became of an invocation: what it returned, what it raised, or that it died."""
@@ -74,6 +84,10 @@ class Lambdas:
     Attributes:
         invocations: how many there were.
         deaths: how many of them died, by function.
+        functions: all of them.
+        endings: how each one ended, by the name of its process.
+        received: when each message was received (seconds since 1970), by its id.
+        doubled: ids of the messages that were delivered again by a fault.
     """
 
     def __init__(
@@ -88,6 +102,10 @@ class Lambdas:
         self.kernel, self.faults = kernel, faults
         self.invocations = 0
         self.deaths: Counter[str] = Counter()
+        self.endings: dict[str, Ending] = {}
+        self.received: dict[str, list[float]] = defaultdict(list)
+        self.doubled: set[str] = set()
+        self.functions = list(deployment.functions.values())
         self.stopped = self.schedules_stopped = False
         self._settings, self._handlers, self._queues = deployment, handlers, queues
         self._discard = discard
@@ -140,6 +158,8 @@ class Lambdas:
             ends=kernel.now + function.timeout,
             skew=environment.skew,
             dies=self.faults.next("kill", function.name),
+            stalls=self.faults.next("stall", function.name),
+            aborts=self.faults.next("abort", function.name),
             state=environment.state,
         )
         ended, answer = Event(kernel), Answer()
@@ -156,6 +176,7 @@ class Lambdas:
             ended.set()
 
         self._running[invocation] = None
+        began = kernel.now
         kernel.spawn(run, group=invocation)
         # "Configure Lambda function timeout": Lambda ends the process.
         if not ended.wait(function.timeout):
@@ -168,6 +189,7 @@ class Lambdas:
         else:
             environment.idle_until = kernel.now + kernel.stream("idle").uniform(*IDLE_SECONDS)
             self._idle[function.name].append(environment)
+        self.endings[invocation.name] = Ending(function.name, began, kernel.now, answer.kind)
         return answer
 
     def _environment(self, function: FunctionSettings) -> Environment:
@@ -285,8 +307,10 @@ class _Mapping:
         batch = self.queue.receive(count, kernel.now, kernel.stream(f"receive {name}"))
         for message in batch:
             kernel.trace("receive", name, message.id, message.receives, message.body)
+            self.lambdas.received[message.id].append(kernel.now)
         if batch and self.lambdas.faults.next("double", name):
             kernel.trace("double", batch[0].id)
+            self.lambdas.doubled.add(batch[0].id)
             copy = replace(batch[0])
             kernel.call_later(kernel.stream("double").uniform(*DOUBLE_SECONDS), lambda: self._again(copy))
         return batch

@@ -20,8 +20,8 @@ class Invocation(Group):
         function: its logical id.
         ends: when it times out, in seconds since 1970.
         skew: seconds that its clock is ahead.
-        calls: how many calls to the outside it has made.
-        dies: the kill that waits for one of them.
+        calls, commits: how many calls to the outside it has made, and transactions it has committed.
+        dies, stalls, aborts: the kill, the stall and the abort that wait for one of them.
         state: what its execution environment keeps between invocations, by name.
     """
 
@@ -29,7 +29,10 @@ class Invocation(Group):
     ends: float = 0
     skew: float = 0
     calls: int = 0
+    commits: int = 0
     dies: Fault | None = None
+    stalls: Fault | None = None
+    aborts: Fault | None = None
     state: dict[str, object] = field(default_factory=dict)
 
 
@@ -86,15 +89,33 @@ class Outside:
         return self.kernel.stream(f"latency {service}").uniform(*seconds) * self.faults.slowness(service)
 
     def arrive(self) -> None:
-        """Count a call; die if a kill waits to hit just before its effect."""
+        """Count a call; hang if a stall waits for it, die if a kill waits to hit just before its effect."""
         if invocation := self.invocation:
             invocation.calls += 1
+            stalls = invocation.stalls
+            if stalls and invocation.calls >= stalls.number:
+                invocation.stalls = None
+                self.kernel.trace("stall", stalls.seconds)
+                self.kernel.sleep(stalls.seconds)
             self._die(invocation, "before")
 
     def leave(self) -> None:
         """Die if a kill waits to hit just after the effect of the call that has arrived."""
         if invocation := self.invocation:
             self._die(invocation, "after")
+
+    def aborts_commit(self) -> bool:
+        """Count a commit; tell whether an abort waits for it."""
+        invocation = self.invocation
+        if invocation is None:
+            return False
+        invocation.commits += 1
+        aborts = invocation.aborts
+        if aborts is None or invocation.commits < aborts.number:
+            return False
+        invocation.aborts = None
+        self.kernel.trace("commit aborted")
+        return True
 
     def _die(self, invocation: Invocation, how: str) -> None:
         dies = invocation.dies

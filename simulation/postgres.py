@@ -5,6 +5,7 @@ runs between BEGIN and its end. So nobody waits for a lock, and each statement m
 database's clock is virtual, too.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ SERVER_SETTINGS = {
     "jit": "off",
     "synchronous_commit": "off",
     "max_connections": "300",
+    # Cheaper than TCP.
+    "unix_socket_directories": tempfile.gettempdir(),
 }
 # The functions that tell time, in a schema that is searched before PostgreSQL's own. A trigger keeps the
 # history of each job, because the bundle's purge deletes jobs.
@@ -121,6 +124,9 @@ class Connection(wire.Connection):
         try:
             outside.arrive()
             self._check()
+            if word.startswith("commit") and outside.aborts_commit():
+                self._break()
+                raise dbapi.InterfaceError("network error")
             if begins:
                 self._hold(outside.kernel.current)
                 statement = (
@@ -235,9 +241,14 @@ class Server:
         outside = self.outside
         if outside is not None and outside.kernel.current is not None:
             outside.call("postgres", lambda: None, CONNECT_SECONDS, _cannot_connect)
-        connection = self._kept.pop() if self._kept else Connection(self, **arguments)
+        connection = self._kept.pop() if self._kept else self._open(arguments)
         connection.live(self.generation)
         return connection
+
+    def _open(self, arguments: dict[str, Any]) -> Connection:
+        socket = f"{tempfile.gettempdir()}/.s.PGSQL.{arguments['port']}"
+        # A socket without a timeout is read without asking first whether there is something to read.
+        return Connection(self, **arguments | {"unix_sock": socket, "timeout": None})
 
     def keep(self, connection: Connection) -> None:
         """Keep a socket for another connection: to open one costs more than a simulated job."""

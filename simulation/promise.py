@@ -3,15 +3,17 @@
 An outage is run beside a run of the same work that nothing disturbs.
 """
 
+import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from simulation import checks
+from simulation import checks, recovery
 from simulation.checks import Facts
 from simulation.faults import Fault
 from simulation.plan import DAY, HOUR, HOW, START, Plan, Work, make_plan
 from simulation.world import Run, World
+from tests import ROOT
 
 # All queues at once: an operator has paused the consumption.
 CONSUMPTION = "consumption"
@@ -22,18 +24,8 @@ HOURS = (2.0, 24.0, 72.0)
 BEGINS = DAY + 6.5 * HOUR
 DAYS_AFTER = 1.0
 SITE_SECONDS, FIRST_NUMBER = 2.0, 900
-# Seconds of two periods of the schedule that finds a process's work (template.yaml). Nothing but a message
-# finds an update: it counts as what the schedule of documents finds.
-TWO_PERIODS = {
-    "extract_todos": 1200,
-    "reschedule_todo": 7200,
-    "events": 7200,
-    "create_from_website": 1200,
-    "ingest_page": 1200,
-    "update_document": 1200,
-}
 MOST_PAID = 1.05
-FINAL = ("done", "failed", "skipped")
+RESULTS = ROOT / "bench" / "results" / "promise.json"
 
 
 @dataclass(frozen=True)
@@ -150,21 +142,31 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
+def markdown(rows: Iterable[Row]) -> str:
+    """Return the rows as a table for docs/reliability.md."""
+    lines = [
+        "| dependency | hours | done | failed | dead letters | asked meanwhile | paid | drained after |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        drained = "never" if row.drained is None else f"{row.drained:.0f} min"
+        lines.append(
+            f"| {row.service} ({row.how}) | {row.hours:g} | {row.done:,} | {row.failed} | {row.dead}"
+            f" | {row.asked:,} | {row.paid:.2f} | {drained} |"
+        )
+    return "\n".join(lines)
+
+
+def save(rows: Iterable[Row]) -> None:
+    """Write the rows to bench/results/promise.json."""
+    data = [asdict(row) | {"holds": row.holds} for row in rows]
+    RESULTS.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def _drained(run: Run, known: Facts, end: float) -> tuple[float | None, int]:
     """Return the minutes after `end` until what was due by then had ended, and how much of it was late."""
-    begun: dict[tuple[str, str, str], float] = {
-        ("extract_todos", str(10**6 + work.number), ""): START.timestamp() + work.at
-        for work in run.plan.work
-        if work.kind == "execution"
-    }
-    ended: dict[tuple[str, str, str], float] = {}
-    for moment, job in known.history:
-        key = (job.process, job.subject, job.occasion)
-        begun.setdefault(key, moment)
-        if job.state in FINAL:
-            ended.setdefault(key, moment)
-    due = [key for key, moment in begun.items() if moment < end]
-    late = sum(ended.get(key, float("inf")) > end + TWO_PERIODS[key[0]] for key in due)
-    if any(key not in ended for key in due):
+    due = recovery.due_by(run, known.history, end)
+    late = sum(ended is None or ended > end + recovery.TWO_PERIODS[key[0]] for key, ended in due.items())
+    if None in due.values():
         return None, late
-    return max(0.0, max(ended[key] for key in due) - end) / 60, late
+    return max([(ended or end) - end for ended in due.values()] or [0]) / 60, late

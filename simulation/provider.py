@@ -5,7 +5,8 @@ It answers as `chaos.model` does, and counts what it is paid for.
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
@@ -25,17 +26,40 @@ RETRY_AFTER_SECONDS = 2
 __all__ = ["REFUSES", "Provider"]
 
 
+@dataclass
+class Payment:
+    """One answer that was paid for.
+
+    Attributes:
+        at: when (seconds since 1970).
+        service: model or embeddings.
+        subject: what it is about.
+        worker: the invocation that asked; '' if none did.
+        received: whether the worker had the answer.
+    """
+
+    at: float
+    service: str
+    subject: str
+    worker: str
+    received: bool = False
+
+
 class Provider:
     """The servers of the language model and of the embeddings.
 
     Attributes:
         asked: requests that reached a server, by service, failed ones included.
+        asked_at: when (seconds since 1970), by service.
         paid: answers that are paid for, by what they are about.
+        payments: each of them, oldest first.
     """
 
     def __init__(self, outside: Outside, seed: int) -> None:
         self.asked: Counter[str] = Counter()
+        self.asked_at: dict[str, list[float]] = defaultdict(list)
         self.paid: Counter[str] = Counter()
+        self.payments: list[Payment] = []
         self._outside, self._seed = outside, seed
 
     def refuses(self, subject: str) -> bool:
@@ -52,6 +76,7 @@ class Provider:
         kernel, faults = self._outside.kernel, self._outside.faults
         timeout = request.extensions["timeout"]["read"]
         self.asked[service] += 1
+        self.asked_at[service].append(kernel.now)
         self._outside.arrive()
         failure = faults.failure(service)
         seconds = self._outside.latency(service, EMBEDDINGS_SECONDS if embeds else MODEL_SECONDS)
@@ -67,19 +92,27 @@ class Provider:
             error = {"error": {"message": "no", "type": "error", "param": None, "code": None}}
             return httpx2.Response(int(failure), headers=headers, json=error)
         subject, reply = self._embeddings(asked) if embeds else self._answer(asked)
-        if not failure:
-            # Also if nobody waits for it any more.
-            self.paid[subject] += 1
-            kernel.trace("paid", subject, self.paid[subject])
+        payment = self._pay(service, subject, failure)
         if seconds > timeout:
             kernel.sleep(timeout)
             raise httpx2.ReadTimeout("too late", request=request)
         kernel.sleep(seconds * BEFORE)
         self._outside.leave()
         kernel.sleep(seconds * (1 - BEFORE))
+        payment.received = True
         if reply.body is not None:
             return httpx2.Response(200, headers={"Content-Type": "application/json"}, content=reply.body)
         return httpx2.Response(200, json=_completion(asked, reply))
+
+    def _pay(self, service: str, subject: str, failure: str) -> Payment:
+        """Note a payment, also if nobody waits for the answer any more; none if the server fails."""
+        kernel, invocation = self._outside.kernel, self._outside.invocation
+        payment = Payment(kernel.now, service, subject, invocation.name if invocation else "")
+        if not failure:
+            self.payments.append(payment)
+            self.paid[subject] += 1
+            kernel.trace("paid", subject, self.paid[subject])
+        return payment
 
     def _answer(self, asked: dict[str, Any]) -> tuple[str, Reply]:
         """Return what a question is about, and the answer."""

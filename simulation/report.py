@@ -36,7 +36,7 @@ def table(run: Run, known: Facts) -> str:
 
 def of_job(kernel: Kernel, complaint: str) -> list[str]:
     """Return the lines of the trace about the job that a complaint names, its workers' deaths included."""
-    names = re.findall(r"\b\d{3,}\b|site\d+\.example|user-\d+", complaint)
+    names = re.findall(r"\w+Function-\d+/\d+|\b\d{3,}\b|site\d+\.example|user-\d+|\bm\d+\b", complaint)
     if not names:
         return []
     its = re.compile(rf"\b{re.escape(names[0])}\b")

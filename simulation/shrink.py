@@ -36,15 +36,16 @@ def _fewer(plan: Plan, part: str, breaks: Callable[[Plan], bool], ends: float) -
     """Remove halves, quarters, … of a part, down to single ones."""
     size = max(1, len(getattr(plan, part)) // 2)
     while True:
-        begin = 0
-        while begin < len(things := getattr(plan, part)):
+        # From the end: a plan that ends earlier runs faster.
+        end = len(getattr(plan, part))
+        while end > 0:
             if time.monotonic() > ends:
                 return plan
-            candidate = _with(plan, part, [*things[:begin], *things[begin + size :]])
+            things, begin = getattr(plan, part), max(0, end - size)
+            candidate = _with(plan, part, [*things[:begin], *things[end:]])
             if breaks(candidate):
                 plan = candidate
-            else:
-                begin += size
+            end = begin
         if size == 1:
             return plan
         size = max(1, size // 2)

@@ -31,6 +31,7 @@ class StoredMessage:
         received_at: when it was received last.
         receives: how often it was received.
         receipt: of the last receive; '' before the first.
+        sender: the invocation that sent it; '' if it was somebody else.
     """
 
     id: str
@@ -42,6 +43,7 @@ class StoredMessage:
     received_at: float = 0
     receives: int = 0
     receipt: str = ""
+    sender: str = ""
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """One run: a plan goes in, and what was found afterwards comes out."""
 
+import gc
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,8 @@ from simulation.sqs import Queue, StoredMessage
 
 # After the schedules have stopped, what they published last is done within so many seconds.
 LAST_SECONDS = 2 * HOUR
+# Objects that are made before Python looks for garbage; its own figure is 2,000.
+GARBAGE_AFTER = 50_000
 # Weekdays (Monday is 0) at whose midnight UTC no working night lies within the calm before.
 SUNDAY, MONDAY, TUESDAY = 6, 0, 1
 
@@ -62,7 +65,7 @@ class Run:
         return self.backend.asked
 
 
-@dataclass
+@dataclass(eq=False)
 class World:
     """What is made once in a process: the server, and the bundle's modules on top of the simulation."""
 
@@ -71,12 +74,15 @@ class World:
     modules: Mapping[str, ModuleType]
     bridge: patches.Bridge
 
-    def run(self, plan: Plan, watch: Mapping[float, Callable[[Run], None]] = {}) -> Run:
+    def run(
+        self, plan: Plan, watch: Mapping[float, Callable[[Run], None]] = {}, ends: float | None = None
+    ) -> Run:
         """Run a plan from its beginning to its end. The database holds what came of it until the next run.
 
         Args:
             plan: what there is to do, and what goes wrong.
             watch: called at moments, in seconds since the beginning, to look at the run.
+            ends: when the schedules stop, in seconds since the beginning; `end_of` the plan without it.
         """
         self.server.outside = None
         self.server.empty()
@@ -91,9 +97,10 @@ class World:
             run.kernel.call_later(moment, lambda look=look: look(run))  # type: ignore[misc]
         begin = run.kernel.now
         run.kernel.call_later(plan.days * 24 * HOUR, run.faults.calm)
-        run.kernel.run(begin + end_of(plan))
+        end = begin + (end_of(plan) if ends is None else ends)
+        run.kernel.run(end)
         run.lambdas.stop_schedules()
-        run.kernel.run(begin + end_of(plan) + LAST_SECONDS)
+        run.kernel.run(end + LAST_SECONDS)
         run.lambdas.stop()
         run.kernel.run(run.kernel.now)
         self.server.outside = None
@@ -167,6 +174,9 @@ def world(defect: str = "") -> Iterator[World]:
         postgres.server(Path(folder) / "postgres") as server,
     ):
         patches.install(bridge, server)
+        # What was imported stays, and a run makes many objects that live for long: look for garbage rarely.
+        gc.freeze()
+        gc.set_threshold(GARBAGE_AFTER, 20, 20)
         with defects.put_back(defect):
             yield World(server, settings, modules, bridge)
 
