@@ -22,6 +22,7 @@ def table(run: Run, known: Facts) -> str:
     totals = [sum(counts[process, state] for process in {p for p, _ in counts}) for state in STATES]
     lines.append(f"{f'all {sum(totals):,}':22}" + "".join(f"{total:9,}" for total in totals))
     struck = ", ".join(f"{kind} {times:,}" for kind, times in run.faults.struck.most_common())
+    copies = max((len(copy.others) + 1 for copy in run.services.sqs.copies), default=1)
     skipped = Counter(job.reason for job in known.jobs if job.state == "skipped" and job.process == "events")
     lines += [
         "",
@@ -29,6 +30,7 @@ def table(run: Run, known: Facts) -> str:
         f"invocations: {run.lambdas.invocations:,}, of which {run.lambdas.deaths.total():,} died",
         f"model: asked {run.provider.asked.total():,} times, paid {run.provider.paid.total():,},"
         f" {len(run.provider.paid):,} different ones",
+        f"messages of one job in its queue at once: {copies} at most",
         f"mails: {sum(known.mail_days.values()):,}, skipped: {skipped.total():,}",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The plan of a seed: enough of each situation, and stretches in which one dependency is away and nothing else."""
+"""The plan of a seed: enough of each situation, and stretches in which one dependency is away alone."""
 
 import pytest
 

@@ -1,0 +1,18 @@
+"""The simulation is not blind: defects that were there once, put back, are found."""
+
+from simulation.defects import DEFECTS
+from tests.simulation.test_run import simulate
+
+# Those that a single day shows; `python -m simulation --defects` looks for all of them, in days of three.
+FOUND_BY_A_DAY = ("R1-transient-errors-count", "back-off-never", "deleted-before-saved")
+
+
+def test_defects_that_are_put_back_are_found() -> None:
+    said, _ = simulate("--defects", *FOUND_BY_A_DAY, "--days", 1).communicate()
+
+    for name in FOUND_BY_A_DAY:
+        assert f"{name}: found by seed" in said, said
+
+
+def test_there_are_at_least_ten_defects_to_look_for() -> None:
+    assert len(DEFECTS) >= 10
