@@ -51,7 +51,7 @@ class CrawlSettings(WorkerSettings, FetchSettings):
     Attributes:
         crawl_page_limit: pages of a site that are stored at most.
         crawl_depth_limit: links that lead from the first page to another one at most.
-        crawl_minutes_limit: after so many minutes, what was found is all.
+        crawl_minutes_limit: after so many minutes of reading, what was found is all.
         ingest_page_queue_url: where staged pages go.
     """
 
@@ -164,7 +164,11 @@ class _Crawl:
         self._message, self._job = message, job
         self._visitor, self._deadline = visitor, deadline
         self._first = pages[0].page_pk
-        self._ends = pages[0].found_at + timedelta(minutes=settings.crawl_minutes_limit)
+        self._began = utc_now()
+        # Of earlier invocations: time in which nobody could read the website does not count.
+        self._seconds_before = float((job.progress or {}).get("seconds", 0))
+        limit = timedelta(minutes=settings.crawl_minutes_limit)
+        self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
         self._keys = {page.key for page in pages}
         self._kept = {page.html_hash or "": page.url for page in pages if page.state in KEPT}
         self._frontier = deque(
@@ -212,7 +216,8 @@ class _Crawl:
                     failure = result if page.page_pk == self._first else failure
                 else:
                     self._take_in(session, page, result)
-            jobs.save_progress(session, self._job, _outcome(session, self._job))
+            seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
+            jobs.save_progress(session, self._job, _outcome(session, self._job, seconds=round(seconds)))
         if failure:
             raise PermanentError(f"the website cannot be read: {failure.reason}")
 

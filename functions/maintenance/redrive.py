@@ -68,10 +68,13 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         TransientError: as `Database.session`, and those of `queues`. What was not returned waits.
     """
     deadline = Deadline(context.get_remaining_time_in_millis)
-    return {
+    returned = {
         process: redrive(process, queue_url, dead_letter_queue_url, deadline)
         for process, (queue_url, dead_letter_queue_url) in settings.queues.items()
     }
+    # Of the service "redrive", all processes together: an alarm watches this one.
+    count("MessagesRedriven", sum(returned.values()))
+    return returned
 
 
 def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: Deadline) -> int:

@@ -8,8 +8,9 @@ A worker holds a running job by a lease, `started_at`. When the lease expires, a
 over. The first worker's `finish` then fails, and rolls back its effect in the same transaction. So a job
 takes effect once, however many workers run it.
 
-An attempt counts when the worker died or met an unknown error. A transient error never counts, however often
-it occurs: a dependency that is away for days fails no job.
+An attempt counts when the worker died or met an unknown error. A transient error does not, however often it
+occurs: a dependency that is away for days fails no job. The exception is a call that takes too long for a
+model that works for others: it is paid for, and the job may be the cause.
 
 Done and failed are final: deleting the job's row lets it run again (docs/operations.md). Skipped is not
 final: there was nothing to do, and a later message looks again.
@@ -78,7 +79,7 @@ class Job:
         subject: what it is about, as text: a primary key, or a user and a URL.
         occasion: '' if the work is done once; otherwise the user's local date or the id of the request.
         lease: when this invocation began it; identifies the holder.
-        attempts: how often its worker died or met an unknown error, and this time.
+        attempts: how many attempts counted before, and this one.
         queued_at: when it was queued (aware).
         progress: the checkpoint of an earlier attempt, see `save_progress`; None if there is none.
         taken_over: whether an earlier holder's lease expired, mostly because its worker was killed.

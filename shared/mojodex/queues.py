@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mojodex.aws import sqs
+from mojodex.batches import batches
 from mojodex.errors import TransientError
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def redrive(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLe
     Raises:
         TransientError: SQS did not accept all of them. Some may be in both queues.
     """
-    for batch in _batches(letters):
+    for batch in batches(letters, _bytes, most=BATCH_SIZE, most_bytes=BATCH_BYTES):
         entries = [_entry(str(i), letter) for i, letter in enumerate(batch)]
         with _sqs_errors():
             answer = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries)
@@ -238,6 +239,10 @@ def redrive(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLe
             raise TransientError(f"queue: {len(refused)} messages refused ({refused[0]['Code']})")
 
 
+def _bytes(letter: DeadLetter) -> int:
+    return len(letter.body.encode())
+
+
 def _entry(entry_id: str, letter: DeadLetter) -> "SendMessageBatchRequestEntryTypeDef":
     entry: SendMessageBatchRequestEntryTypeDef = {
         "Id": entry_id,
@@ -250,21 +255,6 @@ def _entry(entry_id: str, letter: DeadLetter) -> "SendMessageBatchRequestEntryTy
     if letter.group:
         entry["MessageGroupId"] = letter.group
     return entry
-
-
-def _batches(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """Split into batches that one request can hold."""
-    batch: list[DeadLetter] = []
-    room = BATCH_BYTES
-    for letter in letters:
-        size = len(letter.body.encode())
-        if batch and (len(batch) == BATCH_SIZE or size > room):
-            yield batch
-            batch, room = [], BATCH_BYTES
-        batch.append(letter)
-        room -= size
-    if batch:
-        yield batch
 
 
 def show(queue_url: str, letters: Iterable[DeadLetter]) -> None:

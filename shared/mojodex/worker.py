@@ -248,9 +248,10 @@ def _run_job[M: Message](
             raise
         return "skipped"
     except Exception as error:
+        counts = error.counts if isinstance(error, TransientError) else True
         # If the database is away too, the lease expires by itself.
         with suppress(MojodexError):
-            database.with_db_session(jobs.release, job, counts=not isinstance(error, TransientError))
+            database.with_db_session(jobs.release, job, counts=counts)
         raise
 
 

@@ -1,12 +1,13 @@
 """What stands still is published once more; what was tried too often ends, and its website with it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from documents import crawl
 from mojodex import jobs
-from mojodex.clock import RESERVE_SECONDS
+from mojodex.clock import RESERVE_SECONDS, utc_now
 from mojodex.queues import RETENTION
 from tests.fake_model import FakeModel, Reply, embedded
 from tests.integration.conftest import Documents
@@ -118,6 +119,33 @@ def test_a_website_whose_message_is_lost_goes_on(
     assert len(asked) + len(again) == len({*asked, *again}) == 7
     assert documents.job().outcome["stored"] == 7
     assert documents.job().state == "done"
+
+
+def test_time_in_which_nobody_could_read_a_website_does_not_count(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = half_crawled(documents, monkeypatch)
+    monkeypatch.setattr(crawl, "utc_now", lambda: utc_now() + timedelta(hours=72))
+
+    documents.websites.work(body, seconds=300)
+    documents.ingest()
+
+    assert documents.job().outcome["limits"] == []
+    assert documents.job().outcome["stored"] == 7
+
+
+def test_time_in_which_earlier_invocations_have_read_it_counts(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = half_crawled(documents, monkeypatch)
+    documents.mojodex.run(
+        """UPDATE md_background_job SET outcome = outcome || '{"seconds": 3600}'"""
+        " WHERE process = 'create_from_website'"
+    )
+
+    documents.websites.work(body, seconds=300)
+
+    assert documents.job().outcome["limits"] == ["60 minutes"]
 
 
 def test_a_crawl_in_progress_is_left_alone(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def run(make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> 
         }
     )
     database = Database(settings)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redrive")
     monkeypatch.setattr(maintenance.redrive, "settings", settings)
     monkeypatch.setattr(maintenance.redrive, "database", database)
     yield lambda seconds=300: maintenance.redrive.handler({}, FakeContext(seconds))["extract_todos"]
@@ -142,7 +143,7 @@ def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
     assert letters.left() == ["never begun", "not valid", "poison"]
     metrics = emitted(capsys.readouterr().out)
     assert metrics["extract_todos", "DeadLettersLeft"] == 3
-    assert metrics["extract_todos", "MessagesRedriven"] == 3
+    assert metrics["extract_todos", "MessagesRedriven"] == metrics["redrive", "MessagesRedriven"] == 3
 
 
 def test_a_message_that_was_begun_is_returned_however_often(
