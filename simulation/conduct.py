@@ -57,6 +57,9 @@ def _lost(run: Run, first: Payment, again: Payment) -> bool:
         return True
     is_other_mail = again.subject.startswith("events ") and again.at - first.at > SAME_WORDS_SECONDS
     taken_over = ending.ended > again.at >= ending.began + SOONEST_TAKEOVER
+    # The other way round: the second worker pays, before it learns that its lease has expired.
+    later = run.lambdas.endings.get(again.worker)
+    taken_over |= later is None or first.at >= later.began + SOONEST_TAKEOVER
     return is_other_mail or taken_over or _is_away(run, ending.ended, "postgres", "secrets")
 
 

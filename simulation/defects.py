@@ -152,7 +152,7 @@ def back_off_never() -> Undo:
 
 def circuits_never_open() -> Undo:
     """Every worker asks a provider that is away, again and again."""
-    return _replace(circuit.Circuits, "failed", lambda *_a: None)
+    return _replace(circuit.Circuits, "failed", lambda *_a, **_o: None)
 
 
 def claimed_before_published() -> Undo:

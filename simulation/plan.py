@@ -16,7 +16,7 @@ HOUR = 3_600.0
 # Vancouver, Honolulu; and a user without.
 OFFSETS = (-780, -720, -570, -330, -60, 0, 210, 300, 480, 600, None)
 # Work of a day, on average. A request is a message for a move or a mail that names no day.
-EXECUTIONS, OVERDUE, REQUESTS, SITES, UPDATES, BAD = 30, 14, 10, 0.7, 3, 2
+EXECUTIONS, OVERDUE, REQUESTS, SITES, UPDATES, BAD = 30, 14, 16, 0.7, 3, 2
 # Executions that end together, so that a service that is away has a backlog; one burst in each block of days.
 BURST, BURST_SECONDS = 40, 20.0
 USERS = 30
@@ -31,7 +31,7 @@ LONG_WEIGHTS = (60, 28, 9, 3)
 QUIET, QUIET_BEFORE, QUIET_AFTER = 0.5, HOUR, 2.5 * HOUR
 # The model's outage begins so many seconds after the burst at most: before the schedule finds the burst. It
 # lasts long enough for the ten receives of a message (`queues.back_off_seconds`).
-AFTER_BURST, LEAST_OF_MODEL = 300.0, 3000.0
+AFTER_BURST, LEAST_OF_MODEL = 300.0, 4500.0
 # Faults of a day besides outages, on average.
 FAULTS_PER_DAY = 24
 KINDS = {

@@ -126,7 +126,8 @@ def think(
 
     def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
         verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
-        database.with_db_session(jobs.save_progress, job, {"verdicts": verdicts})
+        # They are paid for: a database that is away for a moment must not lose them.
+        database.with_db_session_patiently(deadline, jobs.save_progress, job, {"verdicts": verdicts})
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mojodex import jobs
 from tests.fake_model import FakeModel, Reply, embedded, prompt_of, relevance, vector
 from tests.integration.conftest import Documents
 from tests.lambda_events import failed_ids
@@ -194,6 +195,27 @@ def test_when_embeddings_fail_the_page_comes_back_and_its_verdicts_are_not_paid_
 
     assert len(model.calls) == 1
     assert chunk_order_is_right(documents, documents.documents()["/"])
+    assert documents.job().state == "done"
+
+
+def test_verdicts_are_kept_although_the_database_is_away_for_a_moment(
+    documents: Documents, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the simulation: a connection that broke before this commit made us pay again."""
+    long_page(documents, 3)
+    (body,) = stage(documents)
+    save, errors = jobs.save_progress, [OSError()]
+
+    def flaky(*arguments: Any) -> None:
+        if errors:
+            raise errors.pop()
+        save(*arguments)
+
+    monkeypatch.setattr(jobs, "save_progress", flaky)
+
+    assert documents.pages.work(body) == {"batchItemFailures": []}
+
+    assert len(model.calls) == 1
     assert documents.job().state == "done"
 
 
