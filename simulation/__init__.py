@@ -14,8 +14,11 @@ How the parts fit together, from the ground:
     plan, backend        the work and the faults of a seed; Mojodex and its users
     world                one run: a plan goes in, what was found comes out
     checks               what must be true afterwards
-    promise, shrink      outages against an undisturbed run; the shortest plan that fails
-    defects              defects that are put back on purpose
+    conduct, recovery    what was paid, asked and published on the way; what was done in time after an outage
+    promise              outages against an undisturbed run
+    shrink, report       the shortest plan that fails; the history of a job
+    defects, hunt        defects that are put back on purpose, and how many seeds find them
+    fairness             one user's thousand pages beside a hundred users
 
 What is not simulated: waiting for a row lock (a transaction is atomic in virtual time), time that code takes
 by itself, and the answers of a real model.
