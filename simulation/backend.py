@@ -19,7 +19,7 @@ from simulation.kernel import Kernel
 from simulation.plan import DAY, HOUR, Plan, User, Work
 from simulation.postgres import Server
 from simulation.sites import Sites, paths
-from simulation.sqs import Queue
+from simulation.sqs import Queue, StoredMessage
 
 # When users tick off to-dos, in hours after midnight UTC, and how many moves they watch at most.
 TIDY_HOUR, MOST_MOVES = 16, 3
@@ -48,6 +48,7 @@ class Asked:
         websites: subjects of the jobs of websites.
         editions: the edition that a document must have at least, by user and address.
         bad: bodies of messages that are not valid, with the beginning of the reason.
+        looked_at: messages that a worker had put aside, and that an operator has taken away.
     """
 
     executions: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Asked:
     websites: list[str] = field(default_factory=list)
     editions: dict[tuple[str, str], int] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
+    looked_at: list[StoredMessage] = field(default_factory=list)
 
 
 @dataclass
@@ -185,6 +187,15 @@ class Backend:
                 {"now": self.kernel.moment, "done": done},
             )
         self.kernel.trace("ticked off", len(done))
+        self._look_at_dead_letters()
+
+    def _look_at_dead_letters(self) -> None:
+        """Let an operator take away the messages that are not valid, once a day (docs/operations.md)."""
+        for queue in self.queues.values():
+            letters = queue.dead_letters.messages if queue.dead_letters else {}
+            bad = [letter for letter in letters.values() if "reason" in letter.attributes]
+            for letter in bad:
+                self.asked.looked_at.append(letters.pop(letter.id))
 
     def _publish(self, process: str, body: dict[str, Any], user: User, seconds: tuple[float, float]) -> None:
         """Publish a message about a user's work, as the contract says (docs/), within some seconds."""

@@ -130,7 +130,7 @@ def facts_of(world: World, run: Run) -> Facts:
         for row in server.rows(HISTORY)
     ]
     last = {(job.process, job.subject, job.occasion): job for _, job in history}
-    letters = [message for some in dead_letters(run).values() for message in some]
+    letters = run.asked.looked_at + [message for some in dead_letters(run).values() for message in some]
     refused = run.provider.refuses
     found = Found(
         jobs=list(last.values()),

@@ -7,11 +7,11 @@ R1 to R8 are defects that the bundle had (issue 13).
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 from events.mail import delivery, mime
 from extract_todos import extraction
-from maintenance import redrive
 from mojodex import circuit, jobs, queues, schedule, worker
 from mojodex.clock import utc_now
 from mojodex.errors import InvalidMessageError, TransientError
@@ -61,6 +61,8 @@ def transient_errors_count() -> Undo:
 
 def nothing_returns() -> Undo:
     """R2. Dead letters stay where they are, and no schedule claims a job whose message is gone."""
+    # Imported here: a handler's module needs the environment of its function.
+    redrive = import_module("maintenance.redrive")
     undo = _replace(redrive, "redrive", lambda *_a: 0)
     return _all(undo, _claimable("(job.state = 'skipped')"))
 

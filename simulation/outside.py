@@ -73,7 +73,7 @@ class Outside:
             return effect()
         latency = self.latency(service, seconds)
         self.kernel.sleep(latency * BEFORE)
-        self.arrive()
+        self.arrive(service)
         if failure := self.faults.failure(service):
             raise error(failure)
         result = effect()
@@ -88,12 +88,15 @@ class Outside:
         """Draw how long a call takes."""
         return self.kernel.stream(f"latency {service}").uniform(*seconds) * self.faults.slowness(service)
 
-    def arrive(self) -> None:
-        """Count a call; hang if a stall waits for it, die if a kill waits to hit just before its effect."""
+    def arrive(self, service: str = "") -> None:
+        """Count a call; hang if a stall waits for it, die if a kill waits to hit just before its effect.
+
+        No call to a website hangs: a website that does not answer is none of our dependencies.
+        """
         if invocation := self.invocation:
             invocation.calls += 1
             stalls = invocation.stalls
-            if stalls and invocation.calls >= stalls.number:
+            if stalls and invocation.calls >= stalls.number and service != "websites":
                 invocation.stalls = None
                 self.kernel.trace("stall", stalls.seconds)
                 self.kernel.sleep(stalls.seconds)

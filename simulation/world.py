@@ -19,7 +19,7 @@ from simulation.functions import handlers, import_handlers
 from simulation.kernel import Kernel
 from simulation.lambdas import Lambdas
 from simulation.outside import Outside
-from simulation.plan import HOUR, START, Plan
+from simulation.plan import CALM_DAYS, HOUR, START, Plan
 from simulation.provider import Provider
 from simulation.sites import Sites
 from simulation.sqs import Queue, StoredMessage
@@ -28,8 +28,8 @@ from simulation.sqs import Queue, StoredMessage
 LAST_SECONDS = 2 * HOUR
 # Objects that are made before Python looks for garbage; its own figure is 2,000.
 GARBAGE_AFTER = 50_000
-# Weekdays (Monday is 0) at whose midnight UTC no working night lies within the calm before.
-SUNDAY, MONDAY, TUESDAY = 6, 0, 1
+# Weekdays (Monday is 0). In a calm that begins on one of these, not every zone has a working night.
+SATURDAY, SUNDAY = 5, 6
 
 
 @dataclass
@@ -184,7 +184,7 @@ def world(defect: str = "") -> Iterator[World]:
 def end_of(plan: Plan) -> float:
     """Return when a plan ends, in seconds: with a night of a working day, in every zone, within the calm."""
     end = START + timedelta(seconds=plan.seconds)
-    while end.weekday() in (SUNDAY, MONDAY):
+    while (end - timedelta(days=CALM_DAYS)).weekday() in (SATURDAY, SUNDAY):
         end += timedelta(days=1)
     return (end - START).total_seconds()
 
