@@ -101,9 +101,9 @@ def _send(queue_url: str, messages: Sequence[Outgoing]) -> None:
 def back_off_seconds(receive_count: int, retry_after: float | None = None) -> int:
     """Return the seconds after which a failed message is retried.
 
-    The delay starts at 5 s and doubles with every receive, up to a quarter of an hour. Half of it is random ("equal
-    jitter", AWS Architecture Blog, Exponential Backoff and Jitter), so that messages that failed together are
-    retried apart, and none at once.
+    The delay starts at 5 s and doubles with every receive, up to a quarter of an hour. Half of it is random
+    ("equal jitter", AWS Architecture Blog, Exponential Backoff and Jitter), so that messages that failed
+    together are retried apart, and none at once.
 
     Args:
         receive_count: how often SQS has delivered the message, from 1.
