@@ -182,13 +182,12 @@ def one_call(settings: ProviderSettings, circuits: Circuits, model: str) -> Iter
     try:
         with _sorted_errors(settings) as api:
             yield api
-    except CallNotAllowedError:
+    except (CallNotAllowedError, PermanentError):
+        # It answers, if not this.
+        circuits.succeeded(model)
         raise
     except CallFailedError as failure:
         circuits.failed(model, str(failure))
-        raise
-    except PermanentError:
-        circuits.succeeded(model)
         raise
     circuits.succeeded(model)
 

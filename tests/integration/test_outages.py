@@ -102,7 +102,8 @@ def test_a_job_is_not_claimable_while_its_message_lives(
     claimed, released = mojodex.execution(SAID), mojodex.execution(SAID)
     assert bundle.schedule() == 2
     model.answers(Reply(status=503))
-    bundle.work_on({"Records": [record(released, receives=MAX_RECEIVES - 1)]})
+    # After its last receive it is a dead letter, which the redrive returns.
+    bundle.work_on({"Records": [record(released, receives=MAX_RECEIVES)]})
 
     for age in (timedelta(0), timedelta(hours=1), timedelta(days=3), RETENTION - timedelta(minutes=1)):
         with time_machine.travel(datetime.now(UTC) + age):
@@ -111,24 +112,6 @@ def test_a_job_is_not_claimable_while_its_message_lives(
         assert bundle.schedule() == 2
 
     assert {body["user_task_execution_pk"] for body in bundle.queued()} == {claimed, released}
-
-
-@pytest.mark.parametrize("ends", ["transient", "killed"])
-def test_a_job_is_claimable_after_the_last_receive_of_its_message(
-    bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch, ends: str
-) -> None:
-    pk = mojodex.execution(SAID)
-    model.answers(Reply(status=503))
-    if ends == "killed":
-        monkeypatch.setattr(jobs, "release", away)
-    bundle.work_on({"Records": [record(pk, receives=MAX_RECEIVES)]})
-
-    lease = timedelta(seconds=bundle.worker_settings.lease_seconds)
-    with time_machine.travel(datetime.now(UTC) + lease - timedelta(seconds=10)):
-        assert bundle.schedule() == 0
-    with time_machine.travel(datetime.now(UTC) + lease + timedelta(seconds=1)):
-        assert bundle.schedule() == 1
-        assert bundle.schedule() == 0
 
 
 def test_a_row_of_an_earlier_release_is_claimable_when_its_message_is_gone(
