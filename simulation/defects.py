@@ -6,7 +6,6 @@ R1 to R8 are defects that the bundle had (issue 13).
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +19,9 @@ from mojodex.schema import BackgroundJob
 type Undo = Callable[[], None]
 
 # A lease that is over while its worker still works: its timeout is 120 seconds (template.yaml).
-SHORT_LEASE = timedelta(seconds=20)
+SHORT_LEASE_SECONDS = 20
+# Longer than any lease.
+LONG_SECONDS = 3600
 
 
 def _replace(owner: Any, name: str, value: Any) -> Undo:
@@ -101,21 +102,26 @@ def nothing_kept() -> Undo:
 
 def lease_too_short() -> Undo:
     """Another worker takes a job over while the first one works, and both end it."""
-    expired = jobs._lease_expired
 
     def update_held(session: Any, job: jobs.Job, **values: Any) -> None:
         key = {"process": job.process, "subject": job.subject, "occasion": job.occasion}
         session.query(BackgroundJob).filter_by(**key).update(values)
 
-    def expired_early(job: Any, now: Any, _lease_seconds: int) -> Any:
-        return expired(job, now, int(SHORT_LEASE.total_seconds()))
-
-    return _all(_replace(jobs, "_update_held", update_held), _replace(jobs, "_lease_expired", expired_early))
+    return _all(_replace(jobs, "_update_held", update_held), _lease_of(SHORT_LEASE_SECONDS))
 
 
 def running_is_free() -> Undo:
     """A copy of a message begins a job that is running, and pays for it a second time."""
-    return _replace(jobs, "_lease_expired", lambda job, _now, _seconds: job.state == "running")
+    return _lease_of(-LONG_SECONDS)
+
+
+def _lease_of(seconds: int) -> Undo:
+    begin = jobs.begin
+
+    def with_lease(session: Any, delivery: Any, **options: Any) -> Any:
+        return begin(session, delivery, **options | {"lease_seconds": seconds})
+
+    return _replace(jobs, "begin", with_lease)
 
 
 class _JobsInTwo:
