@@ -179,6 +179,11 @@ def broken(known: Facts) -> list[str]:
     return of_chaos + ours + known.conduct
 
 
+def broken_for_good(known: Facts) -> list[str]:
+    """Return the promises that are broken in the middle of a run, and that no time can mend."""
+    return known.conduct + [f"{check.__name__}: {what}" for check in AT_ANY_TIME for what in check(known)]
+
+
 def failures_explained(known: Facts) -> Iterator[str]:
     """A job failed only because the model refuses, or because nobody knows whether its mail was sent."""
     unknown = []
@@ -332,6 +337,13 @@ OF_CHAOS = (
     chaos_checks.errors_told_once,
     chaos_checks.queues_empty,
     chaos_checks.dead_letters_exact,
+)
+AT_ANY_TIME: tuple[Callable[[Facts], Iterator[str]], ...] = (
+    failures_explained,
+    ended_once,
+    todos_once,
+    moved_once_a_day,
+    mails_once,
 )
 CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     failures_explained,

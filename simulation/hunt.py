@@ -7,7 +7,7 @@ from functools import cache
 from simulation import checks
 from simulation.defects import DEFECTS, put_back
 from simulation.plan import make_plan
-from simulation.world import World
+from simulation.world import Run, World
 
 NAMES = tuple(DEFECTS)
 # The bar of issue 13.
@@ -36,7 +36,7 @@ def find(world: World, name: str, seed: int, days: float, say: Callable[[str], N
     """
     for number in range(MOST_SEEDS):
         with put_back(name):
-            broken = _broken(world, seed + number, days)
+            broken = _broken(world, seed + number, days, cut_short=True)
         if broken and not broken_without(world, seed + number, days):
             say(f"{name}: found by seed {seed + number}: {broken[0][:160]} ({len(broken)} in all)")
             return Found(name, number + 1, seed + number, broken[0])
@@ -50,8 +50,15 @@ def broken_without(world: World, seed: int, days: float) -> bool:
     return bool(_broken(world, seed, days))
 
 
-def _broken(world: World, seed: int, days: float) -> list[str]:
-    return checks.broken(checks.facts_of(world, world.run(make_plan(seed, days, world.settings))))
+def _broken(world: World, seed: int, days: float, *, cut_short: bool = False) -> list[str]:
+    """Run a seed, if wanted only until something is broken for good, and return what is broken."""
+
+    def enough(run: Run) -> bool:
+        return cut_short and bool(checks.broken_for_good(checks.facts_of(world, run)))
+
+    run = world.run(make_plan(seed, days, world.settings), enough=enough)
+    known = checks.facts_of(world, run)
+    return checks.broken_for_good(known) if run.cut_short else checks.broken(known)
 
 
 def table(found: Iterable[Found]) -> str:

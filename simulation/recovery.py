@@ -45,7 +45,7 @@ def done_in_time(run: Run, history: History) -> Iterator[str]:
     """After an outage of one dependency, what was due by then ends within two periods of its schedule."""
     for begin, fault in outages(run):
         end = begin + fault.seconds
-        if not _is_alone(run, begin, fault):
+        if run.kernel.now < end + LONGEST or not _is_alone(run, begin, fault):
             continue
         due = due_by(run, history, end)
         for key, ended in due.items():

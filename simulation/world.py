@@ -28,6 +28,8 @@ from simulation.sqs import Queue, StoredMessage
 LAST_SECONDS = 2 * HOUR
 # Objects that are made before Python looks for garbage; its own figure is 2,000.
 GARBAGE_AFTER = 50_000
+# Virtual seconds between two questions whether a run has shown enough.
+ENOUGH_SECONDS = 6 * HOUR
 # Weekdays (Monday is 0). In a calm that begins on one of these, not every zone has a working night.
 SATURDAY, SUNDAY = 5, 6
 
@@ -42,6 +44,7 @@ class Run:
         tracebacks: of unknown errors: the line of the trace, the error and where it was raised.
         expired: messages that were lost because their retention was over.
         state: what the world itself keeps (see `Invocation.state`).
+        cut_short: whether it ended early.
     """
 
     plan: Plan
@@ -58,6 +61,7 @@ class Run:
     tracebacks: list[tuple[int, str, str]] = field(default_factory=list)
     expired: list[StoredMessage] = field(default_factory=list)
     state: dict[str, object] = field(default_factory=dict)
+    cut_short: bool = False
 
     @property
     def asked(self) -> Asked:
@@ -75,7 +79,11 @@ class World:
     bridge: patches.Bridge
 
     def run(
-        self, plan: Plan, watch: Mapping[float, Callable[[Run], None]] = {}, ends: float | None = None
+        self,
+        plan: Plan,
+        watch: Mapping[float, Callable[[Run], None]] = {},
+        ends: float | None = None,
+        enough: Callable[[Run], bool] = lambda _run: False,
     ) -> Run:
         """Run a plan from its beginning to its end. The database holds what came of it until the next run.
 
@@ -83,6 +91,7 @@ class World:
             plan: what there is to do, and what goes wrong.
             watch: called at moments, in seconds since the beginning, to look at the run.
             ends: when the schedules stop, in seconds since the beginning; `end_of` the plan without it.
+            enough: asked now and then; a run of which it says so ends at once.
         """
         self.server.outside = None
         self.server.empty()
@@ -98,9 +107,12 @@ class World:
         begin = run.kernel.now
         run.kernel.call_later(plan.days * 24 * HOUR, run.faults.calm)
         end = begin + (end_of(plan) if ends is None else ends)
-        run.kernel.run(end)
-        run.lambdas.stop_schedules()
-        run.kernel.run(end + LAST_SECONDS)
+        while run.kernel.now < end and not run.cut_short:
+            run.kernel.run(min(end, run.kernel.now + ENOUGH_SECONDS))
+            run.cut_short = enough(run)
+        if not run.cut_short:
+            run.lambdas.stop_schedules()
+            run.kernel.run(end + LAST_SECONDS)
         run.lambdas.stop()
         run.kernel.run(run.kernel.now)
         self.server.outside = None

@@ -14,7 +14,9 @@ OUTAGE = Fault(0, "outage", "model", seconds=SECONDS, how="503")
 
 def _run(*others: tuple[float, Fault]) -> Any:
     return SimpleNamespace(
-        plan=SimpleNamespace(work=()), faults=SimpleNamespace(strikes=[(BEGIN, OUTAGE), *others])
+        plan=SimpleNamespace(work=()),
+        kernel=SimpleNamespace(now=END + 100_000),
+        faults=SimpleNamespace(strikes=[(BEGIN, OUTAGE), *others]),
     )
 
 
