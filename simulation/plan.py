@@ -32,6 +32,8 @@ QUIET, QUIET_BEFORE, QUIET_AFTER = 0.5, HOUR, 2.5 * HOUR
 # The model's outage begins so many seconds after the burst at most: before the schedule finds the burst. It
 # lasts long enough for the ten receives of a message (`queues.back_off_seconds`).
 AFTER_BURST, LEAST_OF_MODEL = 300.0, 4500.0
+# A short outage of Postgres begins so many seconds before a request at most.
+BEFORE_REQUEST = 10.0
 # Faults of a day besides outages, on average.
 FAULTS_PER_DAY = 24
 KINDS = {
@@ -127,7 +129,8 @@ def make_plan(seed: int, days: float, deployment: Deployment, *, with_faults: bo
     )
     bursts = [(block + dice.uniform(0.1, 0.8) * length) * DAY for block, length in _blocks(days)]
     work = tuple(sorted(_work(dice, days, bursts), key=lambda each: (each.at, each.kind, each.number)))
-    faults = sorted(_faults(random.Random(f"faults {seed}"), days, bursts, deployment))
+    requests = [each.at for each in work if each.kind == "request"]
+    faults = sorted(_faults(random.Random(f"faults {seed}"), days, bursts, requests, deployment))
     return Plan(seed, days, users, work, tuple(faults) if with_faults else ())
 
 
@@ -162,8 +165,10 @@ def _work(dice: random.Random, days: float, bursts: list[float]) -> list[Work]:
     return found
 
 
-def _faults(dice: random.Random, days: float, bursts: list[float], deployment: Deployment) -> list[Fault]:
-    outages, quiet = _outages(dice, days, bursts, deployment)
+def _faults(
+    dice: random.Random, days: float, bursts: list[float], requests: list[float], deployment: Deployment
+) -> list[Fault]:
+    outages, quiet = _outages(dice, days, bursts, requests, deployment)
     found: list[Fault] = []
     for _ in range(round(FAULTS_PER_DAY * days)):
         at = dice.uniform(0, days * DAY)
@@ -215,7 +220,7 @@ def _fault(dice: random.Random, at: float, kind: str, deployment: Deployment) ->
 
 
 def _outages(
-    dice: random.Random, days: float, bursts: list[float], deployment: Deployment
+    dice: random.Random, days: float, bursts: list[float], requests: list[float], deployment: Deployment
 ) -> tuple[list[Fault], list[tuple[float, float]]]:
     """Draw the outages: in each block one of every service and of one queue, and one of them a long one.
 
@@ -235,6 +240,10 @@ def _outages(
             if service == "model":
                 at = burst + dice.uniform(0, AFTER_BURST)
                 lasts = min(max(lasts, LEAST_OF_MODEL), begin + seconds - at)
+            if service == "postgres" and service != long_one:
+                # Just before a request comes, whose day must be looked up.
+                at = max(0.0, dice.choice(requests) - dice.uniform(0, BEFORE_REQUEST))
+                lasts = min(lasts, days * DAY - at)
             how = dice.choice(HOW.get(service, ("paused",)))
             found.append(Fault(at, "outage", service, seconds=lasts, how=how))
             if service == long_one and dice.random() < QUIET:
