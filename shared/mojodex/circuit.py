@@ -76,6 +76,10 @@ class Circuits:
             self._probing.add(provider)
         return is_probe or not is_open
 
+    def is_open(self, provider: str) -> bool:
+        """Tell whether the provider is away, as far as this environment knows. A call to it is a probe."""
+        return provider in self._open
+
     def succeeded(self, provider: str) -> None:
         """Take note that the provider has answered; close its circuit if it is open."""
         was_open = provider in self._open

@@ -143,10 +143,12 @@ def attempts(
             timeout = min(longest_seconds, deadline.seconds_left())
             if timeout < SHORTEST_CALL_SECONDS:
                 raise _gave_up("too little time left for the model", failures)
+            is_probe = circuits.is_open(model)
             attempt = Attempt(model, deployment, timeout)
             yield attempt
             assert attempt.failure
-            failures.append(attempt.failure)
+            # That a probe takes too long is the model's fault, and not the job's.
+            failures.append(CallFailedError(str(attempt.failure)) if is_probe else attempt.failure)
             pause = attempt.failure.retry_after
             if pause is None:
                 pause = number / 2 + random.uniform(0, 0.5)

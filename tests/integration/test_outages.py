@@ -62,20 +62,21 @@ def test_a_call_that_is_too_long_for_a_model_that_works_for_others_counts(
     assert (mojodex.job(pk).state, mojodex.job(pk).attempts) == ("queued", 1)
 
 
+@pytest.mark.parametrize("second_probe", ["now()", "now() + interval '1 hour'"])
 def test_a_call_of_a_model_that_hangs_for_everybody_does_not_count(
-    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, second_probe: str
 ) -> None:
     bundle = make_bundle(llm_timeout_seconds=3)
     pk = mojodex.execution(SAID)
     mojodex.run(
         "INSERT INTO md_background_circuit VALUES ('gpt-5-mini', now(), now(), ''),"
-        " ('gpt-4.1', now(), now() + interval '1 hour', '')"
+        f" ('gpt-4.1', now(), {second_probe}, '')"
     )
     model.answers(Reply(todos().content, delay=4))
 
     assert failed_ids(bundle.work_on({"Records": [record(pk)]}))
 
-    assert len(model.calls) == 1
+    assert len(model.calls) == (2 if second_probe == "now()" else 1)
     assert mojodex.job(pk).attempts == 0
 
 
