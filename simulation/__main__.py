@@ -104,13 +104,15 @@ def _promise(made: "World", arguments: argparse.Namespace) -> int:
         for service in services:
             row = promise.measure(made, arguments.seed, service, hours, undisturbed, arguments.how)
             rows.append(row)
+            if arguments.promise:
+                # A run of all of them takes long, and may be stopped.
+                promise.save(rows)
             print(promise.table([row]).splitlines()[1], flush=True)
             if arguments.outage:
                 print("\n".join(row.broken[:20]))
     rows.sort(key=lambda row: services.index(row.service))
     print("", promise.table(rows), sep="\n")
     if arguments.promise:
-        promise.save(rows)
         print("", promise.markdown(rows), sep="\n")
     return int(not all(row.holds for row in rows))
 

@@ -1,7 +1,7 @@
 """Find overdue to-dos of users whose local time is at night, claim them, and publish a message for each."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from reschedule_todo.message import PROCESS, RescheduleTodo
 
 # To-dos that one statement looks at, so that none takes long, however few of them are due.
 TODOS_PER_PAGE = 2000
+CLOCK_TOLERANCE = timedelta(minutes=5)
 DUE, DUE_EVERYTHING = (read_sql(Path(__file__).with_name(name)) for name in ("due.sql", "due_everything.sql"))
 
 
@@ -76,9 +77,10 @@ def due_work(settings: Settings, now: datetime) -> Iterator[DueWork]:
 def is_hour_for_everything(settings: Settings, now: datetime) -> bool:
     """Tell whether a run at `now` looks at all open to-dos, and not only at those that were planned lately.
 
-    A night is N hours long. So of the hours of UTC that N divides, each time zone has one in its night.
+    A night is N hours long. So of the hours of UTC that N divides, each time zone has one in its night. A run
+    at the full hour belongs to that hour also on a clock that is a little behind.
     """
-    return now.hour % (settings.night_until_hour - settings.night_from_hour) == 0
+    return (now + CLOCK_TOLERANCE).hour % (settings.night_until_hour - settings.night_from_hour) == 0
 
 
 def _message(row: Any) -> RescheduleTodo:

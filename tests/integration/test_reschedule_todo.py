@@ -215,6 +215,16 @@ def test_what_is_overdue_for_long_is_found_once_in_each_night(
     assert [body["todo_pk"] for body in bundle.queued()] == [pk]
 
 
+def test_what_is_overdue_for_long_is_found_by_a_run_whose_clock_is_behind(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
+    """Found by the simulation (`--outage schedules --hours 2`, seed 1): the run of 15:00 read 14:59:44."""
+    overdue(mojodex, YESTERDAY - timedelta(days=400))
+
+    with time_machine.travel(datetime(2026, 12, 1, 4, 59, 44, tzinfo=UTC)):
+        assert bundle.schedule() == 1
+
+
 @pytest.mark.parametrize("planned", ["2026-12-04", "2026-12-05", "2026-12-06"])
 def test_what_was_planned_for_friday_or_since_is_found_when_mondays_night_begins(
     bundle: Bundle, mojodex: Mojodex, planned: str
