@@ -4,7 +4,7 @@ from simulation.defects import DEFECTS
 from tests.simulation.test_run import simulate
 
 # Those that a single day shows; `python -m simulation --defects` looks for all of them, in days of three.
-FOUND_BY_A_DAY = ("R1-transient-errors-count", "back-off-never", "deleted-before-saved")
+FOUND_BY_A_DAY = ("back-off-never", "circuits-never-open", "deleted-before-saved")
 
 
 def test_defects_that_are_put_back_are_found() -> None:
