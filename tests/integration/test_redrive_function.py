@@ -145,6 +145,21 @@ def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
     assert metrics["extract_todos", "MessagesRedriven"] == 3
 
 
+def test_poison_is_known_in_whichever_state_its_last_worker_left_its_job(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
+    """A worker that died leaves it running, one that met an unknown error has released it."""
+    for state in ("running", "queued"):
+        begun(mojodex, letters.add(state), MAX_RECEIVES, state)
+    for state in ("skipped", "failed"):
+        begun(mojodex, letters.add(state), MAX_RECEIVES, state)
+    begun(mojodex, "of no dead letter", 0)
+
+    assert run() == 2
+
+    assert letters.left() == ["queued", "running"]
+
+
 def test_a_message_that_was_begun_is_returned_however_often(
     run: Any, letters: Letters, mojodex: Mojodex
 ) -> None:
