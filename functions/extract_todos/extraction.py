@@ -146,8 +146,8 @@ def extract_todos(
         answer = Extraction.model_validate(job.progress["answer"])
     else:
         answer = think(model, settings, user, task, deadline)
-    todos, left_out = check(answer, task, user.today)
     with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):
+        todos, left_out = check(answer, task, user.today)
         todos, left_out = database.with_db_session(save, pk, job, todos, left_out, utc_now())
     count("TodosExtracted", len(todos))
     count("TodosLeftOut", len(left_out))

@@ -1,29 +1,30 @@
 """Return valid messages from the dead-letter queues to their queues, once the cause has passed.
 
 SQS moves a message to the dead-letter queue after its last receive, whatever made the receives fail. After an
-outage, nearly all of these messages are valid. Three kinds stay in the dead-letter queue, for an operator:
+outage, nearly all of these messages are valid. Three kinds stay there, each with its reason:
 
-    not valid   a worker has put it there, with a reason
+    not valid   a worker has put it there
     poison      its workers died, or met an unknown error, as often as it was received
-    not begun   it was redriven so often without a trace in the ledger that its worker dies before it begins
+    not begun   it was returned so often without a trace in the ledger that its worker dies before it begins
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Json
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from mojodex import queues
-from mojodex.clock import Deadline
+from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import TransientError
 from mojodex.observability import count, logger
-from mojodex.queues import MAX_RECEIVES, DeadLetter
+from mojodex.queues import MAX_RECEIVES, RETENTION, DeadLetter
 from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import BackgroundJob
 
@@ -45,14 +46,16 @@ class Settings(DatabaseSettings):
 
 @dataclass(frozen=True)
 class Sorted:
-    """The dead letters of a process.
+    """Dead letters of a process.
 
     Attributes:
         to_return: valid ones, oldest first.
-        to_leave: the others.
+        to_set_aside: those that get a reason why they stay.
+        to_leave: those that have one.
     """
 
     to_return: list[DeadLetter]
+    to_set_aside: list[tuple[DeadLetter, str]]
     to_leave: list[DeadLetter]
 
 
@@ -65,19 +68,27 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Redrive whatever the event is, and answer how many messages of each process were returned.
 
     Raises:
-        TransientError: as `Database.session`, and those of `queues`. What was not returned waits.
+        ExceptionGroup: those of the processes that could not be finished. What was not returned waits.
     """
     deadline = Deadline(context.get_remaining_time_in_millis)
-    return {
-        process: redrive(process, queue_url, dead_letter_queue_url, deadline)
-        for process, (queue_url, dead_letter_queue_url) in settings.queues.items()
-    }
+    returned: dict[str, int] = {}
+    errors: list[Exception] = []
+    for process, (queue_url, dead_letter_queue_url) in settings.queues.items():
+        try:
+            returned[process] = redrive(process, queue_url, dead_letter_queue_url, deadline)
+        except Exception as error:
+            errors.append(error)
+    # Of the service "redrive", all processes together: an alarm watches this one.
+    count("MessagesRedriven", sum(returned.values()))
+    if errors:
+        raise ExceptionGroup("dead letters wait for the next run", errors)
+    return returned
 
 
 def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: Deadline) -> int:
     """Redrive the dead letters of one process, oldest first.
 
-    A run that dies in between leaves a message in both queues at worst, which the ledger makes harmless.
+    A run that dies in between leaves a message in two places at worst, which the ledger makes harmless.
 
     Args:
         process: name of the process.
@@ -86,14 +97,19 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
 
     Returns:
         How many messages were returned.
+
+    Raises:
+        TransientError: as `Database.session`, and those of `queues`.
     """
     returned = 0
     left: list[DeadLetter] = []
     for letters in batched(queues.dead_letters(dead_letter_queue_url), LETTERS_AT_ONCE, strict=False):
         try:
-            with database.session() as session:
-                found = sort(session, letters)
+            found = sort(letters, database.with_db_session(attempts_of, letters))
+            for letter, reason in found.to_set_aside:
+                queues.set_aside(dead_letter_queue_url, letter, reason)
             queues.redrive(queue_url, dead_letter_queue_url, found.to_return)
+            database.with_db_session(note, found, utc_now())
         except TransientError:
             # The next run must find them, so that an outage's end is not followed by minutes of waiting.
             queues.show(dead_letter_queue_url, [*left, *letters])
@@ -114,25 +130,52 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
     return returned
 
 
-def sort(session: Session, letters: Collection[DeadLetter]) -> Sorted:
-    """Sort dead letters into those to return, oldest first, and those to leave.
+def attempts_of(session: Session, letters: Collection[DeadLetter]) -> dict[str, int]:
+    """Return the attempts of the jobs that these messages began and that have not ended, by message id."""
+    begun = select(BackgroundJob.message_id, BackgroundJob.attempts).where(
+        _has_not_ended([letter.message_id for letter in letters])
+    )
+    return {row.message_id: row.attempts for row in session.execute(begun)}
+
+
+def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int]) -> Sorted:
+    """Sort dead letters by what becomes of them.
 
     Args:
-        session: an open session.
         letters: of one dead-letter queue.
+        attempts: see `attempts_of`.
     """
-    job = BackgroundJob
-    begun = select(job.message_id, job.attempts).where(
-        job.message_id.in_([letter.message_id for letter in letters]), job.state.in_(("queued", "running"))
-    )
-    attempts = {row.message_id: row.attempts for row in session.execute(begun)}
-    found = Sorted([], [])
+    found = Sorted([], [], [])
     for letter in sorted(letters, key=lambda letter: letter.sent_millis):
         died = attempts.get(letter.message_id)
-        is_poison = died is not None and died >= MAX_RECEIVES
-        never_begins = died is None and letter.redrives >= MOST_REDRIVES_WITHOUT_BEGIN
-        if letter.reason or is_poison or never_begins:
+        if letter.reason:
             found.to_leave.append(letter)
+        elif died is not None and died >= MAX_RECEIVES:
+            reason = f"poison: {died} attempts ended with a dead worker or an unknown error"
+            found.to_set_aside.append((letter, reason))
+        elif died is None and letter.redrives >= MOST_REDRIVES_WITHOUT_BEGIN:
+            reason = f"it was returned {letter.redrives} times, and its job was never begun"
+            found.to_set_aside.append((letter, reason))
         else:
             found.to_return.append(letter)
     return found
+
+
+def note(session: Session, found: Sorted, now: datetime) -> None:
+    """Tell the ledger until when these messages live. Commits.
+
+    A job whose message was set aside can be claimed by its schedule: it has half of its attempts left.
+    """
+    for letters, expires_at in (
+        (found.to_return, now + RETENTION),
+        ([letter for letter, _ in found.to_set_aside], now),
+    ):
+        ids = [letter.message_id for letter in letters]
+        session.execute(
+            update(BackgroundJob).where(_has_not_ended(ids)).values(message_expires_at=expires_at)
+        )
+    session.commit()
+
+
+def _has_not_ended(message_ids: list[str]) -> ColumnElement[bool]:
+    return and_(BackgroundJob.message_id.in_(message_ids), BackgroundJob.state.in_(("queued", "running")))

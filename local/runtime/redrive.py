@@ -90,7 +90,7 @@ def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
         QueueUrl=dead_letter_queue_url,
         MaxNumberOfMessages=BATCH_SIZE,
         MessageAttributeNames=["All"],
-        MessageSystemAttributeNames=["MessageGroupId"],
+        MessageSystemAttributeNames=["MessageGroupId", "SentTimestamp"],
         VisibilityTimeout=VISIBILITY_SECONDS,
         WaitTimeSeconds=WAIT_SECONDS,
     ).get("Messages"):
@@ -125,10 +125,21 @@ def _batches(letters: list[dict[str, Any]]) -> Sequence[list[dict[str, Any]]]:
     return [[letter] for letter in letters]
 
 
+def _sent_at(letter: dict[str, Any]) -> str:
+    return _attribute(letter, "sent_at") or str(letter["Attributes"]["SentTimestamp"])
+
+
 def _send(sqs: Any, queue_url: str, batch: list[dict[str, Any]]) -> set[str]:
     """Send the messages, each in its group; the ids of the new messages."""
     entries = [
-        {"Id": str(i), "MessageBody": letter["Body"], **_group(letter)} for i, letter in enumerate(batch)
+        {
+            "Id": str(i),
+            "MessageBody": letter["Body"],
+            # When it was sent first tells which request it is, so it must not be lost.
+            "MessageAttributes": {"sent_at": {"DataType": "Number", "StringValue": _sent_at(letter)}},
+            **_group(letter),
+        }
+        for i, letter in enumerate(batch)
     ]
     answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
     if refused := answer.get("Failed"):

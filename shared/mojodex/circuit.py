@@ -84,12 +84,15 @@ class Circuits:
         if was_open and self._write(CLOSE, provider):
             logger.info("circuit closed", extra={"provider": provider})
 
-    def failed(self, provider: str, reason: str) -> None:
+    def failed(
+        self, provider: str, reason: str, *, seconds_until_probe: float = SECONDS_BETWEEN_PROBES
+    ) -> None:
         """Take note that the provider failed in a way that hits everybody; open its circuit after several.
 
         Args:
             provider: name of the provider.
             reason: what it answered, without anybody's words.
+            seconds_until_probe: for which it is not asked after this, while its circuit is open.
         """
         with self._lock:
             self._failures[provider] += 1
@@ -99,8 +102,8 @@ class Circuits:
             if opens:
                 self._open.add(provider)
         if has_probed:
-            self._write(PROBE_FAILED, provider, seconds=SECONDS_BETWEEN_PROBES)
-        elif opens and self._write(OPEN, provider, seconds=SECONDS_BETWEEN_PROBES, reason=reason):
+            self._write(PROBE_FAILED, provider, seconds=seconds_until_probe)
+        elif opens and self._write(OPEN, provider, seconds=seconds_until_probe, reason=reason):
             logger.error("circuit opened", extra={"provider": provider, "reason": reason})
 
     def _forget(self, provider: str) -> None:

@@ -69,8 +69,9 @@ def sent_at(record: Mapping[str, Any]) -> datetime:
 
     A message that was redriven says when it was sent first.
     """
-    first = record["messageAttributes"].get("sent_at")
-    return _from_millis(first["stringValue"]) if first else enqueued_at(record)
+    first = record["messageAttributes"].get("sent_at", {}).get("stringValue", "")
+    # Anybody may have set it.
+    return _from_millis(first) if first.isdecimal() else enqueued_at(record)
 
 
 def enqueued_at(record: Mapping[str, Any]) -> datetime:

@@ -2,12 +2,13 @@
 
 import json
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from mojodex.batches import batches
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.observability import count
@@ -65,7 +66,8 @@ class EmbeddingModel:
             TransientError: the model did not answer in time, or not with such vectors.
             ModelRefusedError, PermanentError: final for this content.
         """
-        return [vector for some in _requests(texts) for vector in self._embed(some, deadline)]
+        requests = batches(texts, _bytes, most=INPUTS_PER_REQUEST, most_bytes=BYTES_PER_REQUEST)
+        return [vector for some in requests for vector in self._embed(some, deadline)]
 
     def _embed(self, texts: list[str], deadline: Deadline) -> list[array[float]]:
         settings = self.settings
@@ -96,18 +98,8 @@ class EmbeddingModel:
         return vectors
 
 
-def _requests(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    room = BYTES_PER_REQUEST
-    for text in texts:
-        size = len(text.encode())
-        if batch and (len(batch) == INPUTS_PER_REQUEST or size > room):
-            yield batch
-            batch, room = [], BYTES_PER_REQUEST
-        batch.append(text)
-        room -= size
-    if batch:
-        yield batch
+def _bytes(text: str) -> int:
+    return len(text.encode())
 
 
 def _vectors(answer: Any) -> list[array[float]]:

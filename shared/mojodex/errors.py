@@ -26,11 +26,12 @@ class TransientError(MojodexError):
     Args:
         reason: what is not available.
         retry_after: seconds that the dependency asked us to wait; None if it did not say.
+        counts: whether it counts as an attempt all the same, because the job itself may be the cause.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, *, retry_after: float | None = None, counts: bool = False) -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after, self.counts = retry_after, counts
 
 
 class PermanentError(MojodexError):

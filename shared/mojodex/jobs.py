@@ -8,8 +8,9 @@ A worker holds a running job by a lease, `started_at`. When the lease expires, a
 over. The first worker's `finish` then fails, and rolls back its effect in the same transaction. So a job
 takes effect once, however many workers run it.
 
-An attempt counts when the worker died or met an unknown error. A transient error never counts, however often
-it occurs: a dependency that is away for days fails no job.
+An attempt counts when the worker died or met an unknown error. A transient error does not, however often it
+occurs: a dependency that is away for days fails no job. The exception is a call that takes too long for a
+model that works for others: it is paid for, and the job may be the cause.
 
 Done and failed are final: deleting the job's row lets it run again (docs/operations.md). Skipped is not
 final: there was nothing to do, and a later message looks again.
@@ -22,22 +23,8 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    TextClause,
-    and_,
-    case,
-    func,
-    null,
-    or_,
-    select,
-    text,
-    tuple_,
-    update,
-)
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Row, TextClause, select, text, tuple_, update
+from sqlalchemy.orm import Session
 
 from mojodex.clock import Deadline
 from mojodex.database import Database
@@ -49,7 +36,7 @@ from mojodex.errors import (
     TransientError,
 )
 from mojodex.queues import RETENTION
-from mojodex.schema import BackgroundCircuit, BackgroundJob, MdError
+from mojodex.schema import BackgroundJob, MdError
 
 # Across all messages and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive gets
 # a full second try.
@@ -62,7 +49,7 @@ class Delivery:
 
     Attributes:
         message_id: SQS's id of the message. It stays the same in the dead-letter queue.
-        expires_at: from this moment (aware) on, SQS does not deliver the message again.
+        expires_at: when SQS deletes it (aware). As a dead letter it lives longer, but then the redrive knows.
     """
 
     message_id: str
@@ -78,7 +65,7 @@ class Job:
         subject: what it is about, as text: a primary key, or a user and a URL.
         occasion: '' if the work is done once; otherwise the user's local date or the id of the request.
         lease: when this invocation began it; identifies the holder.
-        attempts: how often its worker died or met an unknown error, and this time.
+        attempts: how many attempts counted before, and this one.
         queued_at: when it was queued (aware).
         progress: the checkpoint of an earlier attempt, see `save_progress`; None if there is none.
         taken_over: whether an earlier holder's lease expired, mostly because its worker was killed.
@@ -127,6 +114,37 @@ CLAIMABLE = """(
 )"""
 # NOT MATERIALIZED: due queries look single jobs up in `unclaimable`.
 # IN is hashed; a join of a page and what was claimed of it was a nested loop, 1.5 s for 2,000 rows.
+BEGIN = text("""
+INSERT INTO md_background_job AS job (
+    process, subject, occasion, state, attempts, queued_at, started_at, message_id, message_expires_at
+)
+VALUES (:process, :subject, :occasion, 'running', 1, :now, :now, :message_id, :expires_at)
+ON CONFLICT (process, subject, occasion) DO UPDATE SET
+    state = 'running',
+    started_at = :now,
+    finished_at = NULL,
+    message_id = :message_id,
+    message_expires_at = :expires_at,
+    -- There was nothing to do when it was skipped, so it starts anew.
+    attempts = CASE WHEN job.state = 'skipped' THEN 1 ELSE job.attempts + 1 END,
+    outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END
+WHERE job.state IN ('queued', 'skipped') OR job.state = 'running' AND job.started_at < :expired
+RETURNING
+    attempts,
+    queued_at,
+    outcome,
+    -- A subquery sees the row as it was before this statement.
+    EXISTS (
+        SELECT
+        FROM md_background_job AS before
+        WHERE before.process = :process
+            AND before.subject = :subject
+            AND before.occasion = :occasion
+            AND before.state = 'running'
+            AND before.started_at < :expired
+    ) AS taken_over,
+    (SELECT array_agg(provider) FROM md_background_circuit) AS open_circuits
+""")
 CLAIM = """
 WITH unclaimable AS NOT MATERIALIZED (
     SELECT subject, occasion FROM md_background_job AS job WHERE process = :process AND NOT {claimable}
@@ -182,15 +200,6 @@ def _claim(due: str) -> TextClause:
     return text(CLAIM.format(claimable=CLAIMABLE, due=due))
 
 
-def _begun_again() -> dict[str, Any]:
-    """Keep attempts and progress, but start again after a skip: then there was nothing to do."""
-    skipped = BackgroundJob.state == "skipped"
-    return {
-        "attempts": case((skipped, 1), else_=BackgroundJob.attempts + 1),
-        "outcome": case((skipped, null()), else_=BackgroundJob.outcome),
-    }
-
-
 def begin(
     session: Session,
     delivery: Delivery,
@@ -218,29 +227,13 @@ def begin(
         TransientError: another invocation holds it.
     """
     key = {"process": process, "subject": subject, "occasion": occasion}
-    before = aliased(BackgroundJob)
-    # A subquery in RETURNING sees the row as it was before this statement.
-    taken_over = select(before).filter_by(**key).where(_lease_expired(before, now, lease_seconds)).exists()
-    circuits = select(func.array_agg(BackgroundCircuit.provider)).scalar_subquery()
-    running = {
-        "state": "running",
-        "started_at": now,
+    values = {
+        "now": now,
+        "expired": now - timedelta(seconds=lease_seconds),
         "message_id": delivery.message_id,
-        "message_expires_at": delivery.expires_at,
+        "expires_at": delivery.expires_at,
     }
-    new = insert(BackgroundJob).values(**key, **running, attempts=1, queued_at=now)
-    taken = session.execute(
-        new.on_conflict_do_update(
-            index_elements=list(key),
-            set_={**running, "finished_at": None, **_begun_again()},
-            where=or_(
-                BackgroundJob.state.in_(("queued", "skipped")),
-                _lease_expired(BackgroundJob, now, lease_seconds),
-            ),
-        ).returning(
-            BackgroundJob.attempts, BackgroundJob.queued_at, BackgroundJob.outcome, taken_over, circuits
-        )
-    ).one_or_none()
+    taken = session.execute(BEGIN, key | values).one_or_none()
     session.commit()
     if taken is not None:
         attempts, queued_at, progress, is_taken_over, providers = taken
@@ -261,10 +254,6 @@ def begin(
     raise TransientError("job is running elsewhere")
 
 
-def _lease_expired(job: type[BackgroundJob], now: datetime, lease_seconds: int) -> ColumnElement[bool]:
-    return and_(job.state == "running", job.started_at < now - timedelta(seconds=lease_seconds))
-
-
 def expired_leases(
     session: Session, process: str, keys: Collection[tuple[str, str]], *, now: datetime, lease_seconds: int
 ) -> dict[tuple[str, str], int]:
@@ -281,7 +270,10 @@ def expired_leases(
     """
     key = tuple_(BackgroundJob.subject, BackgroundJob.occasion)
     found = select(BackgroundJob.subject, BackgroundJob.occasion, BackgroundJob.attempts).where(
-        BackgroundJob.process == process, key.in_(keys), _lease_expired(BackgroundJob, now, lease_seconds)
+        BackgroundJob.process == process,
+        key.in_(keys),
+        BackgroundJob.state == "running",
+        BackgroundJob.started_at < now - timedelta(seconds=lease_seconds),
     )
     return {(subject, occasion): attempts for subject, occasion, attempts in session.execute(found)}
 

@@ -5,7 +5,7 @@ The SDK's own timeout (600 s) and silent retries are switched off.
 
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -78,6 +78,10 @@ class CallFailedError(Exception):
         self.retry_after, self.try_next_model = retry_after, try_next_model
 
 
+class CallTimedOutError(CallFailedError):
+    """No answer came in time. The provider may have made one, and want to be paid for it."""
+
+
 class CallNotAllowedError(CallFailedError):
     """The provider does not take this call (400). Others may work, so it says nothing of the provider."""
 
@@ -130,28 +134,40 @@ def attempts(
     Raises:
         TransientError: all models are away or keep failing, or too little time is left; as `Circuits.allows`.
     """
-    failure = CallFailedError("no model")
+    failures: list[CallFailedError] = []
     for model, deployment in deployments:
         for number in range(1, ATTEMPTS_PER_MODEL + 1):
             if not circuits.allows(model):
-                failure = CallFailedError("its circuit is open", retry_after=failure.retry_after)
+                failures.append(CallFailedError("its circuit is open"))
                 break
             timeout = min(longest_seconds, deadline.seconds_left())
             if timeout < SHORTEST_CALL_SECONDS:
-                raise TransientError(
-                    f"too little time left for the model (last: {failure})", retry_after=failure.retry_after
-                )
+                raise _gave_up("too little time left for the model", failures)
             attempt = Attempt(model, deployment, timeout)
             yield attempt
             assert attempt.failure
-            failure = attempt.failure
-            pause = failure.retry_after
+            failures.append(attempt.failure)
+            pause = attempt.failure.retry_after
             if pause is None:
                 pause = number / 2 + random.uniform(0, 0.5)
-            if failure.try_next_model or pause > LONGEST_PAUSE_SECONDS or number == ATTEMPTS_PER_MODEL:
+            if (
+                attempt.failure.try_next_model
+                or pause > LONGEST_PAUSE_SECONDS
+                or number == ATTEMPTS_PER_MODEL
+            ):
                 break
             time.sleep(pause)
-    raise TransientError(f"language model: {failure}", retry_after=failure.retry_after)
+    raise _gave_up("language model", failures)
+
+
+def _gave_up(what: str, failures: Sequence[CallFailedError]) -> TransientError:
+    """Make the error for a question that no model has answered; see `jobs` for when it counts."""
+    last = failures[-1] if failures else CallFailedError("no model was asked")
+    return TransientError(
+        f"{what}: {last}",
+        retry_after=last.retry_after,
+        counts=bool(failures) and all(isinstance(failure, CallTimedOutError) for failure in failures),
+    )
 
 
 @contextmanager
@@ -166,13 +182,12 @@ def one_call(settings: ProviderSettings, circuits: Circuits, model: str) -> Iter
     try:
         with _sorted_errors(settings) as api:
             yield api
-    except CallNotAllowedError:
+    except (CallNotAllowedError, PermanentError):
+        # It answers, if not this.
+        circuits.succeeded(model)
         raise
     except CallFailedError as failure:
         circuits.failed(model, str(failure))
-        raise
-    except PermanentError:
-        circuits.succeeded(model)
         raise
     circuits.succeeded(model)
 
@@ -203,7 +218,7 @@ def _sorted_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
             str(error.status_code), retry_after=_retry_after(error), try_next_model=not again_later
         ) from None
     except openai.APITimeoutError:
-        raise CallFailedError("timeout", try_next_model=True) from None
+        raise CallTimedOutError("timeout", try_next_model=True) from None
     except openai.OpenAIError as error:
         raise CallFailedError(type(error).__name__) from None
     except ValueError:

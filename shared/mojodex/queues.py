@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mojodex.aws import sqs
+from mojodex.batches import batches
 from mojodex.errors import TransientError
 
 if TYPE_CHECKING:
@@ -149,14 +150,18 @@ def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
         TransientError: SQS did not accept it.
     """
     group = record["attributes"].get("MessageGroupId")
+    # SQS refuses an empty body.
+    _put_aside(queue_url, record["body"] or "(empty)", group, reason=reason, message_id=record["messageId"])
+
+
+def _put_aside(queue_url: str, body: str, group: str | None, **attributes: str) -> None:
+    """Send a message to the dead-letter queue; raises as `dead_letter`."""
     with _sqs_errors("dead-letter queue"):
         sqs().send_message(
             QueueUrl=queue_url,
-            # SQS refuses an empty body.
-            MessageBody=record["body"] or "(empty)",
+            MessageBody=body,
             MessageAttributes={
-                "reason": {"DataType": "String", "StringValue": reason},
-                "message_id": {"DataType": "String", "StringValue": record["messageId"]},
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
             **({"MessageGroupId": group} if group else {}),
         )
@@ -203,18 +208,24 @@ def dead_letters(dead_letter_queue_url: str) -> Iterator[DeadLetter]:
                 WaitTimeSeconds=1,
             )
         for message in messages.get("Messages", []):
-            own = {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+            attributes = message.get("MessageAttributes", {})
+            own = {name: value.get("StringValue", "") for name, value in attributes.items()}
             yield DeadLetter(
                 message["MessageId"],
                 message["ReceiptHandle"],
                 message["Body"],
-                int(own.get("sent_at") or message["Attributes"]["SentTimestamp"]),
-                int(own.get("redrives", 0)),
+                _number(own.get("sent_at")) or int(message["Attributes"]["SentTimestamp"]),
+                _number(own.get("redrives")),
                 message["Attributes"].get("MessageGroupId"),
                 own.get("reason"),
             )
         if not messages.get("Messages"):
             return
+
+
+def _number(text: str | None) -> int:
+    """Parse an attribute, which anybody may have set; 0 if it is no number."""
+    return int(text) if text and text.isdecimal() else 0
 
 
 def redrive(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLetter]) -> None:
@@ -223,19 +234,23 @@ def redrive(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLe
     Raises:
         TransientError: SQS did not accept all of them. Some may be in both queues.
     """
-    for batch in _batches(letters):
+    for batch in batches(letters, _bytes, most=BATCH_SIZE, most_bytes=BATCH_BYTES):
         entries = [_entry(str(i), letter) for i, letter in enumerate(batch)]
         with _sqs_errors():
             answer = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries)
-            sent = [batch[int(each["Id"])] for each in answer["Successful"]]
             sqs().delete_message_batch(
                 QueueUrl=dead_letter_queue_url,
                 Entries=[
-                    {"Id": str(i), "ReceiptHandle": letter.receipt_handle} for i, letter in enumerate(sent)
+                    {"Id": sent["Id"], "ReceiptHandle": batch[int(sent["Id"])].receipt_handle}
+                    for sent in answer["Successful"]
                 ],
             )
         if refused := answer.get("Failed"):
             raise TransientError(f"queue: {len(refused)} messages refused ({refused[0]['Code']})")
+
+
+def _bytes(letter: DeadLetter) -> int:
+    return len(letter.body.encode())
 
 
 def _entry(entry_id: str, letter: DeadLetter) -> "SendMessageBatchRequestEntryTypeDef":
@@ -252,19 +267,16 @@ def _entry(entry_id: str, letter: DeadLetter) -> "SendMessageBatchRequestEntryTy
     return entry
 
 
-def _batches(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """Split into batches that one request can hold."""
-    batch: list[DeadLetter] = []
-    room = BATCH_BYTES
-    for letter in letters:
-        size = len(letter.body.encode())
-        if batch and (len(batch) == BATCH_SIZE or size > room):
-            yield batch
-            batch, room = [], BATCH_BYTES
-        batch.append(letter)
-        room -= size
-    if batch:
-        yield batch
+def set_aside(dead_letter_queue_url: str, letter: DeadLetter, reason: str) -> None:
+    """Give a dead letter the reason why it is not returned: a copy takes its place.
+
+    Raises:
+        TransientError: SQS did not accept a request. It may be there twice.
+    """
+    about = {"reason": reason, "message_id": letter.message_id, "sent_at": str(letter.sent_millis)}
+    _put_aside(dead_letter_queue_url, letter.body, letter.group, **about)
+    with _sqs_errors("dead-letter queue"):
+        sqs().delete_message(QueueUrl=dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
 
 
 def show(queue_url: str, letters: Iterable[DeadLetter]) -> None:

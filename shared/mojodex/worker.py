@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from traceback import format_tb
 from typing import Any, Literal
@@ -144,9 +144,9 @@ def _suspected_poison[M: Message](
     keys = {}
     for record in records:
         if int(record["attributes"]["ApproximateReceiveCount"]) > 1:
-            # Reported later, when the record is processed. The database may be away: some occasions are read
-            # from it.
-            with suppress(MojodexError):
+            # Reported later, when the record is processed. Some occasions are read from the database, which
+            # may be away.
+            with suppress(Exception):
                 keys[record["messageId"]] = _key(record, process)[1]
     if not keys:
         return []
@@ -219,7 +219,7 @@ def _run_job[M: Message](
     now = utc_now()
     job = database.with_db_session(
         jobs.begin,
-        _delivery(record, now, settings),
+        jobs.Delivery(record["messageId"], enqueued_at(record) + queues.RETENTION),
         process=process.name,
         subject=message.subject,
         occasion=occasion,
@@ -248,18 +248,11 @@ def _run_job[M: Message](
             raise
         return "skipped"
     except Exception as error:
+        counts = error.counts if isinstance(error, TransientError) else True
         # If the database is away too, the lease expires by itself.
         with suppress(MojodexError):
-            database.with_db_session(jobs.release, job, counts=not isinstance(error, TransientError))
+            database.with_db_session(jobs.release, job, counts=counts)
         raise
-
-
-def _delivery(record: dict[str, Any], now: datetime, settings: WorkerSettings) -> jobs.Delivery:
-    """Describe a message for the ledger. One that was received so often is a dead letter after the lease."""
-    expires_at = enqueued_at(record) + queues.RETENTION
-    if int(record["attributes"]["ApproximateReceiveCount"]) >= queues.MAX_RECEIVES:
-        expires_at = now + timedelta(seconds=settings.lease_seconds)
-    return jobs.Delivery(record["messageId"], expires_at)
 
 
 def _end[M: Message](

@@ -187,6 +187,17 @@ def test_what_hits_everybody_opens_it(
     assert open_circuits(mojodex) == {FIRST, SECOND}
 
 
+def test_a_mail_service_that_gives_no_answer_is_asked_more_rarely(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    """Each mail that it may or may not have taken is a mail at risk."""
+    circuits, _ = environments
+    for _ in range(FAILURES_TO_OPEN):
+        circuits.failed("SES", "no answer", seconds_until_probe=300)
+
+    assert mojodex.run("SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit") > 290
+
+
 def test_a_database_that_is_away_opens_and_closes_nothing(
     environments: tuple[Circuits, Circuits], bundle: Bundle, monkeypatch: pytest.MonkeyPatch, mojodex: Mojodex
 ) -> None:

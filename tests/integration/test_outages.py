@@ -49,6 +49,36 @@ def test_an_error_of_a_dependency_never_counts_as_an_attempt(
     assert (mojodex.job(pk).state, mojodex.job(pk).attempts) == ("done", 1)
 
 
+def test_a_call_that_is_too_long_for_a_model_that_works_for_others_counts(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
+) -> None:
+    """It is paid for each time, and so must end."""
+    bundle = make_bundle(llm_timeout_seconds=3)
+    pk = mojodex.execution(SAID)
+    model.answers(Reply(todos().content, delay=4))
+
+    assert failed_ids(bundle.work_on({"Records": [record(pk)]}))
+
+    assert (mojodex.job(pk).state, mojodex.job(pk).attempts) == ("queued", 1)
+
+
+def test_a_call_of_a_model_that_hangs_for_everybody_does_not_count(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
+) -> None:
+    bundle = make_bundle(llm_timeout_seconds=3)
+    pk = mojodex.execution(SAID)
+    mojodex.run(
+        "INSERT INTO md_background_circuit VALUES ('gpt-5-mini', now(), now(), ''),"
+        " ('gpt-4.1', now(), now() + interval '1 hour', '')"
+    )
+    model.answers(Reply(todos().content, delay=4))
+
+    assert failed_ids(bundle.work_on({"Records": [record(pk)]}))
+
+    assert len(model.calls) == 1
+    assert mojodex.job(pk).attempts == 0
+
+
 def test_an_unknown_error_counts_and_ends_the_job(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +87,7 @@ def test_an_unknown_error_counts_and_ends_the_job(
     def broken(*_: Any) -> Any:
         raise KeyError
 
-    monkeypatch.setattr(extraction, "check", broken)
+    monkeypatch.setattr(extraction, "collect", broken)
     for attempt in range(1, jobs.MAX_ATTEMPTS + 1):
         assert failed_ids(bundle.work_on({"Records": [record(pk)]}))
         assert (mojodex.job(pk).state, mojodex.job(pk).attempts) == ("queued", attempt)
@@ -72,7 +102,8 @@ def test_a_job_is_not_claimable_while_its_message_lives(
     claimed, released = mojodex.execution(SAID), mojodex.execution(SAID)
     assert bundle.schedule() == 2
     model.answers(Reply(status=503))
-    bundle.work_on({"Records": [record(released, receives=MAX_RECEIVES - 1)]})
+    # After its last receive it is a dead letter, which the redrive returns.
+    bundle.work_on({"Records": [record(released, receives=MAX_RECEIVES)]})
 
     for age in (timedelta(0), timedelta(hours=1), timedelta(days=3), RETENTION - timedelta(minutes=1)):
         with time_machine.travel(datetime.now(UTC) + age):
@@ -81,24 +112,6 @@ def test_a_job_is_not_claimable_while_its_message_lives(
         assert bundle.schedule() == 2
 
     assert {body["user_task_execution_pk"] for body in bundle.queued()} == {claimed, released}
-
-
-@pytest.mark.parametrize("ends", ["transient", "killed"])
-def test_a_job_is_claimable_after_the_last_receive_of_its_message(
-    bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch, ends: str
-) -> None:
-    pk = mojodex.execution(SAID)
-    model.answers(Reply(status=503))
-    if ends == "killed":
-        monkeypatch.setattr(jobs, "release", away)
-    bundle.work_on({"Records": [record(pk, receives=MAX_RECEIVES)]})
-
-    lease = timedelta(seconds=bundle.worker_settings.lease_seconds)
-    with time_machine.travel(datetime.now(UTC) + lease - timedelta(seconds=10)):
-        assert bundle.schedule() == 0
-    with time_machine.travel(datetime.now(UTC) + lease + timedelta(seconds=1)):
-        assert bundle.schedule() == 1
-        assert bundle.schedule() == 0
 
 
 def test_a_row_of_an_earlier_release_is_claimable_when_its_message_is_gone(

@@ -32,6 +32,7 @@ def run(make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> 
         }
     )
     database = Database(settings)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redrive")
     monkeypatch.setattr(maintenance.redrive, "settings", settings)
     monkeypatch.setattr(maintenance.redrive, "database", database)
     yield lambda seconds=300: maintenance.redrive.handler({}, FakeContext(seconds))["extract_todos"]
@@ -79,9 +80,12 @@ class Letters:
         """The bodies of all that is in the queue."""
         return [message["Body"] for message in self.bundle._drain(self.bundle.queue_url)]
 
-    def left(self) -> list[str]:
-        """The bodies of what is in the dead-letter queue and can be seen."""
-        return sorted(message["Body"] for message in self._take(self.bundle.dead_letter_queue_url))
+    def left(self) -> dict[str, str]:
+        """What is in the dead-letter queue and can be seen: body and reason."""
+        return {
+            message["Body"]: message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")
+            for message in self._take(self.bundle.dead_letter_queue_url)
+        }
 
 
 def begun(mojodex: Mojodex, message_id: str, attempts: int, state: str = "running") -> None:
@@ -103,7 +107,7 @@ def test_a_message_that_sqs_has_moved_returns_with_when_it_was_sent(run: Any, le
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert message["Body"] == '{"n": 1}'
     assert attributes == {"sent_at": str(SENT), "redrives": "1"}
-    assert letters.left() == []
+    assert letters.left() == {}
     assert run() == 0
 
 
@@ -139,10 +143,92 @@ def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
     assert run() == 3
 
     assert sorted(message["Body"] for message in letters.returned()) == ["begun late", "done", "valid"]
-    assert letters.left() == ["never begun", "not valid", "poison"]
+    assert letters.left() == {
+        "not valid": "message: Invalid JSON",
+        "poison": "poison: 10 attempts ended with a dead worker or an unknown error",
+        "never begun": "it was returned 10 times, and its job was never begun",
+    }
+    capsys.readouterr()
+    assert run() == 0
     metrics = emitted(capsys.readouterr().out)
     assert metrics["extract_todos", "DeadLettersLeft"] == 3
-    assert metrics["extract_todos", "MessagesRedriven"] == 3
+    assert metrics["extract_todos", "MessagesRedriven"] == metrics["redrive", "MessagesRedriven"] == 0
+
+
+def test_the_ledger_knows_that_a_returned_message_lives_and_that_poison_does_not(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
+    valid, poison = letters.add(), letters.add()
+    begun(mojodex, valid, 3, "queued")
+    begun(mojodex, poison, MAX_RECEIVES)
+
+    run()
+
+    lives = {
+        row.message_id: row.message_expires_at > datetime.now(UTC) + timedelta(days=3)
+        for row in mojodex.rows("SELECT message_id, message_expires_at FROM md_background_job")
+    }
+    assert lives == {valid: True, poison: False}
+
+
+def test_the_schedule_gives_the_job_of_poison_its_last_attempts(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
+    """And then it ends as failed. Its first message does not return meanwhile."""
+    pk = mojodex.execution("I'll call Bob.")
+    message_id = letters.add(json.dumps({"user_task_execution_pk": pk}))
+    begun(mojodex, message_id, MAX_RECEIVES)
+    mojodex.run("UPDATE md_background_job SET subject = :s", s=str(pk))
+    assert letters.bundle.schedule() == 0
+
+    run()
+
+    assert letters.bundle.schedule() == 1
+    letters.bundle.queued()
+    assert run() == 0
+    mojodex.run("UPDATE md_background_job SET attempts = 20")
+    letters.bundle.work({"user_task_execution_pk": pk})
+    assert mojodex.job(pk).outcome["reason"] == "gave up after 20 attempts"
+
+
+def test_one_process_that_cannot_be_finished_does_not_stop_the_others(
+    run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters.add()
+    urls = maintenance.redrive.settings.queues["extract_todos"]
+    settings = maintenance.redrive.settings.model_copy(
+        update={
+            "queues": {
+                "events": (urls[0], "https://sqs.us-east-1.amazonaws.com/1/none"),
+                "extract_todos": urls,
+            }
+        }
+    )
+    monkeypatch.setattr(maintenance.redrive, "settings", settings)
+
+    with pytest.raises(ExceptionGroup):
+        run()
+
+    assert len(letters.returned()) == 1
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", ""])
+def test_attributes_that_somebody_else_has_set_do_no_harm(run: Any, letters: Letters, value: str) -> None:
+    attributes = {"sent_at": value, "redrives": value} if value else {}
+    letters.add("strange", **attributes)
+    letters.bundle.sqs.send_message(
+        QueueUrl=letters.bundle.dead_letter_queue_url,
+        MessageBody="binary",
+        MessageAttributes={"trace": {"DataType": "Binary", "BinaryValue": b"1"}},
+    )
+
+    assert run() == 2
+
+    record = {
+        "attributes": {"SentTimestamp": str(SENT)},
+        "messageAttributes": {"sent_at": {"stringValue": value}},
+    }
+    assert sent_at(record).timestamp() * 1000 == SENT
 
 
 def test_poison_is_known_in_whichever_state_its_last_worker_left_its_job(
@@ -193,7 +279,7 @@ def test_many_and_long_messages_are_all_returned(run: Any, letters: Letters) -> 
     assert run() == 23
 
     assert set(letters.bodies_returned()) == bodies
-    assert letters.left() == []
+    assert letters.left() == {}
 
 
 def test_a_database_that_is_away_leaves_all_where_it_is(
@@ -206,11 +292,12 @@ def test_a_database_that_is_away_leaves_all_where_it_is(
 
     with monkeypatch.context() as broken:
         broken.setattr(maintenance.redrive.database, "engine", away)
-        with pytest.raises(TransientError):
+        with pytest.raises(ExceptionGroup) as error:
             run()
 
+    assert error.group_contains(TransientError)
     assert letters.returned() == []
-    assert letters.left() == ["waits"]
+    assert letters.left() == {"waits": ""}
     assert run() == 1
 
 
@@ -221,7 +308,7 @@ def test_a_run_that_dies_between_sending_and_deleting_loses_nothing(
     sqs = queues.sqs()
     with monkeypatch.context() as broken:
         broken.setattr(sqs, "delete_message_batch", lambda **_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ExceptionGroup):
             run()
 
     assert [message["Body"] for message in letters.returned()] == ["once"]

@@ -400,8 +400,9 @@ def test_whom_an_outage_stopped_for_an_hour_is_mailed_in_the_next(
     mojodex.close_circuits()
     ses.does(TAKEN)
     with time_machine.travel(NOW + timedelta(hours=1)):
-        assert bundle.schedule() == 1
-        bundle.work(*bundle.queued())
+        # It is a dead letter, and lives: the redrive returns it.
+        assert bundle.schedule() == 0
+        bundle.work(message)
 
     assert len(ses.mails) == len(model.calls) == 1
     assert job(mojodex, user_id).state == "done"
@@ -558,6 +559,40 @@ def test_a_lost_answer_of_ses_is_no_reason_for_a_second_mail(
 
     assert len(ses.requests) == 1
     assert job(mojodex, user_id).outcome == {"reason": "it is not known whether SES took the mail"}
+
+
+@pytest.mark.parametrize(
+    ("says", "opens"),
+    [
+        (Answer(503, "ServiceUnavailable"), True),
+        (Answer(400, "SendingPausedException"), True),
+        (Answer(500, "InternalFailure"), True),
+        (Answer(429, "TooManyRequestsException"), False),
+        (Answer(400, "MessageRejected"), False),
+    ],
+    ids=lambda value: getattr(value, "code", ""),
+)
+def test_what_keeps_ses_from_sending_to_anybody_opens_its_circuit(
+    bundle: Bundle,
+    mojodex: Mojodex,
+    ses: FakeSes,
+    monkeypatch: pytest.MonkeyPatch,
+    says: Answer,
+    *,
+    opens: bool,
+) -> None:
+    monkeypatch.setattr("events.mail.ses.PAUSE_SECONDS", (0, 0.01))
+    users = [user_with(mojodex, "Call Bob") for _ in range(7)]
+    ses.does(says)
+
+    for user_id in users:
+        send(bundle, user_id)
+
+    circuits = [row.provider for row in mojodex.rows("SELECT provider FROM md_background_circuit")]
+    assert circuits == (["SES"] if opens else [])
+    asked = len(ses.requests)
+    send(bundle, users[-1])
+    assert (len(ses.requests) == asked) is (opens or job(mojodex, users[-1]).state == "failed")
 
 
 def test_a_database_that_is_away_after_the_send_is_waited_for(

@@ -143,8 +143,8 @@ def todo_daily_emails(
     today = database.with_db_session(collect, message.user_id, day, now, settings)
     # Before anything is paid for.
     check_address(today.address)
-    answer = think(model, today, job, deadline)
     link = unsubscribe_link(settings, message.user_id, message.event_type)
+    answer = think(model, today, job, deadline)
     return Mail(
         user_id=message.user_id,
         md_event_type=MD_EVENT_TYPE,

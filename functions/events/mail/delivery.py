@@ -33,6 +33,8 @@ from mojodex.schema import MdEvent
 SECONDS_NEEDED = 15
 # Its circuit's name.
 SES = "SES"
+# While SES gives no answer, each probe may cost somebody their mail.
+SECONDS_UNTIL_MAIL_AT_RISK = 300
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,9 @@ def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, j
             count("EmailsHeldBack")
         if not isinstance(error, ses.ThrottledError):
             circuits.failed(SES, str(error))
+        raise
+    except NotKnownIfSentError as error:
+        circuits.failed(SES, str(error), seconds_until_probe=SECONDS_UNTIL_MAIL_AT_RISK)
         raise
     circuits.succeeded(SES)
     return message_id

@@ -1,0 +1,27 @@
+"""Split what goes into requests that are limited in items and in bytes."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+
+def batches[T](
+    items: Iterable[T], size: Callable[[T], int], *, most: int, most_bytes: int
+) -> Iterator[list[T]]:
+    """Yield batches of the items, in their order. An item that is too large for any batch is alone in one.
+
+    Args:
+        items: what to split.
+        size: gives the bytes of an item.
+        most: items in a batch.
+        most_bytes: of a batch.
+    """
+    batch: list[T] = []
+    room = most_bytes
+    for item in items:
+        needed = size(item)
+        if batch and (len(batch) == most or needed > room):
+            yield batch
+            batch, room = [], most_bytes
+        batch.append(item)
+        room -= needed
+    if batch:
+        yield batch
