@@ -106,6 +106,7 @@ ACTS: dict[str, Callable[[], object]] = {
     "dead_letter": lambda: queues.dead_letter("q", RECORD, "bad"),
     "dead_letters": lambda: list(queues.dead_letters("q")),
     "redrive": lambda: queues.redrive("q", "d", [letter()]),
+    "set_aside": lambda: queues.set_aside("d", letter(), "poison"),
     "show": lambda: queues.show("d", [letter()]),
 }
 
@@ -234,12 +235,15 @@ def test_dead_letters_are_received_until_there_are_none_and_hidden_meanwhile(sqs
     del moved["MessageAttributes"]
     redriven = message(2, {"sent_at": "4000", "redrives": "3"}, MessageGroupId="user-1")
     put_aside = message(3, {"reason": "not JSON", "message_id": "m-0"})
-    sqs.answers["receive_message"] = [{"Messages": [moved, redriven]}, {"Messages": [put_aside]}, {}]
+    strange = message(4, {"sent_at": "soon", "redrives": ""})
+    strange["MessageAttributes"]["trace"] = {"BinaryValue": b"1"}
+    sqs.answers["receive_message"] = [{"Messages": [moved, redriven]}, {"Messages": [put_aside, strange]}, {}]
 
     assert list(queues.dead_letters("d")) == [
         DeadLetter("m-1", "r-1", "body 1", 5000, 0, None, None),
         DeadLetter("m-2", "r-2", "body 2", 4000, 3, "user-1", None),
         DeadLetter("m-3", "r-3", "body 3", 5000, 0, None, "not JSON"),
+        DeadLetter("m-4", "r-4", "body 4", 5000, 0, None, None),
     ]
     assert len(sqs.asked) == 3
     assert sqs.asked[0][1] == {
@@ -277,7 +281,8 @@ def test_what_the_queue_did_not_take_stays_a_dead_letter(sqs: FakeSqs) -> None:
     with pytest.raises(TransientError):
         queues.redrive("q", "d", [letter(), letter(number=1)])
 
-    assert sqs.entries("delete_message_batch") == [[{"Id": "0", "ReceiptHandle": "r-1"}]]
+    ((gone,),) = sqs.entries("delete_message_batch")
+    assert gone["ReceiptHandle"] == "r-1"
 
 
 HALF = BATCH_BYTES // 2
@@ -308,6 +313,33 @@ def test_a_body_is_measured_in_bytes(sqs: FakeSqs) -> None:
     queues.redrive("q", "d", [letter("é" * (HALF // 2)), letter("é" * (HALF // 2 + 1))])
 
     assert [len(entries) for entries in sqs.entries("send_message_batch")] == [1, 1]
+
+
+def test_a_dead_letter_that_is_set_aside_is_replaced_by_a_copy_with_the_reason(sqs: FakeSqs) -> None:
+    queues.set_aside("d", letter("one", group="user-1"), "poison")
+
+    send, delete = sqs.asked
+    attributes = {"reason": "poison", "message_id": "m-0", "sent_at": "1000"}
+    copy = {
+        "QueueUrl": "d",
+        "MessageBody": "one",
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        },
+        "MessageGroupId": "user-1",
+    }
+    assert send == ("send_message", copy)
+    assert delete == ("delete_message", {"QueueUrl": "d", "ReceiptHandle": "r-0"})
+
+
+@pytest.mark.parametrize("lost", ["send_message", "delete_message"])
+def test_a_dead_letter_is_removed_only_after_its_copy_is_there(sqs: FakeSqs, lost: str) -> None:
+    sqs.answers[lost] = [EndpointConnectionError(endpoint_url="x")]
+
+    with pytest.raises(TransientError):
+        queues.set_aside("d", letter(), "poison")
+
+    assert sqs.asked[-1][0] == lost
 
 
 def test_dead_letters_are_shown_again_at_once_ten_a_request(sqs: FakeSqs) -> None:

@@ -1,7 +1,9 @@
 """The loop of the redrive: what is returned, what is shown again, and when it stops."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,9 +12,12 @@ from maintenance import redrive
 from mojodex import queues
 from mojodex.clock import RESERVE_SECONDS, Deadline
 from mojodex.errors import TransientError
-from mojodex.queues import DeadLetter
+from mojodex.queues import MAX_RECEIVES, DeadLetter
 from mojodex.schedule import SECONDS_NEEDED
+from tests.lambda_events import FakeContext
 from tests.metrics import emitted
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
 def letter(name: str) -> DeadLetter:
@@ -26,11 +31,24 @@ class Notes:
         self.letters = [letter(name) for name in names.split()]
         self.returned: list[list[str]] = []
         self.shown: list[list[str]] = []
+        self.noted: list[tuple[list[str], list[str]]] = []
+        self.put_aside: list[tuple[str, str]] = []
         self.received = 0
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        yield
+    def with_db_session(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        return act(self, *arguments)
+
+    def attempts_of(self, _session: Any, letters: Collection[DeadLetter]) -> dict[str, int]:
+        return {each.message_id: MAX_RECEIVES for each in letters if each.body.startswith("poison")}
+
+    def note(self, _session: Any, found: redrive.Sorted, now: datetime) -> None:
+        assert now == NOW
+        returned = [each.body for each in found.to_return]
+        self.noted.append((returned, [each.body for each, _ in found.to_set_aside]))
+
+    def set_aside(self, url: str, letter: DeadLetter, reason: str) -> None:
+        assert url == "d"
+        self.put_aside.append((letter.body, reason))
 
     def dead_letters(self, url: str) -> Iterator[DeadLetter]:
         assert url == "d"
@@ -49,22 +67,19 @@ class Notes:
 
 @pytest.fixture
 def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Notes]:
-    """Put letters into the dead-letter queue; two are looked at together, and those named bad are left."""
-
-    def sort(_session: Any, letters: Collection[DeadLetter]) -> redrive.Sorted:
-        return redrive.Sorted(
-            [each for each in letters if not each.reason], [each for each in letters if each.reason]
-        )
+    """Put letters into the dead-letter queue; two are looked at together."""
 
     def begin(names: str) -> Notes:
         notes = Notes(names)
         monkeypatch.setattr(redrive, "database", notes)
-        for name in ("dead_letters", "redrive", "show"):
+        for name in ("dead_letters", "redrive", "show", "set_aside"):
             monkeypatch.setattr(queues, name, getattr(notes, name))
+        for name in ("attempts_of", "note"):
+            monkeypatch.setattr(redrive, name, getattr(notes, name))
         return notes
 
-    monkeypatch.setattr(redrive, "sort", sort)
     monkeypatch.setattr(redrive, "LETTERS_AT_ONCE", 2)
+    monkeypatch.setattr(redrive, "utc_now", lambda: NOW)
     return begin
 
 
@@ -125,3 +140,71 @@ def test_a_redrive_that_fails_shows_all_that_it_has_received(
 
     assert notes.returned == [["a"], ["b", "c"]]
     assert notes.shown == [["bad", "b", "c"]]
+    assert notes.noted == [(["a"], [])]
+
+
+def test_poison_is_set_aside_with_its_reason_and_the_ledger_is_told(begin: Callable[[str], Notes]) -> None:
+    notes = begin("poison a bad")
+
+    assert run() == 1
+
+    reason = "poison: 10 attempts ended with a dead worker or an unknown error"
+    assert notes.put_aside == [("poison", reason)]
+    assert notes.noted == [(["a"], ["poison"]), ([], [])]
+    assert notes.shown == [["bad"]]
+
+
+@pytest.mark.parametrize(
+    ("redrives", "attempts", "becomes"),
+    [
+        (0, None, "returned"),
+        (9, None, "returned"),
+        (10, None, "it was returned 10 times, and its job was never begun"),
+        (500, 0, "returned"),
+        (0, 9, "returned"),
+        (0, 10, "poison: 10 attempts ended with a dead worker or an unknown error"),
+    ],
+)
+def test_a_dead_letter_stays_when_its_workers_die(redrives: int, attempts: int | None, becomes: str) -> None:
+    one = replace(letter("a"), redrives=redrives)
+
+    found = redrive.sort([one], {} if attempts is None else {"a": attempts})
+
+    if becomes == "returned":
+        assert found == redrive.Sorted([one], [], [])
+    else:
+        assert found == redrive.Sorted([], [(one, becomes)], [])
+
+
+def test_a_dead_letter_that_has_a_reason_stays_whatever_the_ledger_says() -> None:
+    one = replace(letter("bad"), redrives=10)
+
+    for attempts in ({}, {"bad": 0}, {"bad": 10}):
+        assert redrive.sort([one], attempts) == redrive.Sorted([], [], [one])
+
+
+def test_the_oldest_are_returned_first() -> None:
+    letters = [replace(letter(str(millis)), sent_millis=millis) for millis in (3, 1, 2)]
+
+    assert [each.sent_millis for each in redrive.sort(letters, {}).to_return] == [1, 2, 3]
+
+
+def test_each_process_is_redriven_and_an_alarm_gets_the_sum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues_of = {"one": ["q1", "d1"], "broken": ["q2", "d2"], "two": ["q3", "d3"]}
+    settings = redrive.Settings.model_validate(
+        {"database_secret_arn": "database", "queues": json.dumps(queues_of)}
+    )
+    monkeypatch.setattr(redrive, "settings", settings)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redrive")
+    returned = {("one", "q1", "d1"): 2, ("two", "q3", "d3"): 3}
+    monkeypatch.setattr(redrive, "redrive", lambda *about: returned[about[:3]])
+
+    with pytest.raises(ExceptionGroup) as raised:
+        redrive.handler({}, FakeContext())
+
+    assert raised.group_contains(KeyError)
+    assert emitted(capsys.readouterr().out) == {("redrive", "MessagesRedriven"): 5}
+    returned["broken", "q2", "d2"] = 0
+    assert redrive.handler({}, FakeContext()) == {"one": 2, "broken": 0, "two": 3}

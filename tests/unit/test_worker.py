@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any, cast
 
@@ -163,17 +163,13 @@ def test_work_is_done_once_unless_its_process_says_otherwise(notes: Notes) -> No
     assert notes.begun[0]["occasion"] == ""
 
 
-@pytest.mark.parametrize(("receives", "is_last"), [(MAX_RECEIVES - 1, False), (MAX_RECEIVES, True)])
-def test_a_message_may_come_again_until_its_last_receive(
-    notes: Notes, receives: int, *, is_last: bool
-) -> None:
-    one = record(receives=receives)
-    sent = datetime.fromtimestamp(int(one["attributes"]["SentTimestamp"]) / 1000, UTC)
+def test_a_message_may_come_again_until_sqs_deletes_it(notes: Notes) -> None:
+    one = record(receives=MAX_RECEIVES)
 
     work(notes, lambda *_: None, one)
 
-    lease = timedelta(seconds=SETTINGS.lease_seconds)
-    assert notes.deliveries[0].expires_at == (NOW + lease if is_last else sent + RETENTION)
+    sent = datetime.fromtimestamp(int(one["attributes"]["SentTimestamp"]) / 1000, UTC)
+    assert notes.deliveries == [jobs.Delivery(one["messageId"], sent + RETENTION)]
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])
@@ -234,8 +230,12 @@ def test_a_message_about_nothing_is_skipped_and_put_aside(
 
 @pytest.mark.parametrize(
     ("error", "counts", "delay"),
-    [(TransientError("away", retry_after=7), False, (3, 7)), (KeyError("x"), True, (3, None))],
-    ids=["transient", "unknown"],
+    [
+        (TransientError("away", retry_after=7), False, (3, 7)),
+        (TransientError("too long", counts=True), True, (3, None)),
+        (KeyError("x"), True, (3, None)),
+    ],
+    ids=["transient", "transient that counts", "unknown"],
 )
 def test_any_other_error_releases_the_job_and_retries_the_message(
     notes: Notes,
@@ -388,6 +388,19 @@ def test_suspects_that_cannot_be_looked_up_run_like_the_others(notes: Notes, err
     response = work(notes, lambda *_: together.wait() and None, record("a", 2), record("b", 2))
 
     assert response == {"batchItemFailures": []}
+
+
+def test_a_suspect_whose_occasion_cannot_be_read_runs_like_the_others(notes: Notes) -> None:
+    read: list[str] = []
+
+    def occasion(message: Work, _sent: datetime) -> str:
+        read.append(message.name)
+        if len(read) == 1:
+            raise KeyError("the database is away")
+        return ""
+
+    assert work(notes, lambda *_: None, record("a", 2), occasion=occasion) == {"batchItemFailures": []}
+    assert read == ["a", "a"]
 
 
 def test_a_message_that_is_not_valid_is_put_aside_with_the_reason_and_begins_nothing(notes: Notes) -> None:
