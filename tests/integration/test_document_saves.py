@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from documents import page_ingestion, updating, urls
@@ -359,6 +360,38 @@ def test_a_job_that_ends_without_a_document_ends_its_page_and_no_other(
     assert state_of(mojodex, ended) == ("stored", b"html")
 
 
+class Locks:
+    """Looks, in the middle of a save, at what another transaction could lock."""
+
+    def __init__(self, mojodex: Mojodex, user_id: str, document_pk: int) -> None:
+        self._mojodex, self._user_id, self._document_pk = mojodex, user_id, document_pk
+        self.document_is_free = True
+        self.makers: dict[tuple[str, str], bool] = {}
+
+    def look(self, *arguments: Any) -> Written:
+        try:
+            lock = "SELECT FROM md_document WHERE document_pk = :d FOR UPDATE NOWAIT"
+            self._mojodex.run(lock, d=self._document_pk)
+        except DBAPIError:
+            self.document_is_free = False
+        for key in ((self._user_id, URL), (self._user_id, OTHER_URL), ("another user", URL)):
+            lock = "SELECT pg_try_advisory_xact_lock(hashtextextended(:k, 0))"
+            self.makers[key] = self._mojodex.run(lock, k=f"{key[0]} {urls.key(key[1])}")
+        return write(*arguments)
+
+
+def test_while_a_page_is_saved_nobody_else_can_make_or_change_its_document(
+    mojodex: Mojodex, user_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = Locks(mojodex, user_id, document(mojodex, user_id, "a"))
+    monkeypatch.setattr(page_ingestion, "write", locks.look)
+
+    save_page(mojodex, user_id, page(mojodex, user_id), ["b"], thought("b"))
+
+    assert not locks.document_is_free
+    assert locks.makers == {(user_id, URL): False, (user_id, OTHER_URL): True, ("another user", URL): True}
+
+
 # Editions.
 
 
@@ -389,6 +422,18 @@ def test_an_edition_replaces_what_its_document_holds_and_is_remembered(
     (kept,) = mojodex.rows("SELECT * FROM md_background_document")
     assert (kept.document_fk, kept.etag, kept.html_hash, kept.edition_sent) == (pk, '"etag"', "hash", NOW)
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"DocumentsUpdated"}
+
+
+def test_while_an_edition_is_saved_nobody_else_can_change_its_document(
+    mojodex: Mojodex, user_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk = document(mojodex, user_id, "a")
+    locks = Locks(mojodex, user_id, pk)
+    monkeypatch.setattr(updating, "write", locks.look)
+
+    save_edition(mojodex, pk, edition("b"), thought("b"))
+
+    assert not locks.document_is_free
 
 
 def test_an_edition_that_changes_nothing_is_skipped_and_remembered(

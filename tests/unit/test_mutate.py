@@ -117,6 +117,12 @@ def test_a_statement_loses_each_condition_and_each_assignment(changed: str) -> N
     assert [text for text in (" ".join(change.text.split()) for change in changes(SQL)) if changed in text]
 
 
+def test_a_comment_is_no_part_of_a_statement() -> None:
+    commented = SQL.replace(" WHERE", " -- It is 1, AND so on.\n WHERE")
+
+    assert [change.before for change in changes(commented)] == [change.before for change in changes(SQL)]
+
+
 def result(*keys: str, made: int = 100) -> Result:
     survivors = [Mutant(key, 1, None, "", "", "") for key in keys]
     return Result(TARGETS[0], [*survivors, *survivors[:1] * (made - len(keys))], survivors, 1.0)

@@ -40,7 +40,8 @@ class _Token:
 
 
 def changes(text: str) -> Iterator[Change]:
-    """Make all mutants of a statement."""
+    """Make all mutants of a statement, without its comments."""
+    text = re.sub("--[^\n]*", "", text)
     tokens = list(_tokens(text))
     yield from _conditions(text, tokens)
     yield from _assignments(text, tokens)
