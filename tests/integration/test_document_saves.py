@@ -98,7 +98,7 @@ def test_a_document_gets_these_chunks_and_no_other_document_changes(mojodex: Moj
     assert texts(mojodex, pk) == ["new", "kept"]
     assert texts(mojodex, other) == ["kept", "gone", "its own"]
     assert {row.dimensions for row in chunks_of(mojodex, pk)} == {len(vector("new"))}
-    assert updated(mojodex, pk) == WITHOUT_ZONE
+    assert updated(mojodex, pk) == NOW
     assert updated(mojodex, other) is None
 
 
@@ -116,7 +116,7 @@ def test_whatever_changes_marks_the_document_as_updated(
     assert written(mojodex, pk, after, thought(*new)).changed
 
     assert texts(mojodex, pk) == after
-    assert updated(mojodex, pk) == WITHOUT_ZONE
+    assert updated(mojodex, pk) == NOW
     now = {row.chunk_text: row.pk for row in chunks_of(mojodex, pk)}
     assert {each: now[each] for each in after if each in rows} == {
         each: rows[each] for each in now if each in rows
