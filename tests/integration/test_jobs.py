@@ -1,6 +1,7 @@
 """The ledger: two writers at once on a real database."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any, cast
@@ -175,6 +176,38 @@ def test_finish_is_part_of_the_callers_transaction(mojodex: Mojodex) -> None:
     assert mojodex.job("s", "p").state == "running"
 
 
+@pytest.mark.parametrize("key", [{}, {"process": "p2"}, {"subject": "s2"}, {"occasion": "o2"}])
+def test_a_job_is_taken_over_when_its_own_lease_has_expired(mojodex: Mojodex, key: dict[str, str]) -> None:
+    """The worker is then suspected to have died with it."""
+    held(mojodex, **key)
+    with Session(mojodex.engine) as session:
+        jobs.release(session, held(mojodex, NOW - timedelta(hours=1), subject="released"), counts=True)
+
+    assert held(mojodex, NOW + timedelta(seconds=151)).taken_over == (not key)
+    assert not held(mojodex, NOW + timedelta(seconds=151), subject="released").taken_over
+
+
+def test_a_job_that_is_begun_again_right_after_another_one_is_not_taken_over(mojodex: Mojodex) -> None:
+    job = held(mojodex)
+    with Session(mojodex.engine) as session:
+        jobs.continue_later(session, job, {}, now=NOW)
+
+    assert not held(mojodex, NOW + timedelta(days=1)).taken_over
+
+
+@pytest.mark.parametrize(("attempts", "exhausted"), [(20, False), (21, True)])
+def test_a_job_may_be_begun_twenty_times(job: jobs.Job, attempts: int, *, exhausted: bool) -> None:
+    assert replace(job, attempts=attempts).attempts_exhausted == exhausted
+
+
+def test_open_circuits_are_read_with_the_job(mojodex: Mojodex) -> None:
+    mojodex.run(
+        "INSERT INTO md_background_circuit VALUES ('one', now(), now(), ''), ('two', now(), now(), '')"
+    )
+
+    assert held(mojodex).open_circuits == {"one", "two"}
+
+
 def test_a_lease_holds_to_its_last_moment(mojodex: Mojodex) -> None:
     held(mojodex)
 
@@ -340,6 +373,27 @@ def test_a_job_whose_message_has_expired_is_claimed_with_its_attempts_and_checkp
 
 
 @pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_job_of_an_earlier_release_is_claimed_days_after_it_was_queued(mojodex: Mojodex, due: str) -> None:
+    """Its row does not say when its message expires."""
+    claim(mojodex)
+    mojodex.run("UPDATE md_background_job SET message_expires_at = NULL")
+
+    assert claim(mojodex, NOW + jobs.RETENTION, due) == []
+    assert claim(mojodex, NOW + jobs.RETENTION + timedelta.resolution, due) == ["s"]
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_message_that_was_delivered_late_lives_longer_than_its_job_was_queued(
+    mojodex: Mojodex, due: str
+) -> None:
+    claim(mojodex)
+    lives = NOW + jobs.RETENTION + timedelta(days=1)
+    mojodex.run("UPDATE md_background_job SET message_expires_at = :at", at=lives)
+
+    assert claim(mojodex, lives, due) == []
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
 def test_a_job_that_was_skipped_is_claimed_as_if_it_were_new(mojodex: Mojodex, due: str) -> None:
     end(mojodex, held(mojodex), "skipped", {"reason": "none"})
 
@@ -368,6 +422,17 @@ def test_the_row_without_a_subject_says_where_the_next_page_begins(mojodex: Mojo
 
     assert [row.subject for row in page.claimed] == ["s"]
     assert page.after == {"after_pk": 7}
+
+
+def test_a_claim_finds_what_is_due_and_nothing_of_the_caller(mojodex: Mojodex) -> None:
+    with Session(mojodex.engine) as session:
+        page = jobs.claim(
+            session, "p", "SELECT CAST(:x AS text) AS subject, '' AS occasion", {"x": "7"}, now=NOW
+        )
+        session.rollback()
+
+    assert [row.subject for row in page.claimed] == ["7"]
+    assert mojodex.run("SELECT count(*) FROM md_background_job") == 0
 
 
 # What was paid for.

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -72,10 +73,12 @@ class _Import(MetaPathFinder, Loader):
 
 
 class _Plugin:
-    """For pytest: gives the tests the Postgres, and chooses and orders them."""
+    """For pytest: gives the tests the Postgres, chooses and orders them, and says which one fails."""
 
-    def __init__(self, database: postgres.Database, chosen: Sequence[str] | None) -> None:
-        self._database, self._chosen = database, chosen
+    def __init__(
+        self, database: postgres.Database, chosen: Sequence[str] | None = None, killer: Path | None = None
+    ) -> None:
+        self._database, self._chosen, self._killer = database, chosen, killer
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> postgres.Database | None:
@@ -90,6 +93,10 @@ class _Plugin:
             known = {item.nodeid: item for item in items}
             items[:] = [known[name] for name in self._chosen]
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and self._killer:
+            self._killer.write_text(report.nodeid)
+
 
 class _Watch:
     """For pytest: notes which lines of a module each test executes, and how long it takes."""
@@ -97,7 +104,6 @@ class _Watch:
     def __init__(self, name: str, code: CodeType) -> None:
         self._name, self._lines = name, set[int]()
         self.tests: list[Test] = []
-        self.failed: list[str] = []
         monitoring = sys.monitoring
         monitoring.use_tool_id(TOOL, "mutate")
         monitoring.register_callback(TOOL, monitoring.events.LINE, self._line)
@@ -120,10 +126,6 @@ class _Watch:
         done = yield
         self.tests.append(Test(item.nodeid, time.monotonic() - began, frozenset(self._lines)))
         return done
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.failed.append(report.nodeid)
 
 
 def _functions(code: CodeType) -> Iterator[CodeType]:
@@ -212,7 +214,7 @@ def measure(target: Target, database: postgres.Database, directory: Path) -> lis
 
     def act() -> int:
         watch = _Watch(target.module, code)
-        exit_code = _pytest(target, code, files, _Plugin(database, None), watch)
+        exit_code = _pytest(target, code, files, _Plugin(database), watch)
         result.write_text(json.dumps([(test.name, test.seconds, [*test.lines]) for test in watch.tests]))
         return exit_code
 
@@ -223,11 +225,11 @@ def measure(target: Target, database: postgres.Database, directory: Path) -> lis
     return [Test(name, seconds, frozenset(lines)) for name, seconds, lines in json.loads(result.read_text())]
 
 
-def chosen(mutant: Mutant, tests: Sequence[Test]) -> list[Test]:
-    """Return the tests that may kill a mutant, the quickest first."""
+def chosen(mutant: Mutant, tests: Sequence[Test], kills: Counter[str]) -> list[Test]:
+    """Return the tests that may kill a mutant: first those that killed most others, then the quickest."""
     touched = [test for test in tests if mutant.lines is None or not test.lines.isdisjoint(mutant.lines)]
     found, seconds = list[Test](), 0.0
-    for test in sorted(touched, key=lambda test: test.seconds):
+    for test in sorted(touched, key=lambda test: (-kills[test.name] / (0.1 + test.seconds), test.seconds)):
         seconds += test.seconds
         if found and seconds > SECONDS_A_MUTANT:
             break
@@ -241,6 +243,7 @@ class _Fork:
     database: postgres.Database
     pid: int
     ends: float
+    killer: Path
 
 
 def survivors(
@@ -251,13 +254,13 @@ def survivors(
     directory: Path,
 ) -> Iterator[Mutant]:
     """Run the tests against each mutant, as many at once as there are databases; yield those that survive."""
-    waiting, places = list(reversed(mutants)), list(free)
+    waiting, places, kills = list(reversed(mutants)), list(free), Counter[str]()
     forks: dict[int, _Fork] = {}
     poll = select.poll()
     while waiting or forks:
         while waiting and places:
             mutant = waiting.pop()
-            some = chosen(mutant, tests)
+            some = chosen(mutant, tests, kills)
             if not some:
                 yield mutant
                 continue
@@ -274,6 +277,12 @@ def survivors(
             places.append(fork.database)
             if os.waitstatus_to_exitcode(status) == 0:
                 yield fork.mutant
+            elif fork.killer.exists():
+                # The latest count most: neighbours are killed by the same test.
+                for name in kills:
+                    kills[name] //= 2
+                kills[fork.killer.read_text()] += 64
+                fork.killer.unlink()
         for fork in forks.values():
             if time.monotonic() > fork.ends:
                 os.killpg(fork.pid, signal.SIGKILL)
@@ -284,10 +293,10 @@ def _start(
 ) -> _Fork:
     names = [test.name for test in tests]
     files = list(dict.fromkeys(name.partition("::")[0] for name in names))
-    log = directory / f"{database.port}.log"
-    pid = _forked(lambda: _pytest(target, mutant.code, files, _Plugin(database, names)), log)
+    log, killer = directory / f"{database.port}.log", directory / f"{database.port}.killer"
+    pid = _forked(lambda: _pytest(target, mutant.code, files, _Plugin(database, names, killer)), log)
     patience = PATIENCE * sum(test.seconds for test in tests) + SECONDS_TO_START
-    return _Fork(mutant, database, pid, time.monotonic() + patience)
+    return _Fork(mutant, database, pid, time.monotonic() + patience, killer)
 
 
 def _renew(database: postgres.Database) -> None:

@@ -41,18 +41,9 @@ def _documents(name: str, *tests: str, only: tuple[str, ...] = ()) -> Target:
 
 # The most important first.
 TARGETS = (
-    _layer("jobs", *(f"integration/test_{name}.py" for name in ("jobs", "outages", "schedule", "poison"))),
-    _layer(
-        "worker",
-        *("unit/test_worker.py", "integration/test_poison.py", "integration/test_bad_messages.py"),
-        "integration/test_outages.py",
-    ),
-    _layer(
-        "queues",
-        *("unit/test_queues.py", "unit/test_layer.py", "integration/test_redrive_function.py"),
-        *("integration/test_message_groups.py", "integration/test_bad_messages.py"),
-        *("integration/test_schedule.py", "integration/test_poison.py", "structure/test_template.py"),
-    ),
+    _layer("jobs", "integration/test_jobs.py"),
+    _layer("worker", "unit/test_worker.py"),
+    _layer("queues", "unit/test_queues.py", "structure/test_template.py"),
     Target(
         "redrive",
         "maintenance.redrive",
@@ -80,7 +71,7 @@ TARGETS = (
         "delivery",
         "events.mail.delivery",
         "functions/events/mail/delivery.py",
-        ("unit/test_delivery.py", "integration/test_todo_daily_emails.py"),
+        ("unit/test_delivery.py",),
     ),
     _documents("fetch", "integration/test_fetch.py", only=ADDRESS_CHECK),
     _documents(
