@@ -58,7 +58,13 @@ def run(target: Target, databases: Sequence[Database], directory: Path) -> Resul
     made = mutants_of(target)
     tests = runner.measure(target, databases[0], directory)
     survived = []
-    for mutant in runner.survivors(target, made, tests, databases, directory):
+    for number, (mutant, survives) in enumerate(
+        runner.outcomes(target, made, tests, databases, directory), 1
+    ):
+        if number % 50 == 0:
+            print(f"{target.name}: {number} of {len(made)}", flush=True)
+        if not survives:
+            continue
         survived.append(mutant)
         print(f"{target.sql if isinstance(mutant.code, str) else target.path}:{mutant.line}: {mutant.key}")
         print(f"  - {mutant.before}\n  + {mutant.after}", flush=True)

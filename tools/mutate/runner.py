@@ -246,14 +246,14 @@ class _Fork:
     killer: Path
 
 
-def survivors(
+def outcomes(
     target: Target,
     mutants: Sequence[Mutant],
     tests: Sequence[Test],
     free: Sequence[postgres.Database],
     directory: Path,
-) -> Iterator[Mutant]:
-    """Run the tests against each mutant, as many at once as there are databases; yield those that survive."""
+) -> Iterator[tuple[Mutant, bool]]:
+    """Run the tests against each mutant, as many at once as there are databases; tell whether it survives."""
     waiting, places, kills = list(reversed(mutants)), list(free), Counter[str]()
     forks: dict[int, _Fork] = {}
     poll = select.poll()
@@ -262,7 +262,7 @@ def survivors(
             mutant = waiting.pop()
             some = chosen(mutant, tests, kills)
             if not some:
-                yield mutant
+                yield mutant, True
                 continue
             fork = _start(target, mutant, some, places.pop(), directory)
             descriptor = os.pidfd_open(fork.pid)
@@ -275,9 +275,8 @@ def survivors(
             _, status = os.waitpid(fork.pid, 0)
             _renew(fork.database)
             places.append(fork.database)
-            if os.waitstatus_to_exitcode(status) == 0:
-                yield fork.mutant
-            elif fork.killer.exists():
+            yield fork.mutant, os.waitstatus_to_exitcode(status) == 0
+            if fork.killer.exists():
                 # The latest count most: neighbours are killed by the same test.
                 for name in kills:
                     kills[name] //= 2

@@ -143,10 +143,8 @@ def _choices(text: str, tokens: list[_Token]) -> Iterator[Change]:
 
 def _in_place(text: str) -> Iterator[Change]:
     """Change comparisons, NOT, signs, numbers, texts and lists where they stand."""
-    for match in re.finditer(r"(?<![<>=-])(<=|>=|<>|<|>)(?![=>])", text):
-        changed = _change(text, *match.span(), TURNED[match[0]])
-        around = text[max(0, match.start() - 40) : match.end() + 20]
-        yield Change(" ".join(around.split()), f"{match[0]} is {TURNED[match[0]]}", changed.text)
+    for match in re.finditer(r"(\S+) (<=|>=|<>|<|>) (\S+)", text):
+        yield _change(text, *match.span(), f"{match[1]} {TURNED[match[2]]} {match[3]}")
     for match in re.finditer(r"\bNOT (?!MATERIALIZED)(\S+)", text):
         yield _change(text, *match.span(), match[1])
     for match in re.finditer(r" ([+-]) (\S+)", text):
