@@ -187,10 +187,14 @@ def test_a_job_is_taken_over_when_its_own_lease_has_expired(mojodex: Mojodex, ke
     assert not held(mojodex, NOW + timedelta(seconds=151), subject="released").taken_over
 
 
-def test_a_job_that_is_begun_again_right_after_another_one_is_not_taken_over(mojodex: Mojodex) -> None:
+@pytest.mark.parametrize("ends", ["continued", "skipped"])
+def test_a_job_whose_worker_has_let_it_go_is_not_taken_over(mojodex: Mojodex, ends: str) -> None:
     job = held(mojodex)
-    with Session(mojodex.engine) as session:
-        jobs.continue_later(session, job, {}, now=NOW)
+    if ends == "skipped":
+        end(mojodex, job, "skipped", {"reason": "none"})
+    else:
+        with Session(mojodex.engine) as session:
+            jobs.continue_later(session, job, {}, now=NOW)
 
     assert not held(mojodex, NOW + timedelta(days=1)).taken_over
 

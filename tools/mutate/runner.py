@@ -39,8 +39,12 @@ SECONDS_A_MUTANT = 15.0
 # A fork that takes this much longer than its tests took before hangs: the mutant is killed.
 PATIENCE, SECONDS_TO_START = 5, 15
 MEMORY_BYTES = 4 * 2**30
-# What a database is made again from, before each fork: the one before may have died in the middle of a test.
+# What a database is made again from, when a fork died in the middle of a test.
 PRISTINE = "pristine"
+END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname <> 'postgres' AND pid <> pg_backend_pid()"
+)
 TOOL = 4
 
 
@@ -273,7 +277,10 @@ def outcomes(
             poll.unregister(descriptor)
             fork = forks.pop(descriptor)
             _, status = os.waitpid(fork.pid, 0)
-            _renew(fork.database)
+            if os.WIFSIGNALED(status):
+                _renew(fork.database)
+            else:
+                _run(fork.database, END_SESSIONS)
             places.append(fork.database)
             yield fork.mutant, os.waitstatus_to_exitcode(status) == 0
             if fork.killer.exists():
@@ -299,7 +306,7 @@ def _start(
 
 
 def _renew(database: postgres.Database) -> None:
-    """End all sessions, and make the database as it was."""
+    """Make the database as it was."""
     _run(
         database,
         f"DROP DATABASE {database.dbname} WITH (FORCE)",
