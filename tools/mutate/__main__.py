@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -114,6 +115,8 @@ def main() -> int:
         parser.error(f"there is no module {', '.join(sorted(unknown))}")
     accepted = tomllib.loads(ACCEPTED.read_text())
     results = []
+    # Whoever ends this process does not want to keep its servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         # Else a test of hypothesis would begin with what it learned from another mutant.

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -261,37 +261,47 @@ def outcomes(
     waiting, places, kills = list(reversed(mutants)), list(free), Counter[str]()
     forks: dict[int, _Fork] = {}
     poll = select.poll()
-    while waiting or forks:
-        while waiting and places:
-            mutant = waiting.pop()
-            some = chosen(mutant, tests, kills)
-            if not some:
-                yield mutant, True
-                continue
-            fork = _start(target, mutant, some, places.pop(), directory)
-            descriptor = os.pidfd_open(fork.pid)
-            forks[descriptor] = fork
-            poll.register(descriptor, select.POLLIN)
-        for descriptor, _ in poll.poll(500):
-            os.close(descriptor)
-            poll.unregister(descriptor)
-            fork = forks.pop(descriptor)
-            _, status = os.waitpid(fork.pid, 0)
-            if os.WIFSIGNALED(status):
-                _renew(fork.database)
-            else:
-                _run(fork.database, END_SESSIONS)
-            places.append(fork.database)
-            yield fork.mutant, os.waitstatus_to_exitcode(status) == 0
-            if fork.killer.exists():
-                # The latest count most: neighbours are killed by the same test.
-                for name in kills:
-                    kills[name] //= 2
-                kills[fork.killer.read_text()] += 64
-                fork.killer.unlink()
+    try:
+        while waiting or forks:
+            while waiting and places:
+                mutant = waiting.pop()
+                some = chosen(mutant, tests, kills)
+                if not some:
+                    yield mutant, True
+                    continue
+                fork = _start(target, mutant, some, places.pop(), directory)
+                descriptor = os.pidfd_open(fork.pid)
+                forks[descriptor] = fork
+                poll.register(descriptor, select.POLLIN)
+            for descriptor, _ in poll.poll(500):
+                os.close(descriptor)
+                poll.unregister(descriptor)
+                fork = forks.pop(descriptor)
+                _, status = os.waitpid(fork.pid, 0)
+                if os.WIFSIGNALED(status):
+                    _renew(fork.database)
+                else:
+                    _run(fork.database, END_SESSIONS)
+                places.append(fork.database)
+                yield fork.mutant, os.waitstatus_to_exitcode(status) == 0
+                if fork.killer.exists():
+                    # The latest count most: neighbours are killed by the same test.
+                    for name in kills:
+                        kills[name] //= 2
+                    kills[fork.killer.read_text()] += 64
+                    fork.killer.unlink()
+            for fork in forks.values():
+                if time.monotonic() > fork.ends:
+                    _kill(fork)
+    finally:
         for fork in forks.values():
-            if time.monotonic() > fork.ends:
-                os.killpg(fork.pid, signal.SIGKILL)
+            _kill(fork)
+
+
+def _kill(fork: _Fork) -> None:
+    # With whatever it has started.
+    with suppress(ProcessLookupError):
+        os.killpg(fork.pid, signal.SIGKILL)
 
 
 def _start(
