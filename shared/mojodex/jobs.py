@@ -105,15 +105,6 @@ class Page:
     after: dict[str, Any] | None
 
 
-# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or its
-# message is gone. Rows of an earlier release have no moment for that.
-CLAIMABLE = """(
-    job.state = 'skipped'
-    OR job.state IN ('queued', 'running')
-        AND COALESCE(job.message_expires_at, job.queued_at + :retention) < :now
-)"""
-# NOT MATERIALIZED: due queries look single jobs up in `unclaimable`.
-# IN is hashed; a join of a page and what was claimed of it was a nested loop, 1.5 s for 2,000 rows.
 BEGIN = text("""
 INSERT INTO md_background_job AS job (
     process, subject, occasion, state, attempts, queued_at, started_at, message_id, message_expires_at
@@ -145,6 +136,15 @@ RETURNING
     ) AS taken_over,
     (SELECT array_agg(provider) FROM md_background_circuit) AS open_circuits
 """)
+# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or its
+# message is gone. Rows of an earlier release have no moment for that.
+CLAIMABLE = """(
+    job.state = 'skipped'
+    OR job.state IN ('queued', 'running')
+        AND COALESCE(job.message_expires_at, job.queued_at + :retention) < :now
+)"""
+# NOT MATERIALIZED: due queries look single jobs up in `unclaimable`.
+# IN is hashed; a join of a page and what was claimed of it was a nested loop, 1.5 s for 2,000 rows.
 CLAIM = """
 WITH unclaimable AS NOT MATERIALIZED (
     SELECT subject, occasion FROM md_background_job AS job WHERE process = :process AND NOT {claimable}

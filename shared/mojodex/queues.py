@@ -101,9 +101,9 @@ def _send(queue_url: str, messages: Sequence[Outgoing]) -> None:
 def back_off_seconds(receive_count: int, retry_after: float | None = None) -> int:
     """Return the seconds after which a failed message is retried.
 
-    The delay starts at 5 s and doubles with every receive, up to half an hour. Half of it is random ("equal
-    jitter", AWS Architecture Blog, Exponential Backoff and Jitter), so that messages that failed together are
-    retried apart, and none at once.
+    The delay starts at 5 s and doubles with every receive, up to a quarter of an hour. Half of it is random
+    ("equal jitter", AWS Architecture Blog, Exponential Backoff and Jitter), so that messages that failed
+    together are retried apart, and none at once.
 
     Args:
         receive_count: how often SQS has delivered the message, from 1.
@@ -156,6 +156,7 @@ def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
 
 def _put_aside(queue_url: str, body: str, group: str | None, **attributes: str) -> None:
     """Send a message to the dead-letter queue; raises as `dead_letter`."""
+    in_group: Any = {"MessageGroupId": group} if group else {}
     with _sqs_errors("dead-letter queue"):
         sqs().send_message(
             QueueUrl=queue_url,
@@ -163,7 +164,7 @@ def _put_aside(queue_url: str, body: str, group: str | None, **attributes: str) 
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
-            **({"MessageGroupId": group} if group else {}),
+            **in_group,
         )
 
 

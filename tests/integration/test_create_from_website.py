@@ -57,6 +57,7 @@ def test_a_small_site_becomes_documents(documents: Documents, model: FakeModel) 
     job = documents.read()
 
     assert job.state == "done", job.outcome
+    assert job.outcome.pop("seconds") >= 0
     assert job.outcome == {
         "found": 4,
         "waiting": 0,

@@ -89,7 +89,7 @@ def test_all_kinds_run_whatever_fails(
 
     assert exit_code == 1
     assert (tmp_path / "ran").read_text().split() == [f"test-{kind}" for kind in run.KINDS]
-    assert capfd.readouterr().out.endswith("\n0 passed, 4 failed\n")
+    assert capfd.readouterr().out.endswith("\n0 passed, 5 failed\n")
 
 
 def test_a_run_without_failures_ends_well(make: Callable[[str], None]) -> None:
