@@ -1,8 +1,10 @@
 """Import all that the tests of a target need, except what depends on its module."""
 
 import ast
+import gc
 import importlib
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +15,10 @@ NOT_OURS = (".venv", ".tools")
 
 def preload(target: Target) -> None:
     """Import the tests, and forget the module and whatever imports it; a fork imports these again."""
+    # Pytest's own plugins; hypothesis is imported at the end of each run.
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
+    importlib.import_module("hypothesis")
     importlib.import_module("tests.conftest")
     for name in target.tests:
         if (ROOT / "tests" / name).exists():
@@ -27,6 +33,9 @@ def preload(target: Target) -> None:
         package, _, last = name.rpartition(".")
         if package in sys.modules:
             vars(sys.modules[package]).pop(last, None)
+    # Nothing of this is garbage, so a fork need not look at it.
+    gc.collect()
+    gc.freeze()
 
 
 def _path(module: ModuleType) -> Path | None:
