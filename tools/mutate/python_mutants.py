@@ -146,7 +146,7 @@ def named(key: str, seen: Counter[str]) -> str:
 
 def shown(text: str) -> str:
     """Show a piece of code in one line."""
-    line = " ".join(text.split())
+    line = " ".join(text.split()) or "nothing"
     return line if len(line) <= LINE else f"{line[: LINE - 1]}…"
 
 
