@@ -254,15 +254,17 @@ def test_any_other_error_releases_the_job_and_retries_the_message(
 
 
 @pytest.mark.parametrize("broken", ["release", "retry_later"])
-def test_a_message_is_retried_even_if_nobody_can_be_told(
+def test_a_message_is_retried_as_its_own_error_says_even_if_nobody_can_be_told(
     notes: Notes, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     owner = jobs if broken == "release" else queues
-    monkeypatch.setattr(owner, broken, raising_any(TransientError("away")))
-    one, error = record(), KeyError("first")
+    monkeypatch.setattr(owner, broken, raising_any(TransientError("away", retry_after=99)))
+    one = record()
 
-    assert failed_ids(work(notes, raising(error), one)) == {one["messageId"]}
-    assert len(notes.said) == 1
+    assert failed_ids(work(notes, raising(KeyError("first")), one)) == {one["messageId"]}
+
+    told = ("retry", "q", one["messageId"], (1, None)) if broken == "release" else ("release", "a", True)
+    assert notes.said == [told]
 
 
 def raising_any(error: Exception) -> Callable[..., None]:
