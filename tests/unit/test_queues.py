@@ -117,14 +117,17 @@ ACTS: dict[str, Callable[[], object]] = {
     [ClientError({"Error": {"Code": "RequestThrottled"}}, "x"), EndpointConnectionError(endpoint_url="x")],
     ids=["answer", "connection"],
 )
-def test_whatever_sqs_refuses_may_work_later(sqs: FakeSqs, name: str, error: Exception) -> None:
+def test_whatever_sqs_refuses_may_work_later_and_names_its_queue(
+    sqs: FakeSqs, name: str, error: Exception
+) -> None:
     operations = ("send_message", "receive_message", "change_message_visibility")
     for operation in operations:
         sqs.answers[operation] = [error]
     for operation in ("send_message", "delete_message", "change_message_visibility"):
         sqs.answers[f"{operation}_batch"] = [error]
 
-    with pytest.raises(TransientError, match=type(error).__name__):
+    queue = "dead-letter queue" if name in ("dead_letter", "dead_letters", "set_aside", "show") else "queue"
+    with pytest.raises(TransientError, match=f"^{queue}: {type(error).__name__}$"):
         ACTS[name]()
 
 
@@ -236,14 +239,14 @@ def test_dead_letters_are_received_until_there_are_none_and_hidden_meanwhile(sqs
     redriven = message(2, {"sent_at": "4000", "redrives": "3"}, MessageGroupId="user-1")
     put_aside = message(3, {"reason": "not JSON", "message_id": "m-0"})
     strange = message(4, {"sent_at": "soon", "redrives": ""})
-    strange["MessageAttributes"]["trace"] = {"BinaryValue": b"1"}
+    strange["MessageAttributes"] |= {name: {"BinaryValue": b"1"} for name in ("trace", "reason")}
     sqs.answers["receive_message"] = [{"Messages": [moved, redriven]}, {"Messages": [put_aside, strange]}, {}]
 
     assert list(queues.dead_letters("d")) == [
         DeadLetter("m-1", "r-1", "body 1", 5000, 0, None, None),
         DeadLetter("m-2", "r-2", "body 2", 4000, 3, "user-1", None),
         DeadLetter("m-3", "r-3", "body 3", 5000, 0, None, "not JSON"),
-        DeadLetter("m-4", "r-4", "body 4", 5000, 0, None, None),
+        DeadLetter("m-4", "r-4", "body 4", 5000, 0, None, ""),
     ]
     assert len(sqs.asked) == 3
     assert sqs.asked[0][1] == {
@@ -336,7 +339,7 @@ def test_a_dead_letter_that_is_set_aside_is_replaced_by_a_copy_with_the_reason(s
 def test_a_dead_letter_is_removed_only_after_its_copy_is_there(sqs: FakeSqs, lost: str) -> None:
     sqs.answers[lost] = [EndpointConnectionError(endpoint_url="x")]
 
-    with pytest.raises(TransientError):
+    with pytest.raises(TransientError, match="^dead-letter queue: "):
         queues.set_aside("d", letter(), "poison")
 
     assert sqs.asked[-1][0] == lost
