@@ -339,7 +339,7 @@ def test_a_dead_letter_that_is_set_aside_is_replaced_by_a_copy_with_the_reason(s
 def test_a_dead_letter_is_removed_only_after_its_copy_is_there(sqs: FakeSqs, lost: str) -> None:
     sqs.answers[lost] = [EndpointConnectionError(endpoint_url="x")]
 
-    with pytest.raises(TransientError, match="^dead-letter queue: "):
+    with pytest.raises(TransientError, match=r"^dead-letter queue: "):
         queues.set_aside("d", letter(), "poison")
 
     assert sqs.asked[-1][0] == lost
