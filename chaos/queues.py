@@ -46,6 +46,15 @@ class Queues:
             found[process] = sum(int(answer["Attributes"][name]) for name in WAITING)
         return found
 
+    def hidden_dead(self) -> int:
+        """Dead letters that a killed redrive has received: nobody sees them for some minutes."""
+        hidden = WAITING[1]
+        answers = [
+            self._sqs.get_queue_attributes(QueueUrl=self._url(process, dead=True), AttributeNames=[hidden])
+            for process in PREFIXES
+        ]
+        return sum(int(answer["Attributes"][hidden]) for answer in answers)
+
     def redrive(self) -> int:
         """Take the dead letters out: what is not valid is kept, all else goes back to its queue.
 

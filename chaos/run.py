@@ -287,8 +287,9 @@ def _calm(all_: Running, size: Size, say: Callable[[str], None]) -> None:
         time.sleep(1)
     _drain(all_, deadline, say)
     all_.plan.on = False
-    while all_.queues.redrive() and time.monotonic() < deadline:
+    while (all_.queues.redrive() or all_.queues.hidden_dead()) and time.monotonic() < deadline:
         _drain(all_, deadline, say)
+        time.sleep(1)
     _drain(all_, deadline, say)
 
 

@@ -44,7 +44,7 @@ RETENTION = timedelta(days=4)
 MAX_DELAY_SECONDS = 900
 FIRST_DELAY_SECONDS = 5
 # For which a dead letter is hidden while it is looked at: longer than a run of the redrive.
-HIDDEN_SECONDS = 330
+HIDDEN_SECONDS = 150
 MAX_DOUBLINGS = 8
 # SQS: a MessageGroupId has up to 128 ASCII letters, digits and punctuation marks, and no white space.
 MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
