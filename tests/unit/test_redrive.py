@@ -208,3 +208,16 @@ def test_each_process_is_redriven_and_an_alarm_gets_the_sum(
     assert emitted(capsys.readouterr().out) == {("redrive", "MessagesRedriven"): 5}
     returned["broken", "q2", "d2"] = 0
     assert redrive.handler({}, FakeContext()) == {"one": 2, "broken": 0, "two": 3}
+
+
+@pytest.mark.parametrize(("names", "lines"), [("", 0), ("a", 1), ("bad", 1)])
+def test_a_run_says_what_it_did_and_nothing_if_that_is_nothing(
+    begin: Callable[[str], Notes], monkeypatch: pytest.MonkeyPatch, names: str, lines: int
+) -> None:
+    begin(names)
+    logged: list[str] = []
+    monkeypatch.setattr(redrive.logger, "info", lambda text, **_: logged.append(text))
+
+    run()
+
+    assert len(logged) == lines

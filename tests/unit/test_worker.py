@@ -439,3 +439,23 @@ def test_a_message_that_cannot_be_put_aside_is_retried(notes: Notes, monkeypatch
 
     assert failed_ids(work(notes, raising(AssertionError()), one)) == {one["messageId"]}
     assert notes.named("retry") == [("q", one["messageId"], (1, None))]
+
+
+def test_a_line_names_the_job_and_an_unknown_error_with_its_place(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: dict[str, dict[str, Any]] = {}
+    for level in ("info", "warning", "error"):
+        monkeypatch.setattr(worker.logger, level, lambda text, extra: lines.update({text: extra}))
+    one = record("a")
+
+    work(notes, lambda *_: None, one)
+    work(notes, raising(KeyError("words of a user")), one)
+
+    about = {"message_id": one["messageId"], "subject": "a", "occasion": ""}
+    assert lines["job ended"] == about | {"state": "done"}
+    unknown = lines["unknown error, message is retried"]
+    assert {name: unknown[name] for name in about} == about
+    assert unknown["error"] == "KeyError"
+    assert "in run" in "".join(unknown["where"])
+    assert "lease expired, job is taken over" not in lines
