@@ -9,6 +9,7 @@ from mojodex import circuit
 from mojodex.circuit import FAILURES_TO_OPEN, Circuits
 from tests.fake_model import FakeModel, Reply, todos
 from tests.integration.conftest import Bundle
+from tests.integration.test_poison import statements
 from tests.lambda_events import failed_ids, sqs_event
 from tests.mojodex import Mojodex
 
@@ -267,3 +268,52 @@ def test_what_is_in_the_ledger_stays_as_it_is_when_the_same_circuit_is_opened_ag
     assert open_circuits(mojodex) == {FIRST}
     assert seconds_to_probe(mojodex, FIRST) > 50
     assert not other.allows(FIRST)
+
+
+def test_a_circuit_that_another_environment_has_closed_takes_as_many_failures_as_before(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits)
+    mojodex.close_circuits()
+    assert circuits.allows(FIRST)
+
+    fail(circuits, times=FAILURES_TO_OPEN - 1)
+
+    assert open_circuits(mojodex) == set()
+
+
+def test_a_success_asks_the_database_only_to_close_a_circuit(
+    environments: tuple[Circuits, Circuits], bundle: Bundle, mojodex: Mojodex
+) -> None:
+    circuits, other = environments
+    with statements(bundle) as said:
+        circuits.succeeded(FIRST)
+        circuits.failed(FIRST, "503")
+        circuits.succeeded(FIRST)
+    assert said == []
+
+    fail(other)
+    circuits.learn({FIRST})
+    circuits.succeeded(FIRST)
+
+    assert open_circuits(mojodex) == set()
+    with statements(bundle) as said:
+        assert circuits.allows(FIRST)
+    assert said == []
+
+
+def test_a_failure_of_a_call_that_is_no_probe_does_not_move_the_next_probe(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits)
+    let_probe(mojodex)
+    assert circuits.allows(FIRST)
+    circuits.failed(FIRST, "503")
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now() + interval '1 hour'")
+
+    # It was under way when the circuit opened.
+    circuits.failed(FIRST, "503")
+
+    assert mojodex.run("SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit") > 3000
