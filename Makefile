@@ -31,7 +31,7 @@ VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
-	test-simulation test-stack test-structure audit lock bench chaos simulate clean
+	test-simulation test-stack test-structure mutate audit lock bench chaos simulate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its o
 
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack -n 2 --dist loadfile
+
+mutate: $(VENV_STAMP) ## Change what decides about losing and doubling, bit by bit; a test must fail each time (MODULE=…)
+	@PYTHONPATH=functions:shared $(RUN)/python -m tools.mutate $(MODULE)
 
 audit: $(VENV_STAMP) $(AUDIT_STAMP) ## Look up known vulnerabilities of all locked packages
 	@$(RUN)/python -m tools.audit

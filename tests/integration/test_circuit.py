@@ -9,6 +9,7 @@ from mojodex import circuit
 from mojodex.circuit import FAILURES_TO_OPEN, Circuits
 from tests.fake_model import FakeModel, Reply, todos
 from tests.integration.conftest import Bundle
+from tests.integration.test_poison import statements
 from tests.lambda_events import failed_ids, sqs_event
 from tests.mojodex import Mojodex
 
@@ -212,3 +213,107 @@ def test_a_database_that_is_away_opens_and_closes_nothing(
         circuits.failed(FIRST, "503")
 
     assert open_circuits(mojodex) == set()
+
+
+def seconds_to_probe(mojodex: Mojodex, provider: str) -> float:
+    seconds = "SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit WHERE provider = :p"
+    return float(mojodex.run(seconds, p=provider))
+
+
+def test_the_fifth_failure_opens_it_and_the_first_probe_is_due_seconds_later(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits, times=4)
+    assert open_circuits(mojodex) == set()
+
+    fail(circuits, times=1)
+
+    assert open_circuits(mojodex) == {FIRST}
+    assert 0 < seconds_to_probe(mojodex, FIRST) <= 5
+
+
+def test_what_is_learned_of_one_provider_changes_no_other_circuit(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, other = environments
+    for provider in (FIRST, SECOND):
+        fail(circuits, provider)
+    let_probe(mojodex)
+
+    # Each has a probe of its own, and its failure is its own.
+    assert circuits.allows(FIRST)
+    circuits.failed(FIRST, "503")
+    assert seconds_to_probe(mojodex, FIRST) > 0
+    assert seconds_to_probe(mojodex, SECOND) <= 0
+    assert circuits.allows(SECOND)
+
+    circuits.succeeded(SECOND)
+    assert open_circuits(mojodex) == {FIRST}
+    # What the other environment knows is old: only one of them is away.
+    other.learn({FIRST, SECOND})
+    assert not other.allows(FIRST)
+    assert other.allows(SECOND)
+
+
+def test_what_is_in_the_ledger_stays_as_it_is_when_the_same_circuit_is_opened_again(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, other = environments
+    fail(circuits)
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now() + interval '100 seconds'")
+
+    fail(other)
+
+    assert open_circuits(mojodex) == {FIRST}
+    assert seconds_to_probe(mojodex, FIRST) > 50
+    assert not other.allows(FIRST)
+
+
+def test_a_circuit_that_another_environment_has_closed_takes_as_many_failures_as_before(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits)
+    mojodex.close_circuits()
+    assert circuits.allows(FIRST)
+
+    fail(circuits, times=FAILURES_TO_OPEN - 1)
+
+    assert open_circuits(mojodex) == set()
+
+
+def test_a_success_asks_the_database_only_to_close_a_circuit(
+    environments: tuple[Circuits, Circuits], bundle: Bundle, mojodex: Mojodex
+) -> None:
+    circuits, other = environments
+    with statements(bundle) as said:
+        circuits.succeeded(FIRST)
+        circuits.failed(FIRST, "503")
+        circuits.succeeded(FIRST)
+    assert said == []
+
+    fail(other)
+    circuits.learn({FIRST})
+    circuits.succeeded(FIRST)
+
+    assert open_circuits(mojodex) == set()
+    with statements(bundle) as said:
+        assert circuits.allows(FIRST)
+    assert said == []
+
+
+def test_a_failure_of_a_call_that_is_no_probe_does_not_move_the_next_probe(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits)
+    let_probe(mojodex)
+    assert circuits.allows(FIRST)
+    circuits.failed(FIRST, "503")
+    mojodex.run("UPDATE md_background_circuit SET probe_at = now() + interval '1 hour'")
+
+    # It was under way when the circuit opened.
+    circuits.failed(FIRST, "503")
+
+    assert mojodex.run("SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit") > 3000

@@ -1,14 +1,24 @@
 """The ledger: two writers at once on a real database."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any, cast
 
 import pytest
 from sqlalchemy.orm import Session
 
 from mojodex import jobs
-from mojodex.errors import TransientError
+from mojodex.clock import Deadline
+from mojodex.database import Database
+from mojodex.errors import (
+    InvalidMessageError,
+    MojodexError,
+    NothingToDoError,
+    PermanentError,
+    TransientError,
+)
 from tests.mojodex import Mojodex
 
 NOW = datetime.now(UTC)
@@ -23,9 +33,45 @@ def begin(
     *,
     message_id: str = "m",
     expires_at: datetime = NOW + jobs.RETENTION,
+    **key: str,
 ) -> jobs.Job | str:
     with Session(mojodex.engine, expire_on_commit=False) as session:
-        return jobs.begin(session, jobs.Delivery(message_id, expires_at), **KEY, now=now, lease_seconds=150)
+        delivery = jobs.Delivery(message_id, expires_at)
+        return jobs.begin(session, delivery, **{**KEY, **key}, now=now, lease_seconds=150)
+
+
+def held(mojodex: Mojodex, now: datetime = NOW, **key: str) -> jobs.Job:
+    job = begin(mojodex, now, **key)
+    assert isinstance(job, jobs.Job)
+    return job
+
+
+def end(mojodex: Mojodex, job: jobs.Job, state: Any = "done", outcome: dict[str, Any] | None = None) -> None:
+    with Session(mojodex.engine) as session:
+        jobs.finish(session, job, state, outcome or {}, now=NOW)
+        session.commit()
+
+
+def row(mojodex: Mojodex, **key: str) -> Any:
+    (found,) = mojodex.rows(
+        "SELECT * FROM md_background_job WHERE process = :process AND subject = :subject"
+        " AND occasion = :occasion",
+        **{**KEY, **key},
+    )
+    return found
+
+
+# One job is due: the one of KEY.
+DUE = "SELECT CAST('s' AS text) AS subject, '' AS occasion, 1 AS after_pk"
+NOT_UNCLAIMABLE = f"{DUE} WHERE NOT EXISTS (SELECT FROM unclaimable AS u WHERE u.subject = 's')"
+
+
+def claim(mojodex: Mojodex, now: datetime = NOW, due: str = DUE) -> list[str]:
+    with Session(mojodex.engine) as session:
+        page = jobs.claim(session, "p", due, {}, now=now)
+        session.commit()
+        assert page.after is None
+        return [row.subject for row in page.claimed]
 
 
 def test_of_many_who_begin_a_job_at_once_one_gets_it(mojodex: Mojodex) -> None:
@@ -128,3 +174,328 @@ def test_finish_is_part_of_the_callers_transaction(mojodex: Mojodex) -> None:
         session.rollback()
 
     assert mojodex.job("s", "p").state == "running"
+
+
+@pytest.mark.parametrize("key", [{}, {"process": "p2"}, {"subject": "s2"}, {"occasion": "o2"}])
+def test_a_job_is_taken_over_when_its_own_lease_has_expired(mojodex: Mojodex, key: dict[str, str]) -> None:
+    """The worker is then suspected to have died with it."""
+    held(mojodex, **key)
+    with Session(mojodex.engine) as session:
+        jobs.release(session, held(mojodex, NOW - timedelta(hours=1), subject="released"), counts=True)
+
+    assert held(mojodex, NOW + timedelta(seconds=151)).taken_over == (not key)
+    assert not held(mojodex, NOW + timedelta(seconds=151), subject="released").taken_over
+
+
+@pytest.mark.parametrize("ends", ["continued", "skipped"])
+def test_a_job_whose_worker_has_let_it_go_is_not_taken_over(mojodex: Mojodex, ends: str) -> None:
+    job = held(mojodex)
+    if ends == "skipped":
+        end(mojodex, job, "skipped", {"reason": "none"})
+    else:
+        with Session(mojodex.engine) as session:
+            jobs.continue_later(session, job, {}, now=NOW)
+
+    assert not held(mojodex, NOW + timedelta(days=1)).taken_over
+
+
+@pytest.mark.parametrize(("attempts", "exhausted"), [(20, False), (21, True)])
+def test_a_job_may_be_begun_twenty_times(job: jobs.Job, attempts: int, *, exhausted: bool) -> None:
+    assert replace(job, attempts=attempts).attempts_exhausted == exhausted
+
+
+def test_open_circuits_are_read_with_the_job(mojodex: Mojodex) -> None:
+    mojodex.run(
+        "INSERT INTO md_background_circuit VALUES ('one', now(), now(), ''), ('two', now(), now(), '')"
+    )
+
+    assert held(mojodex).open_circuits == {"one", "two"}
+
+
+def test_a_lease_holds_to_its_last_moment(mojodex: Mojodex) -> None:
+    held(mojodex)
+
+    with pytest.raises(TransientError):
+        begin(mojodex, NOW + timedelta(seconds=150))
+
+
+def test_a_job_that_is_begun_is_written_down_with_its_message(mojodex: Mojodex) -> None:
+    job = held(mojodex)
+
+    written = row(mojodex)
+    assert (written.state, written.attempts) == ("running", 1)
+    assert (written.queued_at, written.started_at, written.finished_at) == (NOW, NOW, None)
+    assert (written.message_id, written.message_expires_at) == ("m", NOW + jobs.RETENTION)
+    assert (job.lease, job.queued_at, job.open_circuits) == (NOW, NOW, frozenset())
+
+
+def test_another_delivery_replaces_what_was_known_of_the_message(mojodex: Mojodex) -> None:
+    end(mojodex, held(mojodex), "skipped", {"reason": "none"})
+    later = NOW + timedelta(minutes=5)
+
+    begin(mojodex, later, message_id="other", expires_at=later)
+
+    written = row(mojodex)
+    assert (written.message_id, written.message_expires_at, written.finished_at) == ("other", later, None)
+    assert (written.queued_at, written.started_at) == (NOW, later)
+
+
+def test_what_other_jobs_are_tells_nothing_about_this_one(mojodex: Mojodex) -> None:
+    for number, state in enumerate(("done", "failed")):
+        end(mojodex, held(mojodex, subject=f"other {number}"), state)
+    held(mojodex, NOW - timedelta(seconds=151), subject="expired")
+
+    assert not held(mojodex).taken_over
+    with pytest.raises(TransientError):
+        begin(mojodex)
+
+
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_a_job_that_has_ended_says_how(mojodex: Mojodex, state: Any) -> None:
+    end(mojodex, held(mojodex), state)
+
+    assert begin(mojodex, NOW + timedelta(days=1)) == state
+    assert row(mojodex).state == state
+
+
+@pytest.mark.parametrize("other", [{"process": "p2"}, {"subject": "s2"}, {"occasion": "o2"}])
+def test_of_jobs_that_were_begun_at_the_same_moment_only_one_is_ended(
+    mojodex: Mojodex, other: dict[str, str]
+) -> None:
+    held(mojodex, **other)
+
+    end(mojodex, held(mojodex), "done", {"n": 1})
+
+    assert (row(mojodex).state, row(mojodex).outcome, row(mojodex).finished_at) == ("done", {"n": 1}, NOW)
+    assert (row(mojodex, **other).state, row(mojodex, **other).outcome) == ("running", None)
+
+
+def test_a_holder_can_do_nothing_to_a_job_that_it_has_ended(mojodex: Mojodex) -> None:
+    job = held(mojodex)
+    end(mojodex, job, "done", {"n": 1})
+
+    with Session(mojodex.engine) as session:
+        for act in (
+            lambda: jobs.finish(session, job, "failed", {}, now=NOW),
+            lambda: jobs.release(session, job, counts=True),
+            lambda: jobs.save_progress(session, job, {"half": "done"}),
+            lambda: jobs.continue_later(session, job, {}, now=NOW),
+        ):
+            with pytest.raises(jobs.LeaseLostError):
+                act()
+            session.rollback()
+
+    assert (row(mojodex).state, row(mojodex).outcome) == ("done", {"n": 1})
+
+
+@pytest.mark.parametrize(("counts", "attempts"), [(True, 2), (False, 1)])
+def test_a_release_counts_the_attempt_or_not(mojodex: Mojodex, *, counts: bool, attempts: int) -> None:
+    held(mojodex)
+    job = held(mojodex, NOW + timedelta(seconds=151))
+    assert job.attempts == 2
+
+    with Session(mojodex.engine) as session:
+        jobs.release(session, job, counts=counts)
+
+    assert (row(mojodex).state, row(mojodex).attempts, row(mojodex).started_at) == ("queued", attempts, None)
+
+
+def test_a_job_that_continues_later_waits_for_its_new_message_with_its_checkpoint(mojodex: Mojodex) -> None:
+    held(mojodex)
+    job = held(mojodex, NOW + timedelta(seconds=151))
+    later = NOW + timedelta(minutes=10)
+
+    with Session(mojodex.engine) as session:
+        jobs.continue_later(session, job, {"half": "done"}, now=later)
+
+    written = row(mojodex)
+    assert (written.state, written.attempts, written.started_at) == ("queued", 0, None)
+    assert (written.queued_at, written.message_expires_at) == (later, later + jobs.RETENTION)
+    assert written.outcome == {"half": "done"}
+
+
+def test_only_expired_leases_of_these_jobs_are_suspected(mojodex: Mojodex) -> None:
+    old = NOW - timedelta(seconds=151)
+    for key in ({}, {"subject": "not asked for"}, {"process": "p2", "subject": "in the other process"}):
+        held(mojodex, old, **key)
+    held(mojodex, NOW - timedelta(seconds=150), subject="at its last moment")
+    end(mojodex, held(mojodex, old, subject="ended"))
+    keys = [(s, "") for s in ("s", "in the other process", "at its last moment", "ended")]
+
+    with Session(mojodex.engine) as session:
+        found = jobs.expired_leases(session, "p", keys, now=NOW, lease_seconds=150)
+
+    assert found == {("s", ""): 1}
+
+
+def test_a_failed_job_is_reported_to_mojodex_with_what_it_is_and_why(mojodex: Mojodex) -> None:
+    with Session(mojodex.engine) as session:
+        jobs.report_error(session, "extract_todos", "7", "2026-12-01", "refused", NOW)
+        session.commit()
+
+    (error,) = mojodex.rows("SELECT message, creation_date FROM md_error")
+    assert error.message == "background extract_todos 7 2026-12-01: refused"
+    assert error.creation_date.replace(tzinfo=UTC) == NOW
+
+
+# Claims.
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_job_is_claimed_once(mojodex: Mojodex, due: str) -> None:
+    assert claim(mojodex, due=due) == ["s"]
+    assert claim(mojodex, due=due) == []
+
+    written = row(mojodex)
+    assert (written.state, written.attempts, written.queued_at) == ("queued", 0, NOW)
+    assert written.message_expires_at == NOW + jobs.RETENTION
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_a_job_that_has_ended_is_never_claimed_again(mojodex: Mojodex, state: Any, due: str) -> None:
+    end(mojodex, held(mojodex), state)
+
+    assert claim(mojodex, NOW + timedelta(days=365), due) == []
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_job_whose_message_has_expired_is_claimed_with_its_attempts_and_checkpoint(
+    mojodex: Mojodex, due: str
+) -> None:
+    with Session(mojodex.engine) as session:
+        jobs.save_progress(session, held(mojodex), {"half": "done"})
+    expired = NOW + jobs.RETENTION
+
+    assert claim(mojodex, expired, due) == []
+    assert claim(mojodex, expired + timedelta.resolution, due) == ["s"]
+
+    written = row(mojodex)
+    assert (written.state, written.attempts, written.outcome) == ("queued", 1, {"half": "done"})
+    assert written.queued_at == expired + timedelta.resolution
+    assert written.message_expires_at == written.queued_at + jobs.RETENTION
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_job_of_an_earlier_release_is_claimed_days_after_it_was_queued(mojodex: Mojodex, due: str) -> None:
+    """Its row does not say when its message expires."""
+    claim(mojodex)
+    mojodex.run("UPDATE md_background_job SET message_expires_at = NULL")
+
+    assert claim(mojodex, NOW + jobs.RETENTION, due) == []
+    assert claim(mojodex, NOW + jobs.RETENTION + timedelta.resolution, due) == ["s"]
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_message_that_was_delivered_late_lives_longer_than_its_job_was_queued(
+    mojodex: Mojodex, due: str
+) -> None:
+    claim(mojodex)
+    lives = NOW + jobs.RETENTION + timedelta(days=1)
+    mojodex.run("UPDATE md_background_job SET message_expires_at = :at", at=lives)
+
+    assert claim(mojodex, lives, due) == []
+
+
+@pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
+def test_a_job_that_was_skipped_is_claimed_as_if_it_were_new(mojodex: Mojodex, due: str) -> None:
+    end(mojodex, held(mojodex), "skipped", {"reason": "none"})
+
+    assert claim(mojodex, due=due) == ["s"]
+
+    written = row(mojodex)
+    assert (written.state, written.attempts, written.outcome, written.finished_at) == (
+        "queued",
+        0,
+        None,
+        None,
+    )
+
+
+def test_a_job_of_another_process_is_another_job(mojodex: Mojodex) -> None:
+    end(mojodex, held(mojodex, process="p2"))
+
+    assert claim(mojodex, due=NOT_UNCLAIMABLE) == ["s"]
+
+
+def test_the_row_without_a_subject_says_where_the_next_page_begins(mojodex: Mojodex) -> None:
+    due = f"{DUE} UNION ALL SELECT NULL, NULL, 7"
+    with Session(mojodex.engine) as session:
+        page = jobs.claim(session, "p", due, {}, now=NOW)
+        session.commit()
+
+    assert [row.subject for row in page.claimed] == ["s"]
+    assert page.after == {"after_pk": 7}
+
+
+def test_a_claim_finds_what_is_due_and_nothing_of_the_caller(mojodex: Mojodex) -> None:
+    with Session(mojodex.engine) as session:
+        page = jobs.claim(
+            session, "p", "SELECT CAST(:x AS text) AS subject, '' AS occasion", {"x": "7"}, now=NOW
+        )
+        session.rollback()
+
+    assert [row.subject for row in page.claimed] == ["7"]
+    assert mojodex.run("SELECT count(*) FROM md_background_job") == 0
+
+
+# What was paid for.
+
+
+class Kept:
+    """A database that keeps checkpoints, or is away."""
+
+    def __init__(self, error: MojodexError | None = None) -> None:
+        self.kept: list[Any] = []
+        self._error = error
+
+    def with_db_session_patiently(self, _deadline: Any, act: Any, _job: Any, paid_for: Any) -> None:
+        assert act is jobs.save_progress
+        self.kept.append(paid_for)
+        if self._error:
+            raise self._error
+
+
+@pytest.fixture
+def job() -> jobs.Job:
+    return jobs.Job("p", "s", "", NOW, 1, NOW)
+
+
+def keep(database: Kept, job: jobs.Job, error: Exception) -> None:
+    with jobs.kept_until_saved(cast(Database, database), job, {"paid": "for"}, Deadline(lambda: 60_000)):
+        raise error
+
+
+@pytest.mark.parametrize("error", [TransientError("away"), KeyError()], ids=["transient", "unknown"])
+def test_what_was_paid_for_is_kept_when_it_could_not_be_used_and_the_error_goes_on(
+    job: jobs.Job, error: Exception
+) -> None:
+    for database in (Kept(), Kept(TransientError("the database is away, too"))):
+        with pytest.raises(type(error)) as raised:
+            keep(database, job, error)
+
+        assert raised.value is error
+        assert database.kept == [{"paid": "for"}]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [jobs.LeaseLostError("x"), PermanentError("x"), NothingToDoError("x"), InvalidMessageError("x")],
+    ids=lambda error: type(error).__name__,
+)
+def test_nothing_is_kept_of_a_job_that_ends_or_is_anothers(job: jobs.Job, error: Exception) -> None:
+    database = Kept()
+
+    with pytest.raises(type(error)):
+        keep(database, job, error)
+
+    assert database.kept == []
+
+
+def test_nothing_is_kept_when_all_went_well(job: jobs.Job) -> None:
+    database = Kept()
+
+    with jobs.kept_until_saved(cast(Database, database), job, {"paid": "for"}, Deadline(lambda: 60_000)):
+        pass
+
+    assert database.kept == []

@@ -171,6 +171,19 @@ def test_the_ledger_knows_that_a_returned_message_lives_and_that_poison_does_not
     assert lives == {valid: True, poison: False}
 
 
+def test_the_ledger_says_nothing_new_of_jobs_that_have_ended_or_have_another_message(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
+    for state in ("done", "failed", "skipped"):
+        begun(mojodex, letters.add(), 3, state)
+    begun(mojodex, "of no dead letter", 3, "queued")
+    begun(mojodex, "poison of no dead letter", MAX_RECEIVES)
+
+    assert run() == 3
+
+    assert mojodex.run("SELECT count(message_expires_at) FROM md_background_job") == 0
+
+
 def test_the_schedule_gives_the_job_of_poison_its_last_attempts(
     run: Any, letters: Letters, mojodex: Mojodex
 ) -> None:
@@ -229,6 +242,21 @@ def test_attributes_that_somebody_else_has_set_do_no_harm(run: Any, letters: Let
         "messageAttributes": {"sent_at": {"stringValue": value}},
     }
     assert sent_at(record).timestamp() * 1000 == SENT
+
+
+def test_poison_is_known_in_whichever_state_its_last_worker_left_its_job(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
+    """A worker that died leaves it running, one that met an unknown error has released it."""
+    for state in ("running", "queued"):
+        begun(mojodex, letters.add(state), MAX_RECEIVES, state)
+    for state in ("skipped", "failed"):
+        begun(mojodex, letters.add(state), MAX_RECEIVES, state)
+    begun(mojodex, "of no dead letter", 0)
+
+    assert run() == 2
+
+    assert set(letters.left()) == {"queued", "running"}
 
 
 def test_a_message_that_was_begun_is_returned_however_often(

@@ -1,0 +1,207 @@
+"""The end of a crawl: which pages are published, and which lines are the site's."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from documents import urls
+from documents.publishing import publish_pages
+from mojodex import jobs
+from tests.integration.conftest import Bundle
+from tests.mojodex import Mojodex
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+SITE = "https://example.com"
+
+
+class Crawl:
+    """A website of a user that is all read, but for its end."""
+
+    def __init__(self, bundle: Bundle, mojodex: Mojodex) -> None:
+        self.bundle, self.mojodex, self.user_id = bundle, mojodex, mojodex.user()
+        key = {"process": "create_from_website", "subject": "site", "occasion": "r1"}
+        with Session(mojodex.engine, expire_on_commit=False) as session:
+            delivery = jobs.Delivery("m", NOW + jobs.RETENTION)
+            job = jobs.begin(session, delivery, **key, now=NOW, lease_seconds=150)
+        assert isinstance(job, jobs.Job)
+        self.job = job
+
+    def page(
+        self,
+        path: str,
+        *,
+        canonical: str | None = None,
+        lines: list[int] | None = None,
+        state: str = "staged",
+        subject: str = "site",
+        occasion: str = "r1",
+    ) -> int:
+        return int(
+            self.mojodex.run(
+                "INSERT INTO md_background_page (subject, occasion, user_id, url, key, depth, state, html,"
+                " canonical, lines, found_at) VALUES (:subject, :occasion, :u, :url, :k, 0, :state, 'html',"
+                " :c, CAST(:lines AS bigint[]), now()) RETURNING page_pk",
+                subject=subject,
+                occasion=occasion,
+                u=self.user_id,
+                url=SITE + path,
+                k=urls.key(SITE + path),
+                state=state,
+                c=canonical and urls.key(SITE + canonical),
+                lines=lines,
+            )
+        )
+
+    def end(self) -> list[int]:
+        """End the crawl; the pages that are published."""
+        publish_pages(self.bundle.database, self.bundle.queue_url, self.job)
+        return sorted(body["page_pk"] for body in self.bundle.queued())
+
+    def state(self, page_pk: int) -> tuple[str, str | None]:
+        (row,) = self.mojodex.rows("SELECT * FROM md_background_page WHERE page_pk = :p", p=page_pk)
+        return row.state, row.reason
+
+    def repeated(self) -> list[tuple[str, str, list[int]]]:
+        rows = self.mojodex.rows("SELECT * FROM md_background_website ORDER BY user_id, site")
+        return [(row.user_id, row.site, row.repeated_lines) for row in rows]
+
+
+@pytest.fixture
+def crawl(bundle: Bundle, mojodex: Mojodex) -> Crawl:
+    return Crawl(bundle, mojodex)
+
+
+def website(crawl: Crawl) -> Any:
+    (row,) = crawl.mojodex.rows("SELECT * FROM md_background_job WHERE process = 'create_from_website'")
+    return row
+
+
+def test_each_staged_page_of_the_website_is_published_once_with_its_user(crawl: Crawl) -> None:
+    pages = [crawl.page(f"/{number}") for number in range(12)]
+    for state in ("found", "stored", "unchanged", "skipped", "failed"):
+        crawl.page(f"/{state}", state=state)
+    crawl.page("/x", subject="another site")
+    crawl.page("/x", occasion="r2")
+
+    publish_pages(crawl.bundle.database, crawl.bundle.queue_url, crawl.job)
+
+    assert crawl.bundle.groups() == [crawl.user_id] * 12
+    ledger = crawl.mojodex.rows("SELECT * FROM md_background_job WHERE process = 'ingest_page'")
+    assert {(row.subject, row.occasion, row.state) for row in ledger} == {
+        (str(pk), "", "queued") for pk in pages
+    }
+    assert website(crawl).outcome["crawled"] is True
+    assert website(crawl).outcome["found"] == 17
+    assert website(crawl).state == "running"
+    assert crawl.end() == []
+
+
+def test_a_website_of_which_nothing_waits_ends_with_its_crawl(crawl: Crawl) -> None:
+    crawl.page("/", state="unchanged")
+
+    assert crawl.end() == []
+
+    assert website(crawl).state == "done"
+
+
+def test_a_page_that_names_another_that_was_read_is_skipped(crawl: Crawl) -> None:
+    named = crawl.page("/a")
+    naming = crawl.page("/a?print", canonical="/a")
+
+    assert crawl.end() == [named]
+
+    assert crawl.state(naming) == ("skipped", "its canonical address is https://example.com/a")
+    assert crawl.state(named) == ("staged", None)
+
+
+def test_a_page_that_names_one_that_has_not_changed_is_skipped(crawl: Crawl) -> None:
+    crawl.page("/a", state="unchanged")
+    crawl.page("/a?print", canonical="/a")
+
+    assert crawl.end() == []
+
+
+def test_a_page_stays_that_names_itself_or_one_that_was_not_read(crawl: Crawl) -> None:
+    pages = [crawl.page("/a", canonical="/a"), crawl.page("/b", canonical="/not read")]
+    for state in ("found", "skipped", "failed"):
+        crawl.page(f"/{state}", state=state)
+        pages.append(crawl.page(f"/{state}?print", canonical=f"/{state}"))
+    crawl.page("/elsewhere", subject="another site")
+    pages.append(crawl.page("/c", canonical="/elsewhere"))
+
+    assert crawl.end() == pages
+
+
+def test_a_page_that_has_not_changed_is_not_skipped_for_another(crawl: Crawl) -> None:
+    crawl.page("/a")
+    unchanged = crawl.page("/a?print", canonical="/a", state="unchanged")
+
+    crawl.end()
+
+    assert crawl.state(unchanged) == ("unchanged", None)
+
+
+def test_of_pages_that_name_each_other_the_last_one_stays(crawl: Crawl) -> None:
+    crawl.page("/a", canonical="/b")
+    last = crawl.page("/b", canonical="/a")
+
+    assert crawl.end() == [last]
+
+
+@pytest.mark.parametrize(
+    ("on_pages", "of_pages", "is_repeated"),
+    [(3, 3, True), (2, 3, False), (3, 5, True), (3, 6, False), (4, 6, True), (2, 2, False)],
+)
+def test_a_line_is_the_sites_when_it_is_on_more_than_half_of_its_pages_and_on_three(
+    crawl: Crawl, on_pages: int, of_pages: int, *, is_repeated: bool
+) -> None:
+    for number in range(of_pages):
+        crawl.page(f"/{number}", lines=[100 + number, *([7] if number < on_pages else [])])
+
+    crawl.end()
+
+    expected = [(crawl.user_id, "example.com", [7] if is_repeated else [])] if of_pages >= 3 else []
+    assert crawl.repeated() == expected
+    assert crawl.mojodex.run("SELECT count(*) FROM md_background_page WHERE lines IS NOT NULL") == 0
+
+
+def test_only_pages_that_were_read_and_are_wanted_say_what_is_repeated(crawl: Crawl) -> None:
+    for number in range(2):
+        crawl.page(f"/{number}", lines=[9, 7])
+    crawl.page("/unchanged", state="unchanged", lines=[8, 7])
+    # Its lines are not known, so it says nothing either way.
+    for number in range(3):
+        crawl.page(f"/without lines {number}")
+    for number, state in enumerate(("skipped", "failed", "found")):
+        crawl.page(f"/{state}", state=state, lines=[9, 8, number])
+    elsewhere = [
+        crawl.page(f"/{number}", lines=[9, 8], subject=subject, occasion=occasion)
+        for number in range(3)
+        for subject, occasion in (("another site", "r1"), ("site", "r2"))
+    ]
+
+    crawl.end()
+
+    assert crawl.repeated() == [(crawl.user_id, "example.com", [7])]
+    kept = "SELECT count(*) FROM md_background_page WHERE lines = '{9,8}' AND page_pk = ANY(:pks)"
+    assert crawl.mojodex.run(kept, pks=elsewhere) == len(elsewhere)
+
+
+def test_what_is_repeated_replaces_what_was_and_belongs_to_one_user_and_one_site(crawl: Crawl) -> None:
+    other = crawl.mojodex.user()
+    for user_id, site in ((crawl.user_id, "example.com"), (crawl.user_id, "other"), (other, "example.com")):
+        crawl.mojodex.run(
+            "INSERT INTO md_background_website (user_id, site, repeated_lines) VALUES (:u, :s, '{1}')",
+            u=user_id,
+            s=site,
+        )
+    for number in range(3):
+        crawl.page(f"/{number}", lines=[9, 7])
+
+    crawl.end()
+
+    assert sorted(crawl.repeated()) == sorted(
+        [(crawl.user_id, "example.com", [7, 9]), (crawl.user_id, "other", [1]), (other, "example.com", [1])]
+    )

@@ -1,0 +1,200 @@
+"""The order in which a mail is marked, sent and saved, with a ledger and an SES that only take notes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from events.mail import delivery, ses
+from events.mail.delivery import SECONDS_NEEDED, Mail, check_not_begun, deliver
+from events.mail.mime import EmailSettings, Rendered
+from events.mail.ses import NotKnownIfSentError
+from mojodex import jobs
+from mojodex.circuit import Circuits
+from mojodex.clock import RESERVE_SECONDS, Deadline
+from mojodex.database import Database
+from mojodex.errors import OPERATOR_SECONDS, PermanentError, TransientError
+from tests.metrics import emitted
+
+NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
+SETTINGS = EmailSettings(
+    email_sender="mojo@example.org",
+    ses_configuration_set="mails",
+    mojodex_webapp_uri="https://app.example.org",
+)
+MAIL = Mail(
+    user_id="user-1",
+    md_event_type="todo_daily_emails",
+    to_name="Ada",
+    to_address="ada@example.org",
+    unsubscribe_link="https://app.example.org/u?token=t",
+    rendered=Rendered("Today", "<p>Two things.</p>", "Two things."),
+    outcome={"todos": 2},
+    kept={"words": "paid for"},
+)
+JOB = jobs.Job("events", "user-1 todo_daily_emails", "2026-12-01", NOW, 1, NOW)
+SENT = {"sending_since": NOW.isoformat()}
+
+
+class Notes:
+    """A database, a ledger, circuits and SES: what is said to them, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Any, ...]] = []
+        self.raw = b""
+        self.send_error: Exception | None = None
+        self.is_open = False
+
+    def with_db_session(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        return act(self, *arguments)
+
+    def with_db_session_patiently(self, _deadline: Deadline, act: Callable[..., Any], *arguments: Any) -> Any:
+        return act(self, *arguments)
+
+    def add(self, event: Any) -> None:
+        self.said.append(("add", event.event_type, event.user_id, event.message, event.creation_date))
+
+    def commit(self) -> None:
+        self.said.append(("commit",))
+
+    def save_progress(self, _session: Any, _job: jobs.Job, progress: Any) -> None:
+        self.said.append(("keep", progress))
+
+    def finish(self, _session: Any, _job: jobs.Job, state: str, outcome: Any, *, now: datetime) -> None:
+        self.said.append(("finish", state, outcome, now))
+
+    def send(self, _settings: Any, raw: bytes, *, to_address: str, job: str) -> str:
+        self.raw = raw
+        self.said.append(("send", to_address, job))
+        if self.send_error:
+            raise self.send_error
+        return "ses-1"
+
+    def allows(self, provider: str) -> bool:
+        assert provider == "SES"
+        return not self.is_open
+
+    def succeeded(self, provider: str) -> None:
+        self.said.append(("succeeded", provider))
+
+    def failed(self, provider: str, reason: str, **probe: float) -> None:
+        self.said.append(("failed", provider, reason, *probe.values()))
+
+
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch) -> Notes:
+    notes = Notes()
+    monkeypatch.setattr(jobs, "save_progress", notes.save_progress)
+    monkeypatch.setattr(jobs, "finish", notes.finish)
+    monkeypatch.setattr(ses, "send", notes.send)
+    monkeypatch.setattr(delivery, "utc_now", lambda: NOW)
+    return notes
+
+
+def send(notes: Notes, seconds: float = 100) -> None:
+    millis = int(1000 * (seconds + RESERVE_SECONDS))
+    circuits, database = cast(Circuits, notes), cast(Database, notes)
+    deliver(database, circuits, SETTINGS, MAIL, JOB, Deadline(lambda: millis))
+
+
+SEND = ("send", "ada@example.org", "2026-12-01-events-user-1 todo_daily_emails")
+
+
+def test_a_mail_is_marked_then_sent_then_saved_with_its_event(
+    notes: Notes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(notes)
+
+    content = {"subject": "Today", "body": "Two things.", "email": "ada@example.org"}
+    assert notes.said == [
+        ("keep", SENT),
+        SEND,
+        ("succeeded", "SES"),
+        ("add", "todo_daily_emails", "user-1", content, NOW),
+        ("finish", "done", {"ses_message_id": "ses-1", "todos": 2}, NOW),
+        ("commit",),
+    ]
+    assert {name for _, name in emitted(capsys.readouterr().out)} == {"EmailsSent"}
+    for part in (b"To: Ada <ada@example.org>", b"<https://app.example.org/u?token=t>", b"01 Dec 2026 08:00"):
+        assert part in notes.raw.replace(b"\r\n ", b" ")
+
+
+def test_a_mail_is_not_begun_while_ses_is_away_and_what_was_paid_for_is_kept(notes: Notes) -> None:
+    notes.is_open = True
+
+    with pytest.raises(TransientError, match="circuit") as raised:
+        send(notes)
+
+    assert raised.value.retry_after is None
+    assert notes.said == [("keep", MAIL.kept)]
+
+
+def test_a_mail_is_begun_with_as_much_time_as_it_needs_and_not_with_less(notes: Notes) -> None:
+    send(notes, SECONDS_NEEDED)
+    assert SEND in notes.said
+    notes.said.clear()
+
+    with pytest.raises(TransientError) as raised:
+        send(notes, SECONDS_NEEDED - 0.1)
+
+    assert raised.value.retry_after == 1
+    assert notes.said == [("keep", MAIL.kept)]
+
+
+@pytest.mark.parametrize(
+    ("error", "opens", "metrics"),
+    [
+        (TransientError("SES is not available"), True, set()),
+        (TransientError("paused", retry_after=OPERATOR_SECONDS), True, {"EmailsHeldBack"}),
+        (ses.ThrottledError("SES is busy"), False, set()),
+    ],
+    ids=["away", "operator", "busy"],
+)
+def test_a_mail_that_was_not_sent_gives_its_mark_up_for_what_was_paid_for(
+    notes: Notes,
+    error: TransientError,
+    metrics: set[str],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    opens: bool,
+) -> None:
+    notes.send_error = error
+
+    with pytest.raises(TransientError) as raised:
+        send(notes)
+
+    assert raised.value is error
+    told = [("failed", "SES", str(error))] if opens else []
+    assert notes.said == [("keep", SENT), SEND, *told, ("keep", MAIL.kept)]
+    assert {name for _, name in emitted(capsys.readouterr().out)} == metrics
+
+
+def test_a_mail_that_ses_refuses_keeps_its_mark_and_tells_nothing_of_ses(notes: Notes) -> None:
+    notes.send_error = PermanentError("refused")
+
+    with pytest.raises(PermanentError):
+        send(notes)
+
+    assert notes.said == [("keep", SENT), SEND]
+
+
+def test_a_mail_that_may_have_been_sent_keeps_its_mark_and_ses_is_asked_more_rarely(notes: Notes) -> None:
+    """Each further mail without an answer is a mail at risk."""
+    notes.send_error = NotKnownIfSentError("no answer")
+
+    with pytest.raises(NotKnownIfSentError):
+        send(notes)
+
+    assert notes.said == [("keep", SENT), SEND, ("failed", "SES", "no answer", 300)]
+
+
+@pytest.mark.parametrize("progress", [None, {}, {"words": "paid for"}])
+def test_a_mail_without_a_mark_may_be_sent(progress: Any) -> None:
+    check_not_begun(replace(JOB, progress=progress))
+
+
+def test_a_mail_with_a_mark_is_never_sent_again() -> None:
+    with pytest.raises(NotKnownIfSentError):
+        check_not_begun(replace(JOB, progress=SENT))

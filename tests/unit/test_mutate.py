@@ -1,0 +1,148 @@
+"""`make mutate`: which mutants are made of a piece of code, and what makes a run fail."""
+
+from typing import Any
+
+import pytest
+
+from tools.mutate.__main__ import Result, complaints
+from tools.mutate.python_mutants import Mutant, mutants
+from tools.mutate.sql_mutants import changes
+from tools.mutate.targets import TARGETS
+
+
+def made(*lines: str) -> set[tuple[str, str]]:
+    """What is changed to what in a function of these lines."""
+    source = "\n".join(["def f(a, b):", *(f"    {line}" for line in lines)])
+    return {(mutant.before, mutant.after) for mutant in mutants(source, "f.py")}
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after"),
+    [
+        ("a(b < 1)", "b < 1", "b <= 1"),
+        ("a(b is None)", "b is None", "b is not None"),
+        ("a(b and c)", "b and c", "b or c"),
+        ("a(b and c)", "b and c without b", "c"),
+        ("a(not b)", "not b", "b"),
+        ("a(b + 7)", "b + 7", "b - 7"),
+        ("a(b + 7)", "7", "8"),
+        ("a('text')", "'text'", "''"),
+        ("a.b(c=d)", "b(c=d)", "b()"),
+        ("a.where(b, c)", "where(b)", "where()"),
+        ("a.with_for_update()", "….with_for_update(…)", "…"),
+        ("a({'b': c})", "{'b': c}", "{}"),
+        ("a.commit()", "a.commit()", "pass"),
+        ("raise a", "raise a", "pass"),
+        ("a[0] = b", "a[0] = b", "pass"),
+        ("return a.b()", "return a.b()", "return None"),
+        ("return [c for c in a if c]", "… if c", "…"),
+        ("return b if a else c", "b if a else c", "b"),
+        ("with suppress(a): b()", "with suppress(a): …", "…"),
+    ],
+)
+def test_a_mistake_that_somebody_could_make_is_a_mutant(line: str, before: str, after: str) -> None:
+    assert (before, after) in made(line)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("logger.info('text', extra={'a': 1})",),
+        ("about = {'a': 1}",),
+        ('"""Text."""',),
+        ("c: Literal['a']",),
+    ],
+)
+def test_what_neither_loses_nor_doubles_anything_is_no_mutant(lines: tuple[str, ...]) -> None:
+    assert made(*lines) == set()
+
+
+def test_an_error_may_be_lost_but_its_words_may_change() -> None:
+    assert made("raise TransientError('text')") == {("raise TransientError('text')", "pass")}
+
+
+def test_a_handler_of_errors_may_be_lost() -> None:
+    lines = ("try: a()", "except KeyError: b()", "finally: c()")
+
+    assert {("except KeyError: …", "…"), ("finally: …", "…")} <= made(*lines)
+
+
+def test_mutants_are_told_apart_and_only_of_what_is_asked_for() -> None:
+    source = "def f(a):\n    return a + 1 + 1\ndef g(a):\n    return a + 1\n"
+
+    keys = [mutant.key for mutant in mutants(source, "f.py", ["f"])]
+
+    assert len(keys) == len(set(keys))
+    assert "f: 1 → 2" in keys
+    assert "f: 1 → 2 (2)" in keys
+    assert not [key for key in keys if key.startswith("g")]
+
+
+@pytest.mark.parametrize("mutant", mutants("def f(a):\n    return a + 1\n", "f.py"), ids=lambda m: str(m.key))
+def test_a_mutant_is_code_that_runs_and_does_something_else(mutant: Mutant) -> None:
+    names: dict[str, Any] = {}
+    assert not isinstance(mutant.code, str)
+    exec(mutant.code, names)
+
+    assert names["f"](5) != 6
+    assert mutant.lines == range(2, 3)
+
+
+SQL = (
+    "UPDATE t SET a = 1, b = COALESCE(:b, 'x') WHERE c = :c AND (d < :d OR NOT e)"
+    " AND f IN ('g', 'h') RETURNING i"
+)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "SET b = COALESCE(:b, 'x') WHERE",
+        "SET a = 1 WHERE",
+        "b = :b WHERE",
+        "WHERE (d < :d OR NOT e) AND f",
+        "AND ( NOT e) AND",
+        "AND (d < :d ) AND",
+        "AND (d < :d AND NOT e)",
+        "d <= :d",
+        "OR e)",
+        "c <> :c",
+        "AND f IN ('h') RETURNING",
+        "AND f NOT IN ('g', 'h')",
+        "NOT e) RETURNING",
+        "a = 2",
+    ],
+)
+def test_a_statement_loses_each_condition_and_each_assignment(changed: str) -> None:
+    assert [text for text in (" ".join(change.text.split()) for change in changes(SQL)) if changed in text]
+
+
+def test_a_comment_is_no_part_of_a_statement() -> None:
+    commented = list(changes(SQL.replace(" WHERE", " -- It is 1, AND so on.\n WHERE")))
+
+    assert len(commented) == len(list(changes(SQL)))
+    assert not [change for change in commented if "so on" in change.text]
+
+
+def result(*keys: str, made: int = 100) -> Result:
+    survivors = [Mutant(key, 1, None, "", "", "") for key in keys]
+    return Result(TARGETS[0], [*survivors, *survivors[:1] * (made - len(keys))], survivors, 1.0)
+
+
+def test_a_run_is_good_when_each_survivor_has_its_reason() -> None:
+    assert complaints([result("a", "b")], {"jobs": {"a": "why", "b": "why"}}) == []
+
+
+def test_a_survivor_without_a_reason_and_a_reason_without_a_survivor_fail_the_run() -> None:
+    assert complaints([result("a")], {"jobs": {"b": "why"}}) == [
+        'jobs: not explained: "a"',
+        "jobs: does not survive: b",
+    ]
+
+
+def test_too_many_survivors_fail_the_run_whatever_their_reasons() -> None:
+    keys = [str(number) for number in range(6)]
+
+    assert complaints([result(*keys)], {"jobs": dict.fromkeys(keys, "why")}) == [
+        "only 94 of 100 mutants were killed"
+    ]

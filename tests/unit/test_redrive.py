@@ -1,0 +1,223 @@
+"""The loop of the redrive: what is returned, what is shown again, and when it stops."""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from maintenance import redrive
+from mojodex import queues
+from mojodex.clock import RESERVE_SECONDS, Deadline
+from mojodex.errors import TransientError
+from mojodex.queues import MAX_RECEIVES, DeadLetter
+from mojodex.schedule import SECONDS_NEEDED
+from tests.lambda_events import FakeContext
+from tests.metrics import emitted
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def letter(name: str) -> DeadLetter:
+    return DeadLetter(name, f"r-{name}", name, 0, 0, None, "bad" if name.startswith("bad") else None)
+
+
+class Notes:
+    """Queues with these dead letters; notes what is done to them."""
+
+    def __init__(self, names: str) -> None:
+        self.letters = [letter(name) for name in names.split()]
+        self.returned: list[list[str]] = []
+        self.shown: list[list[str]] = []
+        self.noted: list[tuple[list[str], list[str]]] = []
+        self.put_aside: list[tuple[str, str]] = []
+        self.received = 0
+
+    def with_db_session(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        return act(self, *arguments)
+
+    def attempts_of(self, _session: Any, letters: Collection[DeadLetter]) -> dict[str, int]:
+        return {each.message_id: MAX_RECEIVES for each in letters if each.body.startswith("poison")}
+
+    def note(self, _session: Any, found: redrive.Sorted, now: datetime) -> None:
+        assert now == NOW
+        returned = [each.body for each in found.to_return]
+        self.noted.append((returned, [each.body for each, _ in found.to_set_aside]))
+
+    def set_aside(self, url: str, letter: DeadLetter, reason: str) -> None:
+        assert url == "d"
+        self.put_aside.append((letter.body, reason))
+
+    def dead_letters(self, url: str) -> Iterator[DeadLetter]:
+        assert url == "d"
+        for each in self.letters:
+            self.received += 1
+            yield each
+
+    def redrive(self, queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLetter]) -> None:
+        assert (queue_url, dead_letter_queue_url) == ("q", "d")
+        self.returned.append([each.body for each in letters])
+
+    def show(self, url: str, letters: Iterable[DeadLetter]) -> None:
+        assert url == "d"
+        self.shown.append([each.body for each in letters])
+
+
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Notes]:
+    """Put letters into the dead-letter queue; two are looked at together."""
+
+    def begin(names: str) -> Notes:
+        notes = Notes(names)
+        monkeypatch.setattr(redrive, "database", notes)
+        for name in ("dead_letters", "redrive", "show", "set_aside"):
+            monkeypatch.setattr(queues, name, getattr(notes, name))
+        for name in ("attempts_of", "note"):
+            monkeypatch.setattr(redrive, name, getattr(notes, name))
+        return notes
+
+    monkeypatch.setattr(redrive, "LETTERS_AT_ONCE", 2)
+    monkeypatch.setattr(redrive, "utc_now", lambda: NOW)
+    return begin
+
+
+def run(seconds: float = 100) -> int:
+    millis = int(1000 * (seconds + RESERVE_SECONDS))
+    return redrive.redrive("p", "q", "d", Deadline(lambda: millis))
+
+
+def test_all_are_looked_at_some_at_a_time_and_what_is_left_is_shown_at_the_end(
+    begin: Callable[[str], Notes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = begin("a bad1 bad2 b c")
+
+    assert run() == 3
+
+    assert notes.returned == [["a"], ["b"], ["c"]]
+    assert notes.shown == [["bad1", "bad2"]]
+    assert emitted(capsys.readouterr().out) == {("p", "MessagesRedriven"): 3, ("p", "DeadLettersLeft"): 2}
+
+
+def test_an_empty_queue_says_that_it_is_empty_so_that_the_alarm_ends(
+    begin: Callable[[str], Notes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin("")
+
+    assert run() == 0
+
+    metrics = emitted(capsys.readouterr().out)
+    assert set(metrics) == {("p", "MessagesRedriven"), ("p", "DeadLettersLeft")}
+    assert metrics.total() == 0
+
+
+@pytest.mark.parametrize(("seconds", "returned"), [(SECONDS_NEEDED, 4), (SECONDS_NEEDED - 0.1, 2)])
+def test_a_redrive_stops_when_there_is_no_time_for_more(
+    begin: Callable[[str], Notes], seconds: float, returned: int
+) -> None:
+    notes = begin("a b c d bad")
+
+    assert run(seconds) == returned
+
+    assert notes.received == (5 if returned == 4 else 2)
+    assert notes.shown == [["bad"] if returned == 4 else []]
+
+
+def test_a_redrive_that_fails_shows_all_that_it_has_received(
+    begin: Callable[[str], Notes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = begin("bad a b c d")
+
+    def fail(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLetter]) -> None:
+        notes.redrive(queue_url, dead_letter_queue_url, letters)
+        if len(notes.returned) == 2:
+            raise TransientError("queue: away")
+
+    monkeypatch.setattr(queues, "redrive", fail)
+    with pytest.raises(TransientError):
+        run()
+
+    assert notes.returned == [["a"], ["b", "c"]]
+    assert notes.shown == [["bad", "b", "c"]]
+    assert notes.noted == [(["a"], [])]
+
+
+def test_poison_is_set_aside_with_its_reason_and_the_ledger_is_told(begin: Callable[[str], Notes]) -> None:
+    notes = begin("poison a bad")
+
+    assert run() == 1
+
+    reason = "poison: 10 attempts ended with a dead worker or an unknown error"
+    assert notes.put_aside == [("poison", reason)]
+    assert notes.noted == [(["a"], ["poison"]), ([], [])]
+    assert notes.shown == [["bad"]]
+
+
+@pytest.mark.parametrize(
+    ("redrives", "attempts", "becomes"),
+    [
+        (0, None, "returned"),
+        (9, None, "returned"),
+        (10, None, "it was returned 10 times, and its job was never begun"),
+        (500, 0, "returned"),
+        (0, 9, "returned"),
+        (0, 10, "poison: 10 attempts ended with a dead worker or an unknown error"),
+    ],
+)
+def test_a_dead_letter_stays_when_its_workers_die(redrives: int, attempts: int | None, becomes: str) -> None:
+    one = replace(letter("a"), redrives=redrives)
+
+    found = redrive.sort([one], {} if attempts is None else {"a": attempts})
+
+    if becomes == "returned":
+        assert found == redrive.Sorted([one], [], [])
+    else:
+        assert found == redrive.Sorted([], [(one, becomes)], [])
+
+
+def test_a_dead_letter_that_has_a_reason_stays_whatever_the_ledger_says() -> None:
+    one = replace(letter("bad"), redrives=10)
+
+    for attempts in ({}, {"bad": 0}, {"bad": 10}):
+        assert redrive.sort([one], attempts) == redrive.Sorted([], [], [one])
+
+
+def test_the_oldest_are_returned_first() -> None:
+    letters = [replace(letter(str(millis)), sent_millis=millis) for millis in (3, 1, 2)]
+
+    assert [each.sent_millis for each in redrive.sort(letters, {}).to_return] == [1, 2, 3]
+
+
+def test_each_process_is_redriven_and_an_alarm_gets_the_sum(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues_of = {"one": ["q1", "d1"], "broken": ["q2", "d2"], "two": ["q3", "d3"]}
+    settings = redrive.Settings.model_validate(
+        {"database_secret_arn": "database", "queues": json.dumps(queues_of)}
+    )
+    monkeypatch.setattr(redrive, "settings", settings)
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redrive")
+    returned = {("one", "q1", "d1"): 2, ("two", "q3", "d3"): 3}
+    monkeypatch.setattr(redrive, "redrive", lambda *about: returned[about[:3]])
+
+    with pytest.raises(ExceptionGroup) as raised:
+        redrive.handler({}, FakeContext())
+
+    assert raised.group_contains(KeyError)
+    assert emitted(capsys.readouterr().out) == {("redrive", "MessagesRedriven"): 5}
+    returned["broken", "q2", "d2"] = 0
+    assert redrive.handler({}, FakeContext()) == {"one": 2, "broken": 0, "two": 3}
+
+
+@pytest.mark.parametrize(("names", "lines"), [("", 0), ("a", 1), ("bad", 1)])
+def test_a_run_says_what_it_did_and_nothing_if_that_is_nothing(
+    begin: Callable[[str], Notes], monkeypatch: pytest.MonkeyPatch, names: str, lines: int
+) -> None:
+    begin(names)
+    logged: list[str] = []
+    monkeypatch.setattr(redrive.logger, "info", lambda text, **_: logged.append(text))
+
+    run()
+
+    assert len(logged) == lines

@@ -1,0 +1,96 @@
+"""What is mutated, and with which tests. The runner picks those tests that execute the changed line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ADDRESS_CHECK = (
+    *("SCHEMES", "PORTS", "LONGEST_HOST", "GLOBAL_UNICAST", "NOT_PUBLIC", "ISATAP, ISATAP_MASK"),
+    *("FetchSettings", "is_public", "_request", "_check_port", "_Dialling._addresses", "_Adapter"),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A module whose mutants the tests must kill.
+
+    Attributes:
+        name: for MODULE=… and in survivors.toml.
+        module: as it is imported.
+        path: of its source, from the root.
+        tests: files below tests/, those first that are quick.
+        only: the functions, classes and constants to mutate; () for all.
+        sql: a statement in a file of its own that the module reads; it is mutated, too.
+    """
+
+    name: str
+    module: str
+    path: str
+    tests: tuple[str, ...]
+    only: tuple[str, ...] = ()
+    sql: str | None = None
+
+
+def _layer(name: str, *tests: str) -> Target:
+    return Target(name, f"mojodex.{name}", f"shared/mojodex/{name}.py", tests)
+
+
+def _documents(name: str, *tests: str, only: tuple[str, ...] = ()) -> Target:
+    return Target(name, f"documents.{name}", f"functions/documents/{name}.py", tests, only)
+
+
+# The most important first.
+TARGETS = (
+    _layer("jobs", "integration/test_jobs.py"),
+    _layer("worker", "unit/test_worker.py"),
+    _layer("queues", "unit/test_queues.py", "structure/test_template.py"),
+    Target(
+        "redrive",
+        "maintenance.redrive",
+        "functions/maintenance/redrive.py",
+        ("unit/test_redrive.py", "integration/test_redrive_function.py"),
+    ),
+    _layer("circuit", "integration/test_circuit.py"),
+    _layer("schedule", "integration/test_schedule.py", "integration/test_message_groups.py"),
+    Target(
+        "extraction",
+        "extract_todos.extraction",
+        "functions/extract_todos/extraction.py",
+        ("integration/test_extract_todos.py", "integration/test_outages.py"),
+        ("save", "_without_twins", "_insert"),
+        "functions/extract_todos/insert_todos.sql",
+    ),
+    Target(
+        "rescheduling",
+        "reschedule_todo.rescheduling",
+        "functions/reschedule_todo/rescheduling.py",
+        ("integration/test_reschedule_todo.py",),
+        ("save",),
+    ),
+    Target(
+        "delivery",
+        "events.mail.delivery",
+        "functions/events/mail/delivery.py",
+        ("unit/test_delivery.py",),
+    ),
+    _documents("fetch", "integration/test_fetch.py", only=ADDRESS_CHECK),
+    _documents(
+        "page_ingestion",
+        *("integration/test_document_saves.py", "integration/test_ingest_page.py"),
+        only=("save", "_end", "end_page_of", "_its_document"),
+    ),
+    _documents(
+        "ingestion",
+        *("integration/test_document_saves.py", "integration/test_ingest_page.py"),
+        only=("write", "remember"),
+    ),
+    _documents(
+        "updating",
+        *("integration/test_document_saves.py", "integration/test_update_document.py"),
+        only=("save",),
+    ),
+    _documents(
+        "publishing",
+        *("integration/test_publishing.py", "integration/test_documents_killed.py"),
+    ),
+)
