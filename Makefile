@@ -96,7 +96,7 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 	$(RUN)/pytest tests/integration -n 2
 
 test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its own parts
-	$(RUN)/pytest tests/simulation
+	$(RUN)/pytest tests/simulation -n 2 --dist loadfile
 
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
 	$(RUN)/pytest tests/stack -n 2 --dist loadfile
