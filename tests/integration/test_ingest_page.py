@@ -201,7 +201,7 @@ def test_when_embeddings_fail_the_page_comes_back_and_its_verdicts_are_not_paid_
 def test_verdicts_are_kept_although_the_database_is_away_for_a_moment(
     documents: Documents, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """a connection that broke before this commit made us pay again."""
+    """A connection that broke before this commit made us pay again."""
     long_page(documents, 3)
     (body,) = stage(documents)
     save, errors = jobs.save_progress, [OSError()]
