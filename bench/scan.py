@@ -90,7 +90,7 @@ LOAD = (
 )
 LEDGER = (
     "INSERT INTO md_background_job (process, subject, state, attempts, queued_at, started_at, finished_at,"
-    " outcome)"
+    " outcome, message_expires_at)"
     " SELECT 'extract_todos', CAST(i AS text), CASE mod(i, 100)"
     " WHEN 13 THEN (ARRAY['failed', 'queued', 'running'])[1 + mod(i / 100, 3)] WHEN 14 THEN 'skipped'"
     # What is queued was never begun: its message waits.
@@ -98,7 +98,9 @@ LEDGER = (
     # What runs was begun just now: what has been running for long is due again.
     " CASE WHEN mod(i, 100) = 13 AND mod(i / 100, 3) = 2 THEN CAST(:now AS timestamptz)"
     f" ELSE {DATES} END, {DATES},"
-    """ '{"todos": [{"todo_pk": 1, "evidence": "I will call them tomorrow"}], "left_out": []}'"""
+    """ '{"todos": [{"todo_pk": 1, "evidence": "I will call them tomorrow"}], "left_out": []}',"""
+    # Messages of what is queued or running live.
+    " CAST(:now AS timestamptz) + interval '4 days'"
     " FROM generate_series(1, :n) i"
     f" WHERE mod(i, 100) IN (13, 14) OR NOT ({NEVER_EXTRACTED} OR mod(i / 100, 10) = 0)"
 )
