@@ -142,8 +142,8 @@ def extract_todos(
     """
     user, task = database.with_db_session(collect, pk, utc_now(), settings.default_timezone_offset)
     about = f"{crc32(repr((task.conversation, task.result)).encode()):08x}"
-    if job.progress and job.progress.get("about") == about:
-        answer = Extraction.model_validate(job.progress["answer"])
+    if kept := job.kept_answer(about):
+        answer = Extraction.model_validate(kept)
     else:
         answer = think(model, settings, user, task, deadline)
     with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):

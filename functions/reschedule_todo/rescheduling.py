@@ -191,8 +191,8 @@ def reschedule_todo(
     """
     overdue = database.with_db_session(collect, todo_pk, utc_now(), settings)
     about = overdue.todo.newest_scheduling_pk
-    if job.progress and job.progress.get("about") == about:
-        answer = Rescheduling.model_validate(job.progress["answer"])
+    if kept := job.kept_answer(about):
+        answer = Rescheduling.model_validate(kept)
     else:
         answer = think(model, settings, overdue, deadline)
     with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):

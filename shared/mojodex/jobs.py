@@ -87,6 +87,11 @@ class Job:
         """Tell whether the job was begun too often to run again."""
         return self.attempts > MAX_ATTEMPTS
 
+    def kept_answer(self, about: object) -> Any:
+        """Return the model's answer that an earlier attempt has kept; None if it kept none about this."""
+        progress = self.progress or {}
+        return progress.get("answer") if progress.get("about") == about else None
+
 
 class LeaseLostError(TransientError):
     """Another invocation holds the job now; this one must roll back."""

@@ -254,8 +254,8 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
     Raises:
         TransientError: it is away, and may still be waited for.
     """
-    if job.progress and job.progress.get("about") == today.about:
-        return DailyEmail.model_validate(job.progress["answer"])
+    if kept := job.kept_answer(today.about):
+        return DailyEmail.model_validate(kept)
     variables = {
         "user": today.user,
         "todos": today.todos[:TODOS_SHOWN],
