@@ -38,10 +38,9 @@ def table(run: Run, known: Facts) -> str:
 
 def of_job(kernel: Kernel, complaint: str) -> list[str]:
     """Return the lines of the trace about the job that a complaint names, its workers' deaths included."""
-    names = re.findall(r"\w+Function-\d+/\d+|\b\d{3,}\b|site\d+\.example|user-\d+|\bm\d+\b", complaint)
-    if not names:
+    its = _named(complaint)
+    if its is None:
         return []
-    its = re.compile(rf"\b{re.escape(names[0])}\b")
     workers = {word for line in kernel.lines if its.search(line) and "/" in (word := line.split(" ")[2])}
 
     def is_about(line: str) -> bool:
@@ -51,6 +50,14 @@ def of_job(kernel: Kernel, complaint: str) -> list[str]:
         return died or bool(its.search(line))
 
     return [line for line in kernel.lines if is_about(line)][:LINES]
+
+
+def _named(complaint: str) -> re.Pattern[str] | None:
+    """Return what the lines about the job have in common; None if the complaint names no job."""
+    if update := re.search(r"update_document (\d+)", complaint):
+        return re.compile(rf'"document_pk": {update[1]}\b|subject={update[1]}\b')
+    name = re.search(r"\w+Function-\d+/\d+|\b\d{5,}\b|site\d+\.example|user-\d+|\bm\d+\b", complaint)
+    return re.compile(rf"\b{re.escape(name[0])}\b") if name else None
 
 
 def complaints(run: Run, broken: list[str]) -> str:

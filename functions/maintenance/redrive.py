@@ -170,10 +170,10 @@ def note(session: Session, found: Sorted, now: datetime) -> None:
         (found.to_return, now + RETENTION),
         ([letter for letter, _ in found.to_set_aside], now),
     ):
-        ids = [letter.message_id for letter in letters]
-        session.execute(
-            update(BackgroundJob).where(_has_not_ended(ids)).values(message_expires_at=expires_at)
-        )
+        if ids := [letter.message_id for letter in letters]:
+            session.execute(
+                update(BackgroundJob).where(_has_not_ended(ids)).values(message_expires_at=expires_at)
+            )
     session.commit()
 
 

@@ -238,12 +238,12 @@ def _run_job[M: Message](
             raise PermanentError(f"gave up after {jobs.MAX_ATTEMPTS} attempts")
         return process.run(message, job, deadline) or "done"
     except PermanentError as error:
-        _end(job, "failed", str(error), process, database)
+        _end(job, "failed", str(error), process, database, deadline)
         about = {"subject": job.subject, "occasion": job.occasion}
         logger.error("job failed", extra={**about, "reason": str(error)})
         return "failed"
     except (NothingToDoError, InvalidMessageError) as error:
-        _end(job, "skipped", str(error), process, database)
+        _end(job, "skipped", str(error), process, database, deadline)
         if isinstance(error, InvalidMessageError):
             raise
         return "skipped"
@@ -261,10 +261,15 @@ def _end[M: Message](
     reason: str,
     process: Process[M],
     database: Database,
+    deadline: Deadline,
 ) -> None:
-    """End a job that had no effect, with the reason."""
+    """End a job that had no effect, with the reason. A database that is away is waited for.
+
+    What the job found out may have been paid for: a refusal, say.
+    """
     now = utc_now()
-    with database.session() as session:
+
+    def save(session: Session) -> None:
         outcome = {"reason": reason, **process.cleanup(session, job, state, reason)}
         if job.attempts_exhausted:
             # A field of its own, because the reason is for people: due queries and the purge look for it.
@@ -273,6 +278,8 @@ def _end[M: Message](
         if state == "failed":
             jobs.report_error(session, job.process, job.subject, job.occasion, reason, now)
         session.commit()
+
+    database.with_db_session_patiently(deadline, save)
 
 
 def _key[M: Message](record: dict[str, Any], process: Process[M]) -> tuple[M, tuple[str, str]]:

@@ -211,6 +211,31 @@ def test_a_database_that_is_back_soon_keeps_the_answer(
     assert mojodex.job(pk).state == "done"
 
 
+def test_a_refusal_is_saved_once_the_database_is_back(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the model is asked, and paid, again."""
+    pk = mojodex.execution(SAID)
+    model.answers(Reply(refusal="No."))
+    tries = 0
+    finish = jobs.finish
+
+    def away_at_first(*args: Any, **options: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OSError
+        finish(*args, **options)
+
+    monkeypatch.setattr(jobs, "finish", away_at_first)
+
+    assert bundle.work_on({"Records": [record(pk)]}) == {"batchItemFailures": []}
+
+    assert mojodex.job(pk).state == "failed"
+    assert mojodex.run("SELECT count(*) FROM md_error") == 1
+    assert len(model.calls) == 1
+
+
 def test_one_redelivered_record_does_not_sink_its_batch_when_the_database_is_away(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,9 @@ class Notes:
     def with_db_session(self, act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return act(self, *arguments, **options)
 
+    def with_db_session_patiently(self, _deadline: Deadline, act: Callable[..., Any]) -> None:
+        act(self)
+
     def commit(self) -> None:
         self.said.append(("commit",))
 
