@@ -51,6 +51,7 @@ class Task:
         group: its process; None for what belongs to the world outside.
         holds: how many transactions it has open. While there are any, it is never switched away from.
         debt: seconds that it slept meanwhile; its next sleep takes longer by so much.
+        job: what it works on; the tasks that it starts work on the same.
     """
 
     greenlet: greenlet
@@ -58,6 +59,7 @@ class Task:
     holds: int = 0
     debt: float = 0
     token: int = 0
+    job: str = ""
 
 
 class Kernel:
@@ -127,7 +129,8 @@ class Kernel:
                 if group is not None:
                     group.tasks.pop(task, None)
 
-        task = Task(greenlet(run, parent=self._hub), group)
+        job = self.current.job if self.current else ""
+        task = Task(greenlet(run, parent=self._hub), group, job=job)
         if group is not None:
             group.tasks[task] = None
         self.wake(task, delay)

@@ -21,7 +21,7 @@ import httpx2
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
-from mojodex import clock, database, observability, secrets, total_timeout, wire
+from mojodex import clock, database, jobs, observability, secrets, total_timeout, wire
 from simulation import sites as websites
 from simulation.aws import Boto3, VirtualDatetime
 from simulation.environments import give_each_its_own
@@ -103,6 +103,7 @@ def install(bridge: Bridge, server: Server) -> None:
     _set(total_timeout, "TotalTimeout", lambda *_a, **_o: transport)
     _set(wire, "Connection", server.connect)
     _set(database, "create_engine", server.make_engine)
+    _set(jobs, "begin", _telling(bridge, jobs.begin))
     _log_to(lambda record: _trace(bridge, record))
 
 
@@ -118,6 +119,18 @@ def _set(module: ModuleType, name: str, value: object) -> None:
     """Replace what a module must have."""
     getattr(module, name)
     setattr(module, name, value)
+
+
+def _telling(bridge: Bridge, begin: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the task know which job it has begun."""
+
+    def begin_and_tell(*args: Any, **options: Any) -> Any:
+        begun = begin(*args, **options)
+        if isinstance(begun, jobs.Job) and (task := bridge.kernel().current):
+            task.job = f"{begun.process} {begun.subject} {begun.occasion}"
+        return begun
+
+    return begin_and_tell
 
 
 class _Time:

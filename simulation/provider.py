@@ -119,7 +119,10 @@ class Provider:
         prompt = prompt_of(asked)
         schema = asked["response_format"]["json_schema"]["name"]
         if schema == "Relevance":
-            return f"relevance {crc32(prompt.encode()):08x}", relevance(asked)
+            # A verdict is kept in the ledger, for its job alone: two updates of a page may both ask for it.
+            task = self._outside.kernel.current
+            job = task.job if task else ""
+            return f"relevance {crc32(prompt.encode()):08x} for {job}", relevance(asked)
         subject = _subject(schema, prompt)
         if self.refuses(subject):
             return subject, Reply(None, refusal="I cannot help with that.")

@@ -5,7 +5,7 @@ outage, nearly all of these messages are valid. Three kinds stay there, each wit
 
     not valid   a worker has put it there
     poison      its workers died, or met an unknown error, as often as it was received
-    not begun   it was returned so often without a trace in the ledger that its worker dies before it begins
+    not begun   it was returned for days without a trace in the ledger: its worker dies before it begins
 """
 
 from collections.abc import Collection, Mapping
@@ -30,8 +30,9 @@ from mojodex.schema import BackgroundJob
 
 # Looked at together, and in one statement.
 LETTERS_AT_ONCE = 500
-# With ten receives each time, it had a hundred.
-MOST_REDRIVES_WITHOUT_BEGIN = 10
+# Of a message without a trace in the ledger. Both: a second message of the same job has none either, and the
+# job may wait for a provider for three days. And a message may wait as long before its first receive.
+MOST_REDRIVES_WITHOUT_BEGIN, LONGEST_WITHOUT_BEGIN = 10, RETENTION
 
 
 class Settings(DatabaseSettings):
@@ -105,7 +106,7 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
     left: list[DeadLetter] = []
     for letters in batched(queues.dead_letters(dead_letter_queue_url), LETTERS_AT_ONCE, strict=False):
         try:
-            found = sort(letters, database.with_db_session(attempts_of, letters))
+            found = sort(letters, database.with_db_session(attempts_of, letters), utc_now())
             for letter, reason in found.to_set_aside:
                 queues.set_aside(dead_letter_queue_url, letter, reason)
             queues.redrive(queue_url, dead_letter_queue_url, found.to_return)
@@ -138,14 +139,16 @@ def attempts_of(session: Session, letters: Collection[DeadLetter]) -> dict[str, 
     return {row.message_id: row.attempts for row in session.execute(begun)}
 
 
-def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int]) -> Sorted:
+def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int], now: datetime) -> Sorted:
     """Sort dead letters by what becomes of them.
 
     Args:
         letters: of one dead-letter queue.
         attempts: see `attempts_of`.
+        now: the present moment (aware).
     """
     found = Sorted([], [], [])
+    sent_long_ago = (now - LONGEST_WITHOUT_BEGIN).timestamp() * 1000
     for letter in sorted(letters, key=lambda letter: letter.sent_millis):
         died = attempts.get(letter.message_id)
         if letter.reason:
@@ -153,7 +156,11 @@ def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int]) -> Sorted
         elif died is not None and died >= MAX_RECEIVES:
             reason = f"poison: {died} attempts ended with a dead worker or an unknown error"
             found.to_set_aside.append((letter, reason))
-        elif died is None and letter.redrives >= MOST_REDRIVES_WITHOUT_BEGIN:
+        elif (
+            died is None
+            and letter.redrives >= MOST_REDRIVES_WITHOUT_BEGIN
+            and letter.sent_millis < sent_long_ago
+        ):
             reason = f"it was returned {letter.redrives} times, and its job was never begun"
             found.to_set_aside.append((letter, reason))
         else:

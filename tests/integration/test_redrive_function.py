@@ -137,12 +137,17 @@ def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
     begun(mojodex, letters.add("poison"), MAX_RECEIVES)
     begun(mojodex, letters.add("valid"), MAX_RECEIVES - 1, "queued")
     begun(mojodex, letters.add("done"), MAX_RECEIVES, "done")
-    letters.add("never begun", redrives=str(maintenance.redrive.MOST_REDRIVES_WITHOUT_BEGIN))
-    letters.add("begun late", redrives=str(maintenance.redrive.MOST_REDRIVES_WITHOUT_BEGIN - 1))
+    sent_at = str(int((datetime.now(UTC) - timedelta(days=5)).timestamp() * 1000))
+    letters.add("never begun", redrives="10", sent_at=sent_at)
+    letters.add("begun late", redrives="9", sent_at=sent_at)
+    # The first one has begun it, and the model is away.
+    letters.add("second message of a job", redrives="50")
 
-    assert run() == 3
+    assert run() == 4
 
-    assert sorted(message["Body"] for message in letters.returned()) == ["begun late", "done", "valid"]
+    assert sorted(message["Body"] for message in letters.returned()) == [
+        *("begun late", "done", "second message of a job", "valid")
+    ]
     assert letters.left() == {
         "not valid": "message: Invalid JSON",
         "poison": "poison: 10 attempts ended with a dead worker or an unknown error",

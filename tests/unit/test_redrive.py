@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -155,20 +155,25 @@ def test_poison_is_set_aside_with_its_reason_and_the_ledger_is_told(begin: Calla
 
 
 @pytest.mark.parametrize(
-    ("redrives", "attempts", "becomes"),
+    ("redrives", "hours", "attempts", "becomes"),
     [
-        (0, None, "returned"),
-        (9, None, "returned"),
-        (10, None, "it was returned 10 times, and its job was never begun"),
-        (500, 0, "returned"),
-        (0, 9, "returned"),
-        (0, 10, "poison: 10 attempts ended with a dead worker or an unknown error"),
+        (0, 97, None, "returned"),
+        (9, 97, None, "returned"),
+        (10, 97, None, "it was returned 10 times, and its job was never begun"),
+        # As the second message of a job that waits for the model, which the first one has begun.
+        (500, 96, None, "returned"),
+        (500, 97, 0, "returned"),
+        (0, 1, 9, "returned"),
+        (0, 1, 10, "poison: 10 attempts ended with a dead worker or an unknown error"),
     ],
 )
-def test_a_dead_letter_stays_when_its_workers_die(redrives: int, attempts: int | None, becomes: str) -> None:
-    one = replace(letter("a"), redrives=redrives)
+def test_a_dead_letter_stays_when_its_workers_die(
+    redrives: int, hours: int, attempts: int | None, becomes: str
+) -> None:
+    sent = int((NOW - timedelta(hours=hours)).timestamp() * 1000)
+    one = replace(letter("a"), redrives=redrives, sent_millis=sent)
 
-    found = redrive.sort([one], {} if attempts is None else {"a": attempts})
+    found = redrive.sort([one], {} if attempts is None else {"a": attempts}, NOW)
 
     if becomes == "returned":
         assert found == redrive.Sorted([one], [], [])
@@ -180,13 +185,13 @@ def test_a_dead_letter_that_has_a_reason_stays_whatever_the_ledger_says() -> Non
     one = replace(letter("bad"), redrives=10)
 
     for attempts in ({}, {"bad": 0}, {"bad": 10}):
-        assert redrive.sort([one], attempts) == redrive.Sorted([], [], [one])
+        assert redrive.sort([one], attempts, NOW) == redrive.Sorted([], [], [one])
 
 
 def test_the_oldest_are_returned_first() -> None:
     letters = [replace(letter(str(millis)), sent_millis=millis) for millis in (3, 1, 2)]
 
-    assert [each.sent_millis for each in redrive.sort(letters, {}).to_return] == [1, 2, 3]
+    assert [each.sent_millis for each in redrive.sort(letters, {}, NOW).to_return] == [1, 2, 3]
 
 
 def test_each_process_is_redriven_and_an_alarm_gets_the_sum(

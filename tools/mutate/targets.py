@@ -44,6 +44,7 @@ TARGETS = (
     _layer("jobs", "integration/test_jobs.py"),
     _layer("worker", "unit/test_worker.py"),
     _layer("queues", "unit/test_queues.py", "structure/test_template.py"),
+    _layer("batches", "unit/test_queues.py"),
     Target(
         "redrive",
         "maintenance.redrive",
