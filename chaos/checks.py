@@ -9,7 +9,7 @@ from chaos.plan import Fate
 REFUSES = "the model refuses this content"
 NONSENSE = "the model's answers do not have the form that was asked for"
 NOT_KNOWN = "it is not known whether the mail was sent"
-NOT_CHANGED = "it has not changed"
+NOT_CHANGED, SUPERSEDED = "it has not changed", "a later message updates it"
 # One question, and twice again (`mojodex.model`).
 TIMES_NONSENSE = 3
 # A killed worker may have been sending so many (template.yaml, BatchSize).
@@ -148,7 +148,7 @@ def skips_explained(wanted: Wanted, found: Found) -> Iterator[str]:
         if job.state != "skipped":
             continue
         named = any(job.subject in body and job.reason.startswith(why) for body, why in wanted.bad.items())
-        if not named and not (job.process == "update_document" and job.reason == NOT_CHANGED):
+        if not named and not (job.process == "update_document" and job.reason in (NOT_CHANGED, SUPERSEDED)):
             yield f"{job}: skipped, {job.reason!r}"
 
 

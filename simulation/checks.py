@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from chaos import checks as chaos_checks
 from chaos import facts
-from chaos.checks import MAILS_AT_ONCE, NOT_CHANGED, REFUSES, Found, Job, Wanted, mail_job
+from chaos.checks import MAILS_AT_ONCE, NOT_CHANGED, REFUSES, SUPERSEDED, Found, Job, Wanted, mail_job
 from mojodex.clock import is_working_day, start_of_day
 from simulation import conduct, recovery
 from simulation.plan import START, User
@@ -208,9 +208,15 @@ def skips_explained(known: Facts) -> Iterator[str]:
     """A job was skipped only because there was nothing to do any more."""
     reasons = {
         "extract_todos": ("its to-dos were extracted already", "it was extracted or deleted"),
-        "reschedule_todo": ("it is not overdue", "it is completed", "it was moved", "it was completed"),
+        "reschedule_todo": (
+            "it is not overdue",
+            "it is completed",
+            "it was moved",
+            "it was completed",
+            "a later message",
+        ),
         "events": DAY_PASSED,
-        "update_document": (NOT_CHANGED,),
+        "update_document": (NOT_CHANGED, SUPERSEDED),
         "ingest_page": ("it does not wait any more",),
     }
     for job in known.jobs:

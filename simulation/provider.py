@@ -124,9 +124,9 @@ class Provider:
             job = task.job if task else ""
             return f"relevance {crc32(prompt.encode()):08x} for {job}", relevance(asked)
         subject = _subject(schema, prompt)
-        if self.refuses(subject):
-            return subject, Reply(None, refusal="I cannot help with that.")
         day = "" if schema == "Extraction" else f" on {_find(r'Today is (\S+)', prompt)}"
+        if self.refuses(subject):
+            return subject + day, Reply(None, refusal="I cannot help with that.")
         return subject + day, ABOUT[schema][1](prompt)
 
     def _embeddings(self, asked: dict[str, Any]) -> tuple[str, Reply]:

@@ -115,6 +115,7 @@ class World:
             run.kernel.run(end + LAST_SECONDS)
         run.lambdas.stop()
         run.kernel.run(run.kernel.now)
+        run.lambdas.discard()
         self.server.outside = None
         return run
 

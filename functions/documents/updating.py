@@ -37,6 +37,8 @@ from mojodex.schema import BackgroundDocument, MdDocument
 from mojodex.text import well_formed
 
 NOT_CHANGED = "it has not changed"
+# Why an update is skipped: the other one fetches the page no earlier.
+SUPERSEDED = "a later message updates it"
 # A line of an edition that begins so is a heading, as in Markdown.
 HEADING = "#"
 
@@ -92,11 +94,14 @@ def update_document(
     Raises:
         InvalidMessageError: there is no such document.
         PermanentError: it is another user's, or its page cannot be had.
-        NothingToDoError: it is deleted, has not changed, or nothing would be left of it.
+        NothingToDoError: it is deleted, has not changed, or nothing would be left of it; or a later update of
+            the page waits.
         TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
     """
     document = database.with_db_session(collect, message)
     if document.document_type == "webpage":
+        if job.superseded:
+            raise NothingToDoError(SUPERSEDED)
         edition = _fetched(database, settings, document, deadline)
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))

@@ -186,9 +186,12 @@ def reschedule_todo(
 
     Raises:
         InvalidMessageError: there is no such to-do.
-        NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more).
+        NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more); or the job of a
+            later night waits.
         TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
+    if job.superseded:
+        raise NothingToDoError("a later message moves it")
     overdue = database.with_db_session(collect, todo_pk, utc_now(), settings)
     about = overdue.todo.newest_scheduling_pk
     if kept := job.kept_answer(about):

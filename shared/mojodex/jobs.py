@@ -69,6 +69,8 @@ class Job:
         queued_at: when it was queued (aware).
         progress: the checkpoint of an earlier attempt, see `save_progress`; None if there is none.
         taken_over: whether an earlier holder's lease expired, mostly because its worker was killed.
+        superseded: whether a job of the same subject and a later occasion waits or runs: after an outage,
+            each night and each request may have left one.
         open_circuits: providers that are away, see `circuit`.
     """
 
@@ -80,6 +82,7 @@ class Job:
     queued_at: datetime
     progress: dict[str, Any] | None = None
     taken_over: bool = False
+    superseded: bool = False
     open_circuits: frozenset[str] = frozenset()
 
     @property
@@ -139,6 +142,15 @@ RETURNING
             AND before.state = 'running'
             AND before.started_at < :expired
     ) AS taken_over,
+    EXISTS (
+        SELECT
+        FROM md_background_job AS later
+        WHERE later.process = :process
+            AND later.subject = :subject
+            AND later.occasion > :occasion
+            AND later.state IN ('queued', 'running')
+            AND later.message_expires_at > :now
+    ) AS superseded,
     (SELECT array_agg(provider) FROM md_background_circuit) AS open_circuits
 """)
 # Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or its
@@ -241,7 +253,7 @@ def begin(
     taken = session.execute(BEGIN, key | values).one_or_none()
     session.commit()
     if taken is not None:
-        attempts, queued_at, progress, is_taken_over, providers = taken
+        attempts, queued_at, progress, is_taken_over, is_superseded, providers = taken
         return Job(
             process,
             subject,
@@ -251,6 +263,7 @@ def begin(
             queued_at,
             progress,
             is_taken_over,
+            is_superseded,
             frozenset(providers or ()),
         )
     state = session.execute(select(BackgroundJob.state).filter_by(**key)).scalar()

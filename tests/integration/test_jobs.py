@@ -99,6 +99,34 @@ def test_a_job_is_held_for_as_long_as_its_lease(mojodex: Mojodex) -> None:
     assert taken_over.attempts == 2
 
 
+@pytest.mark.parametrize(
+    ("later", "superseded"),
+    [
+        ({"occasion": "2026-12-02", "state": "queued"}, True),
+        ({"occasion": "2026-12-02", "state": "running"}, True),
+        ({"occasion": "2026-12-02", "state": "done"}, False),
+        ({"occasion": "2026-12-02", "state": "failed"}, False),
+        ({"occasion": "2026-12-02", "state": "skipped"}, False),
+        ({"occasion": "2026-11-30", "state": "queued"}, False),
+        ({"occasion": "2026-12-02", "state": "queued", "subject": "other"}, False),
+        ({"occasion": "2026-12-02", "state": "queued", "process": "other"}, False),
+        # Its message was set aside, or is gone: nobody works on it soon.
+        ({"occasion": "2026-12-02", "state": "queued", "expires_at": NOW}, False),
+        ({"occasion": "2026-12-02", "state": "queued", "expires_at": None}, False),
+    ],
+)
+def test_a_job_is_superseded_by_one_of_a_later_occasion_that_has_not_ended(
+    mojodex: Mojodex, later: dict[str, Any], superseded: bool
+) -> None:
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, occasion, state, attempts, message_expires_at)"
+        " VALUES (:process, :subject, :occasion, :state, 0, :expires_at)",
+        **{**KEY, "expires_at": NOW + timedelta(seconds=1), **later},
+    )
+
+    assert held(mojodex, occasion="2026-12-01").superseded == superseded
+
+
 def test_only_the_holder_can_end_or_release_a_job(mojodex: Mojodex) -> None:
     first = begin(mojodex)
     second = begin(mojodex, NOW + timedelta(seconds=151))

@@ -192,7 +192,7 @@ def test_the_redrive_does_not_pin(bundle: Bundle, sent: set[str]) -> None:
 
     with bundle.database.session() as session:
         attempts = maintenance.redrive.attempts_of(session, letters)
-        found = maintenance.redrive.sort(letters, attempts)
+        found = maintenance.redrive.sort(letters, attempts, datetime.now(UTC))
         maintenance.redrive.note(session, found, datetime.now(UTC))
 
     assert len(found.to_return) == len(letters)

@@ -728,3 +728,29 @@ def test_an_argument_is_one_bounded_paragraph(bundle: Bundle, mojodex: Mojodex, 
     assert why is not None
     assert why.startswith("One. Two. x")
     assert len(why) <= 1000
+
+
+def test_of_two_nights_that_waited_for_an_outage_the_later_one_moves_it(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    pk = overdue(mojodex)
+    nights = [{"todo_pk": pk, "local_date": day.isoformat()} for day in (YESTERDAY, TODAY)]
+    mojodex.run("UPDATE md_todo_scheduling SET scheduled_date = '2026-11-29'")
+    # At five, all to-dos are looked at, however long they are overdue.
+    for days in (1, 0):
+        with time_machine.travel(NOW.replace(hour=5) - timedelta(days=days)):
+            assert bundle.schedule() == 1
+    assert bundle.queued() == nights
+
+    bundle.work(*nights)
+
+    states = {each.occasion: (each.state, each.outcome["reason"]) for each in _jobs(mojodex, pk, "skipped")}
+    assert states == {"2026-11-30": ("skipped", "a later message moves it")}
+    assert [each.occasion for each in _jobs(mojodex, pk, "done")] == ["2026-12-01"]
+    assert len(model.calls) == 1
+
+
+def _jobs(mojodex: Mojodex, pk: int, state: str) -> list[Any]:
+    return mojodex.rows(
+        "SELECT * FROM md_background_job WHERE subject = :s AND state = :state", s=str(pk), state=state
+    )

@@ -670,6 +670,52 @@ def test_an_update_that_is_delivered_twice_runs_once(documents: Documents, model
     assert len(documents.chunks(pk)) == 6
 
 
+def later_update_waits(documents: Documents, document_pk: int) -> None:
+    documents.mojodex.run(
+        "INSERT INTO md_background_job (process, subject, occasion, state, attempts, message_expires_at)"
+        " VALUES ('update_document', :s, '2999-01-01T00:00', 'queued', 0, now() + interval '1 day')",
+        s=str(document_pk),
+    )
+
+
+def its_job(documents: Documents, document_pk: int) -> Any:
+    (row,) = documents.mojodex.rows(
+        "SELECT * FROM md_background_job WHERE process = 'update_document' AND subject = :s"
+        " AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1",
+        s=str(document_pk),
+    )
+    return row
+
+
+def test_an_update_of_a_page_is_left_to_a_later_one_that_waits(
+    documents: Documents, page: Page, model: FakeModel
+) -> None:
+    """As after an outage, in which each request has left a job: one look at the page answers them all."""
+    pk = documents.documents()["/a"]
+    change(page)
+    documents.site.asked()
+    forget_costs(model)
+    later_update_waits(documents, pk)
+
+    documents.update(pk)
+
+    job = its_job(documents, pk)
+    assert (job.state, job.outcome) == ("skipped", {"reason": "a later message updates it"})
+    assert model.calls == []
+    assert documents.site.asked() == []
+
+
+def test_an_edition_does_not_wait_for_a_later_one(documents: Documents) -> None:
+    """The later one may be empty, or fail."""
+    pk = made(documents, *PARTS[:2])
+    later_update_waits(documents, pk)
+
+    documents.update(pk, text_of(*PARTS))
+
+    assert its_job(documents, pk).state == "done"
+    assert len(documents.chunks(pk)) == len(PARTS)
+
+
 def test_two_updates_of_a_page_at_once_leave_it_whole(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
