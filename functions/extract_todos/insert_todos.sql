@@ -30,5 +30,4 @@ INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date)
 SELECT numbered.todo_pk, new.due_date, :now
 FROM numbered
 JOIN new USING (number)
-ORDER BY number
 RETURNING todo_fk

@@ -52,7 +52,10 @@ TARGETS = (
         ("unit/test_redrive.py", "integration/test_redrive_function.py"),
     ),
     _layer("circuit", "integration/test_circuit.py"),
-    _layer("schedule", "integration/test_schedule.py", "integration/test_message_groups.py"),
+    _layer(
+        "schedule",
+        *("unit/test_schedule.py", "integration/test_schedule.py", "integration/test_message_groups.py"),
+    ),
     Target(
         "extraction",
         "extract_todos.extraction",
