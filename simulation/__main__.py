@@ -110,10 +110,9 @@ def _promise(made: "World", arguments: argparse.Namespace) -> int:
             print(promise.table([row]).splitlines()[1], flush=True)
             if arguments.outage:
                 print("\n".join(row.broken[:20]))
-    rows.sort(key=lambda row: services.index(row.service))
     print("", promise.table(rows), sep="\n")
     if arguments.promise:
-        print("", promise.markdown(rows), sep="\n")
+        print("", promise.markdown(promise.save(rows)), sep="\n")
     return int(not all(row.holds for row in rows))
 
 

@@ -157,10 +157,13 @@ def markdown(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def save(rows: Iterable[Row]) -> None:
-    """Write the rows to bench/results/promise.json."""
-    data = [asdict(row) | {"holds": row.holds} for row in rows]
-    RESULTS.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+def save(rows: Iterable[Row]) -> list[Row]:
+    """Write the rows to bench/results/promise.json, over earlier ones of the same outages; return all."""
+    known = [Row(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    found = {(row.service, row.hours): row for row in [*known, *rows]}
+    kept = sorted(found.values(), key=lambda row: (DEPENDENCIES.index(row.service), row.hours))
+    RESULTS.write_text(json.dumps([asdict(row) for row in kept], indent=1, ensure_ascii=False) + "\n")
+    return kept
 
 
 def _drained(run: Run, known: Facts, end: float) -> tuple[float | None, int]:

@@ -118,16 +118,16 @@ class Provider:
         """Return what a question is about, and the answer."""
         prompt = prompt_of(asked)
         schema = asked["response_format"]["json_schema"]["name"]
+        # An answer is kept for its job alone: two requests about one to-do or page may both ask.
+        task = self._outside.kernel.current
+        job = f" for {task.job}" if task else ""
         if schema == "Relevance":
-            # A verdict is kept in the ledger, for its job alone: two updates of a page may both ask for it.
-            task = self._outside.kernel.current
-            job = task.job if task else ""
-            return f"relevance {crc32(prompt.encode()):08x} for {job}", relevance(asked)
+            return f"relevance {crc32(prompt.encode()):08x}{job}", relevance(asked)
         subject = _subject(schema, prompt)
         day = "" if schema == "Extraction" else f" on {_find(r'Today is (\S+)', prompt)}"
         if self.refuses(subject):
-            return subject + day, Reply(None, refusal="I cannot help with that.")
-        return subject + day, ABOUT[schema][1](prompt)
+            return subject + day + job, Reply(None, refusal="I cannot help with that.")
+        return subject + day + job, ABOUT[schema][1](prompt)
 
     def _embeddings(self, asked: dict[str, Any]) -> tuple[str, Reply]:
         return f"embeddings {crc32(' '.join(asked['input']).encode()):08x}", embedded(asked)

@@ -171,10 +171,9 @@ def save(
             author_user_id=page.user_id,
             creation_date=without_zone(now),
             document_type="webpage",
-            deleted_by_user=False,
         )
         session.add(document)
-    # It comes back, because the user has asked for the website again.
+    # A deleted one comes back, because the user has asked for the website again.
     document.deleted_by_user = False
     session.flush()
     written = write(session, document.document_pk, chunks, thought, now)

@@ -286,6 +286,14 @@ def test_the_models_day_is_saved_once_with_its_argument(
     }
 
 
+def test_a_todo_is_moved_from_its_newest_date(bundle: Bundle, mojodex: Mojodex) -> None:
+    pk = overdue(mojodex, date(2026, 11, 26), YESTERDAY)
+
+    work(bundle, pk)
+
+    assert job(mojodex, pk).outcome["moved_from"] == "2026-11-30"
+
+
 def test_a_message_without_a_date_is_for_the_day_on_which_it_was_sent(
     bundle: Bundle, mojodex: Mojodex
 ) -> None:
@@ -332,7 +340,10 @@ def test_what_is_not_overdue_any_more_costs_nothing(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("UPDATE md_todo SET completed = now()", "it was completed or deleted in the meantime"),
+        (
+            "UPDATE md_todo SET completed = now() WHERE todo_pk = (SELECT min(todo_pk) FROM md_todo)",
+            "it was completed or deleted in the meantime",
+        ),
         (
             MOVE_IT,
             "it was moved in the meantime",
@@ -343,6 +354,8 @@ def test_what_the_user_does_while_the_model_thinks_wins(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, change: str, reason: str
 ) -> None:
     pk = overdue(mojodex)
+    # Somebody else's stays open.
+    overdue(mojodex)
 
     def script(_request: dict[str, Any]) -> Reply:
         mojodex.run(change)
