@@ -11,6 +11,30 @@ from sqlalchemy import Engine, text
 _numbers = itertools.count(1)
 
 
+# TRUNCATE makes new files: for so many tables it takes 100 ms, and DELETE 3. But of much, DELETE leaves much.
+EMPTY = """
+DO $$
+DECLARE
+    tables text[];
+    is_big boolean;
+    its_name text;
+BEGIN
+    SELECT array_agg(oid::regclass::text), sum(pg_relation_size(oid)) > 1000000 INTO tables, is_big
+    FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'md_background_migration';
+    IF is_big THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ');
+        RETURN;
+    END IF;
+    -- Foreign keys are not looked at.
+    SET LOCAL session_replication_role = replica;
+    FOREACH its_name IN ARRAY tables LOOP
+        EXECUTE 'DELETE FROM ' || its_name;
+    END LOOP;
+END $$
+"""
+
+
 @dataclass(frozen=True)
 class Mojodex:
     """Writes into, and reads from, one database. Every method is one transaction."""
@@ -30,13 +54,7 @@ class Mojodex:
 
     def empty(self) -> None:
         """Remove every row."""
-        self.run(
-            "TRUNCATE md_user, md_task, md_user_task, md_session, md_message, md_produced_text,"
-            " md_produced_text_version, md_user_task_execution, md_todo, md_todo_scheduling, md_event,"
-            " md_error, md_document, md_document_chunk, md_background_job, md_background_page,"
-            " md_background_document, md_background_website, md_background_host_slot, md_background_circuit"
-            " CASCADE"
-        )
+        self.run(EMPTY)
 
     def user(
         self,

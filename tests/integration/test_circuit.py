@@ -30,6 +30,10 @@ def fail(circuits: Circuits, provider: str = FIRST, times: int = FAILURES_TO_OPE
         circuits.failed(provider, "503")
 
 
+def away(*_: Any, **__: Any) -> Any:
+    raise OSError
+
+
 @pytest.fixture
 def environments(bundle: Bundle, mojodex: Mojodex) -> tuple[Circuits, Circuits]:
     """The circuits as two execution environments know them."""
@@ -204,10 +208,6 @@ def test_a_database_that_is_away_opens_and_closes_nothing(
 ) -> None:
     circuits, _ = environments
     fail(circuits, times=FAILURES_TO_OPEN - 1)
-
-    def away(*_: Any, **__: Any) -> Any:
-        raise OSError
-
     with monkeypatch.context() as broken:
         broken.setattr(bundle.database, "engine", away)
         circuits.failed(FIRST, "503")
@@ -279,8 +279,43 @@ def test_a_circuit_that_another_environment_has_closed_takes_as_many_failures_as
     assert circuits.allows(FIRST)
 
     fail(circuits, times=FAILURES_TO_OPEN - 1)
+    assert open_circuits(mojodex) == set()
+    fail(circuits, times=1)
+
+    assert open_circuits(mojodex) == {FIRST}
+
+
+def test_a_late_failure_does_not_open_what_another_environment_has_closed(
+    environments: tuple[Circuits, Circuits], mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    assert not circuits.is_open(FIRST)
+    fail(circuits)
+    assert circuits.is_open(FIRST)
+    mojodex.close_circuits()
+
+    fail(circuits)
 
     assert open_circuits(mojodex) == set()
+
+
+def test_who_opens_and_who_closes_a_circuit_says_so_once(
+    environments: tuple[Circuits, Circuits], bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    for level in ("info", "error"):
+        monkeypatch.setattr(circuit.logger, level, lambda text, **_: logged.append(text))
+    with monkeypatch.context() as broken:
+        broken.setattr(bundle.database, "engine", away)
+        fail(Circuits(bundle.database))
+    assert logged == []
+
+    for circuits in environments:
+        fail(circuits)
+    for circuits in environments:
+        circuits.succeeded(FIRST)
+
+    assert logged == ["circuit opened", "circuit closed"]
 
 
 def test_a_success_asks_the_database_only_to_close_a_circuit(
@@ -300,6 +335,21 @@ def test_a_success_asks_the_database_only_to_close_a_circuit(
     assert open_circuits(mojodex) == set()
     with statements(bundle) as said:
         assert circuits.allows(FIRST)
+    assert said == []
+
+
+def test_a_probe_that_has_succeeded_is_over(
+    environments: tuple[Circuits, Circuits], bundle: Bundle, mojodex: Mojodex
+) -> None:
+    circuits, _ = environments
+    fail(circuits)
+    let_probe(mojodex)
+    assert circuits.allows(FIRST)
+    circuits.succeeded(FIRST)
+
+    with statements(bundle) as said:
+        circuits.failed(FIRST, "503")
+
     assert said == []
 
 

@@ -108,6 +108,8 @@ def test_a_job_is_held_for_as_long_as_its_lease(mojodex: Mojodex) -> None:
         ({"occasion": "2026-12-02", "state": "failed"}, False),
         ({"occasion": "2026-12-02", "state": "skipped"}, False),
         ({"occasion": "2026-11-30", "state": "queued"}, False),
+        # The job itself.
+        ({"occasion": "2026-12-01", "state": "queued"}, False),
         ({"occasion": "2026-12-02", "state": "queued", "subject": "other"}, False),
         ({"occasion": "2026-12-02", "state": "queued", "process": "other"}, False),
         # Its message was set aside, or is gone: nobody works on it soon.
@@ -125,6 +127,24 @@ def test_a_job_is_superseded_by_one_of_a_later_occasion_that_has_not_ended(
     )
 
     assert held(mojodex, occasion="2026-12-01").superseded == superseded
+
+
+@pytest.mark.parametrize(
+    ("progress", "kept"),
+    [
+        (None, None),
+        ({}, None),
+        ({"answer": "yes", "about": 7}, "yes"),
+        ({"answer": "yes", "about": 8}, None),
+        ({"verdicts": {}}, None),
+    ],
+)
+def test_an_answer_that_was_kept_is_used_if_it_is_about_the_same(
+    mojodex: Mojodex, progress: dict[str, Any] | None, kept: str | None
+) -> None:
+    job = replace(held(mojodex), progress=progress)
+
+    assert job.kept_answer(7) == kept
 
 
 def test_only_the_holder_can_end_or_release_a_job(mojodex: Mojodex) -> None:
