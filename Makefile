@@ -96,10 +96,10 @@ test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 	$(RUN)/pytest tests/integration -n 2
 
 test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its own parts
-	$(RUN)/pytest tests/simulation -n 2 --dist loadfile
+	$(RUN)/pytest tests/simulation -n 2 --dist loadfile --no-loadscope-reorder
 
 test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
-	$(RUN)/pytest tests/stack -n 2 --dist loadfile
+	$(RUN)/pytest tests/stack -n 2 --dist loadfile --no-loadscope-reorder
 
 mutate: $(VENV_STAMP) ## Change what decides about losing and doubling, bit by bit; a test must fail each time (MODULE=…)
 	@PYTHONPATH=functions:shared $(RUN)/python -m tools.mutate $(MODULE)

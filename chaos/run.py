@@ -85,7 +85,7 @@ class Size:
 
 
 FULL = Size(jobs=2200, kills=200, restarts=3, cuts=10, sites=12, longest=0, patience=1200)
-SHORT = Size(jobs=150, kills=15, restarts=1, cuts=2, sites=1, longest=20, patience=240)
+SHORT = Size(jobs=100, kills=10, restarts=1, cuts=2, sites=1, longest=20, patience=240)
 # Between two kills, by chance from the one to the other: a cold start takes two seconds of a processor.
 PAUSE_SECONDS = (2.0, 4.0)
 # The share of the kills after which all is published, so that the last of it is disturbed, too.

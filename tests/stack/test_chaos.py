@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: some faults of each kind under a load of 150 jobs."""
+"""The short form of `make chaos`: some faults of each kind under a load of 100 jobs."""
 
 from pathlib import Path
 
