@@ -27,6 +27,7 @@ def run() -> Any:
     settings = QueueSettings("queue", 725, 345_600, max_receive_count=10, dead_letters="dead")
     return SimpleNamespace(
         plan=SimpleNamespace(work=(), users=()),
+        asked=SimpleNamespace(bad={}),
         provider=SimpleNamespace(payments=[], asked_at={"model": [], "embeddings": []}),
         faults=SimpleNamespace(strikes=[]),
         lambdas=SimpleNamespace(endings={}, received={}, doubled=set(), functions=functions),
@@ -140,3 +141,7 @@ def test_every_message_names_its_user(run: Any) -> None:
     run.services.sqs.sent += [("queue", body, "user-1"), ("queue", body, "user-2"), ("queue", body, "")]
 
     assert len(list(conduct.grouped(run))) == 2
+
+    # What the backend made up keeps the group that the backend gave it.
+    run.asked.bad[body] = "there is no such user"
+    assert not list(conduct.grouped(run))
