@@ -19,7 +19,7 @@ SAID = "I'll send the offer to Bob tomorrow."
 GOOD = todos(("Send the offer to Bob", TOMORROW, SAID))
 ONE_TODO = [("Send the offer to Bob", TOMORROW)]
 JOBS = 30
-OUTAGE_SECONDS = 40
+OUTAGE_SECONDS = 30
 # Of the first jobs, which do not know yet that the model is away: two workers with ten each ask two models.
 FIRST_CALLS = 2 * 10 * 2
 
