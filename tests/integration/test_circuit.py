@@ -312,10 +312,10 @@ def test_who_opens_and_who_closes_a_circuit_says_so_once(
 
     for circuits in environments:
         fail(circuits)
+        assert logged == ["circuit opened"]
     for circuits in environments:
         circuits.succeeded(FIRST)
-
-    assert logged == ["circuit opened", "circuit closed"]
+        assert logged == ["circuit opened", "circuit closed"]
 
 
 def test_a_success_asks_the_database_only_to_close_a_circuit(
