@@ -99,6 +99,7 @@ def _promise(made: "World", arguments: argparse.Namespace) -> int:
 
     services = [arguments.outage] if arguments.outage else promise.DEPENDENCIES
     rows = []
+    saved: list[promise.Row] = []
     for hours in [arguments.hours] if arguments.hours else promise.HOURS:
         undisturbed = promise.paid_undisturbed(made, arguments.seed, hours)
         for service in services:
@@ -106,13 +107,13 @@ def _promise(made: "World", arguments: argparse.Namespace) -> int:
             rows.append(row)
             if arguments.promise:
                 # A run of all of them takes long, and may be stopped.
-                promise.save(rows)
+                saved = promise.save(row)
             print(promise.table([row]).splitlines()[1], flush=True)
             if arguments.outage:
                 print("\n".join(row.broken[:20]))
     print("", promise.table(rows), sep="\n")
     if arguments.promise:
-        print("", promise.markdown(promise.save(rows)), sep="\n")
+        print("", promise.markdown(saved), sep="\n")
     return int(not all(row.holds for row in rows))
 
 

@@ -127,9 +127,9 @@ class Lambdas:
     def deploy(self) -> None:
         """Replace all environments. Those at work finish what they do ("Lambda function versions")."""
         self._deployment += 1
-        self.discard()
+        self.discard_idle()
 
-    def discard(self) -> None:
+    def discard_idle(self) -> None:
         """Throw the environments away that are not at work, and what they hold open."""
         for idle in self._idle.values():
             while idle:

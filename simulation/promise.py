@@ -157,12 +157,12 @@ def markdown(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def save(rows: Iterable[Row]) -> list[Row]:
-    """Write the rows to bench/results/promise.json, over earlier ones of the same outages; return all."""
-    known = [Row(**row) for row in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
-    found = {(row.service, row.hours): row for row in [*known, *rows]}
-    kept = sorted(found.values(), key=lambda row: (DEPENDENCIES.index(row.service), row.hours))
-    RESULTS.write_text(json.dumps([asdict(row) for row in kept], indent=1, ensure_ascii=False) + "\n")
+def save(row: Row) -> list[Row]:
+    """Write a row to bench/results/promise.json, over an earlier one of the same outage; return all rows."""
+    known = [Row(**each) for each in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    found = {(each.service, each.hours): each for each in [*known, row]}
+    kept = sorted(found.values(), key=lambda each: (DEPENDENCIES.index(each.service), each.hours))
+    RESULTS.write_text(json.dumps([asdict(each) for each in kept], indent=1, ensure_ascii=False) + "\n")
     return kept
 
 

@@ -125,9 +125,10 @@ class Provider:
             return f"relevance {crc32(prompt.encode()):08x}{job}", relevance(asked)
         subject = _subject(schema, prompt)
         day = "" if schema == "Extraction" else f" on {_find(r'Today is (\S+)', prompt)}"
+        about = f"{subject}{day}{job}"
         if self.refuses(subject):
-            return subject + day + job, Reply(None, refusal="I cannot help with that.")
-        return subject + day + job, ABOUT[schema][1](prompt)
+            return about, Reply(None, refusal="I cannot help with that.")
+        return about, ABOUT[schema][1](prompt)
 
     def _embeddings(self, asked: dict[str, Any]) -> tuple[str, Reply]:
         return f"embeddings {crc32(' '.join(asked['input']).encode()):08x}", embedded(asked)

@@ -115,7 +115,7 @@ class World:
             run.kernel.run(end + LAST_SECONDS)
         run.lambdas.stop()
         run.kernel.run(run.kernel.now)
-        run.lambdas.discard()
+        run.lambdas.discard_idle()
         self.server.outside = None
         return run
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from maintenance.migrate.migration import VERSION_TABLE
+
 _numbers = itertools.count(1)
-
-
 # TRUNCATE makes new files: for so many tables it takes 100 ms, and DELETE 3. But of much, DELETE leaves much.
-EMPTY = """
+EMPTY = f"""
 DO $$
 DECLARE
     tables text[];
@@ -21,7 +21,7 @@ DECLARE
 BEGIN
     SELECT array_agg(oid::regclass::text), sum(pg_relation_size(oid)) > 1000000 INTO tables, is_big
     FROM pg_class
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'md_background_migration';
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> '{VERSION_TABLE}';
     IF is_big THEN
         EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ');
         RETURN;

@@ -30,8 +30,8 @@ from mojodex.schema import BackgroundJob
 
 # Looked at together, and in one statement.
 LETTERS_AT_ONCE = 500
-# Of a message without a trace in the ledger. Both: a second message of the same job has none either, and the
-# job may wait for a provider for three days. And a message may wait as long before its first receive.
+# A message without a trace in the ledger stays only after both. The ledger names one message of a job, and a
+# second one may return for as long as an outage lasts. An old message may have waited in a paused queue.
 MOST_REDRIVES_WITHOUT_BEGIN, LONGEST_WITHOUT_BEGIN = 10, RETENTION
 
 
@@ -148,7 +148,7 @@ def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int], now: date
         now: the present moment (aware).
     """
     found = Sorted([], [], [])
-    sent_long_ago = (now - LONGEST_WITHOUT_BEGIN).timestamp() * 1000
+    long_ago_millis = (now - LONGEST_WITHOUT_BEGIN).timestamp() * 1000
     for letter in sorted(letters, key=lambda letter: letter.sent_millis):
         died = attempts.get(letter.message_id)
         if letter.reason:
@@ -159,7 +159,7 @@ def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int], now: date
         elif (
             died is None
             and letter.redrives >= MOST_REDRIVES_WITHOUT_BEGIN
-            and letter.sent_millis < sent_long_ago
+            and letter.sent_millis < long_ago_millis
         ):
             reason = f"it was returned {letter.redrives} times, and its job was never begun"
             found.to_set_aside.append((letter, reason))
