@@ -320,4 +320,5 @@ def test_it_reads_what_it_deletes_and_not_the_whole_table(
     assert f"Index Scan using {index}" in plan or f"Bitmap Index Scan on {index}" in plan
     assert "Sort" not in plan or not statistics.startswith("ANALYZE")
     assert f"Tid Scan on {name}" in plan
-    assert "Seq Scan" not in plan
+    # Of to-dos there are none here, and such a table is read whole.
+    assert "Seq Scan on md_background" not in plan
