@@ -18,10 +18,10 @@ from time import perf_counter
 from lxml.html import HtmlElement
 
 from bench import ROOT
-from documents import page_text
-from documents.chunking import chunks_of
-from documents.page_text import Line, line_hashes, main_lines, parse
 from documents.relevance import CHUNKS_PER_CALL, PROMPT
+from documents.text import page as page_text
+from documents.text.chunks import chunks_of
+from documents.text.page import Line, line_hashes, main_lines, parse
 from local.standin.answers import ANSWERS
 
 PAGES = ROOT / "bench" / "pages"

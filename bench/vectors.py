@@ -1,8 +1,8 @@
 """`python -m bench.vectors`: rows a second of a bulk insert of chunks with their vectors, against COPY.
 
 Three ways beside each other, in turn, in one transaction each that is rolled back: what the functions do
-(`documents.ingestion`), the same with pgvector's own processor, and COPY, which is the bound. Prints a table
-and writes bench/results/vectors.json.
+(`documents.document_store`), the same with pgvector's own processor, and COPY, which is the bound. Prints a
+table and writes bench/results/vectors.json.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from bench import database
 from bench.database import Cloud, Filled, Verdict
 from bench.results import write_json
-from documents.ingestion import ROWS_PER_INSERT, as_vector
+from documents.document_store import ROWS_PER_INSERT, as_vector
 from local.runtime import postgres
 from mojodex.schema import MdDocumentChunk
 
@@ -52,7 +52,7 @@ def _copy(session: Session, chunks: Sequence[Chunk]) -> None:
 
 
 WAYS: dict[str, Callable[[Session, Sequence[Chunk]], None]] = {
-    "documents.ingestion": partial(_insert, as_vector),
+    "documents.document_store": partial(_insert, as_vector),
     "pgvector's processor": partial(_insert, list),
     "COPY": _copy,
 }
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
         }
         print(f"{name:24}{arguments.rows / wall:>8,.0f} rows/s{1000 * processor / arguments.rows:>8.2f} ms")
     write_json("vectors", found)
-    share = found["documents.ingestion"]["rows_per_second"] / found["COPY"]["rows_per_second"]
+    share = found["documents.document_store"]["rows_per_second"] / found["COPY"]["rows_per_second"]
     return [(f"bulk insert: {share:.0%} of COPY's rows a second, bar {BAR:.0%}", share >= BAR)]
 
 

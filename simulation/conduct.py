@@ -40,7 +40,7 @@ def broken(run: Run) -> list[str]:
 def paid_once(run: Run) -> Iterator[str]:
     """The model is paid again for the same thing only if the first answer could not be kept.
 
-    What was embedded is not kept (`documents.ingestion`).
+    What was embedded is not kept (`documents.thinking`).
     """
     before: dict[str, Payment] = {}
     for payment in run.provider.payments:

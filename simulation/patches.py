@@ -21,6 +21,7 @@ import httpx2
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
+from documents.web import dialling
 from mojodex import clock, database, jobs, observability, secrets, total_timeout, wire
 from simulation import sites as websites
 from simulation.aws import Boto3, VirtualDatetime
@@ -83,6 +84,7 @@ def install(bridge: Bridge, server: Server) -> None:
         id(threading.Lock): partial(Lock, kernel),
         id(threading.RLock): partial(Lock, kernel),
         id(threading.Timer): lambda *a: Timer(kernel(), *a),
+        id(dialling.Adapter): lambda **o: websites.Adapter(bridge.run.sites, **o),
         id(observability.count): lambda metric, value=1, **_d: bridge.run.metrics.update({metric: value}),
     }
     lock = type(threading.Lock())
@@ -94,8 +96,6 @@ def install(bridge: Bridge, server: Server) -> None:
                 setattr(module, name, Lock(kernel))
             elif id(value) in places:
                 setattr(module, name, places[id(value)])
-            elif name == "_Adapter" and isinstance(value, type):
-                setattr(module, name, lambda **options: websites.Adapter(bridge.run.sites, **options))
     transport = httpx2.MockTransport(lambda request: bridge.run.provider.handle(request))
     _set(clock, "datetime", virtual_datetime)
     _set(parameters, "datetime", virtual_datetime)

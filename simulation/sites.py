@@ -1,4 +1,4 @@
-"""Websites: a few small ones in memory, in place of the adapter that `documents.fetch` sends with."""
+"""Websites: a few small ones in memory, in place of the adapter that `documents.web.fetch` sends with."""
 
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -60,7 +60,7 @@ def html(host: str, path: str, edition: int) -> str:
 
 
 class Adapter:
-    """Takes the place of `documents.fetch._Adapter`: it sends a prepared request."""
+    """Takes the place of `documents.web.dialling.Adapter`: it sends a prepared request."""
 
     def __init__(self, sites: Sites, **_options: Any) -> None:
         self._sites = sites

@@ -18,7 +18,7 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import create_engine
 
-from documents import fetch, visit
+from documents.web import fetch, visit
 from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 from mojodex import aws, provider, secrets
@@ -157,7 +157,8 @@ def make_bundle(
         for name, value in known.items():
             with suppress(secret_manager.exceptions.ResourceExistsException):
                 secret_manager.create_secret(Name=name, SecretString=json.dumps(value))
-        names = ["queue", "dead-letters"] if worker == "worker" else [worker, f"{worker}-dead-letters"]
+        folder, dot, _ = worker.rpartition(".")
+        names = [folder, f"{folder}-dead-letters"] if dot else ["queue", "dead-letters"]
         urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in names]
         environment = {
             "database_secret_arn": "database",
@@ -359,8 +360,8 @@ def make_documents(
             for name in ("ingest_page", "create_from_website")
         }
         bundles = [
-            make_bundle("documents", worker=worker, **settings, **queues)
-            for worker in ("create_from_website", "ingest_page", "update")
+            make_bundle("documents", worker=f"{name}.worker", **settings, **queues)
+            for name in ("create_from_website", "ingest_page", "update_document")
         ]
         return Documents(*bundles, site, mojodex.user(), mojodex)
 

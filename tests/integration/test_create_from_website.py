@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from documents import crawl, turns
+from documents.create_from_website import crawl
+from documents.web import turns
 from mojodex.clock import RESERVE_SECONDS, utc_now
 from tests.fake_model import FakeModel, prompt_of
 from tests.integration.conftest import Documents

@@ -17,7 +17,7 @@ import time_machine
 from sqlalchemy import text
 
 import events.worker
-from documents import visit
+from documents.web import visit
 from local.runtime.postgres import Database
 from mojodex import database as db
 from mojodex.clock import next_working_day

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from documents import visit
+from documents.web import visit
 from mojodex import queues
 from mojodex.embeddings import EmbeddingModel
 from mojodex.model import Question

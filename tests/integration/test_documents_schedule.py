@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from documents import crawl
+from documents.create_from_website import crawl
 from mojodex import jobs
 from mojodex.clock import RESERVE_SECONDS, utc_now
 from mojodex.queues import RETENTION

@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from documents import fetch as fetching
-from documents.fetch import Fetched, FetchError, FetchSettings, fetch
+from documents.web import dialling
+from documents.web.errors import FetchError
+from documents.web.fetch import Fetched, FetchSettings, fetch
 from mojodex.settings import SettingsError
 from tests import ROOT
 from tests.dns_server import DnsServer, dns_server, getaddrinfo_by
@@ -128,10 +129,10 @@ def servers() -> Iterator[Ground]:
 
 @pytest.fixture
 def ground(servers: Ground, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    really_public = fetching.is_public
-    monkeypatch.setattr(fetching, "PORTS", (80, 443, servers.port, servers.public.port))
+    really_public = dialling.is_public
+    monkeypatch.setattr(dialling, "PORTS", (80, 443, servers.port, servers.public.port))
     monkeypatch.setattr(
-        fetching, "is_public", lambda ip: str(ip) in (PUBLIC, PUBLIC_TOO) or really_public(ip)
+        dialling, "is_public", lambda ip: str(ip) in (PUBLIC, PUBLIC_TOO) or really_public(ip)
     )
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo_by(servers.dns))
     servers.dns.records = {"public.test": [[PUBLIC]], "other.test": [[PUBLIC]]}
@@ -386,7 +387,7 @@ def test_the_canary_could_be_reached_by_a_redirect(ground: Ground) -> None:
 def test_without_the_check_of_addresses_the_canary_is_reached(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "is_public", lambda ip: ip.is_loopback)
+    monkeypatch.setattr(dialling, "is_public", lambda ip: ip.is_loopback)
 
     for host in ("127.0.0.1", "2130706433", "localhost"):
         get(f"http://{host}:{ground.port}/")
@@ -430,13 +431,71 @@ def test_loopback_opens_nothing_else(ground: Ground) -> None:
         ("2606:4700::1111", True),
         ("2a00:1450:4001:82b::200e", True),
         ("2001:4860:4860::8888", True),
+        # No ISATAP: one bit is another one.
+        ("2600::5eff:808:808", True),
+        ("2600::5efe:808:808", False),
         ("2001:1ff::1", False),
+        ("2001:20::1", False),
+        ("2001:4:112::1", False),
+        ("224.0.0.1", False),
+        ("240.0.0.1", False),
         ("172.31.0.1", False),
         ("fec0::1", False),
     ],
 )
 def test_what_is_public(address: str, public: bool) -> None:
-    assert fetching.is_public(ipaddress.ip_address(address)) is public
+    assert dialling.is_public(ipaddress.ip_address(address)) is public
+
+
+LABEL = "a" * 63
+
+
+@pytest.mark.parametrize(
+    ("url", "reason", "unwanted"),
+    [
+        ("gopher://example.com/", "scheme gopher is not allowed", True),
+        (f"{'x' * 21}://example.com/", f"scheme {'x' * 20} is not allowed", True),
+        ("http://user@example.com/", "a user name in the address is not allowed", True),
+        ("http://example.com:8080/", "port 8080 is not allowed", True),
+        ("http://example.com%00.org/", "the address is not valid", False),
+        ("http://[::1%25lo]/", "the address is not valid", False),
+        ("http://*.example.com/", "the address is not valid", False),
+        ("http://:80/", "the address is not valid", False),
+        (f"http://{LABEL}.{LABEL}.{LABEL}.{'a' * 62}/", "the address is not valid", False),
+    ],
+)
+def test_an_address_is_refused_before_its_host_has_a_turn(url: str, reason: str, unwanted: bool) -> None:
+    error = failed(url, turn=lambda host: pytest.fail(f"{host} has a turn"))
+
+    assert (error.reason, error.unwanted) == (reason, unwanted)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://example.com/",
+            "https://example.com/",
+            "http://example.com:80/",
+            "https://example.com:443/",
+        ),
+        f"http://{LABEL}.{LABEL}.{LABEL}.{'a' * 61}/",
+    ],
+)
+def test_the_hosts_and_ports_of_websites_have_turns(url: str) -> None:
+    class Turn(Exception):
+        """Instead of the request."""
+
+    def turn(host: str) -> Any:
+        assert host == urlsplit(url).hostname
+        raise Turn
+
+    with pytest.raises(Turn):
+        get(url, turn=turn)
+
+
+def test_an_address_that_is_not_public_is_not_wanted() -> None:
+    assert failed("http://127.0.0.1/").unwanted
 
 
 # Redirects.
@@ -660,7 +719,7 @@ def test_nobody_is_there() -> None:
 
 
 def test_nobody_answers_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(dialling, "CONNECT_SECONDS", 0.3)
     # A listener whose queue is full drops what comes.
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -692,7 +751,8 @@ def test_names_that_are_not_there(ground: Ground) -> None:
 MEASURE = """
 import json, sys
 from contextlib import nullcontext
-from documents.fetch import FetchError, FetchSettings, fetch
+from documents.web.errors import FetchError
+from documents.web.fetch import FetchSettings, fetch
 
 settings = FetchSettings(contact_url="https://example.com", page_bytes_limit=5_000_000, fetch_loopback=True)
 
@@ -937,7 +997,7 @@ def test_ipv6() -> None:
 
 @pytest.mark.parametrize("dead", [PUBLIC_TOO, "::1"])
 def test_a_dead_address_is_passed_over(ground: Ground, monkeypatch: pytest.MonkeyPatch, dead: str) -> None:
-    monkeypatch.setattr(fetching, "is_public", lambda ip: str(ip) in (PUBLIC, dead))
+    monkeypatch.setattr(dialling, "is_public", lambda ip: str(ip) in (PUBLIC, dead))
     ground.dns.records["two.test"] = [[dead, PUBLIC]]
 
     with dialled() as addresses:
@@ -1040,6 +1100,10 @@ def test_loopback_is_opened_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
     assert FetchSettings.from_environment(ENVIRONMENT).fetch_loopback
+
+
+def test_on_aws_loopback_may_be_said_to_be_closed() -> None:
+    assert not FetchSettings.from_environment(ENVIRONMENT | {"FETCH_LOOPBACK": "false"}).fetch_loopback
 
 
 def test_loopback_is_closed_unless_said() -> None:

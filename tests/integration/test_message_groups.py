@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 import time_machine
 
-from documents import crawl
+from documents.create_from_website import crawl
 from local.runtime.redrive import redrive
 from mojodex.clock import RESERVE_SECONDS
 from tests.integration.conftest import Bundle, Documents

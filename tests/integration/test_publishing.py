@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from documents import urls
-from documents.publishing import publish_pages
+from documents.create_from_website.publishing import publish_pages
+from documents.web import urls
 from mojodex import jobs
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from documents import visit
-from documents.chunking import SHORTEST_CHUNK
+from documents.text.chunks import SHORTEST_CHUNK
+from documents.web import visit
 from tests.fake_model import FakeModel, Reply, embedded, prompt_of, relevance, vector
 from tests.integration.conftest import Documents
 from tests.lambda_events import failed_ids, sqs_event

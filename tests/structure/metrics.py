@@ -8,7 +8,7 @@ from pathlib import Path
 from tests import ROOT
 from tests.structure.template import functions
 
-# What f-strings in `count` stand for: how a job ended (`worker`, `crawl`), and a page (`page_ingestion`).
+# What f-strings in `count` stand for: how a job ended (`worker`, `crawl`), and a page (`ingest_page`).
 ENDINGS = {
     "Jobs": ("Done", "Failed", "Skipped", "Repeated", "Continued", "Crawled"),
     "Pages": ("Stored", "Unchanged"),

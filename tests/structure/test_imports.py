@@ -17,16 +17,21 @@ PROCESSES = {
 OURS = PROCESSES | {"mojodex", "local", "tests", "bench"}
 
 
-def imported(path: Path) -> set[str]:
-    """Top-level names that a file imports."""
+def modules(path: Path) -> set[str]:
+    """Names of the modules that a file imports."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
-            names.add((node.module or "").partition(".")[0])
+            names.add(node.module or "")
     return names
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names that a file imports."""
+    return {name.partition(".")[0] for name in modules(path)}
 
 
 @pytest.mark.parametrize("process", sorted(PROCESSES))
@@ -38,6 +43,29 @@ def test_a_process_imports_only_itself_and_the_layer(process: str) -> None:
 def test_the_layer_imports_only_itself() -> None:
     for path in (ROOT / "shared" / "mojodex").rglob("*.py"):
         assert imported(path) & OURS <= {"mojodex"}, path
+
+
+DATABASE, NETWORK = (
+    ("sqlalchemy", "mojodex.database", "mojodex.schema"),
+    ("requests", "urllib3", "documents.web"),
+)
+MODELS = ("mojodex.model", "mojodex.embeddings", "openai")
+
+
+@pytest.mark.parametrize(
+    ("folder", "others"),
+    [
+        ("documents/text", (*DATABASE, *NETWORK, *MODELS)),
+        ("documents/web", (*DATABASE, *MODELS, "documents.text")),
+    ],
+)
+def test_what_reads_a_page_cannot_fetch_and_what_fetches_it_has_no_database_but_for_turns(
+    folder: str, others: tuple[str, ...]
+) -> None:
+    for path in (ROOT / "functions" / folder).glob("*.py"):
+        if path.name != "turns.py":
+            found = {name for name in modules(path) if name.startswith(others)}
+            assert not found, path
 
 
 # What takes long to import: what asks a model, and what parses pages, with babel, which trafilatura imports.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.cost import Assumed
-from documents import crawl, create_from_website
+from documents.create_from_website import crawl, worker
 from maintenance.purge import KEPT
 from mojodex.circuit import PROBE_SECONDS
 from mojodex.queues import HIDDEN_SECONDS, MAX_RECEIVES, RETENTION
@@ -186,7 +186,7 @@ def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_other
 
 def test_a_crawl_of_the_longest_time_that_may_be_set_does_not_meet_the_bound_of_its_rounds() -> None:
     minutes = template()["Parameters"]["CrawlMinutesLimit"]["MaxValue"]
-    shortest_round = create_from_website.process.seconds_needed - crawl.SECONDS_NEEDED
+    shortest_round = worker.process.seconds_needed - crawl.SECONDS_NEEDED
 
     assert minutes * 60 / shortest_round < crawl.MOST_ROUNDS
 

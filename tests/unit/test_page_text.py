@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import extraction
-from documents import page_text
-from documents.page_text import Line, canonical, line_hashes, links, main_lines, parse
+from documents.text import page as page_text
+from documents.text.page import Line, canonical, line_hashes, links, main_lines, parse
 
 URL = "https://example.com/shop/page"
 SENTENCE = (

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from documents.chunking import chunks_of
-from documents.page_text import Line
+from documents.text.chunks import chunks_of
+from documents.text.page import Line
 from local.demo import stories
 from local.demo.documents import CHANGES, QUESTIONS
 from local.demo.site import FORBIDDEN, PAGES, UNLINKED

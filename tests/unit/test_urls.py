@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from documents import urls
+from documents.web import urls
 
 
 @pytest.mark.parametrize(

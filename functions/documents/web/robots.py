@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from documents.fetch import Fetched, FetchError
+from documents.web.errors import FetchError
+from documents.web.fetch import Fetched
 
 # How robots.txt names us; the User-Agent begins with it.
 AGENT = "MojodexBackground"

@@ -9,23 +9,17 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from documents import urls
-from documents.chunking import chunks_of
-from documents.fetch import FetchError, FetchSettings
-from documents.ingestion import (
-    IngestionSettings,
-    Known,
-    Thought,
-    known_of,
-    remember,
-    repeated_lines,
-    think,
-    write,
-)
+from documents.document_store import Known, Thought, known_of, remember, repeated_lines, write
 from documents.message import UpdateDocument
-from documents.page_ingestion import chunks_of_page
-from documents.page_text import Line
-from documents.visit import Visitor, html_hash
+from documents.text.chunks import chunks_of
+from documents.text.page import Line
+from documents.text.reading import chunks_of_page
+from documents.thinking import ThinkingSettings, think
+from documents.web import urls
+from documents.web.errors import FetchError
+from documents.web.fetch import FetchSettings
+from documents.web.turns import Turns
+from documents.web.visit import Visitor, html_hash
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
@@ -43,7 +37,7 @@ SUPERSEDED = "a later message updates it"
 HEADING = "#"
 
 
-class UpdatingSettings(IngestionSettings, FetchSettings):
+class UpdatingSettings(ThinkingSettings, FetchSettings):
     """Settings of the updating."""
 
 
@@ -160,7 +154,7 @@ def _fetched(
     """
     try:
         url = urls.normalised(document.name)
-        fetched = Visitor(database, settings, url, deadline).fetch(url, document.etag)
+        fetched = Visitor(Turns(database, deadline), settings, url, deadline).fetch(url, document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
         raise PermanentError(f"the page cannot be fetched: {error.reason}") from None

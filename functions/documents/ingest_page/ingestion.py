@@ -3,39 +3,24 @@
 import gzip
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, undefer
 
-from documents import urls
-from documents.chunking import chunks_of
-from documents.document import of_page
-from documents.ingestion import (
-    Known,
-    Thought,
-    known_of,
-    remember,
-    repeated_lines,
-    think,
-    write,
-)
+from documents.document_store import Known, Thought, known_of, of_page, remember, repeated_lines, write
 from documents.message import IngestPage
-from documents.page_text import main_lines, parse
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
+from documents.text.reading import chunks_of_page
+from documents.thinking import think
+from documents.web import urls
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now, without_zone
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
-from mojodex.errors import InvalidMessageError, NothingToDoError, TransientError
+from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.schema import BackgroundPage, MdDocument
-
-# Of 5 MB that are nothing but tags; most pages take some milliseconds.
-SECONDS_TO_READ = 40
-# One page at a time: it is all processor and memory.
-_reading = Lock()
 
 
 @dataclass(frozen=True)
@@ -74,7 +59,7 @@ def ingest_page(
     Raises:
         InvalidMessageError: there is no such page.
         NothingToDoError: it does not wait any more, has no text, or none that is relevant.
-        TransientError, PermanentError: as `ingestion.think`, `ingestion.write`, `Database.session`,
+        TransientError, PermanentError: as `thinking.think`, `document_store.write`, `Database.session`,
             `jobs.finish`.
     """
     page = database.with_db_session(collect, message.page_pk)
@@ -83,24 +68,6 @@ def ingest_page(
         raise NothingToDoError(NO_TEXT)
     thought = think(database, model, embedding_model, job, page.url, chunks, page.known, deadline)
     database.with_db_session(save, page, job, chunks, thought, utc_now())
-
-
-def chunks_of_page(
-    html: bytes, charset: str | None, repeated: frozenset[int], deadline: Deadline
-) -> list[str]:
-    """The chunks of a page's main text, without the lines that most pages of its site have.
-
-    Raises:
-        TransientError: the other pages of the batch take too long.
-    """
-    wait = deadline.seconds_left() - SECONDS_TO_READ
-    if wait <= 0 or not _reading.acquire(timeout=wait):
-        raise TransientError("too little time left in this invocation", retry_after=1)
-    try:
-        tree = parse(html, charset)
-        return [] if tree is None else chunks_of(main_lines(tree, repeated))
-    finally:
-        _reading.release()
 
 
 def collect(session: Session, page_pk: int) -> Staged:
@@ -146,7 +113,7 @@ def save(
 
     Raises:
         NothingToDoError: nothing on the page is relevant; a document that there is stays as it is.
-        TransientError: as `ingestion.write`, `jobs.finish`.
+        TransientError: as `document_store.write`, `jobs.finish`.
     """
     if len(thought.left_out) == len(chunks):
         raise NothingToDoError(NOTHING_RELEVANT)

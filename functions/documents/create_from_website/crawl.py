@@ -7,42 +7,36 @@ next invocation or after its worker was killed. When all is fetched, one message
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from itertools import batched
-from typing import Any
 
 from pydantic import Field
-from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from documents import urls
-from documents.document import of_page
-from documents.fetch import FetchError, FetchSettings
+from documents.create_from_website import page_store
+from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
+from documents.create_from_website.page import Read, read
+from documents.create_from_website.publishing import publish_pages
 from documents.message import CreateFromWebsite
-from documents.progress import KEPT, NO_TEXT, NOTHING_RELEVANT, close, end_page, of_website, progress
-from documents.publishing import publish_pages
-from documents.visit import SECONDS_NEEDED, Read, Visitor
+from documents.progress import KEPT, close, end_page, progress
+from documents.web import urls
+from documents.web.errors import FetchError
+from documents.web.fetch import FetchSettings
+from documents.web.turns import Turns
+from documents.web.visit import SECONDS_NEEDED, Visitor
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, PermanentError, TransientError
-from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument, MdUser
+from mojodex.schema import BackgroundPage, MdUser
 from mojodex.worker import WorkerSettings
 
 # Fetched at once; of `turns.REQUESTS_AT_ONCE`, one crawl can use all.
 THREADS = 2
 # Fetched ahead of the page whose turn it is, so that one slow page does not hold up the others.
 AHEAD = 8
-# Addresses that are looked at for each page that may be stored: redirects, errors and duplicates are some.
-ADDRESSES_PER_PAGE = 3
-# Of one page, to find out which are the site's; no usual page has more.
-MOST_LINES = 5000
-# A statement of more than 16 KB would pin its connection behind RDS Proxy.
-ROWS_PER_INSERT = 50
 # 24 hours, the most that CrawlMinutesLimit allows, are 617 of the shortest invocations that crawl (140 s).
 MOST_ROUNDS = 1000
-TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
 class CrawlSettings(WorkerSettings, FetchSettings):
@@ -59,15 +53,6 @@ class CrawlSettings(WorkerSettings, FetchSettings):
     crawl_depth_limit: int = Field(ge=0)
     crawl_minutes_limit: int = Field(ge=1)
     ingest_page_queue_url: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """A page that was found and is not fetched yet."""
-
-    page_pk: int
-    url: str
-    depth: int
 
 
 def crawl(
@@ -99,7 +84,7 @@ def crawl(
         except ValueError as error:
             raise PermanentError(str(error)) from None
         found = database.with_db_session(_begin, message.user_id, first, job)
-        visitor = Visitor(database, settings, first, deadline)
+        visitor = Visitor(Turns(database, deadline), settings, first, deadline)
         if not _Crawl(database, settings, message, job, visitor, deadline, found).run():
             _continue_later(database, settings, message, job)
             return "continued"
@@ -117,26 +102,14 @@ def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequenc
     """The pages that are found until now: the first one, or what an earlier invocation has left."""
     if session.get(MdUser, user_id) is None:
         raise InvalidMessageError("there is no such user")
-    known = of_website(job.subject, job.occasion)
     if job.progress is None:
         # An operator has deleted the ledger's row, so that the request is new.
-        session.execute(delete(BackgroundPage).where(*known))
-    pages = session.scalars(select(BackgroundPage).where(*known).order_by(BackgroundPage.page_pk)).all()
+        page_store.delete_pages(session, job)
+    pages = page_store.pages_of(session, job)
     if not pages:
         # Whatever its name looks like: its type is what its server says.
-        page = BackgroundPage(
-            subject=job.subject,
-            occasion=job.occasion,
-            user_id=user_id,
-            url=first,
-            key=urls.key(first),
-            depth=0,
-            state="found",
-            found_at=utc_now(),
-        )
-        session.add(page)
-        session.flush()
-        pages = [page]
+        page_store.insert_pages(session, job, user_id, [Address(first, urls.key(first), 0, None)])
+        pages = page_store.pages_of(session, job)
     session.commit()
     return pages
 
@@ -169,10 +142,12 @@ class _Crawl:
         self._seconds_before = float((job.progress or {}).get("seconds", 0))
         limit = timedelta(minutes=settings.crawl_minutes_limit)
         self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
-        self._keys = {page.key for page in pages}
-        self._kept = {page.html_hash or "": page.url for page in pages if page.state in KEPT}
-        self._frontier = deque(
-            Found(page.page_pk, page.url, page.depth) for page in pages if page.state == "found"
+        self._frontier = Frontier(
+            settings.crawl_page_limit,
+            settings.crawl_depth_limit,
+            (page.key for page in pages),
+            {page.html_hash or "": page.url for page in pages if page.state in KEPT},
+            (Found(page.page_pk, page.url, page.depth) for page in pages if page.state == "found"),
         )
 
     def run(self) -> bool:
@@ -197,18 +172,16 @@ class _Crawl:
         limit = self._limit()
         if limit:
             with self._database.session() as session:
-                rest = update(BackgroundPage).where(
-                    *of_website(self._job.subject, self._job.occasion), BackgroundPage.state == "found"
-                )
-                session.execute(rest.values(state="skipped", reason=f"beyond the limit of {limit}"))
-                jobs.save_progress(session, self._job, _outcome(session, self._job, limits=[limit]))
+                page_store.skip_found(session, self._job, f"beyond the limit of {limit}")
+                found = page_store.outcome(session, self._job, limits=[limit])
+                jobs.save_progress(session, self._job, found)
         return bool(limit) or not self._frontier
 
     def _write_down(self, visits: list[tuple[Found, Read | FetchError]]) -> None:
         failure = None
         with self._database.session() as session:
             for page, result in visits:
-                if len(self._kept) >= self._settings.crawl_page_limit:
+                if self._frontier.is_full:
                     break
                 if isinstance(result, FetchError):
                     state = "skipped" if result.unwanted else "failed"
@@ -217,13 +190,14 @@ class _Crawl:
                 else:
                     self._take_in(session, page, result)
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
-            jobs.save_progress(session, self._job, _outcome(session, self._job, seconds=round(seconds)))
+            found = page_store.outcome(session, self._job, seconds=round(seconds))
+            jobs.save_progress(session, self._job, found)
         if failure:
             raise PermanentError(f"the website cannot be read: {failure.reason}")
 
     def _limit(self) -> str:
         """Which limit is reached; '' if none is."""
-        if len(self._kept) >= self._settings.crawl_page_limit:
+        if self._frontier.is_full:
             return f"{self._settings.crawl_page_limit} pages"
         return f"{self._settings.crawl_minutes_limit} minutes" if utc_now() > self._ends else ""
 
@@ -237,7 +211,7 @@ class _Crawl:
                 while self._frontier and len(running) < (1 if self._visitor.slow else AHEAD):
                     if self._deadline.seconds_left() < SECONDS_NEEDED or utc_now() > self._ends:
                         break
-                    page = self._frontier.popleft()
+                    page = self._frontier.next()
                     running.append((page, threads.submit(self._visit, page)))
                 if not running:
                     return
@@ -253,135 +227,46 @@ class _Crawl:
     def _visit(self, page: Found) -> Read | FetchError:
         """A page with its links; those of the first one are followed by the pages of the sitemap."""
         try:
-            read = self._read(page)
+            result = self._read(page)
             if page.page_pk != self._first or not self._settings.crawl_depth_limit:
-                return read
-            wanted = ADDRESSES_PER_PAGE * self._settings.crawl_page_limit
-            return replace(read, links=read.links + tuple(self._visitor.sitemap(read.url, wanted)))
+                return result
+            more = self._visitor.sitemap(result.url, self._frontier.addresses_wanted)
+            return replace(result, links=result.links + tuple(more))
         except FetchError as error:
             return error
 
     def _read(self, page: Found) -> Read:
         try:
-            return self._visitor.read(page.url)
+            return read(self._visitor, page.url)
         except FetchError as error:
             # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
             named = urls.SCHEME.match(self._message.website_url)
             if page.page_pk != self._first or named or error.status or not error.again:
                 raise
-            return self._visitor.read(page.url.replace("https://", "http://", 1))
+            return read(self._visitor, page.url.replace("https://", "http://", 1))
 
-    def _take_in(self, session: Session, page: Found, read: Read) -> None:
+    def _take_in(self, session: Session, page: Found, result: Read) -> None:
         """Write down what became of a page, and what it leads to."""
-        if urls.key(read.url) != urls.key(page.url):
-            end_page(session, page.page_pk, "skipped", f"it redirects to {urls.shown(read.url)}")
-            target = self._add(session, [read.url], page.depth, bounded=False)
+        frontier = self._frontier
+        if urls.key(result.url) != urls.key(page.url):
+            end_page(session, page.page_pk, "skipped", f"it redirects to {urls.shown(result.url)}")
+            target = self._insert(session, frontier.other_addresses([result.url], page.depth))
             if not target:
                 # It is fetched in its own turn, or was.
                 return
-            self._frontier.remove(target[0])
             (page,) = target
-        if len(read.url) > urls.LONGEST_NAME:
+        if len(result.url) > urls.LONGEST_NAME:
             end_page(session, page.page_pk, "skipped", TOO_LONG)
-        else:
-            self._stage(session, page, read)
-        if read.canonical:
-            self._add(session, [read.canonical], page.depth, bounded=False)
-        if page.depth < self._settings.crawl_depth_limit:
-            self._add(session, read.links, page.depth + 1)
-
-    def _stage(self, session: Session, page: Found, read: Read) -> None:
-        """Keep a page for ingest_page, unless it is known already what will become of it."""
-        if twin := self._kept.get(read.html_hash):
+        elif twin := frontier.twin(result.html_hash):
             end_page(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
-            return
-        values: dict[str, object] = {
-            "url": read.url,
-            "html_hash": read.html_hash,
-            "etag": read.etag,
-            "charset": read.charset,
-            "canonical": read.canonical and urls.key(read.canonical),
-            "lines": sorted(read.lines)[:MOST_LINES],
-        }
-        if self._is_unchanged(session, read):
-            values["state"] = "unchanged"
-        elif reason := self._skipped_before(session, read):
-            values |= {"state": "skipped", "reason": reason}
-        else:
-            values |= {"state": "staged", "html": read.staged}
-        if values["state"] in KEPT:
-            self._kept[read.html_hash] = read.url
-        session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(**values))
+        elif page_store.stage(session, page.page_pk, self._message.user_id, result) in KEPT:
+            frontier.keep(result.html_hash, result.url)
+        if result.canonical:
+            frontier.add(self._insert(session, frontier.other_addresses([result.canonical], page.depth)))
+        frontier.add(self._insert(session, frontier.links(result.links, page.depth)))
 
-    def _is_unchanged(self, session: Session, read: Read) -> bool:
-        document = (
-            select(MdDocument.document_pk)
-            .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
-            .where(
-                *of_page(self._message.user_id, read.url),
-                ~MdDocument.deleted_by_user,
-                BackgroundDocument.html_hash == read.html_hash,
-            )
-        )
-        return session.scalars(document.limit(1)).first() is not None
-
-    def _skipped_before(self, session: Session, read: Read) -> str | None:
-        """Why an earlier request has skipped the same page for what it says."""
-        before = select(BackgroundPage.reason).where(
-            BackgroundPage.user_id == self._message.user_id,
-            BackgroundPage.key == urls.key(read.url),
-            BackgroundPage.html_hash == read.html_hash,
-            BackgroundPage.state == "skipped",
-            BackgroundPage.reason.in_((NO_TEXT, NOTHING_RELEVANT)),
-        )
-        return session.scalars(before.limit(1)).first()
-
-    def _add(
-        self, session: Session, addresses: Sequence[str], depth: int, *, bounded: bool = True
-    ) -> list[Found]:
-        """Write down pages that are not known yet, if `bounded` as long as there is room for them; gives
-        those that are to be fetched, which are in the frontier then.
-        """
-        now = utc_now()
-        rows = []
-        for url in addresses:
-            key = urls.key(url)
-            if key in self._keys or urls.holds_no_text(url):
-                continue
-            if bounded and len(self._keys) >= ADDRESSES_PER_PAGE * self._settings.crawl_page_limit:
-                break
-            self._keys.add(key)
-            reason = f"type {kind}" if (kind := urls.other_type(url)) else None
-            if len(url) > urls.LONGEST_NAME:
-                reason = TOO_LONG
-            rows.append(
-                {
-                    "subject": self._job.subject,
-                    "occasion": self._job.occasion,
-                    "user_id": self._message.user_id,
-                    "url": urls.shown(url),
-                    "key": key,
-                    "depth": depth,
-                    "state": "skipped" if reason else "found",
-                    "reason": reason,
-                    "found_at": now,
-                }
-            )
-        columns = (BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
-        pages = []
-        for some in batched(rows, ROWS_PER_INSERT, strict=False):
-            added = session.execute(insert(BackgroundPage).values(list(some)).returning(*columns))
-            pages += [Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
-        pages.sort(key=lambda page: page.page_pk)
-        self._frontier += pages
-        return pages
-
-
-def _outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
-    """What the ledger says, with the pages as they are now."""
-    key = (job.process, job.subject, job.occasion)
-    before = session.get_one(BackgroundJob, key).outcome or {"crawled": False, "limits": []}
-    return {**before, **progress(session, job.subject, job.occasion), **more}
+    def _insert(self, session: Session, addresses: Sequence[Address]) -> list[Found]:
+        return page_store.insert_pages(session, self._job, self._message.user_id, addresses)
 
 
 def _continue_later(
@@ -401,4 +286,4 @@ def _continue_later(
     rest = message.model_copy(update={"request_id": job.occasion})
     with database.session() as session:
         queues.publish(settings.queue_url, [queues.Outgoing(rest.model_dump_json(), rest.user_id)])
-        jobs.continue_later(session, job, _outcome(session, job, rounds=rounds), now=utc_now())
+        jobs.continue_later(session, job, page_store.outcome(session, job, rounds=rounds), now=utc_now())

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from documents import urls
 from documents.message import INGEST_PAGE, IngestPage
 from documents.progress import KEPT, end_page, of_website, settle
+from documents.web import urls
 from mojodex import jobs, queues
 from mojodex.clock import utc_now
 from mojodex.database import Database

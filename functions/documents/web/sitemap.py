@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 
 from lxml import etree
 
-from documents.fetch import Fetched, FetchError
+from documents.web.errors import FetchError
+from documents.web.fetch import Fetched
 
 # Of one site: sitemaps that are read, and how deep they may name further ones.
 SITEMAPS_READ = 20

@@ -4,31 +4,21 @@ Whoever names an address is not trusted, nor is the server behind it: only publi
 a server can cost neither more time nor more memory than it is given.
 """
 
-import http.client
-import ipaddress
 import logging
 import os
 import re
-import socket
-import ssl
-import time
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from threading import Lock, Timer
-from typing import Any, Self
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import requests
-import urllib3
 from pydantic import field_validator
-from requests.adapters import HTTPAdapter
-from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_match_hostname import CertificateError
 
+from documents.web.dialling import CONNECT_SECONDS, Adapter, Clock, check_port
+from documents.web.errors import BROKEN, FetchError, failure
 from mojodex.runtime import is_local
 from mojodex.settings import Settings
 
@@ -36,41 +26,17 @@ from mojodex.settings import Settings
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 SCHEMES = {"http": 80, "https": 443}
-PORTS = (80, 443)
-CONNECT_SECONDS = 5.0
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 READ_BYTES = 65_536
 # Of a name in DNS (RFC 1035, 2.3.4).
 LONGEST_HOST = 253
 
-GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-# Not public, beyond what Python and requests-hardened know: Teredo and its neighbours, Azure's metadata.
-NOT_PUBLIC = (*EXTRA_BLOCKED_NET_RANGES, *map(ipaddress.ip_network, ("2001::/23", "168.63.129.16/32")))
-# What stands before the IPv4 address in an ISATAP address; one bit says whether that is unique.
-ISATAP, ISATAP_MASK = 0x00005EFE, 0xFDFFFFFF
-
 MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,60}/[\w.+-]{1,60})\s*(?:[;,]|$)", re.ASCII)
 CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.ASCII | re.IGNORECASE)
 ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 # White space, byte order marks, and the other half of a character of UTF-16.
 BEFORE_HTML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n\f"
-
-# Of requests and sockets; of urllib3, http.client and zlib while a body is read; of addresses.
-BROKEN = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError)
-NO_TLS = "a secure connection is not possible"
-FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
-    ((socket.gaierror,), "its name cannot be resolved", False),
-    ((ssl.SSLCertVerificationError, CertificateError), "its certificate is not valid", False),
-    ((ssl.SSLEOFError, http.client.IncompleteRead), "the connection broke", True),
-    ((ssl.SSLError,), NO_TLS, False),
-    ((TimeoutError,), "it does not answer in time", True),
-    ((ConnectionRefusedError,), "the connection was refused", True),
-    ((ConnectionError,), "the connection broke", True),
-    ((http.client.HTTPException, requests.exceptions.InvalidHeader), "its answer is not HTTP", False),
-    ((zlib.error,), "its content cannot be decoded", False),
-    ((ValueError,), "the address is not valid", False),
-)
 
 
 class FetchSettings(Settings):
@@ -113,23 +79,6 @@ class Fetched:
     charset: str | None
     body: bytes
     etag: str | None
-
-
-class FetchError(Exception):
-    """Nothing was fetched.
-
-    Attributes:
-        reason: for the ledger.
-        status: HTTP's, if that is why.
-        again: it may work later.
-        unwanted: it could be had, maybe, but is not for us.
-    """
-
-    def __init__(
-        self, reason: str, *, status: int | None = None, again: bool = False, unwanted: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.again, self.unwanted = reason, status, again, unwanted
 
 
 def fetch(
@@ -179,23 +128,14 @@ def fetch(
         if len(seen) > MOST_REDIRECTS:
             raise FetchError(f"more than {MOST_REDIRECTS} redirects")
         seen.add(url)
-        with turn(host), _Clock(seconds) as clock:
+        with turn(host), Clock(seconds) as clock:
             try:
                 found = _send(request, clock, settings.fetch_loopback, media_types, limit)
             except BROKEN as error:
-                raise _failure(error) from None
+                raise failure(error) from None
         if isinstance(found, Fetched):
             return found
         seconds, url = clock.left(), found
-
-
-def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is on the public internet, and leads nowhere else by translation or a tunnel."""
-    isatap = (int(address) >> 32) & ISATAP_MASK == ISATAP
-    if address.version == 6 and (isatap or address not in GLOBAL_UNICAST):
-        return False
-    special = address.is_multicast or address.is_reserved or any(address in net for net in NOT_PUBLIC)
-    return address.is_global and not special
 
 
 def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.PreparedRequest:
@@ -209,132 +149,25 @@ def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.Prep
         request = requests.Request("GET", urldefrag(url).url, headers).prepare()
         parts = urlsplit(str(request.url))
         port = SCHEMES[parts.scheme] if parts.port is None else parts.port
-    except (OSError, ValueError):
+    except ValueError:
         raise FetchError("the address is not valid") from None
     # A percent sign begins a zone id, or hides what the host is.
     if not parts.hostname or "%" in parts.hostname or len(parts.hostname) > LONGEST_HOST:
         raise FetchError("the address is not valid")
     if not loopback:
-        _check_port(port)
+        check_port(port)
     return request
 
 
-def _check_port(port: int) -> None:
-    if port not in PORTS:
-        raise FetchError(f"port {port} is not allowed", unwanted=True)
-
-
-class _Clock:
-    """Ends a request that takes too long: shuts its socket down, so that whatever waits on it wakes up.
-
-    A timeout of requests is for one read only: a server that sends a byte a second never meets it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._end, self._over = time.monotonic() + seconds, False
-        self._sockets: list[socket.socket] = []
-        self._lock = Lock()
-        self._timer = Timer(seconds, self._stop)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._timer.cancel()
-        with self._lock:
-            for watched in self._sockets:
-                watched.close()
-            self._sockets.clear()
-        # Whatever else seems to have happened: a body that was cut off may look complete.
-        if not self.left():
-            raise FetchError("it takes too long") from None
-
-    def left(self) -> float:
-        return 0 if self._over else max(self._end - time.monotonic(), 0)
-
-    def watch(self, connected: socket.socket) -> None:
-        """End this one, too. A duplicate of it, since TLS takes the descriptor out of the socket."""
-        with self._lock:
-            self._sockets.append(connected.dup())
-        if self._over:
-            self._stop()
-
-    def _stop(self) -> None:
-        with self._lock:
-            self._over = True
-            for watched in self._sockets:
-                with suppress(OSError):
-                    watched.shutdown(socket.SHUT_RDWR)
-
-
-class _Dialling(HTTPConnection):
-    """Looks a name up once, checks all of its addresses and dials them: no later answer can change anything.
-
-    requests-hardened's adapter would choose the address before urllib3 is asked to connect. It takes the
-    first one of a name without a look at the others, lets pass what its list does not have (fec0::/10,
-    ::7f00:1), logs, and gives no hold on the socket before the head of the answer is there. So we use its
-    list only. To dial here also leaves the name to urllib3, for the Host header, SNI and the certificate.
-    """
-
-    def __init__(self, *args: Any, clock: _Clock, loopback: bool, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._clock, self._loopback = clock, loopback
-
-    def _new_conn(self) -> socket.socket:
-        failed: OSError = TimeoutError()
-        for address in self._addresses():
-            if not (left := self._clock.left()):
-                break
-            try:
-                connected = socket.create_connection((address, self.port), min(CONNECT_SECONDS, left))
-            except OSError as error:
-                failed = error
-            else:
-                self._clock.watch(connected)
-                return connected
-        raise failed
-
-    def _addresses(self) -> list[str]:
-        """IPv4 first: IPv6 is often dead in a VPC. One address that is not allowed spoils the name."""
-        answers = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        found = dict.fromkeys(ipaddress.ip_address(to[0]) for *_, to in answers)
-        for address in found:
-            if not (self._loopback and address.is_loopback):
-                if not is_public(address):
-                    raise FetchError("the address is not public", unwanted=True)
-                _check_port(self.port)
-        return [str(address) for address in sorted(found, key=lambda address: address.version)]
-
-
-class _DiallingTLS(_Dialling, HTTPSConnection):
-    """The same for https."""
-
-
-class _Adapter(HTTPAdapter):
-    """Requests' way to urllib3, with connections of ours."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self._options = options
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **options)
-        pool.ConnectionCls = _DiallingTLS if pool.scheme == "https" else _Dialling
-        pool.conn_kw |= self._options
-        return pool
-
-
 def _send(
-    request: requests.PreparedRequest, clock: _Clock, loopback: bool, media_types: tuple[str, ...], limit: int
+    request: requests.PreparedRequest, clock: Clock, loopback: bool, media_types: tuple[str, ...], limit: int
 ) -> Fetched | str:
     """Send one request; what was fetched, or where it redirects to."""
     # Not by a session: that keeps cookies, asks the environment for proxies and passwords, and reads the body
     # of a redirect to its end. The clock ends what takes too long; the timeout of a read is a net below it.
     timeout = (CONNECT_SECONDS, clock.left() + 1)
     with (
-        closing(_Adapter(clock=clock, loopback=loopback)) as adapter,
+        closing(Adapter(clock=clock, loopback=loopback)) as adapter,
         closing(adapter.send(request, stream=True, timeout=timeout)) as response,
     ):
         url, status, headers = str(request.url), response.status_code, response.headers
@@ -389,14 +222,3 @@ def _body(response: requests.Response, limit: int) -> bytes:
         if not decoder.eof:
             raise zlib.error("it ends too early")
     return body.getvalue()
-
-
-def _failure(error: BaseException | None) -> FetchError:
-    """What went wrong, in our words: those of the libraries are long and quote the address."""
-    while error:
-        for types, reason, again in FAILURES:
-            if isinstance(error, types):
-                later = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-                return FetchError(reason, again=again or later)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return FetchError("the connection broke", again=True)

@@ -1,6 +1,4 @@
-"""From chunks to a document: what is new is judged and embedded, what is unchanged keeps its row, and all of
-it is written in one transaction.
-"""
+"""Documents and their chunks: what is known of one, and how chunks become one in a single transaction."""
 
 import hashlib
 from array import array
@@ -26,13 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from documents.relevance import judge
-from mojodex import jobs
-from mojodex.clock import Deadline
-from mojodex.database import Database
-from mojodex.embeddings import EmbeddingModel, EmbeddingSettings
+from documents.web import urls
 from mojodex.errors import TransientError
-from mojodex.model import Model, ModelSettings
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
 
 # The text of a statement stays below 16 KB, or it would pin its connection behind RDS Proxy.
@@ -42,10 +35,6 @@ MOVE = text(
     " FROM unnest(CAST(:pks AS integer[]), CAST(:places AS integer[])) AS moved (pk, place)"
     " WHERE document_chunk_pk = moved.pk"
 )
-
-
-class IngestionSettings(ModelSettings, EmbeddingSettings):
-    """Settings of the ingestion."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +69,20 @@ class Written:
         return {"document_pk": document_pk, **counts}
 
 
+def of_page(user_id: str, url: str) -> tuple[ColumnElement[bool], ...]:
+    """The condition for a user's documents of a page, deleted ones included.
+
+    Args:
+        user_id: their author.
+        url: normalised.
+    """
+    return (
+        MdDocument.author_user_id == user_id,
+        MdDocument.name.in_(urls.names(url)),
+        MdDocument.document_type == "webpage",
+    )
+
+
 def known_of(session: Session, document_pk: int) -> Known:
     """Read what is known of a document."""
     texts = session.scalars(
@@ -95,49 +98,6 @@ def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
     return frozenset(website.repeated_lines if website else ())
 
 
-def think(
-    database: Database,
-    model: Model,
-    embedding_model: EmbeddingModel,
-    job: jobs.Job,
-    url: str,
-    chunks: Sequence[str],
-    known: Known,
-    deadline: Deadline,
-) -> Thought:
-    """Judge the chunks that are not known, and embed those of them that are relevant.
-
-    What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
-
-    Args:
-        database: where the ledger is.
-        model: judges the chunks.
-        embedding_model: embeds them.
-        job: held by this invocation.
-        url: where the text comes from.
-        chunks: of the whole text.
-        known: of the document.
-        deadline: when the invocation ends.
-
-    Raises:
-        TransientError, PermanentError: as `relevance.judge`, `EmbeddingModel.embed`, `jobs.save_progress`.
-    """
-    verdicts: dict[str, bool] = dict((job.progress or {}).get("verdicts", {}))
-
-    def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
-        verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
-        # They are paid for: a database that is away for a moment must not lose them.
-        database.with_db_session_patiently(deadline, jobs.save_progress, job, {"verdicts": verdicts})
-
-    hashes = {chunk_hash(chunk): chunk for chunk in chunks}
-    new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
-    judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
-    relevant = {each: chunk for each, chunk in new.items() if verdicts[each]}
-    vectors = embedding_model.embed(list(relevant.values()), deadline)
-    left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
-    return Thought(frozenset(left_out), dict(zip(relevant, vectors, strict=True)))
-
-
 def write(
     session: Session, document_pk: int, chunks: Sequence[str], thought: Thought, now: datetime
 ) -> Written:
@@ -150,7 +110,7 @@ def write(
         session: the caller's; it holds a lock on the document.
         document_pk: the document.
         chunks: of the whole text.
-        thought: what came out of `think` for them.
+        thought: what came out of `thinking.think` for them.
         now: the present moment (aware).
 
     Raises:
@@ -205,7 +165,7 @@ def remember(session: Session, document_pk: int, thought: Thought, **facts: obje
     Args:
         session: the caller's.
         document_pk: the document.
-        thought: what came out of `think`.
+        thought: what came out of `thinking.think`.
         facts: the other columns of `BackgroundDocument`.
     """
     values = {"left_out": sorted(thought.left_out), **facts}

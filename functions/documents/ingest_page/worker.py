@@ -1,15 +1,14 @@
-"""Bring the documents that a batch of messages names up to date."""
+"""Make documents of the staged pages that a batch of messages names."""
 
-from datetime import datetime
 from typing import Any
-from zlib import crc32
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from documents.message import UPDATE_DOCUMENT, UpdateDocument
+from documents.ingest_page.ingestion import end_page_of, ingest_page
+from documents.message import INGEST_PAGE, IngestPage
 from documents.relevance import PROMPT
-from documents.updating import UpdatingSettings, update_document
+from documents.thinking import ThinkingSettings
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database
@@ -20,7 +19,7 @@ from mojodex.observability import logger
 from mojodex.worker import Process, WorkerSettings, run_batch
 
 
-class Settings(WorkerSettings, UpdatingSettings):
+class Settings(WorkerSettings, ThinkingSettings):
     """Settings of this worker."""
 
 
@@ -32,22 +31,16 @@ model = Model(settings, circuits)
 embedding_model = EmbeddingModel(settings, circuits)
 
 
-def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
-    return update_document(database, model, embedding_model, settings, message, job, deadline)
-
-
-def _occasion(message: UpdateDocument, sent: datetime) -> str:
-    moment = sent.isoformat(timespec="milliseconds")
-    # Of two editions that are sent in the same millisecond, none is a repetition of the other.
-    return f"{moment} {crc32(message.edition.encode()):08x}" if message.edition else moment
+def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
+    ingest_page(database, model, embedding_model, message, job, deadline)
 
 
 process = Process(
-    UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion, circuits=circuits
+    INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, circuits=circuits, cleanup=end_page_of
 )
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Run a batch of `UpdateDocument` messages from SQS, and return the ids of those to retry."""
+    """Run a batch of `IngestPage` messages from SQS, and return the ids of those to retry."""
     return run_batch(event, context, process, database, settings)

@@ -1,0 +1,114 @@
+"""Which pages a crawl has found, which one is next, and when it has enough. Neither fetches nor stores."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from documents.web import urls
+
+# Addresses that are looked at for each page that may be stored: redirects, errors and duplicates are some.
+ADDRESSES_PER_PAGE = 3
+TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page that was found and is not fetched yet."""
+
+    page_pk: int
+    url: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address that was not known before; with a reason if it is not to be fetched."""
+
+    url: str
+    key: str
+    depth: int
+    reason: str | None
+
+
+class Frontier:
+    """The pages of one crawl, breadth first.
+
+    Args:
+        page_limit: pages that are kept at most.
+        depth_limit: links that lead from the first page to another one at most.
+        keys: of all pages that are known (see `urls.key`).
+        kept: html_hash → address of the pages that are kept.
+        found: the pages to be fetched, in order.
+    """
+
+    def __init__(
+        self,
+        page_limit: int,
+        depth_limit: int,
+        keys: Iterable[str],
+        kept: Mapping[str, str],
+        found: Iterable[Found],
+    ) -> None:
+        self._page_limit, self._depth_limit = page_limit, depth_limit
+        self._keys, self._kept = set(keys), dict(kept)
+        self._found = deque(found)
+
+    def __len__(self) -> int:
+        """Count the pages that are not fetched yet."""
+        return len(self._found)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many pages are kept as may be."""
+        return len(self._kept) >= self._page_limit
+
+    @property
+    def addresses_wanted(self) -> int:
+        """How many addresses are looked at, at most."""
+        return ADDRESSES_PER_PAGE * self._page_limit
+
+    def next(self) -> Found:
+        """Take out the page that was found first."""
+        return self._found.popleft()
+
+    def add(self, pages: Iterable[Found]) -> None:
+        """Fetch these pages after all others."""
+        self._found.extend(pages)
+
+    def keep(self, html_hash: str, url: str) -> None:
+        """Count a page as kept."""
+        self._kept[html_hash] = url
+
+    def twin(self, html_hash: str) -> str | None:
+        """Return the address of a page that is kept and has the same HTML."""
+        return self._kept.get(html_hash)
+
+    def links(self, addresses: Iterable[str], depth: int) -> list[Address]:
+        """Choose from a page's links those that are not known, as long as there is room for them.
+
+        Args:
+            addresses: to which the page links.
+            depth: of the page.
+        """
+        if depth >= self._depth_limit:
+            return []
+        return self._unknown(addresses, depth + 1, self.addresses_wanted)
+
+    def other_addresses(self, addresses: Iterable[str], depth: int) -> list[Address]:
+        """Choose from other addresses of a page itself those that are not known; there is always room."""
+        return self._unknown(addresses, depth, None)
+
+    def _unknown(self, addresses: Iterable[str], depth: int, limit: int | None) -> list[Address]:
+        chosen = []
+        for url in addresses:
+            key = urls.key(url)
+            if key in self._keys or urls.holds_no_text(url):
+                continue
+            if limit is not None and len(self._keys) >= limit:
+                break
+            self._keys.add(key)
+            reason = f"type {kind}" if (kind := urls.other_type(url)) else None
+            if len(url) > urls.LONGEST_NAME:
+                reason = TOO_LONG
+            chosen.append(Address(urls.shown(url), key, depth, reason))
+        return chosen

@@ -1,0 +1,121 @@
+"""The pages of a crawl in `md_background_page`, and what the ledger says of them. Nothing here commits."""
+
+from collections.abc import Sequence
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from documents.create_from_website.frontier import Address, Found
+from documents.create_from_website.page import Read
+from documents.document_store import of_page
+from documents.progress import NO_TEXT, NOTHING_RELEVANT, of_website, progress
+from documents.web import urls
+from mojodex import jobs
+from mojodex.clock import utc_now
+from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument
+
+# Of one page, to find out which are the site's; no usual page has more.
+MOST_LINES = 5000
+# A statement of more than 16 KB would pin its connection behind RDS Proxy.
+ROWS_PER_INSERT = 50
+
+
+def pages_of(session: Session, job: jobs.Job) -> Sequence[BackgroundPage]:
+    """Read the pages that are found until now, in order; the first one is where the crawl began."""
+    pages = select(BackgroundPage).where(*of_website(job.subject, job.occasion))
+    return session.scalars(pages.order_by(BackgroundPage.page_pk)).all()
+
+
+def delete_pages(session: Session, job: jobs.Job) -> None:
+    """Forget all pages of a website's request."""
+    session.execute(delete(BackgroundPage).where(*of_website(job.subject, job.occasion)))
+
+
+def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Sequence[Address]) -> list[Found]:
+    """Insert pages, and return those that are to be fetched."""
+    now = utc_now()
+    rows = [
+        {
+            "subject": job.subject,
+            "occasion": job.occasion,
+            "user_id": user_id,
+            "url": address.url,
+            "key": address.key,
+            "depth": address.depth,
+            "state": "skipped" if address.reason else "found",
+            "reason": address.reason,
+            "found_at": now,
+        }
+        for address in addresses
+    ]
+    columns = (BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
+    pages = []
+    for some in batched(rows, ROWS_PER_INSERT, strict=False):
+        added = session.execute(insert(BackgroundPage).values(list(some)).returning(*columns))
+        pages += [Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
+    return sorted(pages, key=lambda page: page.page_pk)
+
+
+def stage(session: Session, page_pk: int, user_id: str, read: Read) -> str:
+    """Keep a page for ingest_page, unless it is known already what will become of it; return its state."""
+    values: dict[str, object] = {
+        "url": read.url,
+        "html_hash": read.html_hash,
+        "etag": read.etag,
+        "charset": read.charset,
+        "canonical": read.canonical and urls.key(read.canonical),
+        "lines": sorted(read.lines)[:MOST_LINES],
+    }
+    state = "staged"
+    if _is_unchanged(session, user_id, read):
+        state = "unchanged"
+    elif reason := _skipped_before(session, user_id, read):
+        state = "skipped"
+        values["reason"] = reason
+    else:
+        values["html"] = read.staged
+    page = update(BackgroundPage).where(BackgroundPage.page_pk == page_pk)
+    session.execute(page.values(state=state, **values))
+    return state
+
+
+def _is_unchanged(session: Session, user_id: str, read: Read) -> bool:
+    document = (
+        select(MdDocument.document_pk)
+        .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
+        .where(
+            *of_page(user_id, read.url),
+            ~MdDocument.deleted_by_user,
+            BackgroundDocument.html_hash == read.html_hash,
+        )
+    )
+    return session.scalars(document.limit(1)).first() is not None
+
+
+def _skipped_before(session: Session, user_id: str, read: Read) -> str | None:
+    """Return why an earlier request has skipped the same page for what it says."""
+    before = select(BackgroundPage.reason).where(
+        BackgroundPage.user_id == user_id,
+        BackgroundPage.key == urls.key(read.url),
+        BackgroundPage.html_hash == read.html_hash,
+        BackgroundPage.state == "skipped",
+        BackgroundPage.reason.in_((NO_TEXT, NOTHING_RELEVANT)),
+    )
+    return session.scalars(before.limit(1)).first()
+
+
+def skip_found(session: Session, job: jobs.Job, reason: str) -> None:
+    """Skip all pages that are not fetched."""
+    found = update(BackgroundPage).where(
+        *of_website(job.subject, job.occasion), BackgroundPage.state == "found"
+    )
+    session.execute(found.values(state="skipped", reason=reason))
+
+
+def outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
+    """Build what the ledger says, with the pages as they are now."""
+    key = (job.process, job.subject, job.occasion)
+    before = session.get_one(BackgroundJob, key).outcome or {"crawled": False, "limits": []}
+    return {**before, **progress(session, job.subject, job.occasion), **more}

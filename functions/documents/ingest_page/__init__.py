@@ -1,0 +1,1 @@
+"""ingest_page: a staged page becomes a document."""

@@ -1,0 +1,58 @@
+"""Judge the chunks that are new, and embed those that are relevant; no session is open meanwhile."""
+
+from collections.abc import Sequence
+
+from documents.document_store import Known, Thought, chunk_hash
+from documents.relevance import judge
+from mojodex import jobs
+from mojodex.clock import Deadline
+from mojodex.database import Database
+from mojodex.embeddings import EmbeddingModel, EmbeddingSettings
+from mojodex.model import Model, ModelSettings
+
+
+class ThinkingSettings(ModelSettings, EmbeddingSettings):
+    """Settings of the models that `think` asks."""
+
+
+def think(
+    database: Database,
+    model: Model,
+    embedding_model: EmbeddingModel,
+    job: jobs.Job,
+    url: str,
+    chunks: Sequence[str],
+    known: Known,
+    deadline: Deadline,
+) -> Thought:
+    """Judge the chunks that are not known, and embed those of them that are relevant.
+
+    What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
+
+    Args:
+        database: where the ledger is.
+        model: judges the chunks.
+        embedding_model: embeds them.
+        job: held by this invocation.
+        url: where the text comes from.
+        chunks: of the whole text.
+        known: of the document.
+        deadline: when the invocation ends.
+
+    Raises:
+        TransientError, PermanentError: as `relevance.judge`, `EmbeddingModel.embed`, `jobs.save_progress`.
+    """
+    verdicts: dict[str, bool] = dict((job.progress or {}).get("verdicts", {}))
+
+    def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
+        verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
+        # They are paid for: a database that is away for a moment must not lose them.
+        database.with_db_session_patiently(deadline, jobs.save_progress, job, {"verdicts": verdicts})
+
+    hashes = {chunk_hash(chunk): chunk for chunk in chunks}
+    new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
+    judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
+    relevant = {each: chunk for each, chunk in new.items() if verdicts[each]}
+    vectors = embedding_model.embed(list(relevant.values()), deadline)
+    left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
+    return Thought(frozenset(left_out), dict(zip(relevant, vectors, strict=True)))

@@ -1,0 +1,1 @@
+"""Fetches pages, safely and politely. Knows nothing of documents."""

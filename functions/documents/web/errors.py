@@ -1,0 +1,54 @@
+"""Why something could not be fetched, in our words: those of the libraries are long and quote the address."""
+
+import http.client
+import socket
+import ssl
+import zlib
+
+import requests
+import urllib3
+from urllib3.util.ssl_match_hostname import CertificateError
+
+# Of requests and sockets; of urllib3, http.client and zlib while a body is read; of addresses.
+BROKEN = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError)
+NO_TLS = "a secure connection is not possible"
+FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
+    ((socket.gaierror,), "its name cannot be resolved", False),
+    ((ssl.SSLCertVerificationError, CertificateError), "its certificate is not valid", False),
+    ((ssl.SSLEOFError, http.client.IncompleteRead), "the connection broke", True),
+    ((ssl.SSLError,), NO_TLS, False),
+    ((TimeoutError,), "it does not answer in time", True),
+    ((ConnectionRefusedError,), "the connection was refused", True),
+    ((ConnectionError,), "the connection broke", True),
+    ((http.client.HTTPException, requests.exceptions.InvalidHeader), "its answer is not HTTP", False),
+    ((zlib.error,), "its content cannot be decoded", False),
+    ((ValueError,), "the address is not valid", False),
+)
+
+
+class FetchError(Exception):
+    """Nothing was fetched.
+
+    Attributes:
+        reason: for the ledger.
+        status: HTTP's, if that is why.
+        again: it may work later.
+        unwanted: it could be had, maybe, but is not for us.
+    """
+
+    def __init__(
+        self, reason: str, *, status: int | None = None, again: bool = False, unwanted: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.again, self.unwanted = reason, status, again, unwanted
+
+
+def failure(error: BaseException | None) -> FetchError:
+    """Say what went wrong when one of `BROKEN` was raised."""
+    while error:
+        for types, reason, again in FAILURES:
+            if isinstance(error, types):
+                later = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+                return FetchError(reason, again=again or later)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return FetchError("the connection broke", again=True)
