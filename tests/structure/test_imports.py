@@ -45,10 +45,8 @@ def test_the_layer_imports_only_itself() -> None:
         assert imported(path) & OURS <= {"mojodex"}, path
 
 
-DATABASE, NETWORK = (
-    ("sqlalchemy", "mojodex.database", "mojodex.schema"),
-    ("requests", "urllib3", "documents.web"),
-)
+DATABASE = ("sqlalchemy", "mojodex.database", "mojodex.schema")
+NETWORK = ("requests", "urllib3", "documents.web")
 MODELS = ("mojodex.model", "mojodex.embeddings", "openai")
 
 

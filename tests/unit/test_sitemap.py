@@ -1,3 +1,5 @@
+"""Which pages a sitemap names, whatever it holds."""
+
 import gzip
 
 import pytest
