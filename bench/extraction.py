@@ -1,4 +1,7 @@
-"""`python -m bench.extraction`: how well the main text is found on the pages of `bench/pages`.
+"""`python -m bench.extraction`: how well the main text is found on pages of ours, or of others.
+
+`--corpus DIR …` runs pages that others labelled (see `bench.corpora`), beside trafilatura; without it, the
+pages of `bench/pages`.
 
 A page is HTML, where data-label="chrome" marks menus, notices, comments … (the rest of its body is
 main text), and data-relevant="yes" or "no" what is relevant (otherwise main text is, and chrome
@@ -6,32 +9,38 @@ is not). Both hold for what is inside, too; no extractor sees them. A folder is 
 stands around each of its pages.
 """
 
+import argparse
+import logging
 import re
+import resource
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from time import perf_counter
 
-from lxml.html import HtmlElement
+from lxml import etree
 
 from bench import ROOT
+from bench.corpora import WORD, CorpusError, LabelledPage, read_corpus, score_of
 from documents.relevance import CHUNKS_PER_CALL, PROMPT
-from documents.text import page as page_text
 from documents.text.chunks import chunks_of
-from documents.text.page import Line, line_hashes, main_lines, parse
+from documents.text.lines import Line, lines_of
+from documents.text.main_text import extracted_lines, main_element_lines, main_lines
+from documents.text.page import line_hashes, parse
 from local.standin.answers import ANSWERS
 
 PAGES = ROOT / "bench" / "pages"
 LAYOUT = "layout.html"
 CONTENT = b"<!-- content -->"
 LABEL = re.compile(rb"""\s+data-(?:label|relevant)=["']?[a-z]+["']?""")
-# A word, or a character of a script that is written without spaces.
-WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
-# What repeats on this share of a site's pages, is none of them's own.
-REPEATED_SHARE = 0.6
+# What is on more than this share of a site's pages is none of them's own, as in production.
+REPEATED_SHARE = 0.5
 # So many pages are named.
 WORST = 6
 Words = Counter[str]
@@ -43,6 +52,7 @@ class Page:
 
     name: str
     html: bytes
+    main_text: str
     main: Words
     chrome: Words
     relevant: Words
@@ -74,6 +84,7 @@ def load(path: Path) -> Page:
     if layout.exists():
         html = layout.read_bytes().replace(CONTENT, html)
     main, chrome, relevant, irrelevant = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    main_text = []
     tree = parse(html, None)
     assert tree is not None
     for element in tree.iter():
@@ -88,9 +99,10 @@ def load(path: Path) -> Page:
             )
             found = words(text)
             (main if label == "main" else chrome).update(found)
+            main_text += [text] if label == "main" else []
             (relevant if matters else irrelevant).update(found)
     name = str(path.relative_to(PAGES).with_suffix(""))
-    return Page(name, LABEL.sub(b"", html), main, chrome, relevant, irrelevant)
+    return Page(name, LABEL.sub(b"", html), "".join(main_text), main, chrome, relevant, irrelevant)
 
 
 def load_all() -> list[Page]:
@@ -129,7 +141,7 @@ def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
     """What is compared, by its name."""
     repeated = repeated_lines(pages)
 
-    def of(lines: Callable[[HtmlElement, Page], list[Line]]) -> Callable[[Page], str]:
+    def of(lines: Callable[[etree._Element, Page], list[Line]]) -> Callable[[Page], str]:
         def extract(page: Page) -> str:
             tree = parse(page.html, None)
             return "" if tree is None else as_text(lines(tree, page))
@@ -138,8 +150,8 @@ def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
 
     return {
         "plain get_text": lambda page: whole_page(page.html),
-        "bs4, main element first": of(lambda tree, _: page_text.main_element_lines(tree)),
-        "trafilatura": of(lambda tree, _: page_text.extracted_lines(tree)),
+        "bs4, main element first": of(lambda tree, _: main_element_lines(tree)),
+        "trafilatura": of(lambda tree, _: extracted_lines(tree)),
         "ours": of(lambda tree, _: main_lines(tree, frozenset())),
         "ours, repeated lines known": of(lambda tree, page: main_lines(tree, repeated[page.name])),
     }
@@ -183,7 +195,7 @@ def confusion(pages: list[Page]) -> Counter[tuple[bool, bool]]:
     counts: Counter[tuple[bool, bool]] = Counter()
     for page in pages:
         tree = parse(page.html, None)
-        chunks = chunks_of([] if tree is None else page_text.lines_of(tree))
+        chunks = chunks_of([] if tree is None else lines_of(tree))
         for chunk, judged in zip(chunks, judge(chunks, f"https://example.com/{page.name}"), strict=True):
             found = words(chunk)
             # Words that are in both say nothing.
@@ -193,7 +205,83 @@ def confusion(pages: list[Page]) -> Counter[tuple[bool, bool]]:
     return counts
 
 
+@dataclass(frozen=True)
+class Run:
+    """What an extractor found on all pages of a corpus, in how many seconds, and MB of memory at most."""
+
+    texts: list[str]
+    seconds: float
+    peak_mb: float
+
+
+def _ours(html: bytes) -> str:
+    tree = parse(html, None)
+    return "" if tree is None else as_text(main_lines(tree, frozenset()))
+
+
+def _trafilatura(html: bytes, *, favor_recall: bool = False) -> str:
+    from trafilatura import extract
+
+    # As in trafilatura's own evaluation.
+    return extract(html, include_comments=False, favor_recall=favor_recall) or ""
+
+
+ON_CORPORA: dict[str, Callable[[bytes], str]] = {
+    "trafilatura": _trafilatura,
+    "trafilatura, favor_recall": partial(_trafilatura, favor_recall=True),
+    "ours": _ours,
+}
+
+
+def run(name: str, pages: list[bytes]) -> Run:
+    """Let an extractor read all pages; to be called in a process of its own."""
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    extract = ON_CORPORA[name]
+    extract(pages[0])
+    began = perf_counter()
+    texts = []
+    for page in pages:
+        try:
+            texts.append(extract(page))
+        except Exception as error:
+            print(f"{name}: {type(error).__name__}")
+            texts.append("")
+    return Run(texts, perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def compare(folder: Path) -> bool:
+    """Measure and print how well each extractor reads a corpus; return whether ours reads it best."""
+    pages: list[LabelledPage] = read_corpus(folder)
+    print(f"{folder}: {len(pages)} pages\n")
+    print(f"{'':28}{'precision':>10}{'recall':>8}{'F1':>8}{'seconds':>10}{'peak MB':>10}")
+    f1 = {}
+    for name in ON_CORPORA:
+        # Each in a process of its own, for its peak.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+            found = processes.submit(run, name, [page.html for page in pages]).result()
+        score = score_of(pages, found.texts)
+        f1[name] = score.f1
+        figures = f"{score.precision:>10.4f}{score.recall:>8.4f}{score.f1:>8.4f}"
+        print(f"{name:28}{figures}{found.seconds:>10.1f}{found.peak_mb:>10.0f}", flush=True)
+    print()
+    return f1["ours"] >= max(f1.values())
+
+
 def main() -> int:
+    """Measure and print; 1 if others are better than ours."""
+    parser = argparse.ArgumentParser(prog="python -m bench.extraction")
+    parser.add_argument("--corpus", nargs="+", type=Path, metavar="DIR", help="folders of labelled pages")
+    folders: list[Path] = parser.parse_args().corpus
+    if not folders:
+        return own_pages()
+    try:
+        best = [compare(folder) for folder in folders]
+        return 0 if all(best) else 1
+    except CorpusError as error:
+        parser.error(str(error))
+
+
+def own_pages() -> int:
     """Measure and print; 1 if ours is not better than plain text."""
     pages = load_all()
     total = sum(page.main.total() for page in pages)

@@ -99,12 +99,12 @@ for module in sys.argv[1:]:
     importlib.import_module(module)
 
 import boto3, openai, sqlalchemy
-from documents.text import chunks, page
+from documents.text import chunks, main_text, page
 from mojodex.language import locale_for
 from mojodex.total_timeout import _connection_pool
 text = "<p>" + "What we sell, and what it costs. " * 20
 tree = page.parse(f"<title>Us</title><nav>Home</nav><main><h1>Us</h1>{text}</main>".encode(), "utf-8")
-assert chunks.chunks_of(page.main_lines(tree, frozenset()))
+assert chunks.chunks_of(main_text.main_lines(tree, frozenset()))
 assert locale_for("fr").language == "fr"
 for api in (
     openai.OpenAI(api_key="-"),

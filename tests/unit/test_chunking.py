@@ -1,7 +1,7 @@
 """Lines that are too long for semchunk are cut where a reader would."""
 
 from documents.text.chunks import LONGEST_PIECE, chunks_of
-from documents.text.page import Line
+from documents.text.lines import Line
 
 
 def test_a_long_line_without_sentences_is_cut_between_words() -> None:

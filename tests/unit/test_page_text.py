@@ -4,10 +4,13 @@ from itertools import chain
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from bench import extraction
-from documents.text import page as page_text
-from documents.text.page import Line, canonical, line_hashes, links, main_lines, parse
+from documents.text import main_text
+from documents.text.lines import Line
+from documents.text.main_text import main_lines
+from documents.text.page import canonical, line_hashes, links, parse
 
 URL = "https://example.com/shop/page"
 SENTENCE = (
@@ -28,7 +31,7 @@ def text(html: str | bytes, charset: str | None = None) -> str:
     return "\n".join(line.text for line in lines(html, charset))
 
 
-def tree_of(html: str) -> page_text.HtmlElement:
+def tree_of(html: str) -> etree._Element:
     tree = parse(html.encode(), None)
     assert tree is not None
     return tree
@@ -57,6 +60,42 @@ def test_paragraphs_headings_items_and_rows_are_a_line_each() -> None:
         Line("Thing | Price"),
         Line("Bell | £5"),
     ]
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        '<button aria-controls="x y">Q</button><div id="y" hidden><p>ANSWER</p></div>',
+        '<a aria-controls="y">Q</a><div id="y" aria-hidden="true" style="display:none">ANSWER</div>',
+        '<button data-bs-target="#y">Q</button><div id="y" style="display:none"><p>ANSWER</p></div>',
+        '<a data-toggle="collapse" href="#y">Q</a><div id="y" style="display:none"><p>ANSWER</p></div>',
+        '<a role="tab" href="#y">Q</a><div id="y" style="display: none"><p>ANSWER</p></div>',
+        '<div role="tabpanel" hidden><p>ANSWER</p></div>',
+        '<div hidden="until-found"><p>ANSWER</p></div>',
+        "<details><summary>Q</summary><p>ANSWER</p></details>",
+    ],
+)
+def test_what_a_person_may_open_is_text(closed: str) -> None:
+    found = text(f"<body><main><h1>Title</h1><p>{SENTENCE}</p>{closed.replace('ANSWER', LONG)}</main>")
+
+    assert LONG in found.splitlines()
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        '<div id="y" role="dialog" hidden>SECRET</div>',
+        '<dialog id="y" style="display:none">SECRET</dialog>',
+        '<div id="other" hidden>SECRET</div>',
+        '<div id="" hidden>SECRET</div>',
+    ],
+)
+def test_a_hidden_notice_is_no_text_although_a_link_opens_it(notice: str) -> None:
+    opens = '<a aria-controls="y" data-bs-target="#" href="#other">Cookie settings</a>'
+
+    found = text(f"<body><main><p>{SENTENCE}</p>{opens}{notice.replace('SECRET', LONG)}</main>")
+
+    assert LONG not in found
 
 
 @pytest.mark.parametrize(
@@ -192,7 +231,7 @@ def test_what_is_nested_deeply_is_read_and_so_is_what_follows() -> None:
 def test_a_page_of_very_many_elements_is_read_without_the_slow_libraries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(page_text, "extracted_lines", pytest.fail)
+    monkeypatch.setattr(main_text, "extracted_lines", pytest.fail)
     body = (
         "<html><body><nav>Menu</nav>" + "<div>a line</div>x<i hidden>SECRET</i>" * 20_000 + "</body></html>"
     )
@@ -416,11 +455,11 @@ def test_what_repeats_on_a_site_is_dropped_in_any_markup(chrome: str) -> None:
 
 def test_the_tree_is_left_as_it_is() -> None:
     tree = tree_of(f"<body><div hidden>x y z</div><p>{SENTENCE}</p></body>")
-    before = page_text.etree.tostring(tree)
+    before = etree.tostring(tree)
 
     main_lines(tree, frozenset(line_hashes(tree)))
 
-    assert page_text.etree.tostring(tree) == before
+    assert etree.tostring(tree) == before
 
 
 # The labelled pages

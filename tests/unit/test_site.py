@@ -5,7 +5,7 @@ import re
 import pytest
 
 from documents.text.chunks import chunks_of
-from documents.text.page import Line
+from documents.text.lines import Line
 from local.demo import stories
 from local.demo.documents import CHANGES, QUESTIONS
 from local.demo.site import FORBIDDEN, PAGES, UNLINKED

@@ -8,7 +8,7 @@ cut as before, and keeps its rows and vectors. A section that is too long for a 
 from collections.abc import Iterable, Iterator
 from zlib import crc32
 
-from documents.text.page import Line
+from documents.text.lines import Line
 from mojodex.tokens import count_tokens
 
 # Mojodex's own limits.

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from documents.text.chunks import chunks_of
-from documents.text.page import canonical, line_hashes, links, main_lines, parse
+from documents.text.main_text import main_lines
+from documents.text.page import canonical, line_hashes, links, parse
 from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from documents.document_store import Known, Thought, known_of, remember, repeated_lines, write
 from documents.message import UpdateDocument
 from documents.text.chunks import chunks_of
-from documents.text.page import Line
+from documents.text.lines import Line
 from documents.text.reading import chunks_of_page
 from documents.thinking import ThinkingSettings, think
 from documents.web import urls

@@ -1,0 +1,214 @@
+"""What tells main text from the rest of a page: numbers about each line and about what is around it."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lxml import etree
+
+from documents.text.lines import Line, Placed, squashed
+
+# Words in the class and id of elements, as most templates use them.
+CONTENT = re.compile("content|article|post|entry|story|text|body|main|page", re.IGNORECASE)
+COMMENT = re.compile("comment|kommentar|disqus|respond|discussion|replies", re.IGNORECASE)
+TEASER = re.compile(
+    "relat|recommend|teaser|popular|trending|similar|more|latest|read-?next|also|promo|advert|sponsor|widget"
+    "|sidebar|outbrain|taboola|newsletter|subscri|banner|cookie|consent",
+    re.IGNORECASE,
+)
+DETAIL = re.compile(
+    r"shar[ei]|social|meta|tags?\b|byline|author|breadcrumb|date|time|caption|credit|copyright|pager|paginat"
+    "|login|signup|popup|modal",
+    re.IGNORECASE,
+)
+FRAME = re.compile("comment|side-?bar|foot|nav|menu|disclaimer|hidden", re.IGNORECASE)
+# Full-width ! , ? are written as escapes.
+SENTENCE_END = re.compile('[.!?…。\uff01\uff1f:;»”"][\\s"”»)]*$')
+MARKS = re.compile("[.,!?;:。、\uff01\uff0c\uff1f]")
+# Shorter lines are kept only if trafilatura has the same line; of longer ones, both ends may be looked for.
+SHORT, LONG, END = 20, 50, 25
+# A line of so many characters, with few links, is a paragraph.
+PARAGRAPH, FEW_LINKS = 80, 0.3
+# Ancestors that are looked at, to see what else they hold.
+ANCESTORS = 4
+FAR = 10**6
+
+NAMES = (
+    *("kept", "length", "links", "heading", "item", "sentence", "marks", "row", "caption", "repeated"),
+    *("in_nav", "in_edge", "in_aside", "in_form", "in_main", "in_paragraph"),
+    *("content_names", "frame_names", "comment_name", "teaser_name", "detail_name"),
+    *("before", "after", "distance", "previous_kept", "next_kept"),
+    *("kept_around", "kept_around_that", "links_around", "paragraphs_around"),
+    *("kept_of_page", "kept_of_paragraphs", "paragraphs_of_page"),
+)
+
+
+@dataclass(slots=True)
+class _Block:
+    """An element, what it is in, and how many characters it holds: all, kept, linked, of paragraphs."""
+
+    parent: "_Block | None"
+    ancestry: tuple[float, ...]
+    chars: int = 0
+    kept: int = 0
+    linked: float = 0
+    paragraphs: int = 0
+
+
+def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[float, ...]]:
+    """Return the numbers of each line, in the order of `NAMES`; nearly all are between 0 and 1.
+
+    Args:
+        lines: of a page.
+        extracted: what trafilatura takes for its main text.
+    """
+    kept = _kept(lines, extracted)
+    is_kept = [share >= 0.5 for share in kept]
+    lengths = [len(placed.line.text) for placed in lines]
+    paragraph = [
+        length >= PARAGRAPH and placed.links < FEW_LINKS
+        for length, placed in zip(lengths, lines, strict=True)
+    ]
+    blocks = _blocks(lines, lengths, is_kept, paragraph)
+    total = sum(lengths)
+    kept_chars = sum(length for length, keep in zip(lengths, is_kept, strict=True) if keep)
+    in_paragraphs = sum(length for length, long in zip(lengths, paragraph, strict=True) if long)
+    kept_paragraphs = sum(
+        length for length, long, keep in zip(lengths, paragraph, is_kept, strict=True) if long and keep
+    )
+    of_page = (
+        _share(kept_chars, total),
+        _share(kept_paragraphs, in_paragraphs),
+        _share(in_paragraphs, total),
+    )
+    long_kept = [n for n, keep in enumerate(is_kept) if keep and lengths[n] > 2 * SHORT]
+    anchors = long_kept or [n for n, keep in enumerate(is_kept) if keep] or [0, -1]
+    first, last = anchors[0], anchors[-1]
+    to_previous, to_next = _distances(lengths, is_kept), _distances(lengths[::-1], is_kept[::-1])[::-1]
+    times = Counter(placed.line.text for placed in lines)
+    found = []
+    for n, (placed, block) in enumerate(zip(lines, blocks, strict=True)):
+        text, tag, length = placed.line.text, placed.element.tag, lengths[n]
+        around = block
+        for _ in range(ANCESTORS - 1):
+            if around.chars > length or around.parent is None:
+                break
+            around = around.parent
+        own = length if is_kept[n] else 0
+        rest = around.chars - length
+        wider = around.parent
+        found.append(
+            (
+                *(kept[n], math.log(1 + length) / 5, placed.links, float(placed.line.heading)),
+                *(float(tag in ("li", "dd", "dt")), float(SENTENCE_END.search(text) is not None)),
+                *(min(1.0, 20 * len(MARKS.findall(text)) / (1 + length)), float(placed.is_row)),
+                *(float(tag in ("figcaption", "caption")), float(times[text] > 1)),
+                *block.ancestry,
+                *(float(n < first), float(n > last)),
+                math.log(1 + min(to_previous[n], to_next[n])) / 8,
+                *(float(to_previous[n] == 0), float(to_next[n] == 0)),
+                _share(around.kept - own, rest),
+                _share(wider.kept - own, wider.chars - length) if wider else 0.0,
+                _share(around.linked - length * placed.links, rest),
+                _share(around.paragraphs - (length if paragraph[n] else 0), rest),
+                *of_page,
+            )
+        )
+    return found
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
+
+
+def _kept(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[float]:
+    """Return how much of each line trafilatura kept: 0, 0.5 (one of its ends) or 1."""
+    pieces = [squashed(line.text) for line in extracted]
+    cells = (squashed(cell) for line in extracted if " | " in line.text for cell in line.text.split(" | "))
+    whole, everything = {*pieces, *cells}, "".join(pieces)
+    kept = []
+    for placed in lines:
+        text = squashed(placed.line.text)
+        if text in whole or (len(text) >= SHORT and text in everything):
+            kept.append(1.0)
+        elif len(text) >= LONG:
+            kept.append(((text[:END] in everything) + (text[-END:] in everything)) / 2)
+        else:
+            kept.append(0.0)
+    return kept
+
+
+def _blocks(
+    lines: Sequence[Placed], lengths: Sequence[int], kept: Sequence[bool], paragraph: Sequence[bool]
+) -> list[_Block]:
+    """Return the block of each line, with the sums over all lines that it and its neighbours hold."""
+    known: dict[etree._Element, _Block] = {}
+    names: dict[str, tuple[int, int, int, int, int]] = {}
+    blocks = []
+    for placed, length, keep, long in zip(lines, lengths, kept, paragraph, strict=True):
+        block = _block(placed.element, known, names)
+        blocks.append(block)
+        ancestor: _Block | None = block
+        for _ in range(ANCESTORS):
+            if ancestor is None:
+                break
+            ancestor.chars += length
+            ancestor.kept += length * keep
+            ancestor.linked += length * placed.links
+            ancestor.paragraphs += length * long
+            ancestor = ancestor.parent
+    return blocks
+
+
+def _block(
+    element: etree._Element,
+    known: dict[etree._Element, _Block],
+    names: dict[str, tuple[int, int, int, int, int]],
+) -> _Block:
+    # Without recursion: a page may be nested deeply.
+    path = []
+    current: etree._Element | None = element
+    while current is not None and current not in known:
+        path.append(current)
+        current = current.getparent()
+    block = None if current is None else known[current]
+    for each in reversed(path):
+        above = block.ancestry if block else (0.0,) * 11
+        block = known[each] = _Block(block, _ancestry(each, above, names))
+    assert block is not None
+    return block
+
+
+def _ancestry(
+    element: etree._Element, above: tuple[float, ...], names: dict[str, tuple[int, int, int, int, int]]
+) -> tuple[float, ...]:
+    nav, edge, aside, form, main, paragraph, content, frame, comment, teaser, detail = above
+    tag = element.tag
+    name = f"{element.get('class', '')} {element.get('id', '')}"
+    if len(name) > 1 and tag not in ("html", "body"):
+        if name not in names:
+            patterns = (CONTENT, FRAME, COMMENT, TEASER, DETAIL)
+            names[name] = tuple(int(bool(pattern.search(name))) for pattern in patterns)  # type: ignore[assignment]
+        is_content, is_frame, is_comment, is_teaser, is_detail = names[name]
+        content, frame = min(content + is_content / 3, 1.0), min(frame + is_frame / 3, 1.0)
+        comment, teaser, detail = max(comment, is_comment), max(teaser, is_teaser), max(detail, is_detail)
+    return (
+        float(nav or tag in ("nav", "menu")),
+        float(edge or tag in ("header", "footer")),
+        float(aside or tag == "aside"),
+        float(form or tag in ("form", "dialog", "button", "label")),
+        float(main or tag in ("main", "article") or element.get("role") == "main"),
+        float(paragraph or tag == "p"),
+        *(content, frame, float(comment), float(teaser), float(detail)),
+    )
+
+
+def _distances(lengths: Sequence[int], kept: Sequence[bool]) -> list[int]:
+    """Return for each line how many characters lie between it and the last line before it that is kept."""
+    found, distance = [], FAR
+    for length, keep in zip(lengths, kept, strict=True):
+        found.append(distance)
+        distance = 0 if keep else min(FAR, distance + length)
+    return found
