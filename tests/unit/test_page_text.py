@@ -62,6 +62,35 @@ def test_paragraphs_headings_items_and_rows_are_a_line_each() -> None:
     ]
 
 
+def test_a_preformatted_text_keeps_its_lines() -> None:
+    code = "<pre><code>pip install <b>bells</b>\n\n  bells --ring\nbells --stop</code></pre>"
+
+    found = lines(f"<body><main><h1>Title</h1><p>{LONG}</p>{code}<p>{LONG}</p></main></body>")
+
+    assert [line.text for line in found] == [
+        *("Title", LONG.strip(), "pip install bells", "bells --ring", "bells --stop", LONG.strip())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("link", "read"),
+    [
+        ('<a href="mailto:ann@a.test">Ann</a>', "Ann (ann@a.test)"),
+        ('<a href="mailto:ann%40a.test?subject=Hello">Ann</a>', "Ann (ann@a.test)"),
+        ('<a href="mailto:ann@a.test">Write to ann@a.test</a>', "Write to ann@a.test"),
+        ('<a href="mailto:">Ann</a>', "Ann"),
+        ('<a href="tel:+44123456">Call us</a>', "Call us (+44123456)"),
+        ('<a href="tel:+44123456">+44 (123) 456</a>', "+44 (123) 456"),
+        ('<a href="tel:%00%e2%80%8b">Call us</a>', "Call us"),
+        ('<a href="https://a.test">Website</a>', "Website"),
+    ],
+)
+def test_a_mail_address_or_telephone_number_behind_a_link_is_read(link: str, read: str) -> None:
+    found = text(f"<body><main><h1>Title</h1><p>{SENTENCE} {link}, says {LONG}</p></main></body>")
+
+    assert f"{SENTENCE} {read}, says {LONG}".strip() in found.splitlines()
+
+
 @pytest.mark.parametrize(
     "closed",
     [

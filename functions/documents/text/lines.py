@@ -55,12 +55,15 @@ class Placed:
     """A line and where it stands.
 
     Attributes:
+        line: all of it, also of a preformatted text.
+        pieces: the lines of a preformatted text; else the line.
         element: the innermost block around it.
         links: the share of its characters that links hold, 0 to 1.
         is_row: whether it is a row of a table.
     """
 
     line: Line
+    pieces: tuple[Line, ...]
     element: etree._Element = field(repr=False)
     links: float = 0.0
     is_row: bool = False
@@ -68,7 +71,7 @@ class Placed:
 
 def lines_of(root: etree._Element) -> list[Line]:
     """Return all that the body of a tree says; HTML's, or that of trafilatura."""
-    return [placed.line for placed in placed_lines(root)]
+    return [piece for placed in placed_lines(root) for piece in placed.pieces]
 
 
 def placed_lines(root: etree._Element) -> list[Placed]:
@@ -77,13 +80,18 @@ def placed_lines(root: etree._Element) -> list[Placed]:
     root = root if body is None else body
     found: list[Placed] = []
     blocks, parts = [root], list[str]()
-    linked = links = 0
+    linked = links = preformatted = 0
     heading = row = False
 
     def end_line(*, is_row: bool) -> None:
         nonlocal linked, heading
-        if text := collapsed("".join(parts)):
-            found.append(Placed(Line(text, heading), blocks[-1], min(linked / len(text), 1), is_row))
+        written = "".join(parts)
+        if text := collapsed(written):
+            line = Line(text, heading)
+            pieces: tuple[Line, ...] = (line,)
+            if preformatted:
+                pieces = tuple(Line(piece) for piece in map(collapsed, written.splitlines()) if piece)
+            found.append(Placed(line, pieces, blocks[-1], min(linked / len(text), 1), is_row))
         parts.clear()
         linked, heading = 0, False
 
@@ -102,6 +110,7 @@ def placed_lines(root: etree._Element) -> list[Placed]:
                 blocks.append(element)
             elif element is not root:
                 blocks.pop()
+            preformatted += (1 if starts else -1) if tag == "pre" else 0
         if starts:
             links += tag == "a"
             heading = heading or tag in TITLING

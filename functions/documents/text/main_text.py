@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lxml import etree
 
 from documents.text.features import NAMES, features
-from documents.text.lines import Line, Placed, lines_of, placed_lines
+from documents.text.lines import Line, Placed, collapsed, lines_of, placed_lines
 from documents.text.page import line_hash, reveal, smallest_blocks, tree_of
 
 UNWANTED = "unwanted"
@@ -27,6 +28,10 @@ TITLES = 8
 MOST_ELEMENTS = 20_000
 # If less of a page than this share is chosen, its main element is read instead.
 LEAST_CHOSEN = 0.05
+# Links to mail addresses and telephone numbers.
+ADDRESSES = "//a[starts-with(@href, 'mailto:') or starts-with(@href, 'tel:')]"
+# Of a mail address (RFC 5321, 4.5.3.1); longer than any telephone number.
+LONGEST_ADDRESS = 254
 MODEL = json.loads(Path(__file__).with_name("main_text.json").read_text())
 Tree = float | tuple[int, float, Any, Any]
 
@@ -57,7 +62,7 @@ def main_lines(tree: etree._Element, repeated: frozenset[int]) -> list[Line]:
     else:
         placed = placed_lines(tree)
         extracted = extracted_lines(tree)
-        lines = chosen_lines(placed, extracted)
+        lines = chosen_lines(placed, extracted) if extracted else []
         if _size(lines) < LEAST_CHOSEN * _size([each.line for each in placed]):
             lines = main_element_lines(tree)
     return [line for line in lines if line_hash(line.text) not in repeated]
@@ -72,7 +77,23 @@ def cleaned(tree: etree._Element, repeated: frozenset[int]) -> etree._Element:
     for element in unwanted:
         element.tag = UNWANTED
     etree.strip_elements(tree, UNWANTED, with_tail=False)
+    _write_out_addresses(tree)
     return tree
+
+
+def _write_out_addresses(tree: etree._Element) -> None:
+    """Write the mail address or telephone number behind a link beside its text, where the text lacks it."""
+    for link in tree.xpath(ADDRESSES):
+        scheme, _, target = link.get("href").partition(":")
+        address = collapsed(unquote(target.partition("?")[0]))
+        text = "".join(link.itertext())
+        known = _digits(address) in _digits(text) if scheme.lower() == "tel" else address in text
+        if address and not known:
+            link.tail = f" ({address[:LONGEST_ADDRESS]}){link.tail or ''}"
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Line]:
@@ -83,7 +104,8 @@ def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Li
         extracted: what trafilatura takes for the main text.
     """
     rows = features(placed, extracted)
-    return [each.line for each, row in zip(placed, rows, strict=True) if score(row) > 0]
+    chosen = (each for each, row in zip(placed, rows, strict=True) if score(row) > 0)
+    return [piece for each in chosen for piece in each.pieces]
 
 
 def score(row: Sequence[float]) -> float:
