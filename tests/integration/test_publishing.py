@@ -1,5 +1,6 @@
 """The end of a crawl: which pages are published, and which lines are the site's."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from documents.create_from_website.publishing import publish_pages
 from documents.web import urls
-from mojodex import jobs
+from mojodex import jobs, queues
 from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
 
@@ -96,6 +97,26 @@ def test_each_staged_page_of_the_website_is_published_once_with_its_user(crawl: 
     assert website(crawl).outcome["found"] == 17
     assert website(crawl).state == "running"
     assert crawl.end() == []
+
+
+def test_what_repeats_is_known_before_the_first_page_is_published(
+    crawl: Crawl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        crawl.page(f"/{number}", lines=[1, number + 10])
+    known: list[list[int]] = []
+    publish = queues.publish
+
+    def publish_late(queue_url: str, messages: Iterable[queues.Outgoing]) -> None:
+        # Whoever gets a message may read at once, in a session of its own.
+        known.extend(lines for _, _, lines in crawl.repeated())
+        publish(queue_url, messages)
+
+    monkeypatch.setattr(queues, "publish", publish_late)
+
+    crawl.end()
+
+    assert known == [[1]]
 
 
 def test_a_website_of_which_nothing_waits_ends_with_its_crawl(crawl: Crawl) -> None:

@@ -41,10 +41,13 @@ def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
     Raises:
         TransientError: as `Database.session`, `queues.publish`.
     """
-    now = utc_now()
     with database.session() as session:
         _skip_named_otherwise(session, job)
         _save_repeated_lines(session, job)
+        # Before a message is out: whoever ingests the first page reads them.
+        session.commit()
+    now = utc_now()
+    with database.session() as session:
         website = {"subject": job.subject, "occasion": job.occasion}
         pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
         # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
