@@ -237,13 +237,13 @@ class _Crawl:
 
     def _read(self, page: Found) -> Read:
         try:
-            return read(self._visitor, page.url)
+            return read(self._visitor, page.url, self._deadline)
         except FetchError as error:
             # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
             named = urls.SCHEME.match(self._message.website_url)
             if page.page_pk != self._first or named or error.status or not error.again:
                 raise
-            return read(self._visitor, page.url.replace("https://", "http://", 1))
+            return read(self._visitor, page.url.replace("https://", "http://", 1), self._deadline)
 
     def _take_in(self, session: Session, page: Found, result: Read) -> None:
         """Write down what became of a page, and what it leads to."""

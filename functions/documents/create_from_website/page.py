@@ -3,10 +3,12 @@
 import gzip
 from dataclasses import dataclass, field
 
+from documents.text.errors import UnreadableError
 from documents.text.reading import outline
 from documents.web.errors import FetchError
 from documents.web.urls import normalised
 from documents.web.visit import Visitor, html_hash
+from mojodex.clock import Deadline
 
 # A page that is larger, and of which nothing can be parsed, is not empty.
 LARGEST_EMPTY = 100_000
@@ -39,15 +41,18 @@ class Read:
         return gzip.compress(self.html, mtime=0)
 
 
-def read(visitor: Visitor, url: str) -> Read:
+def read(visitor: Visitor, url: str, deadline: Deadline) -> Read:
     """Fetch a page and look at its links.
 
     Raises:
         FetchError: it cannot be had, or is no page.
-        TransientError: as `Visitor.fetch`.
+        TransientError: as `Visitor.fetch`, `reading.outline`.
     """
     fetched = visitor.fetch(url)
-    seen = outline(fetched.body, fetched.charset, fetched.url)
+    try:
+        seen = outline(fetched.body, fetched.charset, fetched.url, deadline)
+    except UnreadableError as error:
+        raise FetchError(error.reason, unwanted=True) from None
     if seen is None:
         much = len(fetched.body) > LARGEST_EMPTY
         raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)

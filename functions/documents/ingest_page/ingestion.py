@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, undefer
 from documents.document_store import Known, Thought, known_of, of_page, remember, repeated_lines, write
 from documents.message import IngestPage
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
+from documents.text.errors import UnreadableError
 from documents.text.reading import chunks_of_page
 from documents.thinking import think
 from documents.web import urls
@@ -58,12 +59,15 @@ def ingest_page(
 
     Raises:
         InvalidMessageError: there is no such page.
-        NothingToDoError: it does not wait any more, has no text, or none that is relevant.
+        NothingToDoError: it does not wait any more, cannot be read, has no text, or none that is relevant.
         TransientError, PermanentError: as `thinking.think`, `document_store.write`, `Database.session`,
             `jobs.finish`.
     """
     page = database.with_db_session(collect, message.page_pk)
-    chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
+    try:
+        chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
+    except UnreadableError as error:
+        raise NothingToDoError(error.reason) from None
     if not chunks:
         raise NothingToDoError(NO_TEXT)
     thought = think(database, model, embedding_model, job, page.url, chunks, page.known, deadline)

@@ -133,6 +133,8 @@ def extracted_lines(tree: etree._Element) -> list[Line]:
         html = etree.tostring(tree, encoding="utf-8", method="html")
         its_tree = etree.fromstring(html, HTMLParser(encoding="utf-8"))
         document = bare_extraction(its_tree, include_comments=False, fast=True)
+    except MemoryError:
+        raise
     # A page that it fails on, be it by recursion, is read without it.
     except Exception:
         return []

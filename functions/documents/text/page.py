@@ -18,6 +18,8 @@ from documents.text.lines import BLOCKS, NOT_XML, collapsed
 NOT_TEXT = ("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea")
 # Of 5 MB that are nothing but tags, the tree would take 900 MB.
 MOST_TAGS = 300_000
+# The parser compares each attribute of a tag with all others; a longer tag with more words loses them.
+LONGEST_TAG, MOST_ATTRIBUTES = 10_000, 1000
 MOST_LINKS = 10_000
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
@@ -28,6 +30,7 @@ NOT_ASCII = re.compile("[^\0-\x7f]")
 CONTAINER = re.compile(
     r"</?(?!(?:a|area|base|link|meta|title|script|style|template|h[1-6])\b)[a-z][^<>]*>", re.IGNORECASE
 )
+LONG_TAG = re.compile(rf"<([a-z][a-z0-9:-]{{0,30}})([^<>]{{{LONGEST_TAG},}})>", re.IGNORECASE)
 # How something on a page names what it opens, in HTML and in Bootstrap; beside aria-controls.
 OPENING = "//@data-target | //@data-bs-target | //*[@role='tab' or @data-toggle or @data-bs-toggle]/@href"
 HIDING = ("hidden", "style", "aria-hidden")
@@ -46,7 +49,7 @@ def parse(body: bytes, charset: str | None) -> etree._Element | None:
     Returns:
         None when there is nothing that could be parsed, or far too much.
     """
-    text = NOT_XML.sub("", _decoded(body, charset))
+    text = LONG_TAG.sub(_sparse_tag, NOT_XML.sub("", _decoded(body, charset)))
     if text.count("<") > MOST_TAGS:
         return None
     tree, too_deep = tree_of(text)
@@ -66,8 +69,16 @@ def tree_of(text: str) -> tuple[etree._Element | None, bool]:
         # As bytes: of a string lxml refuses an XML declaration, and obeys a <meta charset>.
         tree = etree.fromstring(text.encode(), parser)
     except etree.LxmlError:
+        if any(error.type == etree.ErrorTypes.ERR_NO_MEMORY for error in parser.error_log):
+            raise MemoryError from None
         tree = None
     return tree, any("depth" in error.message for error in parser.error_log)
+
+
+def _sparse_tag(tag: re.Match[str]) -> str:
+    name, attributes = tag.groups()
+    # A slash parts them, too.
+    return f"<{name}>" if len(attributes.replace("/", " ").split()) > MOST_ATTRIBUTES else tag[0]
 
 
 def _decoded(body: bytes, charset: str | None) -> str:

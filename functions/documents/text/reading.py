@@ -1,18 +1,16 @@
-"""Read one page at a time, for its chunks or for its outline: it is all processor and memory."""
+"""What is read of a page: its outline, or its chunks; in a process that can be ended (see `reader`)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from threading import Lock
+from typing import Any
 
 from documents.text.chunks import chunks_of
 from documents.text.main_text import main_lines
 from documents.text.page import canonical, line_hashes, links, parse
+from documents.text.reader import Reader
 from mojodex.clock import Deadline
-from mojodex.errors import TransientError
 
-# Of 5 MB that are nothing but tags; most pages take some milliseconds.
-SECONDS_TO_READ = 40
-# Of a page of 5 MB, a tree takes some 100 MB.
-_reading = Lock()
+_reader = Reader()
 
 
 @dataclass(frozen=True)
@@ -30,33 +28,54 @@ class Outline:
     lines: frozenset[int] = field(repr=False)
 
 
-def outline(html: bytes, charset: str | None, url: str) -> Outline | None:
+def outline(html: bytes, charset: str | None, url: str, deadline: Deadline) -> Outline | None:
     """Read a page's outline; None if it cannot be parsed.
 
     Args:
         html, charset: as of `page.parse`.
         url: of the page.
+        deadline: when the invocation ends.
+
+    Raises:
+        UnreadableError, TransientError: as `Reader.read`.
     """
-    with _reading:
-        tree = parse(html, charset)
-        if tree is None:
-            return None
-        return Outline(canonical(tree, url), links(tree, url), frozenset(line_hashes(tree)))
+    found = _reader.read("read_outline", html, deadline, charset=charset, url=url)
+    return Outline(found["canonical"], found["links"], frozenset(found["lines"])) if found else None
 
 
 def chunks_of_page(
     html: bytes, charset: str | None, repeated: frozenset[int], deadline: Deadline
 ) -> list[str]:
-    """The chunks of a page's main text, without the lines that most pages of its site have.
+    """Read the chunks of a page's main text, without the lines that most pages of its site have.
+
+    Args:
+        html, charset: as of `page.parse`.
+        repeated: as of `main_lines`.
+        deadline: when the invocation ends.
 
     Raises:
-        TransientError: the other pages of the batch take too long.
+        UnreadableError, TransientError: as `Reader.read`.
     """
-    wait = deadline.seconds_left() - SECONDS_TO_READ
-    if wait <= 0 or not _reading.acquire(timeout=wait):
-        raise TransientError("too little time left in this invocation", retry_after=1)
-    try:
-        tree = parse(html, charset)
-        return [] if tree is None else chunks_of(main_lines(tree, repeated))
-    finally:
-        _reading.release()
+    found: list[str] = _reader.read("read_chunks", html, deadline, charset=charset, repeated=sorted(repeated))
+    return found
+
+
+# What the process does.
+
+
+def read_outline(html: bytes, charset: str | None, url: str) -> dict[str, Any] | None:
+    """Read what `outline` returns, as JSON can hold it."""
+    tree = parse(html, charset)
+    if tree is None:
+        return None
+    return {
+        "canonical": canonical(tree, url),
+        "links": links(tree, url),
+        "lines": sorted(line_hashes(tree)),
+    }
+
+
+def read_chunks(html: bytes, charset: str | None, repeated: Collection[int]) -> list[str]:
+    """Read what `chunks_of_page` returns."""
+    tree = parse(html, charset)
+    return [] if tree is None else chunks_of(main_lines(tree, frozenset(repeated)))

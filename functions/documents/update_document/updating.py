@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from documents.document_store import Known, Thought, known_of, remember, repeated_lines, write
 from documents.message import UpdateDocument
 from documents.text.chunks import chunks_of
+from documents.text.errors import UnreadableError
 from documents.text.lines import Line
 from documents.text.reading import chunks_of_page
 from documents.thinking import ThinkingSettings, think
@@ -165,7 +166,10 @@ def _fetched(
     its_hash = html_hash(fetched.body)
     if fetched.status == 304 or its_hash == document.html_hash:
         raise NothingToDoError(NOT_CHANGED)
-    chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated, deadline)
+    try:
+        chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated, deadline)
+    except UnreadableError as error:
+        raise PermanentError(f"the page cannot be read: {error.reason}") from None
     if not chunks:
         raise PermanentError("the page has no text any more")
     return Edition(chunks, etag=fetched.etag, html_hash=its_hash)

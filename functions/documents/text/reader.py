@@ -1,0 +1,178 @@
+"""Reads pages in a process of its own, which can be ended: what one page does, the others do not feel.
+
+The process starts with the first page, and lives as long as the execution environment. It gets one page at a
+time by a pipe, and answers in JSON: if a page takes it over, it gets no further, and finds no credentials.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from threading import Lock
+from traceback import format_tb
+from typing import Any
+
+from documents.text.errors import UnreadableError
+from mojodex.clock import Deadline
+from mojodex.errors import TransientError
+
+# Of processor time, for one page. Most need some milliseconds, and 5 MB of text about three seconds.
+SECONDS = 4
+# Above what the process needs before it has read anything. The tree of 5 MB of HTML takes about 100 MB.
+MEMORY_BYTES = 300 * 2**20
+# From the start of the process to the answer, where it shares a slow processor.
+PATIENCE_SECONDS = 40
+TOO_LONG = f"reading it takes more than {SECONDS} seconds"
+TOO_MUCH = f"reading it takes more than {MEMORY_BYTES >> 20} MB of memory"
+# What a page can do to the process.
+ENDED_BY = {
+    -signal.SIGPROF: TOO_LONG,
+    **dict.fromkeys((-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT), "it breaks the parser"),
+}
+# What Python needs of the environment on Lambda.
+ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "LANG")
+# A page for which everything is imported.
+EXAMPLE = b"<main><h1>An example</h1><p>This page is read before the first one that counts.</p></main>"
+
+
+class Reader:
+    """The process, and the pipe to it. Safe to use from several threads: they wait for each other."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+
+    def read(self, what: str, body: bytes, deadline: Deadline, **arguments: Any) -> Any:
+        """Let the process read a page.
+
+        Args:
+            what: a function of `documents.text.reading`, which gets the body and the arguments.
+            body: the page.
+            deadline: when the invocation ends.
+            arguments: as JSON can hold them.
+
+        Returns:
+            What the function returns, as JSON holds it.
+
+        Raises:
+            UnreadableError: reading it takes too much time or memory, or breaks the process.
+            TransientError: the other pages of the batch take too long, or the machine is too slow.
+            RuntimeError: the process does not start, was killed, or has met what is not known.
+        """
+        wait = deadline.seconds_left() - PATIENCE_SECONDS
+        if wait <= 0 or not self._lock.acquire(timeout=wait):
+            raise TransientError("too little time left in this invocation", retry_after=1)
+        try:
+            return self._ask(json.dumps({"what": what, **arguments}).encode(), body)
+        finally:
+            self._lock.release()
+
+    def _ask(self, request: bytes, body: bytes) -> Any:
+        try:
+            pipe = self._running_pipe()
+            pipe.send_bytes(request)
+            pipe.send_bytes(body)
+            if not pipe.poll(PATIENCE_SECONDS):
+                self.end()
+                raise TransientError("a page could not be read in time", retry_after=1)
+            answer = json.loads(pipe.recv_bytes())
+        except (OSError, EOFError):
+            status = self.end()
+            if status in ENDED_BY:
+                raise UnreadableError(ENDED_BY[status]) from None
+            raise RuntimeError(f"the process that reads pages has ended ({status})") from None
+        if "failed" in answer:
+            raise RuntimeError(f"a page could not be read: {answer['failed']}")
+        if "refused" in answer:
+            # How much memory is left of it is not known.
+            if answer["refused"] == TOO_MUCH:
+                self.end()
+            raise UnreadableError(answer["refused"])
+        return answer["found"]
+
+    def _running_pipe(self) -> Connection:
+        """Return the pipe to the process, which is started if it is not there."""
+        if self._pipe is not None:
+            return self._pipe
+        ours, its = Pipe()
+        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        with its:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "documents.text.reader", str(its.fileno())],
+                env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self._pipe = ours
+        # It says that it is there, or is not.
+        ours.recv_bytes()
+        return ours
+
+    def end(self) -> int | None:
+        """End the process; return how it has ended."""
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
+        if pipe is not None:
+            pipe.close()
+        if process is None:
+            return None
+        # One that has ended by itself does not notice.
+        process.kill()
+        return process.wait()
+
+
+def _serve(pipe: Connection) -> None:
+    """Answer one request after the other, until the pipe is closed."""
+    from documents.text import reading
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ready: set[str] = set()
+    pipe.send_bytes(b"ready")
+    while True:
+        try:
+            request, body = json.loads(pipe.recv_bytes()), pipe.recv_bytes()
+        except EOFError:
+            return
+        what = request.pop("what")
+        if what not in ready:
+            _limit_memory(None)
+            # What it imports is not the page's.
+            _answer(getattr(reading, what), EXAMPLE, request)
+            ready.add(what)
+            _limit_memory(MEMORY_BYTES)
+        # The signal ends the process, also in the middle of a library.
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        answer = _answer(getattr(reading, what), body, request)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        pipe.send_bytes(json.dumps(answer).encode())
+
+
+def _answer(function: Callable[..., Any], body: bytes, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {"found": function(body, **arguments)}
+    except UnreadableError as error:
+        return {"refused": error.reason}
+    except MemoryError:
+        return {"refused": TOO_MUCH}
+    except Exception as error:
+        # Without its message, which may quote the page.
+        return {"failed": f"{type(error).__name__} at {format_tb(error.__traceback__)[-1]}"}
+
+
+def _limit_memory(more: int | None) -> None:
+    """Let the process take so many more bytes of address space; None for as many as it wants."""
+    limit = resource.RLIM_INFINITY
+    if more is not None:
+        pages = Path("/proc/self/statm").read_text().split()[0]
+        limit = int(pages) * resource.getpagesize() + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    _serve(Connection(int(sys.argv[1])))

@@ -1,0 +1,131 @@
+"""The process that reads pages: what it finds, how it is ended, and that the next page is read again."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from documents.text import reading
+from documents.text.errors import UnreadableError
+from documents.text.reader import TOO_LONG, TOO_MUCH, Reader
+from mojodex.clock import Deadline
+from mojodex.errors import TransientError
+from tests.website import WORDS
+
+PAGE = f'<main><h1>The mill</h1><p>{WORDS.format(thing="flour")}</p><a href="/b">More</a></main>'.encode()
+SOON, LATER = Deadline(lambda: 44_000), Deadline(lambda: 600_000)
+
+
+@pytest.fixture
+def reader() -> Iterator[Reader]:
+    reader = Reader()
+    yield reader
+    reader.end()
+
+
+def chunks(reader: Reader, html: bytes) -> list[str]:
+    found: list[str] = reader.read("read_chunks", html, LATER, charset=None, repeated=[])
+    return found
+
+
+def pid(reader: Reader) -> int:
+    assert reader._process
+    return reader._process.pid
+
+
+def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
+    outline = reader.read("read_outline", PAGE, LATER, charset=None, url="https://example.com/a")
+
+    assert outline == reading.read_outline(PAGE, None, "https://example.com/a")
+    assert outline["links"] == ["https://example.com/b"]
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+    assert "flour" in chunks(reader, PAGE)[0]
+
+
+def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(reader: Reader) -> None:
+    # The parser compares each attribute with all others.
+    slow = b"<p " + b"".join(b'a%d="1"' % number for number in range(120_000)) + b">x</p>"
+
+    with pytest.raises(UnreadableError, match=TOO_LONG):
+        chunks(reader, slow)
+
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+
+
+def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(reader: Reader) -> None:
+    large = b"<b c d e f g h i j k l m>x</b>" * 140_000
+
+    with pytest.raises(UnreadableError, match=TOO_MUCH):
+        chunks(reader, large)
+
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+
+
+def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> None:
+    chunks(reader, PAGE)
+
+    os.kill(pid(reader), signal.SIGSEGV)
+    with pytest.raises(UnreadableError, match="it breaks the parser"):
+        chunks(reader, PAGE)
+
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+
+
+def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) -> None:
+    chunks(reader, PAGE)
+
+    os.kill(pid(reader), signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"has ended \(-9\)"):
+        chunks(reader, PAGE)
+
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+
+
+def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -> None:
+    with pytest.raises(RuntimeError, match="TypeError at") as told:
+        reader.read("read_chunks", PAGE, LATER, charset=None, repeated=5)
+
+    assert "mill" not in str(told.value)
+    # The process goes on.
+    before = pid(reader)
+    chunks(reader, PAGE)
+    assert pid(reader) == before
+
+
+def test_a_page_is_not_begun_when_little_time_is_left(reader: Reader) -> None:
+    with pytest.raises(TransientError):
+        reader.read("read_chunks", PAGE, SOON, charset=None, repeated=[])
+
+
+def test_the_process_has_no_credentials(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    chunks(reader, PAGE)
+
+    assert b"AWS" not in Path(f"/proc/{pid(reader)}/environ").read_bytes()
+
+
+def test_the_process_ends_with_the_one_that_it_reads_for() -> None:
+    code = (
+        "import os; from tests.unit.test_reader import *; r = Reader(); chunks(r, PAGE);"
+        "print(pid(r), flush=True); os.kill(os.getpid(), 9)"
+    )
+
+    its_parent = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    ended = Path(f"/proc/{its_parent.stdout.strip()}")
+    for _ in range(500):
+        if not ended.exists() or "zombie" in (ended / "status").read_text():
+            return
+        subprocess.run(["sleep", "0.01"], check=True)
+    pytest.fail("it goes on")
