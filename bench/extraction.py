@@ -28,6 +28,7 @@ from lxml import etree
 
 from bench import ROOT
 from bench.corpora import WORD, CorpusError, LabelledPage, read_corpus, score_of
+from documents.create_from_website.publishing import repeated
 from documents.relevance import CHUNKS_PER_CALL, PROMPT
 from documents.text.chunks import chunks_of
 from documents.text.lines import Line, lines_of
@@ -39,8 +40,6 @@ PAGES = ROOT / "bench" / "pages"
 LAYOUT = "layout.html"
 CONTENT = b"<!-- content -->"
 LABEL = re.compile(rb"""\s+data-(?:label|relevant)=["']?[a-z]+["']?""")
-# What is on more than this share of a site's pages is none of them's own, as in production.
-REPEATED_SHARE = 0.5
 # So many pages are named.
 WORST = 6
 Words = Counter[str]
@@ -116,13 +115,8 @@ def repeated_lines(pages: list[Page]) -> dict[str, frozenset[int]]:
     for page in pages:
         if "/" in page.name and (tree := parse(page.html, None)) is not None:
             sites.setdefault(page.name.split("/")[0], []).append(line_hashes(tree))
-    repeated = {}
-    for site, hashes in sites.items():
-        counts = Counter(each for of_page in hashes for each in of_page)
-        repeated[site] = frozenset(
-            each for each, pages_with in counts.items() if pages_with > REPEATED_SHARE * len(hashes)
-        )
-    return {page.name: repeated.get(page.name.split("/")[0], frozenset()) for page in pages}
+    found = {site: frozenset(repeated(hashes)) for site, hashes in sites.items()}
+    return {page.name: found.get(page.name.split("/")[0], frozenset()) for page in pages}
 
 
 def whole_page(html: bytes) -> str:
@@ -139,7 +133,7 @@ def as_text(lines: list[Line]) -> str:
 
 def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
     """What is compared, by its name."""
-    repeated = repeated_lines(pages)
+    lines_of_site = repeated_lines(pages)
 
     def of(lines: Callable[[etree._Element, Page], list[Line]]) -> Callable[[Page], str]:
         def extract(page: Page) -> str:
@@ -153,7 +147,7 @@ def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
         "bs4, main element first": of(lambda tree, _: main_element_lines(tree)),
         "trafilatura": of(lambda tree, _: extracted_lines(tree)),
         "ours": of(lambda tree, _: main_lines(tree, frozenset())),
-        "ours, repeated lines known": of(lambda tree, page: main_lines(tree, repeated[page.name])),
+        "ours, repeated lines known": of(lambda tree, page: main_lines(tree, lines_of_site[page.name])),
     }
 
 

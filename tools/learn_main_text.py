@@ -54,7 +54,7 @@ def example(page: LabelledPage) -> Example:
     found: Sequence[Any] = []
     if tree is not None:
         tree = cleaned(tree, frozenset())
-        lines = placed_lines(tree)
+        lines = [each for each in placed_lines(tree) if not each.is_picture]
         found = features(lines, extracted_lines(tree))
     return Example(page, lines, np.array(found, dtype=float).reshape(-1, len(NAMES)))
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from documents.text.boilerplate import Boilerplate
 from documents.web import urls
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
@@ -92,10 +93,18 @@ def known_of(session: Session, document_pk: int) -> Known:
     return Known(frozenset(map(chunk_hash, texts)), frozenset(remembered.left_out if remembered else ()))
 
 
-def repeated_lines(session: Session, user_id: str, site: str) -> frozenset[int]:
-    """Read the hashes of the lines that are on most pages of a user's website."""
-    website = session.get(BackgroundWebsite, (user_id, site))
-    return frozenset(website.repeated_lines if website else ())
+def boilerplate_of(session: Session, user_id: str, url: str) -> Boilerplate:
+    """Read what repeats on the site of a user's page, and whether this page keeps it.
+
+    Args:
+        session: the caller's.
+        user_id: whose website.
+        url: of the page, normalised.
+    """
+    website = session.get(BackgroundWebsite, (user_id, urls.site(url)))
+    if website is None:
+        return Boilerplate()
+    return Boilerplate(frozenset(website.repeated_lines), website.first_page == urls.key(url))
 
 
 def write(

@@ -297,12 +297,15 @@ class BackgroundDocument(Base):
 
 
 class BackgroundWebsite(Base):
-    """What is known of a user's website: the hashes of the lines that are on most of its pages."""
+    """What is known of a user's website: what is on most of its pages, and which page keeps that."""
 
     __tablename__ = "md_background_website"
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     site: Mapped[str] = mapped_column(Text, primary_key=True)
+    # Hashes (see documents.text.page).
     repeated_lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    # Key of the page where the crawl began; None in rows of an earlier release.
+    first_page: Mapped[str | None] = mapped_column(Text)
 
 
 class BackgroundHostSlot(Base):

@@ -183,8 +183,7 @@ def test_a_line_is_the_sites_when_it_is_on_more_than_half_of_its_pages_and_on_th
 
     crawl.end()
 
-    expected = [(crawl.user_id, "example.com", [7] if is_repeated else [])] if of_pages >= 3 else []
-    assert crawl.repeated() == expected
+    assert crawl.repeated() == [(crawl.user_id, "example.com", [7] if is_repeated else [])]
     assert crawl.mojodex.run("SELECT count(*) FROM md_background_page WHERE lines IS NOT NULL") == 0
 
 
@@ -208,6 +207,33 @@ def test_only_pages_that_were_read_and_are_wanted_say_what_is_repeated(crawl: Cr
     assert crawl.repeated() == [(crawl.user_id, "example.com", [7])]
     kept = "SELECT count(*) FROM md_background_page WHERE lines = '{9,8}' AND page_pk = ANY(:pks)"
     assert crawl.mojodex.run(kept, pks=elsewhere) == len(elsewhere)
+
+
+def test_the_first_page_that_stays_keeps_what_is_repeated(crawl: Crawl) -> None:
+    crawl.page("/moved", state="skipped", lines=[9])
+    for number in range(3):
+        crawl.page(f"/{number}", lines=[9, number])
+
+    crawl.end()
+
+    (website,) = crawl.mojodex.rows("SELECT * FROM md_background_website")
+    assert (website.first_page, website.repeated_lines) == ("example.com/0", [9])
+
+
+def test_of_a_small_site_the_first_page_is_known_and_what_was_repeated_stays(crawl: Crawl) -> None:
+    crawl.mojodex.run(
+        "INSERT INTO md_background_website (user_id, site, repeated_lines, first_page)"
+        " VALUES (:u, 'example.com', '{1}', 'example.com/old')",
+        u=crawl.user_id,
+    )
+    crawl.page("/", lines=[9])
+
+    crawl.end()
+    # It is delivered once more.
+    crawl.end()
+
+    (website,) = crawl.mojodex.rows("SELECT * FROM md_background_website")
+    assert (website.first_page, website.repeated_lines) == ("example.com/", [1])
 
 
 def test_what_is_repeated_replaces_what_was_and_belongs_to_one_user_and_one_site(crawl: Crawl) -> None:

@@ -50,15 +50,33 @@ def test_paragraphs_headings_items_and_rows_are_a_line_each() -> None:
     found = lines(html)
 
     assert found == [
-        Line("Title of it", heading=True),
+        Line("Title of it", 1),
         Line(SENTENCE),
         Line(SENTENCE),
         Line("After a break."),
         Line("First"),
         Line("Second"),
-        Line("Prices", heading=True),
+        Line("Prices", 2),
         Line("Thing | Price"),
-        Line("Bell | £5"),
+        Line("Bell | £5", header="Thing | Price"),
+    ]
+
+
+def test_what_a_picture_shows_is_said_where_the_text_around_it_is() -> None:
+    shown = "A woman rings the largest bell of the town"
+    html = f"""<html><body><nav><a href="/">Home</a><a href="/b">Bells</a>
+        <img alt="The way to the home page of this site"></nav><main>
+        <h1>Bells</h1><p>{SENTENCE}<img alt="{shown}"> It goes on.</p><img alt="logo">
+        <img alt="a picture of it.jpg"><figure><img alt="The same bell as seen from below">
+        <figcaption>The bell from below, in its tower.</figcaption></figure><p>{SENTENCE}</p></main>
+        </body></html>"""
+
+    assert [line.text for line in lines(html)] == [
+        "Bells",
+        f"{SENTENCE} It goes on.",
+        shown,
+        "The bell from below, in its tower.",
+        SENTENCE,
     ]
 
 

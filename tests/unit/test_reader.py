@@ -28,7 +28,9 @@ def reader() -> Iterator[Reader]:
 
 
 def chunks(reader: Reader, html: bytes) -> list[str]:
-    found: list[str] = reader.read("read_chunks", html, LATER, charset=None, repeated=[])
+    found: list[str] = reader.read(
+        "read_chunks", html, LATER, charset=None, repeated=[], keeps_repeated=False
+    )
     return found
 
 
@@ -42,7 +44,7 @@ def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
 
     assert outline == reading.read_outline(PAGE, None, "https://example.com/a")
     assert outline["links"] == ["https://example.com/b"]
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
     assert "flour" in chunks(reader, PAGE)[0]
 
 
@@ -53,7 +55,7 @@ def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(re
     with pytest.raises(UnreadableError, match=TOO_LONG):
         chunks(reader, slow)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
 
 
 def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(reader: Reader) -> None:
@@ -62,7 +64,7 @@ def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(r
     with pytest.raises(UnreadableError, match=TOO_MUCH):
         chunks(reader, large)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
 
 
 def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> None:
@@ -72,7 +74,7 @@ def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> N
     with pytest.raises(UnreadableError, match="it breaks the parser"):
         chunks(reader, PAGE)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
 
 
 def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) -> None:
@@ -82,12 +84,12 @@ def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) 
     with pytest.raises(RuntimeError, match=r"has ended \(-9\)"):
         chunks(reader, PAGE)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, ())
+    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
 
 
 def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -> None:
     with pytest.raises(RuntimeError, match="TypeError at") as told:
-        reader.read("read_chunks", PAGE, LATER, charset=None, repeated=5)
+        reader.read("read_chunks", PAGE, LATER, charset=None, repeated=5, keeps_repeated=False)
 
     assert "mill" not in str(told.value)
     # The process goes on.
@@ -98,7 +100,7 @@ def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -
 
 def test_a_page_is_not_begun_when_little_time_is_left(reader: Reader) -> None:
     with pytest.raises(TransientError):
-        reader.read("read_chunks", PAGE, SOON, charset=None, repeated=[])
+        reader.read("read_chunks", PAGE, SOON, charset=None, repeated=[], keeps_repeated=False)
 
 
 def test_the_process_has_no_credentials(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:

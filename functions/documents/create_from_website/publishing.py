@@ -4,9 +4,10 @@ It can be done again: what is published already is not published twice.
 """
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -83,29 +84,29 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
 
 
 def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
+    """Save which lines are the site's, and which page keeps them: the one where the crawl began."""
     of_job = of_website(job.subject, job.occasion)
-    read = select(BackgroundPage.page_pk, BackgroundPage.lines).where(
-        *of_job,
-        BackgroundPage.lines.is_not(None),
-        BackgroundPage.state.in_(KEPT),
-    )
-    on_pages = Counter(line for page in session.execute(read) for line in page.lines)
-    pages = session.execute(select(func.count()).select_from(read.subquery())).scalar_one()
+    pages = session.execute(
+        select(BackgroundPage.user_id, BackgroundPage.url, BackgroundPage.key, BackgroundPage.lines)
+        .where(*of_job, BackgroundPage.lines.is_not(None), BackgroundPage.state.in_(KEPT))
+        .order_by(BackgroundPage.page_pk)
+    ).all()
     session.execute(update(BackgroundPage).where(*of_job).values(lines=None))
-    if pages < LEAST_REPEATED:
+    if not pages:
+        # It was done before.
         return
-    repeated = sorted(
-        line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > pages / 2
-    )
-    first = session.execute(
-        select(BackgroundPage.user_id, BackgroundPage.url).where(*of_job).order_by(BackgroundPage.page_pk)
-    ).first()
-    assert first is not None
+    found: dict[str, object] = {"first_page": pages[0].key}
+    if len(pages) >= LEAST_REPEATED:
+        found["repeated_lines"] = repeated([page.lines for page in pages])
     website = upsert(BackgroundWebsite).values(
-        user_id=first.user_id, site=urls.site(first.url), repeated_lines=repeated
+        user_id=pages[0].user_id, site=urls.site(pages[0].url), **{"repeated_lines": []} | found
     )
-    session.execute(
-        website.on_conflict_do_update(
-            index_elements=["user_id", "site"], set_={"repeated_lines": website.excluded.repeated_lines}
-        )
+    session.execute(website.on_conflict_do_update(index_elements=["user_id", "site"], set_=found))
+
+
+def repeated(pages: Sequence[Collection[int]]) -> list[int]:
+    """Return the lines that are the site's and not the page's, of the lines of each page."""
+    on_pages = Counter(line for lines in pages for line in lines)
+    return sorted(
+        line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > len(pages) / 2
     )

@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, undefer
 
-from documents.document_store import Known, Thought, known_of, of_page, remember, repeated_lines, write
+from documents.document_store import Known, Thought, boilerplate_of, known_of, of_page, remember, write
 from documents.message import IngestPage
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
+from documents.text.boilerplate import Boilerplate
 from documents.text.errors import UnreadableError
 from documents.text.reading import chunks_of_page
 from documents.thinking import think
@@ -37,7 +38,7 @@ class Staged:
     charset: str | None
     html_hash: str
     etag: str | None
-    repeated: frozenset[int] = field(repr=False)
+    boilerplate: Boilerplate
     known: Known = field(repr=False)
 
 
@@ -65,7 +66,7 @@ def ingest_page(
     """
     page = database.with_db_session(collect, message.page_pk)
     try:
-        chunks = chunks_of_page(page.html, page.charset, page.repeated, deadline)
+        chunks = chunks_of_page(page.html, page.charset, page.boilerplate, deadline)
     except UnreadableError as error:
         raise NothingToDoError(error.reason) from None
     if not chunks:
@@ -96,7 +97,7 @@ def collect(session: Session, page_pk: int) -> Staged:
         page.charset,
         page.html_hash or "",
         page.etag,
-        repeated_lines(session, page.user_id, urls.site(page.url)),
+        boilerplate_of(session, page.user_id, page.url),
         known_of(session, document.document_pk) if document else Known(),
     )
 

@@ -101,7 +101,7 @@ def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[f
         wider = around.parent
         found.append(
             (
-                *(kept[n], math.log(1 + length) / 5, placed.links, float(placed.line.heading)),
+                *(kept[n], math.log(1 + length) / 5, placed.links, float(placed.line.level > 0)),
                 *(float(tag in ("li", "dd", "dt")), float(SENTENCE_END.search(text) is not None)),
                 *(min(1.0, 20 * len(MARKS.findall(text)) / (1 + length)), float(placed.is_row)),
                 *(float(tag in ("figcaption", "caption")), float(times[text] > 1)),

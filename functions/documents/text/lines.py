@@ -27,8 +27,8 @@ BLOCKS = frozenset(
         *("tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
     )
 )
-# What stands above other text, be it HTML's or trafilatura's.
-TITLING = frozenset((*HEADINGS, "head", "summary"))
+# What stands above other text, and how deep: `head` is trafilatura's, a summary the question to an answer.
+LEVELS = {**{heading: level for level, heading in enumerate(HEADINGS, 1)}, "head": 2, "summary": 6}
 CELLS = ("td", "th", "cell")
 ROWS = ("tr", "row")
 # A row that holds one of these, or more characters, is there for the layout; any other is one line.
@@ -37,6 +37,9 @@ CHARS_OF_ROW = 300
 # What breaks a line but holds no text; with what trafilatura calls the blocks of its result.
 BREAKS = frozenset(("br", "lb"))
 BREAKING = BLOCKS | BREAKS | {"cell", "head", "item", "list", "quote", "row"}
+# A shorter description of a picture says less than the text beside it: "logo", "Photo of Anna".
+WORDS_OF_PICTURE = 4
+FILE_NAME = re.compile(r"\.\w{2,4}$")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 # A soft hyphen and a mark of byte order stand within words.
 UNSEEN = re.compile("[\xad\ufeff]|" + NOT_XML.pattern)
@@ -44,10 +47,17 @@ UNSEEN = re.compile("[\xad\ufeff]|" + NOT_XML.pattern)
 
 @dataclass(frozen=True)
 class Line:
-    """A paragraph, heading, list item or table row."""
+    """A paragraph, heading, list item or table row.
+
+    Attributes:
+        text: with single spaces.
+        level: of a heading, 1 for the highest; 0 for any other line.
+        header: of a row of a table: the row that names its columns; '' if there is none.
+    """
 
     text: str
-    heading: bool = False
+    level: int = 0
+    header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Placed:
         element: the innermost block around it.
         links: the share of its characters that links hold, 0 to 1.
         is_row: whether it is a row of a table.
+        is_picture: whether it says what a picture shows.
     """
 
     line: Line
@@ -67,6 +78,7 @@ class Placed:
     element: etree._Element = field(repr=False)
     links: float = 0.0
     is_row: bool = False
+    is_picture: bool = False
 
 
 def lines_of(root: etree._Element) -> list[Line]:
@@ -80,20 +92,27 @@ def placed_lines(root: etree._Element) -> list[Placed]:
     root = root if body is None else body
     found: list[Placed] = []
     blocks, parts = [root], list[str]()
-    linked = links = preformatted = 0
-    heading = row = False
+    linked = links = preformatted = level = 0
+    row = False
+    # The header row of each table that the walk is in.
+    headers = [""]
+    pictures: list[str] = []
 
     def end_line(*, is_row: bool) -> None:
-        nonlocal linked, heading
+        nonlocal linked, level
         written = "".join(parts)
         if text := collapsed(written):
-            line = Line(text, heading)
+            line = Line(text, level, headers[-1] if is_row else "")
+            if is_row and not headers[-1] and _names_columns(blocks[-1]):
+                headers[-1] = text
             pieces: tuple[Line, ...] = (line,)
             if preformatted:
                 pieces = tuple(Line(piece) for piece in map(collapsed, written.splitlines()) if piece)
             found.append(Placed(line, pieces, blocks[-1], min(linked / len(text), 1), is_row))
+        found.extend(Placed(Line(shown), (Line(shown),), blocks[-1], is_picture=True) for shown in pictures)
         parts.clear()
-        linked, heading = 0, False
+        pictures.clear()
+        linked = level = 0
 
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag, starts = element.tag, event == "start"
@@ -110,11 +129,17 @@ def placed_lines(root: etree._Element) -> list[Placed]:
                 blocks.append(element)
             elif element is not root:
                 blocks.pop()
+            if tag == "table" and starts:
+                headers.append("")
+            elif tag == "table":
+                headers.pop()
             preformatted += (1 if starts else -1) if tag == "pre" else 0
         if starts:
             links += tag == "a"
-            heading = heading or tag in TITLING
+            level = level or LEVELS.get(str(tag), 0)
             text = element.text
+            if tag == "img" and (shown := _shown(element)):
+                pictures.append(shown)
         else:
             links -= tag == "a"
             text = None if element is root else element.tail
@@ -123,6 +148,20 @@ def placed_lines(root: etree._Element) -> list[Placed]:
             linked += len(text.strip()) if links else 0
     end_line(is_row=False)
     return found
+
+
+def _shown(picture: etree._Element) -> str:
+    """Return what a picture shows, if its author says more than a name and no caption does."""
+    shown = collapsed(picture.get("alt", ""))
+    if len(shown.split()) < WORDS_OF_PICTURE or FILE_NAME.search(shown):
+        return ""
+    figure = next(picture.iterancestors("figure"), None)
+    return "" if figure is not None and figure.find(".//figcaption") is not None else shown
+
+
+def _names_columns(row: etree._Element) -> bool:
+    parent = row.getparent()
+    return (parent is not None and parent.tag == "thead") or all(cell.tag == "th" for cell in row)
 
 
 def _is_one_line(row: etree._Element) -> bool:

@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from lxml import etree
 
 from documents.text.features import NAMES, features
-from documents.text.lines import Line, Placed, collapsed, lines_of, placed_lines
-from documents.text.page import line_hash, reveal, smallest_blocks, tree_of
+from documents.text.lines import Line, Placed, lines_of, placed_lines
+from documents.text.page import line_hash, smallest_blocks, tree_of
+from documents.text.visible import remove, reveal, write_out_addresses
 
-UNWANTED = "unwanted"
 NOT_MAIN = ("nav", "header", "footer", "aside", "form", "dialog")
 # More titles than these are none.
 TITLES = 8
@@ -28,10 +27,6 @@ TITLES = 8
 MOST_ELEMENTS = 20_000
 # If less of a page than this share is chosen, its main element is read instead.
 LEAST_CHOSEN = 0.05
-# Links to mail addresses and telephone numbers.
-ADDRESSES = "//a[starts-with(@href, 'mailto:') or starts-with(@href, 'tel:')]"
-# Of a mail address (RFC 5321, 4.5.3.1); longer than any telephone number.
-LONGEST_ADDRESS = 254
 MODEL = json.loads(Path(__file__).with_name("main_text.json").read_text())
 Tree = float | tuple[int, float, Any, Any]
 
@@ -74,26 +69,9 @@ def cleaned(tree: etree._Element, repeated: frozenset[int]) -> etree._Element:
     unwanted = reveal(tree)
     if repeated:
         unwanted += [block for block, text in smallest_blocks(tree) if line_hash(text) in repeated]
-    for element in unwanted:
-        element.tag = UNWANTED
-    etree.strip_elements(tree, UNWANTED, with_tail=False)
-    _write_out_addresses(tree)
+    remove(tree, unwanted)
+    write_out_addresses(tree)
     return tree
-
-
-def _write_out_addresses(tree: etree._Element) -> None:
-    """Write the mail address or telephone number behind a link beside its text, where the text lacks it."""
-    for link in tree.xpath(ADDRESSES):
-        scheme, _, target = link.get("href").partition(":")
-        address = collapsed(unquote(target.partition("?")[0]))
-        text = "".join(link.itertext())
-        known = _digits(address) in _digits(text) if scheme.lower() == "tel" else address in text
-        if address and not known:
-            link.tail = f" ({address[:LONGEST_ADDRESS]}){link.tail or ''}"
-
-
-def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))
 
 
 def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Line]:
@@ -103,9 +81,16 @@ def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Li
         placed: all lines of a page.
         extracted: what trafilatura takes for the main text.
     """
-    rows = features(placed, extracted)
-    chosen = (each for each, row in zip(placed, rows, strict=True) if score(row) > 0)
-    return [piece for each in chosen for piece in each.pieces]
+    said = [each for each in placed if not each.is_picture]
+    chosen = [score(row) > 0 for row in features(said, extracted)]
+    found: list[Line] = []
+    at = 0
+    for each in placed:
+        # What a picture shows belongs to the text if what stands before and behind it does.
+        if all(chosen[max(at - 1, 0) : at + 1]) if each.is_picture else chosen[at]:
+            found += each.pieces
+        at += not each.is_picture
+    return found
 
 
 def score(row: Sequence[float]) -> float:

@@ -31,12 +31,6 @@ CONTAINER = re.compile(
     r"</?(?!(?:a|area|base|link|meta|title|script|style|template|h[1-6])\b)[a-z][^<>]*>", re.IGNORECASE
 )
 LONG_TAG = re.compile(rf"<([a-z][a-z0-9:-]{{0,30}})([^<>]{{{LONGEST_TAG},}})>", re.IGNORECASE)
-# How something on a page names what it opens, in HTML and in Bootstrap; beside aria-controls.
-OPENING = "//@data-target | //@data-bs-target | //*[@role='tab' or @data-toggle or @data-bs-toggle]/@href"
-HIDING = ("hidden", "style", "aria-hidden")
-# Notices that cover a page.
-DIALOGS = ("dialog", "alertdialog")
-INVISIBLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 
 
 def parse(body: bytes, charset: str | None) -> etree._Element | None:
@@ -148,6 +142,12 @@ def _absolute(base: str, href: str | None) -> str | None:
     return parts.geturl() if fetchable and href is not None else None
 
 
+def title(tree: etree._Element) -> str:
+    """Return what a page calls itself; '' if it does not."""
+    found = next(tree.iter("title"), None)
+    return "" if found is None else collapsed("".join(found.itertext()))
+
+
 def line_hashes(tree: etree._Element) -> set[int]:
     """Signed 64-bit hashes of the texts of a page's smallest blocks, to find out what repeats on a site."""
     return {line_hash(text) for _, text in smallest_blocks(tree) if len(text) >= LEAST_HASHED}
@@ -163,44 +163,6 @@ def smallest_blocks(tree: etree._Element) -> Iterator[tuple[etree._Element, str]
             last = element
         elif element is last:
             yield element, collapsed("".join(element.itertext()))
-
-
-def reveal(tree: etree._Element) -> list[etree._Element]:
-    """Return what nobody can see of a page, and show what a person may open: a tab, the answer to a question.
-
-    Args:
-        tree: what may be opened is visible in it afterwards.
-    """
-    openable = _openable(tree)
-    hidden = []
-    for element in tree.xpath("//*[@hidden or @style]"):
-        if not _is_hidden(element):
-            continue
-        may_open = element.get("role") == "tabpanel" or element.get("id") in openable
-        if not may_open or element.tag in DIALOGS or element.get("role") in DIALOGS:
-            hidden.append(element)
-            continue
-        for name in HIDING:
-            element.attrib.pop(name, None)
-    return hidden
-
-
-def _openable(tree: etree._Element) -> set[str]:
-    """Return the ids of the elements that something on the page opens."""
-    targets = tree.xpath(OPENING)
-    named = {id_ for ids in tree.xpath("//@aria-controls") for id_ in ids.split()}
-    return named | {target[1:] for target in targets if target.startswith("#")} - {""}
-
-
-def _is_hidden(element: etree._Element) -> bool:
-    # Whole pages are hidden until their scripts have run.
-    if element.tag in ("html", "body"):
-        return False
-    # What is hidden until it is found, a browser's search finds.
-    hidden = element.get("hidden")
-    return (hidden is not None and hidden != "until-found") or bool(
-        INVISIBLE.search(element.get("style", ""))
-    )
 
 
 def line_hash(text: str) -> int:

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from documents.text.boilerplate import Boilerplate, boilerplate_lines
 from documents.text.chunks import chunks_of
 from documents.text.main_text import main_lines
-from documents.text.page import canonical, line_hashes, links, parse
+from documents.text.page import canonical, line_hashes, links, parse, title
 from documents.text.reader import Reader
 from mojodex.clock import Deadline
 
@@ -44,19 +45,27 @@ def outline(html: bytes, charset: str | None, url: str, deadline: Deadline) -> O
 
 
 def chunks_of_page(
-    html: bytes, charset: str | None, repeated: frozenset[int], deadline: Deadline
+    html: bytes, charset: str | None, boilerplate: Boilerplate, deadline: Deadline
 ) -> list[str]:
-    """Read the chunks of a page's main text, without the lines that most pages of its site have.
+    """Read the chunks of a page's main text, without the lines that most pages of its site have, unless it is
+    the page that keeps them.
 
     Args:
         html, charset: as of `page.parse`.
-        repeated: as of `main_lines`.
+        boilerplate: of its site.
         deadline: when the invocation ends.
 
     Raises:
         UnreadableError, TransientError: as `Reader.read`.
     """
-    found: list[str] = _reader.read("read_chunks", html, deadline, charset=charset, repeated=sorted(repeated))
+    found: list[str] = _reader.read(
+        "read_chunks",
+        html,
+        deadline,
+        charset=charset,
+        repeated=sorted(boilerplate.hashes),
+        keeps_repeated=boilerplate.is_kept,
+    )
     return found
 
 
@@ -75,7 +84,18 @@ def read_outline(html: bytes, charset: str | None, url: str) -> dict[str, Any] |
     }
 
 
-def read_chunks(html: bytes, charset: str | None, repeated: Collection[int]) -> list[str]:
+def read_chunks(
+    html: bytes, charset: str | None, repeated: Collection[int], keeps_repeated: bool
+) -> list[str]:
     """Read what `chunks_of_page` returns."""
     tree = parse(html, charset)
-    return [] if tree is None else chunks_of(main_lines(tree, frozenset(repeated)))
+    if tree is None:
+        return []
+    name, hashes = title(tree), frozenset(repeated)
+    lines = main_lines(tree, hashes)
+    chunks = chunks_of(lines, name)
+    if keeps_repeated:
+        # Not below the last heading of the main text.
+        more = (line for line in boilerplate_lines(tree, hashes) if line not in lines)
+        chunks += chunks_of(more, name)
+    return list(dict.fromkeys(chunks))

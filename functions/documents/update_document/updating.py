@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from documents.document_store import Known, Thought, known_of, remember, repeated_lines, write
+from documents.document_store import Known, Thought, boilerplate_of, known_of, remember, write
 from documents.message import UpdateDocument
+from documents.text.boilerplate import Boilerplate
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
 from documents.text.lines import Line
@@ -34,7 +35,7 @@ from mojodex.text import well_formed
 NOT_CHANGED = "it has not changed"
 # Why an update is skipped: the other one fetches the page no earlier.
 SUPERSEDED = "a later message updates it"
-# A line of an edition that begins so is a heading, as in Markdown.
+# A line of an edition that begins so is a heading, as in Markdown; the more of them, the lower.
 HEADING = "#"
 
 
@@ -44,14 +45,14 @@ class UpdatingSettings(ThinkingSettings, FetchSettings):
 
 @dataclass(frozen=True)
 class Document:
-    """A document that is to be updated, and what is known of it."""
+    """A document that is to be updated, and what is known of it; `url` is where its page is, if it is one."""
 
     document_pk: int
     name: str
-    document_type: str
+    url: str | None
     etag: str | None
     html_hash: str | None
-    repeated: frozenset[int] = field(repr=False)
+    boilerplate: Boilerplate
     known: Known = field(repr=False)
 
 
@@ -94,10 +95,10 @@ def update_document(
         TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
     """
     document = database.with_db_session(collect, message)
-    if document.document_type == "webpage":
+    if document.url:
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
-        edition = _fetched(database, settings, document, deadline)
+        edition = _fetched(database, settings, document, document.url, deadline)
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
@@ -116,14 +117,17 @@ def collect(session: Session, message: UpdateDocument) -> Document:
     if document.deleted_by_user:
         raise NothingToDoError("the user deleted it")
     remembered = session.get(BackgroundDocument, document.document_pk)
-    is_page = document.document_type == "webpage"
+    try:
+        url = urls.normalised(document.name) if document.document_type == "webpage" else None
+    except ValueError as error:
+        raise PermanentError(str(error)) from None
     return Document(
         document.document_pk,
         document.name,
-        document.document_type,
+        url,
         remembered.etag if remembered else None,
         remembered.html_hash if remembered else None,
-        repeated_lines(session, message.user_id, urls.site(document.name)) if is_page else frozenset(),
+        boilerplate_of(session, message.user_id, url) if url else Boilerplate(),
         known_of(session, document.document_pk),
     )
 
@@ -137,14 +141,14 @@ def _edited(text: str, sent: datetime) -> Edition:
     lines = [line.strip() for line in well_formed(text).splitlines()]
     if not any(lines):
         raise NothingToDoError("the edition is empty")
-    chunks = chunks_of(Line(line, heading=line.startswith(HEADING)) for line in lines if line)
+    chunks = chunks_of(Line(line, len(line) - len(line.lstrip(HEADING))) for line in lines if line)
     if not chunks:
         raise NothingToDoError("the edition is too short")
     return Edition(chunks, sent=sent)
 
 
 def _fetched(
-    database: Database, settings: UpdatingSettings, document: Document, deadline: Deadline
+    database: Database, settings: UpdatingSettings, document: Document, url: str, deadline: Deadline
 ) -> Edition:
     """The chunks of a page as it is now.
 
@@ -154,7 +158,6 @@ def _fetched(
         TransientError: its host is busy with other requests.
     """
     try:
-        url = urls.normalised(document.name)
         fetched = Visitor(Turns(database, deadline), settings, url, deadline).fetch(url, document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
@@ -167,7 +170,7 @@ def _fetched(
     if fetched.status == 304 or its_hash == document.html_hash:
         raise NothingToDoError(NOT_CHANGED)
     try:
-        chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated, deadline)
+        chunks = chunks_of_page(fetched.body, fetched.charset, document.boilerplate, deadline)
     except UnreadableError as error:
         raise PermanentError(f"the page cannot be read: {error.reason}") from None
     if not chunks:

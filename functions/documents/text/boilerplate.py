@@ -1,0 +1,64 @@
+"""What repeats on the pages of a site and is kept once: its address, telephone, opening hours, legal data."""
+
+import re
+from copy import copy
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from documents.text.lines import Line, placed_lines
+from documents.text.page import line_hash, smallest_blocks
+from documents.text.visible import ADDRESSES, remove, reveal, write_out_addresses
+
+# A line that is links is a menu.
+MOST_LINKED = 0.5
+# Where a small site, of which nobody knows what repeats, says who and where it is.
+ENDS = ("footer", "address")
+CONTROLS = ("nav", "form", "button", "dialog")
+NOTICE = re.compile("cookie|consent", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Boilerplate:
+    """What repeats on the pages of a site.
+
+    Attributes:
+        hashes: of its lines, see `page.line_hashes`.
+        is_kept: whether the page at hand is the one that keeps it.
+    """
+
+    hashes: frozenset[int] = field(default=frozenset(), repr=False)
+    is_kept: bool = False
+
+
+def boilerplate_lines(tree: etree._Element, hashes: frozenset[int]) -> list[Line]:
+    """Return the lines of a page that repeat on its site, without menus, forms and notices.
+
+    Args:
+        tree: the page; it is left as it is.
+        hashes: see `Boilerplate`; if there are none, the lines of the page's footer.
+    """
+    tree = copy(tree)
+    remove(tree, reveal(tree))
+    blocks = [
+        block
+        for block, text in smallest_blocks(tree)
+        if (line_hash(text) in hashes if hashes else next(block.iterancestors(*ENDS), block).tag in ENDS)
+        and not _is_notice(block)
+    ]
+    write_out_addresses(tree)
+    return [
+        piece
+        for block in blocks
+        for placed in placed_lines(block)
+        if placed.links < MOST_LINKED or block.xpath(f".{ADDRESSES}")
+        for piece in placed.pieces
+    ]
+
+
+def _is_notice(block: etree._Element) -> bool:
+    return any(
+        element.tag in CONTROLS or NOTICE.search(f"{element.get('class')} {element.get('id')}")
+        for element in (block, *block.iterancestors())
+        if element.tag not in ("html", "body")
+    )

@@ -1,0 +1,81 @@
+"""What a person can see of a page, or open, stays; what nobody sees goes."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from lxml import etree
+
+from documents.text.lines import collapsed
+
+UNWANTED = "unwanted"
+# How something on a page names what it opens, in HTML and in Bootstrap; beside aria-controls.
+OPENING = "//@data-target | //@data-bs-target | //*[@role='tab' or @data-toggle or @data-bs-toggle]/@href"
+HIDING = ("hidden", "style", "aria-hidden")
+# Notices that cover a page.
+DIALOGS = ("dialog", "alertdialog")
+INVISIBLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+# Links to mail addresses and telephone numbers.
+ADDRESSES = "//a[starts-with(@href, 'mailto:') or starts-with(@href, 'tel:')]"
+# Of a mail address (RFC 5321, 4.5.3.1); longer than any telephone number.
+LONGEST_ADDRESS = 254
+
+
+def reveal(tree: etree._Element) -> list[etree._Element]:
+    """Return what nobody can see of a page, and show what a person may open: a tab, the answer to a question.
+
+    Args:
+        tree: what may be opened is visible in it afterwards.
+    """
+    openable = _openable(tree)
+    hidden = []
+    for element in tree.xpath("//*[@hidden or @style]"):
+        if not _is_hidden(element):
+            continue
+        may_open = element.get("role") == "tabpanel" or element.get("id") in openable
+        if not may_open or element.tag in DIALOGS or element.get("role") in DIALOGS:
+            hidden.append(element)
+            continue
+        for name in HIDING:
+            element.attrib.pop(name, None)
+    return hidden
+
+
+def _openable(tree: etree._Element) -> set[str]:
+    """Return the ids of the elements that something on the page opens."""
+    targets = tree.xpath(OPENING)
+    named = {id_ for ids in tree.xpath("//@aria-controls") for id_ in ids.split()}
+    return named | {target[1:] for target in targets if target.startswith("#")} - {""}
+
+
+def _is_hidden(element: etree._Element) -> bool:
+    # Whole pages are hidden until their scripts have run.
+    if element.tag in ("html", "body"):
+        return False
+    # What is hidden until it is found, a browser's search finds.
+    hidden = element.get("hidden")
+    return (hidden is not None and hidden != "until-found") or bool(
+        INVISIBLE.search(element.get("style", ""))
+    )
+
+
+def remove(tree: etree._Element, elements: Iterable[etree._Element]) -> None:
+    """Remove elements from a page, without the text that follows them."""
+    for element in elements:
+        element.tag = UNWANTED
+    etree.strip_elements(tree, UNWANTED, with_tail=False)
+
+
+def write_out_addresses(tree: etree._Element) -> None:
+    """Write the mail address or telephone number behind a link beside its text, where the text lacks it."""
+    for link in tree.xpath(ADDRESSES):
+        scheme, _, target = link.get("href").partition(":")
+        address = collapsed(unquote(target.partition("?")[0]))
+        text = "".join(link.itertext())
+        known = _digits(address) in _digits(text) if scheme.lower() == "tel" else address in text
+        if address and not known:
+            link.tail = f" ({address[:LONGEST_ADDRESS]}){link.tail or ''}"
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))

@@ -1,0 +1,14 @@
+"""Remember which page keeps what repeats on a website.
+
+Websites of an earlier release get theirs when they are read next.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.add_column("md_background_website", sa.Column("first_page", sa.Text()))

@@ -1,0 +1,56 @@
+"""What repeats on a site is kept on one page: without menus, forms, cookie notices and what is hidden."""
+
+from documents.text.boilerplate import boilerplate_lines
+from documents.text.page import line_hashes, parse
+from documents.text.reading import read_chunks
+from tests.website import WORDS
+
+FOOTER = """<footer><nav><p>All our bells, from A to Z</p></nav><h3>Where we are</h3>
+    <p>Old Mill, 1 River Road<br>Open from Monday to Friday, 9 to 17</p>
+    <p><a href="/imprint">Imprint</a> <a href="/privacy">Privacy</a></p>
+    <p><a href="mailto:mill@example.com">Write to us</a></p>
+    <form><p>Your mail address, for our letter</p></form><p hidden>Ring 555 or be cursed</p></footer>
+    <div class="cookie-notice"><p>We use cookies wherever we can.</p></div>"""
+KEPT = [
+    "Where we are",
+    "Old Mill, 1 River Road",
+    "Open from Monday to Friday, 9 to 17",
+    "Write to us (mill@example.com)",
+]
+
+
+def page(name: str) -> bytes:
+    main = f"<h1>{name}</h1><p>{WORDS.format(thing=name)}</p><p>{WORDS.format(thing=name * 2)}</p>"
+    head = f"<head><title>{name} - Old Mill</title></head>"
+    return f"<html>{head}<body><main>{main}</main>{FOOTER}</body></html>".encode()
+
+
+def hashes() -> frozenset[int]:
+    found = [
+        line_hashes(tree) for name in ("Bells", "Clocks") if (tree := parse(page(name), None)) is not None
+    ]
+    return frozenset(found[0] & found[1])
+
+
+def kept(html: bytes, known: frozenset[int]) -> list[str]:
+    tree = parse(html, None)
+    assert tree is not None
+    return [line.text for line in boilerplate_lines(tree, known)]
+
+
+def test_what_repeats_is_kept_without_menus_forms_and_notices() -> None:
+    assert kept(page("Bells"), hashes()) == KEPT
+
+
+def test_of_a_site_whose_repeated_lines_are_not_known_the_footer_is_kept() -> None:
+    assert kept(page("Bells"), frozenset()) == KEPT
+
+
+def test_it_stands_in_chunks_of_its_own_on_one_page_and_on_no_other() -> None:
+    home, other = (
+        read_chunks(page(name), None, hashes(), keeps) for name, keeps in (("Bells", True), ("Clocks", False))
+    )
+
+    assert home[-1].startswith("Bells - Old Mill > Where we are\nOld Mill, 1 River Road\n")
+    assert "River Road" not in "".join([*home[:-1], *other])
+    assert home[0].startswith("Bells - Old Mill\nOur Bells is made by hand")
