@@ -30,6 +30,9 @@ CONTAINER = re.compile(
 )
 # How something on a page names what it opens, in HTML and in Bootstrap; beside aria-controls.
 OPENING = "//@data-target | //@data-bs-target | //*[@role='tab' or @data-toggle or @data-bs-toggle]/@href"
+BEFORE_QUERY = re.compile(r"[^?#]*")
+# What stands before a host.
+MORE_SLASHES = re.compile(r"^((?:https?:)?//)/+", re.IGNORECASE)
 HIDING = ("hidden", "style", "aria-hidden")
 # Notices that cover a page.
 DIALOGS = ("dialog", "alertdialog")
@@ -127,8 +130,10 @@ def _base(tree: etree._Element, url: str) -> str:
 def _absolute(base: str, href: str | None) -> str | None:
     """An http(s) address without its fragment; None if it is another one, or none at all."""
     try:
-        # As browsers do: spaces around it and line ends in it are no part of it.
-        url = urldefrag(urljoin(base, re.sub(r"[\t\r\n]", "", href or "").strip())).url
+        # As browsers do: spaces around it and line ends in it are no part of it, and backslashes are slashes.
+        link = re.sub(r"[\t\r\n]", "", href or "").strip()
+        link = BEFORE_QUERY.sub(lambda start: start[0].replace("\\", "/"), link, count=1)
+        url = urldefrag(urljoin(base, MORE_SLASHES.sub(r"\1", link))).url
         parts = urlsplit(url)
         # Reading the port raises when it is none.
         fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
