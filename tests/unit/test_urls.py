@@ -38,6 +38,8 @@ from documents.web import urls
         ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
         ("https://example.com/a/./b/../c", "https://example.com/a/c"),
         ("https://example.com/a/%2E%2e/c", "https://example.com/c"),
+        ("https://example.com/a/%2e", "https://example.com/a/"),
+        ("https://example.com/a/../%2e;", "https://example.com/%2e;"),
         ("https://example.com/../..", "https://example.com/"),
         ("https://example.com//other.example/..", "https://example.com//"),
         (r"https://example.com/a\..\b", "https://example.com/b"),

@@ -5,7 +5,7 @@ import ipaddress
 import re
 import socket
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from publicsuffixlist import PublicSuffixList
 from w3lib.url import canonicalize_url, safe_url_string, url_query_cleaner
@@ -23,8 +23,7 @@ LONGEST_HOST = 253
 HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 # The last part of an IPv4 address, however it is spelled; no domain ends so.
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# A folder that is this one, or the one above, also encoded.
-DOTS = re.compile(r"(?<=/)(?:\.|%2e){1,2}(?=/|$)", re.IGNORECASE)
+DOT = re.compile("%2e", re.IGNORECASE)
 # What campaigns add to an address; the page is the same.
 TRACKING = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid"),
@@ -72,13 +71,26 @@ def normalised(address: str) -> str:
         address = f"https://{address}"
     try:
         parts = urlsplit(address)
-        path = DOTS.sub(lambda dots: unquote(dots[0]), parts.path.replace("\\", "/"))
-        # The dot in front keeps // at the beginning of a path from being a host.
-        url = urljoin(f"{parts.scheme}://{netloc(parts)}", f"/.{path}")
-        safe = safe_url_string(f"{url}?{parts.query}")
+        path = _without_dots(parts.path.replace("\\", "/"))
+        safe = safe_url_string(f"{parts.scheme}://{netloc(parts)}{path}?{parts.query}")
     except (ValueError, KeyError):
         raise ValueError("the address is not valid") from None
     return url_query_cleaner(safe, TRACKING, remove=True, unique=False)
+
+
+def _without_dots(path: str) -> str:
+    """A path without the folders . and .., also encoded; urljoin would lose a semicolon at its end."""
+    dots = ""
+    kept: list[str] = []
+    for folder in path.split("/")[1:]:
+        dots = DOT.sub(".", folder)
+        if dots == "..":
+            kept[-1:] = []
+        elif dots != ".":
+            kept.append(folder)
+    if dots in (".", ".."):
+        kept.append("")
+    return f"/{'/'.join(kept)}"
 
 
 def netloc(parts: SplitResult) -> str:
