@@ -1,5 +1,9 @@
 """robots.txt: what Protego reads in another way than RFC 9309, and what hosts write all the same."""
 
+import tracemalloc
+from itertools import islice, product
+from string import ascii_lowercase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +74,25 @@ def test_ends_of_lines_and_a_byte_order_mark_change_nothing(end: str, mark: byte
     assert not found.allows(PAGE)
     assert found.delay == 3
     assert found.sitemaps == ("https://example.com/s.xml",)
+
+
+def test_thousands_of_names_with_thousands_of_rules_do_not_fill_the_memory() -> None:
+    names = islice(product(ascii_lowercase, repeat=3), 2_000)
+    body = "".join(f"user-agent:{''.join(name)}\n" for name in names) + "allow:/\n" * 2_000
+
+    tracemalloc.start()
+    robots(body.encode())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert len(body) < 50_000
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("begin", ["", "user", "user-agent", "user-agent:", "allow:/"])
+def test_a_line_of_a_million_spaces_is_read_once(begin: str) -> None:
+    """Twice the spaces must not take four times as long: then this would run for minutes."""
+    assert robots(begin.encode() + b" " * 900_000 + b"x").allows(PAGE)
 
 
 WORDS = (
