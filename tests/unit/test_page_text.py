@@ -449,6 +449,19 @@ def test_slashes_of_a_link_are_read_as_browsers_read_them(href: str, expected: s
     assert links(tree_of(f'<a href="{href}">x</a>'), URL) == [expected]
 
 
+def test_a_base_that_is_far_too_long_is_none() -> None:
+    """Each link would take its characters."""
+    html = f'<head><base href="https://other.example/{"a" * 100_000}/"></head><a href="x">x</a>'
+
+    assert links(tree_of(html), URL) == ["https://example.com/shop/x"]
+
+
+def test_an_address_that_is_far_too_long_is_no_link() -> None:
+    assert links(tree_of(f'<a href="/{"a" * 2_048}">x</a> <a href="y">y</a>'), URL) == [
+        "https://example.com/shop/y"
+    ]
+
+
 @pytest.mark.parametrize(
     ("link", "expected"),
     [

@@ -19,6 +19,8 @@ NOT_TEXT = ("script", "style", "template", "noscript", "svg", "iframe", "object"
 # Of 5 MB that are nothing but tags, the tree would take 900 MB.
 MOST_TAGS = 300_000
 MOST_LINKS = 10_000
+# Of an address. With a <base> of 100,000 characters, 10,000 links would take a gigabyte.
+MOST_CHARACTERS = 2_048
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
 # Python's codecs that are no charsets of pages; some of them need quadratic time.
@@ -128,7 +130,7 @@ def _base(tree: etree._Element, url: str) -> str:
 
 
 def _absolute(base: str, href: str | None) -> str | None:
-    """An http(s) address without its fragment; None if it is another one, or none at all."""
+    """An http(s) address without its fragment; None if it is another one, none at all, or far too long."""
     try:
         # As browsers do: spaces around it and line ends in it are no part of it, and backslashes are slashes.
         link = re.sub(r"[\t\r\n]", "", href or "").strip()
@@ -139,7 +141,7 @@ def _absolute(base: str, href: str | None) -> str | None:
         fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    return parts.geturl() if fetchable and href is not None else None
+    return parts.geturl() if fetchable and href is not None and len(url) <= MOST_CHARACTERS else None
 
 
 def line_hashes(tree: etree._Element) -> set[int]:
