@@ -116,7 +116,11 @@ def _host(host: str) -> str:
         if "%" in host:
             raise ValueError
         return f"[{ipaddress.IPv6Address(host)}]"
-    labels = _mapped(unquote(host).lower()).removesuffix(".").split(".")
+    host = unquote(host)
+    # Before the mapping, which takes long for what is long.
+    if len(host) > LONGEST_HOST:
+        raise ValueError
+    labels = _mapped(host.lower()).removesuffix(".").split(".")
     # Not by idna.encode: it refuses emoji, which have domains.
     name = ".".join(each if each.isascii() else f"xn--{each.encode('punycode').decode()}" for each in labels)
     if len(name) > LONGEST_HOST or not HOST.fullmatch(name):
