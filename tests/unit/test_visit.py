@@ -1,4 +1,4 @@
-"""A visit of a site: what its hosts may cost together."""
+"""A visit of a site: what its hosts may cost together, and what its robots.txt may name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,19 +22,28 @@ class NoTurns:
         yield
 
 
-@pytest.fixture
-def visitor(monkeypatch: pytest.MonkeyPatch) -> Visitor:
-    """Of a site whose every host has a robots.txt of 400 KB."""
+class Site:
+    """Answers whatever is asked for; each of its hosts has the same robots.txt."""
 
-    def fetch(settings: FetchSettings, url: str, **options: Any) -> Fetched:
-        body = b"#" * 400_000 if url.endswith("/robots.txt") else b"<p>Hello"
+    def __init__(self, robots: bytes, page: bytes = b"<p>Hello") -> None:
+        self.robots, self.page = robots, page
+        self.asked: list[str] = []
+
+    def fetch(self, _settings: FetchSettings, url: str, **_options: Any) -> Fetched:
+        self.asked.append(url)
+        body = self.robots if url.endswith("/robots.txt") else self.page
         return Fetched(url, 200, "text/html", None, body, None)
 
-    monkeypatch.setattr(visit, "fetch", fetch)
+
+def visitor_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    monkeypatch.setattr(visit, "fetch", site.fetch)
     return Visitor(cast(Turns, NoTurns()), SETTINGS, "https://example.com/", Deadline(lambda: 900_000))
 
 
-def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(visitor: Visitor) -> None:
+def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    visitor = visitor_of(Site(b"#" * 400_000), monkeypatch)
     read = ROBOTS_BYTES // 400_000 + 1
     for number in range(read):
         assert visitor.fetch(f"https://{number}.example.com/a").body == b"<p>Hello"
@@ -43,3 +52,14 @@ def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(vi
         visitor.fetch("https://last.example.com/a")
 
     assert visitor.fetch("https://0.example.com/b").body == b"<p>Hello"
+
+
+@pytest.mark.parametrize("address", ["http://[", "//[/", "http://℀.example/", "http://a:b/", "", "/s.xml"])
+def test_a_sitemap_without_an_address_does_not_end_the_visit(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    site = Site(f"Sitemap: {address}\nSitemap: HTTPS://Example.com:443/s.xml".encode())
+    site.page = b"<urlset><url><loc>https://example.com/a</loc></url></urlset>"
+
+    assert visitor_of(site, monkeypatch).sitemap("https://example.com/", 10) == ["https://example.com/a"]
+    assert site.asked == ["https://example.com/robots.txt", "https://example.com/s.xml"]

@@ -83,13 +83,14 @@ class Visitor:
             if time.monotonic() > ends:
                 raise FetchError("the sitemaps take too long")
             try:
+                url = normalised(url)
                 # It may be on another host, which has a say.
                 its_robots = self._robots_of(url)
                 if not its_robots.allows(url):
                     raise FetchError("robots.txt forbids it", unwanted=True)
                 return self._text(its_robots.delay, url, bytes_limit)
-            except TransientError as error:
-                # No turn: the page that was read before is worth more.
+            except (TransientError, ValueError) as error:
+                # No turn, or no address: the page that was read before is worth more.
                 raise FetchError(str(error)) from None
 
         return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted))
