@@ -33,6 +33,11 @@ def test_a_group_is_ours_by_its_name_whatever_follows_it(name: str) -> None:
     assert not robots(f"User-agent: {name}\nDisallow: /private/".encode()).allows(PAGE)
 
 
+@pytest.mark.parametrize("field", ["USER-AGENT:", "useragent:", "User agent", "user  agent", " User-Agent :"])
+def test_the_field_of_a_name_is_understood_as_protego_does(field: str) -> None:
+    assert not robots(f"{field} MojodexBackground/1.0\nDisallow: /private/".encode()).allows(PAGE)
+
+
 @pytest.mark.parametrize("name", ["Other", "Other/1.0 MojodexBackground", "*Other", ""])
 def test_a_group_of_others_is_not_ours(name: str) -> None:
     assert robots(f"User-agent: {name}\nDisallow: /private/".encode()).allows(PAGE)

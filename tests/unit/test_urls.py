@@ -95,6 +95,7 @@ def test_what_may_be_another_page_stays_as_it_is(address: str) -> None:
         "https://exam‥ple.com/",
         f"https://{'a' * 64}.example/",
         f"https://{'a.' * 127}example/",
+        f"https://{'ü.' * 60}example/",
         # Soft hyphens, which are left out of names.
         f"https://{chr(0xAD) * 300}a.example/",
         "https://example.256/",
