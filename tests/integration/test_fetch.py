@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from documents.web import dialling
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings, fetch
+from documents.web.urls import normalised
 from mojodex.settings import SettingsError
 from tests import ROOT
 from tests.dns_server import DnsServer, dns_server, getaddrinfo_by
@@ -746,6 +747,27 @@ def test_names_that_are_not_there(ground: Ground) -> None:
     assert (missing.reason, missing.again) == ("its name cannot be resolved", False)
     assert (broken.reason, broken.again) == ("its name cannot be resolved", True)
     assert failed(f"http://{'a' * 64}.example/").reason == "the address is not valid"
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("straße.test", "xn--strae-oqa.test"),
+        ("☕.test", "xn--53h.test"),
+        ("pub%6cic.test", "public.test"),
+        ("PUBLIC。test", "public.test"),
+    ],
+)
+def test_a_host_is_the_same_in_a_link_a_redirect_and_the_request(
+    ground: Ground, host: str, asked: str
+) -> None:
+    ground.dns.records[asked] = [[PUBLIC]]
+    url = f"http://{host}:{ground.public.port}/"
+
+    expected = f"http://{asked}:{ground.public.port}/"
+    assert normalised(url) == expected
+    assert get(url).url == expected
+    assert get(ground.go(url)).url == expected
 
 
 MEASURE = """

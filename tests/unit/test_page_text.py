@@ -426,7 +426,7 @@ g">f</a> <a>none</a> <a href="HTTP://EXAMPLE.COM/h">h</a>
         <a href="file:///etc/passwd">f</a> <a href="sms:1">s</a> <a href="blob:x">b</a>
         <a href="about:blank">a</a>
         <a href="http://[">bad</a> <a href="http://[::1">bad</a> <a href="http://x:port/">bad</a>
-        <a href="http://x.example:99999/">bad</a> <a href="http://">bad</a> <a href="http:///x">bad</a>"""
+        <a href="http://x.example:99999/">bad</a> <a href="http://">bad</a>"""
 
     assert links(tree_of(html), URL) == [
         "https://example.com/b",
@@ -449,6 +449,35 @@ g">f</a> <a>none</a> <a href="HTTP://EXAMPLE.COM/h">h</a>
 )
 def test_links_are_relative_to_the_base_of_the_page(base: str, expected: str) -> None:
     assert links(tree_of(f'<head><base href="{base}"></head><a href="x">x</a>'), URL) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("href", "expected"),
+    [
+        (r"\goods\list.html", "https://example.com/goods/list.html"),
+        (r"..\list.html?back=\a", r"https://example.com/list.html?back=\a"),
+        (r"\\other.example\a", "https://other.example/a"),
+        (r"https:\\other.example\@example.com", "https://other.example/@example.com"),
+        ("///other.example/a", "https://other.example/a"),
+        ("https:////other.example//a", "https://other.example//a"),
+    ],
+)
+def test_slashes_of_a_link_are_read_as_browsers_read_them(href: str, expected: str) -> None:
+    """Otherwise a link leads us to another host than the reader of the page."""
+    assert links(tree_of(f'<a href="{href}">x</a>'), URL) == [expected]
+
+
+def test_a_base_that_is_far_too_long_is_none() -> None:
+    """Each link would take its characters."""
+    html = f'<head><base href="https://other.example/{"a" * 100_000}/"></head><a href="x">x</a>'
+
+    assert links(tree_of(html), URL) == ["https://example.com/shop/x"]
+
+
+def test_an_address_that_is_far_too_long_is_no_link() -> None:
+    assert links(tree_of(f'<a href="/{"a" * 2_048}">x</a> <a href="y">y</a>'), URL) == [
+        "https://example.com/shop/y"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def pages(body: str | bytes, pages_wanted: int = 100) -> list[str]:
         ("<urlset><url><loc><![CDATA[https://a.test/1]]></loc></url></urlset>", ["https://a.test/1"]),
         ("<urlset><url><image><loc>https://a.test/i.png</loc></image></url></urlset>", []),
         ("<urlset><url><loc> </loc></url></urlset>", []),
+        (f"<urlset><url><loc>https://a.test/{'a' * 2_100}</loc></url></urlset>", []),
         ("<urlset><loc>https://a.test/1</loc></urlset>", []),
         ("<urlset><url><loc>https://a.test/1</loc></url><url><loc>https://a.t", ["https://a.test/1"]),
         ("</urlset></urlset><url><loc>https://a.test/1</loc></url>", []),

@@ -24,6 +24,25 @@ from documents.web import urls
         ("https://example.com/?utm_source=x&id=7&gclid=1", "https://example.com/?id=7"),
         ("https://example.com/?utm_source=x", "https://example.com/"),
         ("http://[::1]:80/", "http://[::1]/"),
+        (" https://example.com/a\n", "https://example.com/a"),
+        # A domain of its own since IDNA 2008, and one that only browsers allow.
+        ("https://straße.de/", "https://xn--strae-oqa.de/"),
+        ("https://☕.example/", "https://xn--53h.example/"),
+        # Other spellings of letters, and of the dot.
+        ("https://ＥＸＡＭＰＬＥ。com/", "https://example.com/"),
+        ("https://ex%61mple.com/", "https://example.com/"),
+        # Addresses, as resolvers read them.
+        ("http://0x7f.1/", "http://127.0.0.1/"),
+        ("http://017700000001/", "http://127.0.0.1/"),
+        ("http://①②⑦.0.0.1/", "http://127.0.0.1/"),
+        ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
+        ("https://example.com/a/./b/../c", "https://example.com/a/c"),
+        ("https://example.com/a/%2E%2e/c", "https://example.com/c"),
+        ("https://example.com/a/%2e", "https://example.com/a/"),
+        ("https://example.com/a/../%2e;", "https://example.com/%2e;"),
+        ("https://example.com/../..", "https://example.com/"),
+        ("https://example.com//other.example/..", "https://example.com//"),
+        (r"https://example.com/a\..\b", "https://example.com/b"),
     ],
 )
 def test_an_address_is_written_in_one_way(address: str, expected: str) -> None:
@@ -67,6 +86,24 @@ def test_what_may_be_another_page_stays_as_it_is(address: str) -> None:
         "https://example.com:99999/",
         "https://example.com:x/",
         "https://.",
+        "https://a..example/",
+        "https://exa mple.com/",
+        "https://example.com%2F@other.example/",
+        "https://example.com%2Fa/",
+        "https://example.com%00.other.example/",
+        r"https://example.com\@other.example/",
+        "https://exam‥ple.com/",
+        f"https://{'a' * 64}.example/",
+        f"https://{'a.' * 127}example/",
+        f"https://{'ü.' * 60}example/",
+        # Soft hyphens, which are left out of names.
+        f"https://{chr(0xAD) * 300}a.example/",
+        "https://example.256/",
+        "https://1.2.3.4.5/",
+        "https://192.168.0.256/",
+        "https://[fe80::1%25eth0]/",
+        "https://[::1/",
+        "https://example.com/\ud800",
     ],
 )
 def test_what_is_no_address_is_said_in_our_words(address: str) -> None:
@@ -92,6 +129,13 @@ def test_two_addresses_of_one_page(one: str, other: str) -> None:
     assert urls.key(one) == urls.key(other)
     assert one in urls.names(other)
     assert other in urls.names(one)
+
+
+@pytest.mark.parametrize("host", ["[2606:4700::1]", "192.0.2.1", "192.0.2.1:8080"])
+def test_a_host_without_a_name_has_no_www(host: str) -> None:
+    assert urls.names(f"http://{host}/a") == [
+        f"{scheme}://{host}/a{end}" for scheme in ("http", "https") for end in ("", "/")
+    ]
 
 
 def test_the_order_of_parameters_makes_no_page() -> None:
@@ -168,10 +212,36 @@ def test_what_an_address_says_of_its_type(path: str, holds_none: bool, kind: str
     assert urls.other_type(url) == kind
 
 
-hosts = st.sampled_from(["example.com", "www.example.com", "xn--mnchen-3ya.de", "192.0.2.1", "localhost:80"])
+hosts = st.sampled_from(
+    ["example.com", "www.example.com", "straße.de", "192.0.2.1", "localhost:80", "[::1]", "0x7f.1", "%41.com"]
+)
+PARTS = (
+    *(
+        "/",
+        "\\",
+        ".",
+        "..",
+        "%2e",
+        "?",
+        "&",
+        "=",
+        "#",
+        ";",
+        "@",
+        ":",
+        "[",
+        "]",
+        "%",
+        "%2f",
+        ":80",
+        "https://",
+    ),
+    *("ß", "①", "。", "xn--", "0x", "1", "a", ".com", "www.", "utm_source=1", " ", "\t", "\0", "\ud800"),
+)
+parts = st.lists(st.sampled_from(PARTS)).map("".join)
 
 
-@given(st.one_of(st.text(), st.builds(lambda host, rest: f"http://{host}/{rest}", hosts, st.text())))
+@given(st.one_of(st.text(), parts, st.builds(lambda host, rest: f"http://{host}/{rest}", hosts, parts)))
 def test_whatever_is_typed_is_an_address_or_is_refused(address: str) -> None:
     try:
         url = urls.normalised(address)
@@ -179,6 +249,7 @@ def test_whatever_is_typed_is_an_address_or_is_refused(address: str) -> None:
         assert str(error) == "the address is not valid"
         return
 
+    assert url.isascii()
     assert urls.normalised(url) == url
     assert url in urls.names(url)
     assert {urls.key(name) for name in urls.names(url)} == {urls.key(url)}

@@ -21,6 +21,8 @@ MOST_TAGS = 300_000
 # The parser compares each attribute of a tag with all others; a longer tag with more words loses them.
 LONGEST_TAG, MOST_ATTRIBUTES = 10_000, 1000
 MOST_LINKS = 10_000
+# Of an address. With a <base> of 100,000 characters, 10,000 links would take a gigabyte.
+MOST_CHARACTERS = 2_048
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
 # Python's codecs that are no charsets of pages; some of them need quadratic time.
@@ -31,6 +33,9 @@ CONTAINER = re.compile(
     r"</?(?!(?:a|area|base|link|meta|title|script|style|template|h[1-6])\b)[a-z][^<>]*>", re.IGNORECASE
 )
 LONG_TAG = re.compile(rf"<([a-z][a-z0-9:-]{{0,30}})([^<>]{{{LONGEST_TAG},}})>", re.IGNORECASE)
+BEFORE_QUERY = re.compile(r"[^?#]*")
+# What stands before a host.
+MORE_SLASHES = re.compile(r"^((?:https?:)?//)/+", re.IGNORECASE)
 
 
 def parse(body: bytes, charset: str | None) -> etree._Element | None:
@@ -130,16 +135,18 @@ def _base(tree: etree._Element, url: str) -> str:
 
 
 def _absolute(base: str, href: str | None) -> str | None:
-    """An http(s) address without its fragment; None if it is another one, or none at all."""
+    """An http(s) address without its fragment; None if it is another one, none at all, or far too long."""
     try:
-        # As browsers do: spaces around it and line ends in it are no part of it.
-        url = urldefrag(urljoin(base, re.sub(r"[\t\r\n]", "", href or "").strip())).url
+        # As browsers do: spaces around it and line ends in it are no part of it, and backslashes are slashes.
+        link = re.sub(r"[\t\r\n]", "", href or "").strip()
+        link = BEFORE_QUERY.sub(lambda start: start[0].replace("\\", "/"), link, count=1)
+        url = urldefrag(urljoin(base, MORE_SLASHES.sub(r"\1", link))).url
         parts = urlsplit(url)
         # Reading the port raises when it is none.
         fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    return parts.geturl() if fetchable and href is not None else None
+    return parts.geturl() if fetchable and href is not None and len(url) <= MOST_CHARACTERS else None
 
 
 def title(tree: etree._Element) -> str:

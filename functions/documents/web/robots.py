@@ -1,5 +1,6 @@
 """robots.txt: what a host forbids, and how slowly it wants to be asked (RFC 9309)."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from documents.web.fetch import Fetched
 # How robots.txt names us; the User-Agent begins with it.
 AGENT = "MojodexBackground"
 BYTES_LIMIT = 1_000_000
+# What begins a line with a meaning. For Protego any other one ends a group, too, against RFC 9309, 2.2.4.
+FIELD = re.compile(r"\s*(?:user|allow|dis|dias|site|crawl|request)", re.IGNORECASE)
+# Whom a group is for; what follows the name, a version maybe, says nothing (RFC 9309, 2.2.1).
+AGENT_LINE = re.compile(r"\s*user[-\s]*agent[\s:]+(\*(?=[\s#]|$)|[a-z_-]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,19 @@ def read_robots(url: str, fetch_text: Callable[[str, int], Fetched]) -> Robots:
             raise
         # There is none (RFC 9309, 2.3.1.3).
         body = b""
-    rules = Protego.parse(body.decode("utf-8-sig", "replace"))
+    lines = filter(FIELD.match, body.decode("utf-8-sig", "replace").splitlines())
+    rules = Protego.parse("\n".join(map(_for_protego, lines)))
     rate = rules.request_rate(AGENT)
     delay = max(rules.crawl_delay(AGENT) or 0, rate.seconds / rate.requests if rate else 0)
     return Robots(rules, float(delay), tuple(rules.sitemaps))
+
+
+def _for_protego(line: str) -> str:
+    """Call a group ours, everybody's, or that of another one.
+
+    Protego copies each rule of a group to all of its names: 1,000 names with 1,000 rules are a million.
+    """
+    if (match := AGENT_LINE.match(line)) is None:
+        return line
+    name = match[1].lower()
+    return f"user-agent: {name if name in ('*', AGENT.lower()) else 'other'}"

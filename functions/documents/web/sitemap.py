@@ -15,6 +15,8 @@ DEEPEST = 2
 BYTES_LIMIT = 10_000_000
 # sitemaps.org allows 50,000 addresses; each may come with some images and languages.
 MOST_ELEMENTS = 500_000
+# Of an address; also sitemaps.org's.
+MOST_CHARACTERS = 2_048
 GZIP = b"\x1f\x8b"
 
 
@@ -93,7 +95,7 @@ class _Locations:
         name = self._open.pop()
         parent = self._open[-1] if self._open else ""
         address = "".join(self._text).strip()
-        if name == "loc" and parent in self.found and address:
+        if name == "loc" and parent in self.found and 0 < len(address) <= MOST_CHARACTERS:
             self.found[parent].append(address)
         self._text.clear()
 

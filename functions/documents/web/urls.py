@@ -3,8 +3,9 @@
 import hashlib
 import ipaddress
 import re
+import socket
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from publicsuffixlist import PublicSuffixList
 from w3lib.url import canonicalize_url, safe_url_string, url_query_cleaner
@@ -17,6 +18,12 @@ LONGEST_NAME = 255
 LONGEST_KEY = 300
 SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# A name in DNS (RFC 1035, 2.3.4), with the underscore that some have.
+LONGEST_HOST = 253
+HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+# The last part of an IPv4 address, however it is spelled; no domain ends so.
+NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+DOT = re.compile("%2e", re.IGNORECASE)
 # What campaigns add to an address; the page is the same.
 TRACKING = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid"),
@@ -54,25 +61,85 @@ NOT_PAGES = {
 
 def normalised(address: str) -> str:
     """An address in one way of writing: https where the scheme is missing, no fragment, no tracking
-    parameters, no default port, the host in lower case.
+    parameters, no default port, no dots as folders, the host and its port as `netloc`.
 
     Raises:
         ValueError: it is none of http or https, has no host, or carries credentials.
     """
+    address = address.strip()
     if not SCHEME.match(address):
         address = f"https://{address}"
     try:
-        cleaned = url_query_cleaner(safe_url_string(address), TRACKING, remove=True, unique=False)
-        parts = urlsplit(cleaned)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        host = ""
-    if not host or parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc or SCHEME.match(f"{host}:"):
-        raise ValueError("the address is not valid")
-    netloc = f"[{host}]" if ":" in host else host
-    if port is not None and port != DEFAULT_PORTS[parts.scheme]:
-        netloc = f"{netloc}:{port}"
-    return parts._replace(netloc=netloc, path=parts.path or "/").geturl()
+        parts = urlsplit(address)
+        path = _without_dots(parts.path.replace("\\", "/"))
+        safe = safe_url_string(f"{parts.scheme}://{netloc(parts)}{path}?{parts.query}")
+    except (ValueError, KeyError):
+        raise ValueError("the address is not valid") from None
+    return url_query_cleaner(safe, TRACKING, remove=True, unique=False)
+
+
+def _without_dots(path: str) -> str:
+    """A path without the folders . and .., also encoded; urljoin would lose a semicolon at its end."""
+    dots = ""
+    kept: list[str] = []
+    for folder in path.split("/")[1:]:
+        dots = DOT.sub(".", folder)
+        if dots == "..":
+            kept[-1:] = []
+        elif dots != ".":
+            kept.append(folder)
+    if dots in (".", ".."):
+        kept.append("")
+    return f"/{'/'.join(kept)}"
+
+
+def netloc(parts: SplitResult) -> str:
+    """The host of an http(s) address as it is looked up, with its port unless that is the scheme's own.
+
+    As browsers make it: a name in lower case and in ASCII (IDNA 2008 by UTS 46), an IPv4 address in four
+    numbers, an IPv6 address as short as can be. A dot at the end goes.
+
+    Raises:
+        ValueError: no host can have this name, the port is none, or there is a user name.
+        KeyError: the scheme is another one.
+    """
+    usual = DEFAULT_PORTS[parts.scheme]
+    if "@" in parts.netloc:
+        raise ValueError
+    host = _host(parts.hostname or "")
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
+
+
+def _host(host: str) -> str:
+    if ":" in host:
+        # With a zone it would be an address of this machine's network.
+        if "%" in host:
+            raise ValueError
+        return f"[{ipaddress.IPv6Address(host)}]"
+    host = unquote(host)
+    # Before the mapping, which takes long for what is long.
+    if len(host) > LONGEST_HOST:
+        raise ValueError
+    labels = _mapped(host.lower()).removesuffix(".").split(".")
+    # Not by idna.encode: it refuses emoji, which have domains.
+    name = ".".join(each if each.isascii() else f"xn--{each.encode('punycode').decode()}" for each in labels)
+    if len(name) > LONGEST_HOST or not HOST.fullmatch(name):
+        raise ValueError
+    if not NUMBER.fullmatch(labels[-1]):
+        return name
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))
+    except OSError:
+        raise ValueError from None
+
+
+def _mapped(host: str) -> str:
+    if host.isascii():
+        return host
+    # Few pages need its tables.
+    import idna
+
+    return idna.uts46_remap(host, std3_rules=False, transitional=False)
 
 
 def key(url: str) -> str:
@@ -106,10 +173,11 @@ def names(url: str) -> list[str]:
     for each in (url, canonicalize_url(url)):
         parts = urlsplit(each)
         bare, path = parts.netloc.removeprefix("www."), parts.path.rstrip("/")
+        hosts = {bare} if _is_ip_address(parts.hostname or "") else {bare, f"www.{bare}"}
         found |= {
             parts._replace(scheme=scheme, netloc=host, path=end).geturl()
             for scheme in DEFAULT_PORTS
-            for host in (bare, f"www.{bare}")
+            for host in hosts
             for end in (path or "/", f"{path}/")
         }
     return sorted(name for name in found if key(name) == key(url))
@@ -129,11 +197,17 @@ def site(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         return url
+    if _is_ip_address(host):
+        return parts.netloc
+    return str(_suffixes().privatesuffix(host) or parts.netloc)
+
+
+def _is_ip_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return str(_suffixes().privatesuffix(host) or parts.netloc)
-    return parts.netloc
+        return False
+    return True
 
 
 def holds_no_text(url: str) -> bool:

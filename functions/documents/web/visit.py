@@ -23,6 +23,8 @@ SECONDS_OF_TRY = 20
 PAUSES = (1, 3)
 # A host that wants more seconds between two requests does not want to be crawled.
 LONGEST_DELAY = 60
+# Of one site, all hosts together: what a robots.txt says takes up to 90 times its bytes in memory.
+ROBOTS_BYTES = 1_000_000
 # After so many seconds, no further sitemap is asked for.
 SECONDS_FOR_SITEMAPS = 60
 # A page is not begun with less time than this left: three tries, and what lies between.
@@ -46,6 +48,7 @@ class Visitor:
         self.slow = False
         # Of each host, made once, for as long as this crawl runs.
         self._robots = made_once(self._read_robots)
+        self._robots_bytes = 0
 
     def fetch(self, url: str, etag: str | None = None) -> Fetched:
         """Fetch a page that robots.txt allows; `etag` as in `fetch.fetch`.
@@ -80,13 +83,14 @@ class Visitor:
             if time.monotonic() > ends:
                 raise FetchError("the sitemaps take too long")
             try:
+                url = normalised(url)
                 # It may be on another host, which has a say.
                 its_robots = self._robots_of(url)
                 if not its_robots.allows(url):
                     raise FetchError("robots.txt forbids it", unwanted=True)
                 return self._text(its_robots.delay, url, bytes_limit)
-            except TransientError as error:
-                # No turn: the page that was read before is worth more.
+            except (TransientError, ValueError) as error:
+                # No turn, or no address: the page that was read before is worth more.
                 raise FetchError(str(error)) from None
 
         return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted))
@@ -122,10 +126,15 @@ class Visitor:
         return robots
 
     def _read_robots(self, scheme: str, host: str) -> Robots | FetchError:
+        def fetch_text(url: str, bytes_limit: int) -> Fetched:
+            fetched = self._patiently(partial(self._text, 0, url, bytes_limit))
+            self._robots_bytes += len(fetched.body)
+            return fetched
+
+        if self._robots_bytes > ROBOTS_BYTES:
+            return FetchError("those of other hosts of the site were too large")
         try:
-            return read_robots(
-                f"{scheme}://{host}/", lambda *what: self._patiently(partial(self._text, 0, *what))
-            )
+            return read_robots(f"{scheme}://{host}/", fetch_text)
         except FetchError as error:
             return error
 

@@ -1,0 +1,65 @@
+"""A visit of a site: what its hosts may cost together, and what its robots.txt may name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from documents.web import visit
+from documents.web.errors import FetchError
+from documents.web.fetch import Fetched, FetchSettings
+from documents.web.turns import Turns
+from documents.web.visit import ROBOTS_BYTES, Visitor
+from mojodex.clock import Deadline
+
+SETTINGS = FetchSettings(contact_url="https://example.com/crawler", page_bytes_limit=5_000_000)
+
+
+class NoTurns:
+    @contextmanager
+    def turn(self, host: str, delay: float) -> Iterator[None]:
+        yield
+
+
+class Site:
+    """Answers whatever is asked for; each of its hosts has the same robots.txt."""
+
+    def __init__(self, robots: bytes, page: bytes = b"<p>Hello") -> None:
+        self.robots, self.page = robots, page
+        self.asked: list[str] = []
+
+    def fetch(self, _settings: FetchSettings, url: str, **_options: Any) -> Fetched:
+        self.asked.append(url)
+        body = self.robots if url.endswith("/robots.txt") else self.page
+        return Fetched(url, 200, "text/html", None, body, None)
+
+
+def visitor_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    monkeypatch.setattr(visit, "fetch", site.fetch)
+    return Visitor(cast(Turns, NoTurns()), SETTINGS, "https://example.com/", Deadline(lambda: 900_000))
+
+
+def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    visitor = visitor_of(Site(b"#" * 400_000), monkeypatch)
+    read = ROBOTS_BYTES // 400_000 + 1
+    for number in range(read):
+        assert visitor.fetch(f"https://{number}.example.com/a").body == b"<p>Hello"
+
+    with pytest.raises(FetchError, match="those of other hosts of the site were too large"):
+        visitor.fetch("https://last.example.com/a")
+
+    assert visitor.fetch("https://0.example.com/b").body == b"<p>Hello"
+
+
+@pytest.mark.parametrize("address", ["http://[", "//[/", "http://℀.example/", "http://a:b/", "", "/s.xml"])
+def test_a_sitemap_without_an_address_does_not_end_the_visit(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    site = Site(f"Sitemap: {address}\nSitemap: HTTPS://Example.com:443/s.xml".encode())
+    site.page = b"<urlset><url><loc>https://example.com/a</loc></url></urlset>"
+
+    assert visitor_of(site, monkeypatch).sitemap("https://example.com/", 10) == ["https://example.com/a"]
+    assert site.asked == ["https://example.com/robots.txt", "https://example.com/s.xml"]
