@@ -44,10 +44,15 @@ UNSEEN = re.compile("[\xad\ufeff]|" + NOT_XML.pattern)
 
 @dataclass(frozen=True)
 class Line:
-    """A paragraph, heading, list item or table row."""
+    """A paragraph, heading, list item or table row.
+
+    Attributes:
+        page: of a PDF, counted from 1.
+    """
 
     text: str
     heading: bool = False
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,11 @@ def cleaned(tree: etree._Element, repeated: frozenset[int]) -> etree._Element:
     for element in unwanted:
         element.tag = UNWANTED
     etree.strip_elements(tree, UNWANTED, with_tail=False)
-    _write_out_addresses(tree)
+    write_out_addresses(tree)
     return tree
 
 
-def _write_out_addresses(tree: etree._Element) -> None:
+def write_out_addresses(tree: etree._Element) -> None:
     """Write the mail address or telephone number behind a link beside its text, where the text lacks it."""
     for link in tree.xpath(ADDRESSES):
         scheme, _, target = link.get("href").partition(":")
