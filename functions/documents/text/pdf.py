@@ -53,7 +53,7 @@ def _text(pdf: PdfDocument) -> FileText:
     pages = list(_pages(pdf))
     read = [page for page in pages if page is not None]
     if not read:
-        raise UnreadableError("none of its pages can be read")
+        raise UnreadableError("no page of it can be read")
     letters = sum(_alphanumeric(row.text) for page in read for row in page)
     if letters < LEAST_CHARS_OF_PAGE * len(read):
         raise UnreadableError("it has hardly any text: it may be scanned")

@@ -32,6 +32,8 @@ USUAL_PITCH = 1.2
 # What indents the first row of a paragraph, in units of the letters' size; and how wide a letter is at most.
 INDENT = 0.8
 LETTER_WIDTH = 0.7
+# Of a long paragraph, so many rows tell its right margin.
+ROWS_LOOKED_AT = 10
 # A right single quotation mark, en and em dashes and full-width ! and ? are written as escapes.
 SENTENCE_END = re.compile("[.!?:;。\uff01\uff1f][\"'”\u2019»)\\]]*$")
 ITEM = re.compile(r"[•▪◦‣●■*\u2013\u2014-]\s|\(?(?:\d{1,3}|[a-z])[.)]\s|\[\d{1,3}\]\s")
@@ -77,9 +79,9 @@ def lines_of_pages(pages: Sequence[Sequence[Row]], outline: frozenset[str]) -> l
         outline: the titles in the PDF's outline, each as of `folded`.
     """
     kept = _without_running(pages)
+    # Of pages with a few rows each, all of them may repeat.
+    kept = kept if any(kept) else list(map(list, pages))
     rows = [row for page in kept for row in page]
-    if not rows:
-        return []
     sizes = Counter[float]()
     for row in rows:
         sizes[row.size] += len(row.text)
@@ -185,7 +187,7 @@ def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, j
     if row.left > last.left + INDENT * row.size and (len(paragraph) > 1 or ended):
         return False
     # The row above was ended before it was full if the next word had fitted.
-    margin = max(each.right for each in (*paragraph, row))
+    margin = max(each.right for each in (*paragraph[-ROWS_LOOKED_AT:], row))
     first_word = row.text.split(" ", 1)[0]
     return last.right + (len(first_word) + 1) * LETTER_WIDTH * row.size > margin
 
@@ -208,7 +210,7 @@ def _joined(paragraph: Sequence[Row], words: frozenset[str]) -> str:
     text = paragraph[0].text
     for row, following in pairwise(paragraph):
         if row.hyphen:
-            first, second = text.rsplit(" ", 1)[-1], following.text.split(" ", 1)[0]
+            first, second = row.text.rsplit(" ", 1)[-1], following.text.split(" ", 1)[0]
             text += "-" if _keeps_hyphen(first, second, words) else ""
         elif not (NO_SPACES.match(text[-1]) and NO_SPACES.match(following.text[0])):
             text += " "
@@ -222,7 +224,7 @@ def _keeps_hyphen(first: str, second: str, words: frozenset[str]) -> bool:
     """Whether the hyphen between the end of a row and the start of the next belongs to the word."""
     if _bare(first + second) in words:
         return False
-    return _bare(f"{first}-{second}") in words or not second[0].islower()
+    return _bare(f"{first}-{second}") in words or not second[:1].islower()
 
 
 def _bare(word: str) -> str:

@@ -108,13 +108,14 @@ def _row(page: pypdfium2.PdfTextPage, words: list[_Word]) -> Row:
         apart = following.left - word.right > CELL_GAP * max(word.size, following.size)
         cells += apart
         parts += [" | " if apart else " ", following.text]
-    text = "".join(parts)
+    # PDFium counts characters as UTF-16 does: an emoji is two.
+    text = "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     longest = max(words, key=lambda word: len(word.text))
     return Row(
         LEADING_DOTS.sub(LEADER, text.rstrip(HYPHENS).translate(LIGATURES)),
         cells,
         text[-1] in HYPHENS,
-        longest.size,
+        round(longest.size, 1),
         _is_bold(page, words[0].first) and _is_bold(page, words[-1].first),
         min(word.left for word in words),
         max(word.right for word in words),
