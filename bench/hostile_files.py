@@ -178,8 +178,8 @@ def docx_many_attributes() -> bytes:
 
 
 def docx_empty_elements() -> bytes:
-    """Nothing but six million of the smallest elements."""
-    return docx(body(b"<a/>" * 6_000_000))
+    """Nothing but four million of the smallest elements."""
+    return docx(body(b"<a/>" * 4_000_000))
 
 
 HOSTILE_FILES: dict[str, Callable[[], bytes]] = {

@@ -26,6 +26,11 @@ RELATION = (
 )
 
 
+DOCTYPE = hostile_files.docx(
+    hostile_files.body(b"<w:p><w:r><w:t>Bread</w:t></w:r></w:p>", b"<!DOCTYPE w:document>")
+)
+
+
 def written(*draws: Callable[[Document], object]) -> bytes:
     """A document as python-docx saves it."""
     document = python_docx.Document()
@@ -104,6 +109,18 @@ def test_a_heading_is_known_by_the_level_that_the_paragraph_has_in_the_outline()
     assert headings(raw(paragraphs)) == ["0", "5"]
 
 
+def test_a_heading_is_known_by_the_level_that_its_style_has_in_the_outline() -> None:
+    def add(document: Document) -> None:
+        style = document.styles.add_style("Kapitel", WD_STYLE_TYPE.PARAGRAPH)
+        level = OxmlElement("w:outlineLvl")
+        level.set(qn("w:val"), "1")
+        style.element.get_or_add_pPr().append(level)
+        document.add_paragraph("Preise", style="Kapitel")
+        document.add_paragraph(SENTENCE)
+
+    assert headings(written(add)) == ["Preise"]
+
+
 def test_styles_that_are_based_on_each_other_are_no_headings() -> None:
     def add(document: Document) -> None:
         first, second = (
@@ -135,7 +152,7 @@ def test_words_that_word_cut_into_runs_are_whole_and_breaks_and_tabs_are_kept() 
 def test_what_was_deleted_and_codes_of_fields_are_not_read_and_what_was_inserted_is() -> None:
     content = (
         run("We bake ")
-        + f"<w:del>{run('cakes', 'delText')}</w:del><w:moveFrom>{run('rolls')}</w:moveFrom>"
+        + f"<w:del>{run('cakes')}{run('pies', 'delText')}</w:del><w:moveFrom>{run('rolls')}</w:moveFrom>"
         + f"<w:ins>{run('bread')}</w:ins>"
         + run(" PAGE ", "instrText")
     )
@@ -154,18 +171,19 @@ def test_content_controls_and_text_boxes_are_read_once() -> None:
 
 
 def test_a_footnote_follows_the_paragraph_that_refers_to_it() -> None:
-    reference = '<w:r><w:footnoteReference w:id="2"/></w:r>'
-    note = f"<w:footnote w:id='2'>{paragraph(run('Of rye.'))}</w:footnote>"
-    notes = f"<w:footnotes {hostile_files.W.decode()}>{note}</w:footnotes>"
+    reference = '<w:r><w:footnoteReference w:id="%d"/></w:r>'
+    note = f"<w:footnote w:id='%d'>{paragraph(run('%s'))}</w:footnote>"
+    both = note % (2, "Of rye.") + note % (3, "Or of wheat.")
+    notes = f"<w:footnotes {hostile_files.W.decode()}>{both}</w:footnotes>"
     start = hostile_files.RELATIONS.decode().partition("<Relationship ")[0]
     relations = f"{start}{RELATION}</Relationships>"
 
     body = raw(
-        paragraph(run("Bread") + reference) + paragraph(run("Rolls")),
+        paragraph(run("Bread") + reference % 2 + reference % 3) + paragraph(run("Rolls")),
         {"word/footnotes.xml": notes, "word/_rels/document.xml.rels": relations},
     )
 
-    assert texts(body) == ["Bread", "Of rye.", "Rolls"]
+    assert texts(body) == ["Bread", "Of rye.", "Or of wheat.", "Rolls"]
 
 
 def test_the_address_behind_a_link_to_a_mail_is_written_out() -> None:
@@ -202,6 +220,7 @@ def test_the_title_is_the_properties_or_else_the_first_heading(given: str, title
         (docx.OLE + bytes(600), "Word 2003"),
         (raw(paragraph("")), "no text"),
         (raw("").replace(b"word/document.xml", b"xl/workbookkk.xml"), "not a Word document"),
+        (DOCTYPE, "not a Word document"),
         (hostile_files.docx_billion_laughs(), "not a Word document"),
         (hostile_files.docx_deep_tables(), "not a Word document"),
     ],

@@ -11,6 +11,7 @@ from documents.text import pdf
 from documents.text.file import UnreadableError
 from documents.text.lines import Line
 from documents.text.pdf import read_pdf
+from documents.text.pdf_paragraphs import Row, lines_of_pages
 
 SENTENCE = "We bake bread every day but Sunday, and our rolls are warm at seven in the morning."
 # What needs a process with limits, because PDFium unpacks a gigabyte or runs for minutes.
@@ -42,6 +43,31 @@ def written(
             document.text(x, y + number * size * 1.2, row)
 
     return draw
+
+
+def rows(*texts: str, y: float = 700, bold: bool = False, hyphen: bool = False) -> list[Row]:
+    """Rows below each other, all of the same width."""
+    return [
+        Row(text, text.count(" | ") + 1, hyphen, 10, bold, 50, 300, y - 12 * number)
+        for number, text in enumerate(texts)
+    ]
+
+
+def drawn(content: str, unicode: dict[str, str] | None = None) -> list[str]:
+    """Texts of a page with this content; a font may say that its letters stand for others."""
+    codes = "\n".join(
+        f"<{ord(letter):02x}> <{text.encode('utf-16-be').hex()}>" for letter, text in (unicode or {}).items()
+    )
+    ranges = "1 begincodespacerange <00> <ff> endcodespacerange"
+    cmap = f"{ranges} {len(unicode or {})} beginbfchar {codes} endbfchar"
+    objects = (hostile_files.CATALOG, hostile_files.PAGES, hostile_files.PAGE)
+    font = hostile_files.FONT[:-2] + (b"/ToUnicode 6 0 R>>" if unicode else b">>")
+    streams = (
+        hostile_files.stream(f"BT /F 11 Tf {content} ET".encode()),
+        font,
+        hostile_files.stream(cmap.encode()),
+    )
+    return [line.text for line in read_pdf(hostile_files.pdf(*objects, *streams)).lines]
 
 
 def both(*draws: Callable[[FPDF], None]) -> Callable[[FPDF], None]:
@@ -172,6 +198,85 @@ def test_rows_of_a_table_are_lines_with_bars() -> None:
     assert texts(paper(table)) == [" | ".join(row) for row in cells]
 
 
+def test_items_bold_rows_and_table_rows_begin_a_paragraph_of_their_own() -> None:
+    page = [
+        *rows("Opening hours", y=700, bold=True),
+        *rows("We are open from seven on,", "and close at:", y=688),
+        *rows("• noon on Saturdays,", "• six on other days.", y=664),
+        *rows("Rye | 4.20", "Rolls | 0.45", y=640),
+    ]
+
+    assert lines_of_pages([page], frozenset()) == [
+        Line("Opening hours", heading=True, page=1),
+        Line("We are open from seven on, and close at:", page=1),
+        Line("• noon on Saturdays,", page=1),
+        Line("• six on other days.", page=1),
+        Line("Rye | 4.20", page=1),
+        Line("Rolls | 0.45", page=1),
+    ]
+
+
+def test_bold_letters_are_no_sign_where_all_are_bold() -> None:
+    page = rows("Opening hours", "We are open from seven on.", bold=True)
+
+    assert [line.heading for line in lines_of_pages([page], frozenset())] == [False]
+
+
+def test_japanese_is_joined_without_spaces() -> None:
+    assert [line.text for line in lines_of_pages([rows("毎日パンを", "焼いています")], frozenset())] == [
+        "毎日パンを焼いています"
+    ]
+
+
+def test_a_hyphen_goes_if_the_text_has_the_word_without_it() -> None:
+    page = [*rows("We call it Trace", hyphen=True), *rows("Monkey, and TraceMonkey it is.", y=688)]
+
+    assert [line.text for line in lines_of_pages([page], frozenset())] == [
+        "We call it TraceMonkey, and TraceMonkey it is."
+    ]
+
+
+def test_what_begins_in_a_new_column_with_a_capital_is_a_paragraph() -> None:
+    page = [*rows("The left column ends here", y=100), *rows("Here begins the right one.", y=700)]
+
+    assert len(lines_of_pages([page], frozenset())) == 2
+
+
+def test_figures_at_the_edge_of_pages_are_no_page_numbers() -> None:
+    pages = [rows(f"{number} {number * 7} {number * 9}", "Bread.") for number in range(5)]
+
+    figures = [line.text for line in lines_of_pages(pages, frozenset()) if line.text[0].isdigit()]
+
+    assert figures == [f"{number} {number * 7} {number * 9}" for number in range(5)]
+
+
+def test_what_would_be_all_running_header_is_kept() -> None:
+    assert len(lines_of_pages([rows("Bread", "Rolls")] * 4, frozenset())) == 4
+
+
+def test_the_size_of_letters_is_that_which_is_seen() -> None:
+    small = "".join(f"1 0 0 1 50 {600 - 12 * number} Tm ({SENTENCE}) Tj " for number in range(3))
+    large = "3 0 0 3 50 640 Tm (Bread) Tj "
+    body = hostile_files.stream(f"BT /F 11 Tf {large}{small} ET".encode())
+    objects = (hostile_files.CATALOG, hostile_files.PAGES, hostile_files.PAGE, body, hostile_files.FONT)
+
+    found = read_pdf(hostile_files.pdf(*objects)).lines
+
+    assert [line.text for line in found if line.heading] == ["Bread"]
+
+
+def test_an_exponent_stays_in_its_row() -> None:
+    content = "50 700 Td (Of 12 m) Tj /F 6 Tf 41 6 Td (2) Tj /F 11 Tf 6 -6 Td (we bake bread on all.) Tj"
+
+    assert drawn(content) == ["Of 12 m 2 we bake bread on all."]
+
+
+def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:
+    found = drawn("50 700 Td (We found xne ovens y) Tj", {"x": "\ufb01", "y": "\U0001f950"})
+
+    assert found == ["We found fine ovens \U0001f950"]
+
+
 def test_leading_dots_are_one_character() -> None:
     page = written("Rolls " + ". " * 40 + "12", "Bread " + "." * 60 + " 14")
 
@@ -220,6 +325,9 @@ def test_pages_and_characters_over_the_limit_are_left_out_and_counted(
     few_pages = read_pdf(body)
     monkeypatch.setattr(pdf, "MOST_CHARS", 2 * len(SENTENCE) + 10)
     few_characters = read_pdf(body)
+    monkeypatch.setattr(pdf, "MOST_CHARS_OF_PAGE", len(SENTENCE))
+    with pytest.raises(UnreadableError, match="no page"):
+        read_pdf(body)
 
     assert ({line.page for line in few_pages.lines}, few_pages.unread_pages) == ({1, 2, 3}, 2)
     assert ({line.page for line in few_characters.lines}, few_characters.unread_pages) == ({1, 2}, 3)

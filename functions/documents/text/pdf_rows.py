@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from ctypes import byref, c_double, c_int, create_string_buffer
+from ctypes import byref, c_double, create_string_buffer
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import atan2, hypot, pi
@@ -17,7 +17,6 @@ TOKEN = re.compile("[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\r\n]+")
 HYPHENS = "\x02\ufffe"
 # As fonts are named; the last two are bold faces of those that TeX uses.
 BOLD = re.compile("bold|black|heavy|demi|medi(?!um)|(?:cm|sf)bx", re.IGNORECASE)
-FORCE_BOLD = 1 << 18
 LONGEST_FONT_NAME = 128
 # Words this far apart stand in two cells of a table; in units of the size of their letters.
 CELL_GAP = 1.5
@@ -125,6 +124,6 @@ def _row(page: pypdfium2.PdfTextPage, words: list[_Word]) -> Row:
 
 
 def _is_bold(page: pypdfium2.PdfTextPage, index: int) -> bool:
-    name, flags = create_string_buffer(LONGEST_FONT_NAME), c_int()
-    raw.FPDFText_GetFontInfo(page, index, name, LONGEST_FONT_NAME, byref(flags))
-    return bool(flags.value & FORCE_BOLD or BOLD.search(name.value.decode("utf-8", "replace")))
+    name = create_string_buffer(LONGEST_FONT_NAME)
+    raw.FPDFText_GetFontInfo(page, index, name, LONGEST_FONT_NAME, None)
+    return bool(BOLD.search(name.value.decode("utf-8", "replace")))
