@@ -266,9 +266,9 @@ def test_the_size_of_letters_is_that_which_is_seen() -> None:
 
 
 def test_an_exponent_stays_in_its_row() -> None:
-    content = "50 700 Td (Of 12 m) Tj /F 6 Tf 41 6 Td (2) Tj /F 11 Tf 6 -6 Td (we bake bread on all.) Tj"
+    apart = "50 700 Td (Of 12 m) Tj ET BT /F 6 Tf 105 706 Td (2) Tj ET BT /F 11 Tf 111 700 Td (we bake.) Tj"
 
-    assert drawn(content) == ["Of 12 m 2 we bake bread on all."]
+    assert drawn(apart) == ["Of 12 m 2 we bake."]
 
 
 def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:

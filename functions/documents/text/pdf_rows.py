@@ -25,9 +25,6 @@ SAME_BASELINE = 0.3
 # Or if one is an index or an exponent, whose letters are smaller by this factor.
 SMALLER, RAISED = 0.85, 0.6
 LEADING_DOTS = re.compile(r"(?:\s?[._·…]){5,}\s*")
-LIGATURES = str.maketrans(
-    {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
-)
 
 
 @dataclass(slots=True)
@@ -111,7 +108,7 @@ def _row(page: pypdfium2.PdfTextPage, words: list[_Word]) -> Row:
     text = "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     longest = max(words, key=lambda word: len(word.text))
     return Row(
-        LEADING_DOTS.sub(LEADER, text.rstrip(HYPHENS).translate(LIGATURES)),
+        LEADING_DOTS.sub(LEADER, text.rstrip(HYPHENS)),
         cells,
         text[-1] in HYPHENS,
         round(longest.size, 1),
