@@ -71,9 +71,17 @@ def test_libraries_keep_their_metadata_and_are_for_arm64() -> None:
     names = {path.name.partition("-")[0] for path in LAYER.glob("*.dist-info")}
     binaries = list(LAYER.rglob("*.so"))
 
-    assert {"openai", "sqlalchemy", "pg8000", "boto3", "pydantic", "jinja2", "trafilatura", "pgvector"} <= {
-        name.lower() for name in names
-    }
+    assert {
+        "openai",
+        "sqlalchemy",
+        "pg8000",
+        "boto3",
+        "pydantic",
+        "jinja2",
+        "trafilatura",
+        "pgvector",
+        "pypdfium2",
+    } <= {name.lower() for name in names}
     assert binaries
     # ELF's e_machine: 183 is AArch64.
     assert {struct.unpack("<H", path.read_bytes()[18:20])[0] for path in binaries} == {183}
@@ -89,7 +97,7 @@ def test_the_layer_describes_the_services_that_we_use_and_no_others() -> None:
     assert kept == used | {"secretsmanager"} == {"secretsmanager", "sesv2", "sqs"}
 
 
-# All handlers, and what they import later: for a page, a date, a call of a model, the database, AWS.
+# All handlers, and what they import later: for a page, a PDF, a date, a call of a model, the database, AWS.
 EVERYTHING = """
 import importlib, sys, warnings
 warnings.simplefilter("error")
@@ -99,7 +107,7 @@ for module in sys.argv[1:]:
     importlib.import_module(module)
 
 import boto3, openai, sqlalchemy
-from documents.text import chunks, main_text, page
+from documents.text import chunks, docx, main_text, page, pdf_rows
 from mojodex.language import locale_for
 from mojodex.total_timeout import _connection_pool
 text = "<p>" + "What we sell, and what it costs. " * 20

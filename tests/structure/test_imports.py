@@ -66,8 +66,8 @@ def test_what_reads_a_page_cannot_fetch_and_what_fetches_it_has_no_database_but_
             assert not found, path
 
 
-# What takes long to import: what asks a model, and what parses pages, with babel, which trafilatura imports.
-MODEL, PAGES = {"openai", "jinja2"}, {"bs4", "trafilatura", "babel"}
+# What takes long to import: what asks a model; what parses pages and PDFs, and babel, for trafilatura.
+MODEL, PAGES = {"openai", "jinja2"}, {"bs4", "trafilatura", "babel", "pypdfium2"}
 
 
 @pytest.mark.parametrize("name", functions())

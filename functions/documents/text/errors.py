@@ -2,10 +2,10 @@
 
 
 class UnreadableError(Exception):
-    """Nothing was read.
+    """A page or file cannot be read, now or later.
 
     Attributes:
-        reason: for the ledger.
+        reason: for the ledger; it quotes nothing of the file.
     """
 
     def __init__(self, reason: str) -> None:

@@ -53,11 +53,13 @@ class Line:
         text: with single spaces.
         level: of a heading, 1 for the highest; 0 for any other line.
         header: of a row of a table: the row that names its columns; '' if there is none.
+        page: of a PDF, counted from 1.
     """
 
     text: str
     level: int = 0
     header: str = ""
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

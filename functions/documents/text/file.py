@@ -1,0 +1,42 @@
+"""What a file says: its title and its lines."""
+
+import re
+from dataclasses import dataclass
+
+from documents.text.lines import Line, collapsed
+
+LONGEST_TITLE = 200
+# What programs write where nobody wrote a title: their own names, file names, a number.
+NO_TITLE = re.compile(
+    r"(?:untitled|document|presentation|slide|microsoft \w+|powerpoint|word|title|print)[\s\d-]*"
+    r"|microsoft \w+ - .*|.*\.(?:pdf|docx?|odt|rtf|txt|tex|dvi|ps|indd|qxd|pptx?|xlsx?|pages)|[\W\d_]*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class FileText:
+    """The text of a file.
+
+    Attributes:
+        title: from its properties if that is one, or else its first heading; "" if it has none.
+        lines: in reading order; those of a PDF know their page.
+        unread_pages: how many pages of a PDF were left out, because there are too many or they are broken.
+    """
+
+    title: str
+    lines: list[Line]
+    unread_pages: int = 0
+
+
+def title_of(property_: str, lines: list[Line]) -> str:
+    """Return the title that a file's properties give, or else its first heading.
+
+    Args:
+        property_: the title as the properties have it; "" if they have none.
+        lines: of the file.
+    """
+    title = collapsed(property_)[:LONGEST_TITLE]
+    if not NO_TITLE.fullmatch(title):
+        return title
+    return next((line.text[:LONGEST_TITLE] for line in lines if line.level), "")
