@@ -2,7 +2,7 @@
 
 from documents.text.boilerplate import boilerplate_lines
 from documents.text.page import line_hashes, parse
-from documents.text.reading import read_chunks
+from documents.text.reading import read_text
 from tests.website import WORDS
 
 FOOTER = """<footer><nav><p>All our bells, from A to Z</p></nav><h3>Where we are</h3>
@@ -48,7 +48,8 @@ def test_of_a_site_whose_repeated_lines_are_not_known_the_footer_is_kept() -> No
 
 def test_it_stands_in_chunks_of_its_own_on_one_page_and_on_no_other() -> None:
     home, other = (
-        read_chunks(page(name), None, hashes(), keeps) for name, keeps in (("Bells", True), ("Clocks", False))
+        read_text(page(name), None, hashes(), keeps)["chunks"]
+        for name, keeps in (("Bells", True), ("Clocks", False))
     )
 
     assert home[-1].startswith("Bells - Old Mill > Where we are\nOld Mill, 1 River Road\n")

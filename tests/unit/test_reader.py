@@ -28,9 +28,12 @@ def reader() -> Iterator[Reader]:
 
 
 def chunks(reader: Reader, html: bytes) -> list[str]:
-    found: list[str] = reader.read(
-        "read_chunks", html, LATER, charset=None, repeated=[], keeps_repeated=False
-    )
+    found: list[str] = reader.read("read_text", html, LATER, charset=None, repeated=[], keeps_repeated=False)
+    return found
+
+
+def here() -> list[str]:
+    found: list[str] = reading.read_text(PAGE, None, (), False)["chunks"]
     return found
 
 
@@ -44,7 +47,7 @@ def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
 
     assert outline == reading.read_outline(PAGE, None, "https://example.com/a")
     assert outline["links"] == ["https://example.com/b"]
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
+    assert chunks(reader, PAGE) == here()
     assert "flour" in chunks(reader, PAGE)[0]
 
 
@@ -55,7 +58,7 @@ def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(re
     with pytest.raises(UnreadableError, match=TOO_LONG):
         chunks(reader, slow)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
+    assert chunks(reader, PAGE) == here()
 
 
 def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(reader: Reader) -> None:
@@ -64,7 +67,7 @@ def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(r
     with pytest.raises(UnreadableError, match=TOO_MUCH):
         chunks(reader, large)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
+    assert chunks(reader, PAGE) == here()
 
 
 def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> None:
@@ -74,7 +77,7 @@ def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> N
     with pytest.raises(UnreadableError, match="it breaks the parser"):
         chunks(reader, PAGE)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
+    assert chunks(reader, PAGE) == here()
 
 
 def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) -> None:
@@ -84,12 +87,12 @@ def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) 
     with pytest.raises(RuntimeError, match=r"has ended \(-9\)"):
         chunks(reader, PAGE)
 
-    assert chunks(reader, PAGE) == reading.read_chunks(PAGE, None, (), False)
+    assert chunks(reader, PAGE) == here()
 
 
 def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -> None:
     with pytest.raises(RuntimeError, match="TypeError at") as told:
-        reader.read("read_chunks", PAGE, LATER, charset=None, repeated=5, keeps_repeated=False)
+        reader.read("read_text", PAGE, LATER, charset=None, repeated=5, keeps_repeated=False)
 
     assert "mill" not in str(told.value)
     # The process goes on.
@@ -100,7 +103,7 @@ def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -
 
 def test_a_page_is_not_begun_when_little_time_is_left(reader: Reader) -> None:
     with pytest.raises(TransientError):
-        reader.read("read_chunks", PAGE, SOON, charset=None, repeated=[], keeps_repeated=False)
+        reader.read("read_text", PAGE, SOON, charset=None, repeated=[], keeps_repeated=False)
 
 
 def test_the_process_has_no_credentials(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:

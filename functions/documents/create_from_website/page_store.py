@@ -66,7 +66,8 @@ def stage(session: Session, page_pk: int, user_id: str, read: Read) -> str:
         "etag": read.etag,
         "charset": read.charset,
         "canonical": read.canonical and urls.key(read.canonical),
-        "lines": sorted(read.lines)[:MOST_LINES],
+        # None for a PDF: it says nothing of what repeats.
+        "lines": sorted(read.lines)[:MOST_LINES] or None,
     }
     state = "staged"
     if _is_unchanged(session, user_id, read):

@@ -12,7 +12,7 @@ from documents.message import IngestPage
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from documents.text.boilerplate import Boilerplate
 from documents.text.errors import UnreadableError
-from documents.text.reading import chunks_of_page
+from documents.text.reading import PageText, text_of_page
 from documents.thinking import think
 from documents.web import urls
 from mojodex import jobs
@@ -66,13 +66,13 @@ def ingest_page(
     """
     page = database.with_db_session(collect, message.page_pk)
     try:
-        chunks = chunks_of_page(page.html, page.charset, page.boilerplate, deadline)
+        text = text_of_page(page.html, page.charset, page.boilerplate, deadline)
     except UnreadableError as error:
         raise NothingToDoError(error.reason) from None
-    if not chunks:
+    if not text.chunks:
         raise NothingToDoError(NO_TEXT)
-    thought = think(database, model, embedding_model, job, page.url, chunks, page.known, deadline)
-    database.with_db_session(save, page, job, chunks, thought, utc_now())
+    thought = think(database, model, embedding_model, job, page.url, text.chunks, page.known, deadline)
+    database.with_db_session(save, page, job, text, thought, utc_now())
 
 
 def collect(session: Session, page_pk: int) -> Staged:
@@ -112,7 +112,7 @@ def _its_document(user_id: str, url: str) -> Select[MdDocument]:
 
 
 def save(
-    session: Session, page: Staged, job: jobs.Job, chunks: list[str], thought: Thought, now: datetime
+    session: Session, page: Staged, job: jobs.Job, text: PageText, thought: Thought, now: datetime
 ) -> None:
     """Write the document, its chunks, and the end of the page and its job: all of it, once, or nothing.
 
@@ -120,7 +120,7 @@ def save(
         NothingToDoError: nothing on the page is relevant; a document that there is stays as it is.
         TransientError: as `document_store.write`, `jobs.finish`.
     """
-    if len(thought.left_out) == len(chunks):
+    if len(thought.left_out) == len(text.chunks):
         raise NothingToDoError(NOTHING_RELEVANT)
     # Of two that make the same document, the later one finds it.
     lock = func.hashtextextended(f"{page.user_id} {urls.key(page.url)}", 0)
@@ -148,10 +148,12 @@ def save(
     # A deleted one comes back, because the user has asked for the website again.
     document.deleted_by_user = False
     session.flush()
-    written = write(session, document.document_pk, chunks, thought, now)
+    written = write(session, document.document_pk, text.chunks, thought, now)
     remember(session, document.document_pk, thought, etag=page.etag, html_hash=page.html_hash)
     changed = changed or written.changed
     outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
+    if text.unread_pages:
+        outcome["unread_pages"] = text.unread_pages
     _end(session, page, job, "stored" if changed else "unchanged", outcome, now)
 
 

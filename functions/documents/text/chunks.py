@@ -4,8 +4,9 @@ A text is first cut into sections, before headings and after lines that are chos
 cut is depends on what is near it and not on how long the text before it is; so what lies behind a change is
 cut as before, and keeps its rows and vectors. A section that is too long for a chunk is cut by semchunk.
 
-Before each chunk stands its path: the title of the text, and the headings above the chunk. "Closed on Monday"
-is found only if it says of what. The rows of a table that is cut have its header above them, too.
+Before each chunk stands its path: the title of the text, the headings above the chunk, the page of a PDF. What
+is "closed on Monday" is found only if the chunk says it. The rows of a table that is cut have its header above
+them, too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -108,7 +109,7 @@ def _sections(lines: Iterable[Line], title: str) -> Iterator[_Section]:
         if line.level:
             above = [*(heading for heading in above if heading.level < line.level), line]
         elif path is None:
-            path = _path(title, above)
+            path = _path(title, above, line.page)
             section = [each for each in section if each not in above or len(each.text) > LONGEST_NAME]
             tokens = _tokens(path) + sum(_tokens(each.text) for each in section)
         if line.header and all(line.header not in (each.text, each.header) for each in section):
@@ -121,15 +122,16 @@ def _sections(lines: Iterable[Line], title: str) -> Iterator[_Section]:
 
 
 def _section(path: str | None, lines: Iterable[Line], title: str) -> _Section:
-    return _Section(_path(title, []) if path is None else path, "\n".join(line.text for line in lines))
+    return _Section(_path(title, [], None) if path is None else path, "\n".join(line.text for line in lines))
 
 
-def _path(title: str, above: list[Line]) -> str:
-    """Write the title and the headings that say more than the one before them."""
+def _path(title: str, above: list[Line], page: int | None) -> str:
+    """Write the title, the headings that say more than the one before them, and the page of a PDF."""
     names = [title] if title else []
     for heading in above[-MOST_HEADINGS:]:
         if heading.text.casefold() not in " ".join(names).casefold():
             names.append(heading.text)
+    names += [f"page {page}"] if page else []
     return " > ".join(name[:LONGEST_NAME] for name in names)
 
 

@@ -1,16 +1,25 @@
-"""What is read of a page: its outline, or its chunks; in a process that can be ended (see `reader`)."""
+"""What is read of a page: its outline, or its chunks; in a process that can be ended (see `reader`).
 
-from collections.abc import Collection
+A page is HTML, a PDF or a Word document: its first bytes tell, whatever its server calls it.
+"""
+
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from documents.text.boilerplate import Boilerplate, boilerplate_lines
 from documents.text.chunks import chunks_of
+from documents.text.docx import OLE, read_docx
+from documents.text.file import FileText
 from documents.text.main_text import main_lines
 from documents.text.page import canonical, line_hashes, links, parse, title
+from documents.text.pdf import read_pdf
 from documents.text.reader import Reader
 from mojodex.clock import Deadline
 
+# How a PDF begins, after some other bytes maybe; and a Word document, of today or of the time before 2007.
+PDF, PDF_WITHIN = b"%PDF-", 1024
+WORD = (b"PK\x03\x04", OLE)
 _reader = Reader()
 
 
@@ -29,8 +38,21 @@ class Outline:
     lines: frozenset[int] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class PageText:
+    """What a page says.
+
+    Attributes:
+        chunks: of its text, as of `chunks_of`.
+        unread_pages: as of `FileText`.
+    """
+
+    chunks: list[str] = field(repr=False)
+    unread_pages: int = 0
+
+
 def outline(html: bytes, charset: str | None, url: str, deadline: Deadline) -> Outline | None:
-    """Read a page's outline; None if it cannot be parsed.
+    """Read a page's outline; None if it cannot be parsed. A PDF or Word document leads nowhere.
 
     Args:
         html, charset: as of `page.parse`.
@@ -44,37 +66,32 @@ def outline(html: bytes, charset: str | None, url: str, deadline: Deadline) -> O
     return Outline(found["canonical"], found["links"], frozenset(found["lines"])) if found else None
 
 
-def chunks_of_page(
-    html: bytes, charset: str | None, boilerplate: Boilerplate, deadline: Deadline
-) -> list[str]:
-    """Read the chunks of a page's main text, without the lines that most pages of its site have, unless it is
-    the page that keeps them.
+def text_of_page(body: bytes, charset: str | None, boilerplate: Boilerplate, deadline: Deadline) -> PageText:
+    """Read a page's main text, without the lines that most pages of its site have, unless it is the page that
+    keeps them.
 
     Args:
-        html, charset: as of `page.parse`.
+        body: the page.
+        charset: as of `page.parse`.
         boilerplate: of its site.
         deadline: when the invocation ends.
 
     Raises:
         UnreadableError, TransientError: as `Reader.read`.
     """
-    found: list[str] = _reader.read(
-        "read_chunks",
-        html,
-        deadline,
-        charset=charset,
-        repeated=sorted(boilerplate.hashes),
-        keeps_repeated=boilerplate.is_kept,
-    )
-    return found
+    repeated = sorted(boilerplate.hashes)
+    arguments = {"charset": charset, "repeated": repeated, "keeps_repeated": boilerplate.is_kept}
+    return PageText(**_reader.read("read_text", body, deadline, **arguments))
 
 
 # What the process does.
 
 
-def read_outline(html: bytes, charset: str | None, url: str) -> dict[str, Any] | None:
+def read_outline(body: bytes, charset: str | None, url: str) -> dict[str, Any] | None:
     """Read what `outline` returns, as JSON can hold it."""
-    tree = parse(html, charset)
+    if _reader_of_file(body):
+        return {"canonical": None, "links": [], "lines": []}
+    tree = parse(body, charset)
     if tree is None:
         return None
     return {
@@ -84,13 +101,16 @@ def read_outline(html: bytes, charset: str | None, url: str) -> dict[str, Any] |
     }
 
 
-def read_chunks(
-    html: bytes, charset: str | None, repeated: Collection[int], keeps_repeated: bool
-) -> list[str]:
-    """Read what `chunks_of_page` returns."""
-    tree = parse(html, charset)
+def read_text(
+    body: bytes, charset: str | None, repeated: Collection[int], keeps_repeated: bool
+) -> dict[str, Any]:
+    """Read what `text_of_page` returns, as JSON can hold it."""
+    if read_file := _reader_of_file(body):
+        file = read_file(body)
+        return {"chunks": chunks_of(file.lines, file.title), "unread_pages": file.unread_pages}
+    tree = parse(body, charset)
     if tree is None:
-        return []
+        return {"chunks": []}
     name, hashes = title(tree), frozenset(repeated)
     lines = main_lines(tree, hashes)
     chunks = chunks_of(lines, name)
@@ -98,4 +118,10 @@ def read_chunks(
         # Not below the last heading of the main text.
         more = (line for line in boilerplate_lines(tree, hashes) if line not in lines)
         chunks += chunks_of(more, name)
-    return list(dict.fromkeys(chunks))
+    return {"chunks": list(dict.fromkeys(chunks))}
+
+
+def _reader_of_file(body: bytes) -> Callable[[bytes], FileText] | None:
+    if PDF in body[:PDF_WITHIN]:
+        return read_pdf
+    return read_docx if body.startswith(WORD) else None

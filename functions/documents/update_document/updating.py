@@ -15,7 +15,7 @@ from documents.text.boilerplate import Boilerplate
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
 from documents.text.lines import Line
-from documents.text.reading import chunks_of_page
+from documents.text.reading import text_of_page
 from documents.thinking import ThinkingSettings, think
 from documents.web import urls
 from documents.web.errors import FetchError
@@ -170,7 +170,7 @@ def _fetched(
     if fetched.status == 304 or its_hash == document.html_hash:
         raise NothingToDoError(NOT_CHANGED)
     try:
-        chunks = chunks_of_page(fetched.body, fetched.charset, document.boilerplate, deadline)
+        chunks = text_of_page(fetched.body, fetched.charset, document.boilerplate, deadline).chunks
     except UnreadableError as error:
         raise PermanentError(f"the page cannot be read: {error.reason}") from None
     if not chunks:
