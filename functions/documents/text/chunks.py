@@ -4,9 +4,9 @@ A text is first cut into sections, before headings and after lines that are chos
 cut is depends on what is near it and not on how long the text before it is; so what lies behind a change is
 cut as before, and keeps its rows and vectors. A section that is too long for a chunk is cut by semchunk.
 
-Before each chunk stands its path: the title of the text, the headings above the chunk, the page of a PDF. What
-is "closed on Monday" is found only if the chunk says it. The rows of a table that is cut have its header above
-them, too.
+Before each chunk stands its path: the title of the text, the headings above the chunk, the page of a PDF.
+What is "closed on Monday" is found only if the chunk says it. The rows of a table that is cut have its header
+above them, too.
 """
 
 from collections.abc import Iterable, Iterator
