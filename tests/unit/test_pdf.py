@@ -266,9 +266,19 @@ def test_the_size_of_letters_is_that_which_is_seen() -> None:
 
 
 def test_an_exponent_stays_in_its_row() -> None:
-    apart = "50 700 Td (Of 12 m) Tj ET BT /F 6 Tf 105 706 Td (2) Tj ET BT /F 11 Tf 111 700 Td (we bake.) Tj"
+    below = "50 700 Td (Of 12 m) Tj ET BT /F 6 Tf 105 706 Td (2) Tj ET BT /F 11 Tf 111 700 Td (we bake.) Tj"
 
-    assert drawn(apart) == ["Of 12 m 2 we bake."]
+    assert drawn(below) == ["Of 12 m | 2 we bake."]
+
+
+def test_the_number_of_an_item_is_no_cell_and_its_indented_rows_belong_to_it() -> None:
+    item = ("Rolls are baked from six in the", "morning and sold from seven on.")
+
+    found = texts(
+        paper(both(written("!"), written(*item, x=80), written("2", y=130), written("Bread", x=80, y=130)))
+    )
+
+    assert found == ["! " + " ".join(item), "2 Bread"]
 
 
 def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:
