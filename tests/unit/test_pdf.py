@@ -287,18 +287,21 @@ def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:
     assert found == ["We found fine ovens \U0001f950"]
 
 
-def test_leading_dots_are_one_character() -> None:
-    page = written("Rolls " + ". " * 40 + "12", "Bread " + "." * 60 + " 14")
+def test_an_entry_of_a_table_of_contents_has_no_dots_and_is_no_heading() -> None:
+    entries = written("Rolls " + ". " * 40 + "12", "Bread " + "." * 60 + " 14", size=16)
 
-    assert texts(paper(page)) == ["Rolls … 12", "Bread … 14"]
+    assert lines(paper(both(entries, written(SENTENCE, SENTENCE, SENTENCE, y=300))))[:2] == [
+        Line("Rolls … 12", page=1),
+        Line("Bread … 14", page=1),
+    ]
 
 
 def test_turned_text_is_read_as_if_it_were_upright() -> None:
     def turned(document: FPDF) -> None:
         with document.rotation(90, 300, 400):
-            written("Bread and rolls are baked here", "every day but Sunday.")(document)
+            written("Bread and rolls are baked by", "Anna on every day but Sunday.")(document)
 
-    assert texts(paper(turned)) == ["Bread and rolls are baked here every day but Sunday."]
+    assert texts(paper(turned)) == ["Bread and rolls are baked by Anna on every day but Sunday."]
 
 
 @pytest.mark.parametrize(("password", "readable"), [("", True), ("secret", False)])

@@ -197,6 +197,8 @@ def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, j
 def _looks_like_heading(paragraph: Sequence[Row], text: str, body: float, *, bold: bool) -> bool:
     if len(paragraph) > HEADING_ROWS or len(text) > HEADING_CHARS or not any(map(str.isalpha, text)):
         return False
+    if LEADER in text:
+        return False
     if paragraph[0].size >= HEADING_SIZE * body:
         return True
     is_bold = bold and all(row.bold and row.cells == 1 for row in paragraph)
