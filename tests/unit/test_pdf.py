@@ -266,9 +266,19 @@ def test_the_size_of_letters_is_that_which_is_seen() -> None:
 
 
 def test_an_exponent_stays_in_its_row() -> None:
-    apart = "50 700 Td (Of 12 m) Tj ET BT /F 6 Tf 105 706 Td (2) Tj ET BT /F 11 Tf 111 700 Td (we bake.) Tj"
+    below = "50 700 Td (Of 12 m) Tj ET BT /F 6 Tf 105 706 Td (2) Tj ET BT /F 11 Tf 111 700 Td (we bake.) Tj"
 
-    assert drawn(apart) == ["Of 12 m 2 we bake."]
+    assert drawn(below) == ["Of 12 m | 2 we bake."]
+
+
+def test_the_number_of_an_item_is_no_cell_and_its_indented_rows_belong_to_it() -> None:
+    item = ("Rolls are baked from six in the", "morning and sold from seven on.")
+
+    found = texts(
+        paper(both(written("!"), written(*item, x=80), written("2", y=130), written("Bread", x=80, y=130)))
+    )
+
+    assert found == ["! " + " ".join(item), "2 Bread"]
 
 
 def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:
@@ -277,18 +287,21 @@ def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:
     assert found == ["We found fine ovens \U0001f950"]
 
 
-def test_leading_dots_are_one_character() -> None:
-    page = written("Rolls " + ". " * 40 + "12", "Bread " + "." * 60 + " 14")
+def test_an_entry_of_a_table_of_contents_has_no_dots_and_is_no_heading() -> None:
+    entries = written("Rolls " + ". " * 40 + "12", "Bread " + "." * 60 + " 14", size=16)
 
-    assert texts(paper(page)) == ["Rolls … 12", "Bread … 14"]
+    assert lines(paper(both(entries, written(SENTENCE, SENTENCE, SENTENCE, y=300))))[:2] == [
+        Line("Rolls … 12", page=1),
+        Line("Bread … 14", page=1),
+    ]
 
 
 def test_turned_text_is_read_as_if_it_were_upright() -> None:
     def turned(document: FPDF) -> None:
         with document.rotation(90, 300, 400):
-            written("Bread and rolls are baked here", "every day but Sunday.")(document)
+            written("Bread and rolls are baked by", "Anna on every day but Sunday.")(document)
 
-    assert texts(paper(turned)) == ["Bread and rolls are baked here every day but Sunday."]
+    assert texts(paper(turned)) == ["Bread and rolls are baked by Anna on every day but Sunday."]
 
 
 @pytest.mark.parametrize(("password", "readable"), [("", True), ("secret", False)])

@@ -86,7 +86,7 @@ def lines_of_pages(pages: Sequence[Sequence[Row]], outline: frozenset[str]) -> l
     sizes = Counter[float]()
     for row in rows:
         sizes[row.size] += len(row.text)
-    body = sizes.most_common(1)[0][0]
+    body = max(sizes, key=sizes.__getitem__, default=0.0)
     bold = sum(len(row.text) for row in rows if row.bold) <= MOST_BOLD * sizes.total()
     words = frozenset(_bare(word) for row in rows for word in row.text.split())
     found = []
@@ -187,7 +187,9 @@ def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, j
     if last.bold != row.bold or distance > WIDE_GAP * pitch or ITEM.match(row.text):
         return False
     ended = SENTENCE_END.search(last.text) and not ITEM.match(last.text)
-    if row.left > last.left + INDENT * row.size and (len(paragraph) > 1 or ended):
+    indent = row.left - last.left
+    # The second row of a paragraph may stand left of its first, or right of the bullet of an item.
+    if abs(indent) > INDENT * row.size and (len(paragraph) > 1 or (indent > 0 and ended)):
         return False
     # The row above was ended before it was full if the next word had fitted.
     margin = max(each.right for each in (*paragraph[-ROWS_LOOKED_AT:], row))
@@ -197,6 +199,8 @@ def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, j
 
 def _looks_like_heading(paragraph: Sequence[Row], text: str, body: float, *, bold: bool) -> bool:
     if len(paragraph) > HEADING_ROWS or len(text) > HEADING_CHARS or not any(map(str.isalpha, text)):
+        return False
+    if LEADER in text:
         return False
     if paragraph[0].size >= HEADING_SIZE * body:
         return True

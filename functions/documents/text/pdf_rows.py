@@ -20,6 +20,8 @@ BOLD = re.compile("bold|black|heavy|demi|medi(?!um)|(?:cm|sf)bx", re.IGNORECASE)
 LONGEST_FONT_NAME = 128
 # Words this far apart stand in two cells of a table; in units of the size of their letters.
 CELL_GAP = 1.5
+CELLS = " | "
+LONGEST_BULLET = 3
 # Two words are on one row if their baselines differ by less.
 SAME_BASELINE = 0.3
 # Or if one is an index or an exponent, whose letters are smaller by this factor.
@@ -103,9 +105,12 @@ def _row(page: pypdfium2.PdfTextPage, words: list[_Word]) -> Row:
     for word, following in pairwise(words):
         apart = following.left - word.right > CELL_GAP * max(word.size, following.size)
         cells += apart
-        parts += [" | " if apart else " ", following.text]
+        parts += [CELLS if apart else " ", following.text]
     # PDFium counts characters as UTF-16 does: an emoji is two.
     text = "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    # The number or bullet of an item is no cell.
+    if cells == 2 and text.index(CELLS) <= LONGEST_BULLET:
+        text, cells = text.replace(CELLS, " "), 1
     longest = max(words, key=lambda word: len(word.text))
     return Row(
         LEADING_DOTS.sub(LEADER, text.rstrip(HYPHENS)),
