@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from documents.text.chunks import chunks_of
+from documents.text.links import canonical, links
 from documents.text.main_text import main_lines
-from documents.text.page import canonical, line_hashes, links, parse
+from documents.text.page import line_hashes, parse
 from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 
@@ -20,8 +21,8 @@ class Outline:
     """Where a page says that it is and leads to, and which lines it has.
 
     Attributes:
-        canonical: as of `page.canonical`.
-        links: as of `page.links`.
+        canonical: as of `links.canonical`.
+        links: as of `links.links`.
         lines: as of `page.line_hashes`.
     """
 

@@ -1,0 +1,53 @@
+"""Where a page leads, and where it says that it is."""
+
+import re
+from itertools import islice
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from lxml import etree
+
+MOST_LINKS = 10_000
+
+
+def links(tree: etree._Element, url: str) -> list[str]:
+    """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments; of
+    the first 10,000 links.
+
+    Args:
+        url: of the page.
+    """
+    base = _base(tree, url)
+    elements = islice(tree.iter("a", "area"), MOST_LINKS)
+    found = (_absolute(base, element.get("href")) for element in elements)
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def canonical(tree: etree._Element, url: str) -> str | None:
+    """The address that a page gives as its canonical one, absolute; None without one.
+
+    Args:
+        url: of the page.
+    """
+    for element in tree.iter("link"):
+        if "canonical" in element.get("rel", "").lower().split():
+            return _absolute(_base(tree, url), element.get("href"))
+    return None
+
+
+def _base(tree: etree._Element, url: str) -> str:
+    """What the addresses in a page are relative to: its first <base href> that is an address, or its own."""
+    found = (_absolute(url, element.get("href")) for element in tree.iter("base"))
+    return next(filter(None, found), url)
+
+
+def _absolute(base: str, href: str | None) -> str | None:
+    """An http(s) address without its fragment; None if it is another one, or none at all."""
+    try:
+        # As browsers do: spaces around it and line ends in it are no part of it.
+        url = urldefrag(urljoin(base, re.sub(r"[\t\r\n]", "", href or "").strip())).url
+        parts = urlsplit(url)
+        # Reading the port raises when it is none.
+        fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts.geturl() if fetchable and href is not None else None
