@@ -416,7 +416,7 @@ def test_a_page_without_text_is_skipped_and_not_looked_at_again(documents: Docum
     ("page", "why"),
     [
         (Page("gone", status=404), "the page answers 404"),
-        (Page("no", status=503), "the page answers 503"),
+        (Page("no", status=500), "the page answers 500"),
         (Page(""), "it is empty"),
         (Page("hello", headers=TEXT), "type text/plain"),
         (redirect("http://localhost:1/"), "it redirects to another site (localhost)"),
@@ -962,3 +962,41 @@ def test_no_request_is_a_word_of_the_prompt(documents: Documents, model: FakeMod
 
     for call in model.calls:
         assert "\nthe rules" not in prompt_of(call)
+
+
+# What a page asks for.
+
+
+def test_a_page_that_asks_not_to_be_indexed_is_skipped_and_its_links_are_followed(
+    documents: Documents,
+) -> None:
+    documents.site.simple("/", "/a", "/b", "/c", "/d")
+    meta = '<meta name="robots" content="noindex">'
+    documents.site.html("/a", WORDS.format(thing="a"), links=("/behind-a",), head=meta)
+    documents.site.html("/behind-a", WORDS.format(thing="behind"))
+    documents.site.pages["/b"].headers["X-Robots-Tag"] = "MojodexBackground: noindex"
+    documents.site.pages["/c"].headers["X-Robots-Tag"] = "otherbot: noindex"
+    documents.site.html("/d", WORDS.format(thing="d"), links=("/behind-d",), head=meta.replace("x", "x,none"))
+    documents.site.html("/behind-d", WORDS.format(thing="behind d"))
+
+    job = documents.read()
+
+    assert stored(documents) == ["/", "/behind-a", "/c"]
+    why = "it asks not to be indexed (noindex)"
+    assert documents.reasons() == {"/a": why, "/b": why, "/d": why}
+    assert job.state == "done"
+    assert "/behind-d" not in documents.site.requests
+
+
+def test_a_page_that_asks_not_to_follow_it_is_stored_alone(documents: Documents) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.site.pages["/a"].headers["X-Robots-Tag"] = "nofollow"
+    page = documents.site.pages["/a"]
+    page.body = str(page.body).replace("</main>", '<a href="/c">c</a></main>')
+    page = documents.site.pages["/b"]
+    page.body = str(page.body).replace("</main>", '<a href="/d" rel="nofollow">d</a></main>')
+
+    documents.read()
+
+    assert stored(documents) == ["/", "/a", "/b"]
+    assert not {"/c", "/d"} & set(documents.site.requests)

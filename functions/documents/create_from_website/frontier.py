@@ -13,11 +13,12 @@ TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 @dataclass(frozen=True)
 class Found:
-    """A page that was found and is not fetched yet."""
+    """A page that was found and is not fetched yet; `refusals` as in `BackgroundPage`."""
 
     page_pk: int
     url: str
     depth: int
+    refusals: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,28 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from lxml import etree
 
 MOST_LINKS = 10_000
+# A page that shows itself for longer before it leads elsewhere is one.
+LONGEST_REFRESH_SECONDS = 5
+REFRESH = re.compile(
+    r"""\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=)?\s*["']?([^"']+)""", re.ASCII | re.IGNORECASE
+)
 
 
 def links(tree: etree._Element, url: str) -> list[str]:
     """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments; of
-    the first 10,000 links.
+    the first 10,000 links. Not those with rel=nofollow; `ugc` and `sponsored` say who has written a link, and
+    not that it leads nowhere.
 
     Args:
         url: of the page.
     """
     base = _base(tree, url)
     elements = islice(tree.iter("a", "area"), MOST_LINKS)
-    found = (_absolute(base, element.get("href")) for element in elements)
+    found = (
+        _absolute(base, element.get("href"))
+        for element in elements
+        if "nofollow" not in element.get("rel", "").lower().split()
+    )
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -31,6 +41,35 @@ def canonical(tree: etree._Element, url: str) -> str | None:
     for element in tree.iter("link"):
         if "canonical" in element.get("rel", "").lower().split():
             return _absolute(_base(tree, url), element.get("href"))
+    return None
+
+
+def directives(tree: etree._Element, agent: str) -> frozenset[str]:
+    """What a page asks of search engines in its <meta>, in lower case: `noindex`, `nofollow`, `none`, …
+
+    Args:
+        agent: our name; a <meta> with it is for us, as is one with `robots`.
+    """
+    names = ("robots", agent.lower())
+    asked = (
+        element.get("content", "").lower().split(",")
+        for element in tree.iter("meta")
+        if element.get("name", "").strip().lower() in names
+    )
+    return frozenset(directive.strip() for found in asked for directive in found)
+
+
+def refresh(tree: etree._Element, url: str) -> str | None:
+    """The address to which a page leads by itself within five seconds; None if it does not.
+
+    Args:
+        url: of the page.
+    """
+    for element in tree.iter("meta"):
+        if element.get("http-equiv", "").strip().lower() == "refresh":
+            match = REFRESH.match(element.get("content", ""))
+            if match and int(match[1]) <= LONGEST_REFRESH_SECONDS:
+                return _absolute(_base(tree, url), match[2])
     return None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from documents.text.chunks import chunks_of
-from documents.text.links import canonical, links
+from documents.text.links import canonical, directives, links, refresh
 from documents.text.main_text import main_lines
 from documents.text.page import line_hashes, parse
 from mojodex.clock import Deadline
@@ -22,27 +22,40 @@ class Outline:
 
     Attributes:
         canonical: as of `links.canonical`.
-        links: as of `links.links`.
+        refresh: as of `links.refresh`.
+        links: as of `links.links`; none if the page asks not to follow them.
+        noindex: whether the page asks not to be indexed.
         lines: as of `page.line_hashes`.
     """
 
     canonical: str | None
+    refresh: str | None
     links: list[str]
+    noindex: bool
     lines: frozenset[int] = field(repr=False)
 
 
-def outline(html: bytes, charset: str | None, url: str) -> Outline | None:
+def outline(html: bytes, charset: str | None, url: str, agent: str, asked: frozenset[str]) -> Outline | None:
     """Read a page's outline; None if it cannot be parsed.
 
     Args:
         html, charset: as of `page.parse`.
         url: of the page.
+        agent: as of `links.directives`.
+        asked: directives that its server has sent along; they count like the page's own.
     """
     with _reading:
         tree = parse(html, charset)
         if tree is None:
             return None
-        return Outline(canonical(tree, url), links(tree, url), frozenset(line_hashes(tree)))
+        asked |= directives(tree, agent)
+        return Outline(
+            canonical(tree, url),
+            refresh(tree, url),
+            [] if asked & {"nofollow", "none"} else links(tree, url),
+            bool(asked & {"noindex", "none"}),
+            frozenset(line_hashes(tree)),
+        )
 
 
 def chunks_of_page(

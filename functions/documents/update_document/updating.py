@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from documents.document_store import Known, Thought, known_of, remember, repeated_lines, write
 from documents.message import UpdateDocument
+from documents.progress import NOT_TO_BE_INDEXED
 from documents.text.chunks import chunks_of
 from documents.text.lines import Line
-from documents.text.reading import chunks_of_page
+from documents.text.reading import chunks_of_page, outline
 from documents.thinking import ThinkingSettings, think
 from documents.web import urls
+from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import FetchSettings
 from documents.web.turns import Turns
@@ -88,15 +90,15 @@ def update_document(
     Raises:
         InvalidMessageError: there is no such document.
         PermanentError: it is another user's, or its page cannot be had.
-        NothingToDoError: it is deleted, has not changed, or nothing would be left of it; or a later update of
-            the page waits.
+        NothingToDoError: it is deleted, has not changed, asks not to be indexed, or nothing would be left of
+            it; or a later update of the page waits.
         TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
     """
     document = database.with_db_session(collect, message)
     if document.document_type == "webpage":
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
-        edition = _fetched(database, settings, document, deadline)
+        edition = _fetched(Turns(database, deadline, job.queued_at), settings, document, deadline)
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
@@ -142,19 +144,17 @@ def _edited(text: str, sent: datetime) -> Edition:
     return Edition(chunks, sent=sent)
 
 
-def _fetched(
-    database: Database, settings: UpdatingSettings, document: Document, deadline: Deadline
-) -> Edition:
+def _fetched(turns: Turns, settings: UpdatingSettings, document: Document, deadline: Deadline) -> Edition:
     """The chunks of a page as it is now.
 
     Raises:
-        NothingToDoError: it has not changed.
+        NothingToDoError: it has not changed, or asks not to be indexed.
         PermanentError: it cannot be had, has moved, or has no text.
-        TransientError: its host is busy with other requests.
+        TransientError: its host is busy with other requests, or rests.
     """
     try:
         url = urls.normalised(document.name)
-        fetched = Visitor(Turns(database, deadline), settings, url, deadline).fetch(url, document.etag)
+        fetched = Visitor(turns, settings, url, deadline).fetch(url, document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
         raise PermanentError(f"the page cannot be fetched: {error.reason}") from None
@@ -165,6 +165,9 @@ def _fetched(
     its_hash = html_hash(fetched.body)
     if fetched.status == 304 or its_hash == document.html_hash:
         raise NothingToDoError(NOT_CHANGED)
+    seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives)
+    if seen and seen.noindex:
+        raise NothingToDoError(NOT_TO_BE_INDEXED)
     chunks = chunks_of_page(fetched.body, fetched.charset, document.repeated, deadline)
     if not chunks:
         raise PermanentError("the page has no text any more")

@@ -1,17 +1,16 @@
 """robots.txt: what a host forbids, and how slowly it wants to be asked (RFC 9309)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from protego import Protego
 
+from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
 
-# How robots.txt names us; the User-Agent begins with it.
-AGENT = "MojodexBackground"
 BYTES_LIMIT = 1_000_000
 
 
@@ -20,11 +19,13 @@ class Robots:
     """What one host's robots.txt says.
 
     Attributes:
+        body: its bytes; b"" if there is none.
         delay: seconds between two requests; 0 if it does not say.
         sitemaps: addresses of sitemaps.
     """
 
     rules: Any
+    body: bytes = field(repr=False)
     delay: float
     sitemaps: tuple[str, ...]
 
@@ -51,7 +52,12 @@ def read_robots(url: str, fetch_text: Callable[[str, int], Fetched]) -> Robots:
             raise
         # There is none (RFC 9309, 2.3.1.3).
         body = b""
+    return parse_robots(body)
+
+
+def parse_robots(body: bytes) -> Robots:
+    """Read the bytes of a robots.txt."""
     rules = Protego.parse(body.decode("utf-8-sig", "replace"))
     rate = rules.request_rate(AGENT)
     delay = max(rules.crawl_delay(AGENT) or 0, rate.seconds / rate.requests if rate else 0)
-    return Robots(rules, float(delay), tuple(rules.sitemaps))
+    return Robots(rules, body, float(delay), tuple(rules.sitemaps))

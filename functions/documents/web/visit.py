@@ -2,13 +2,14 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-from documents.web.errors import NO_TLS, FetchError
+from documents.web.errors import NO_TLS, FetchError, HostRestsError
 from documents.web.fetch import Fetched, FetchSettings, fetch
-from documents.web.robots import Robots, read_robots
+from documents.web.robots import Robots, parse_robots, read_robots
 from documents.web.sitemap import read_sitemaps
 from documents.web.turns import Turns
 from documents.web.urls import key, normalised, site
@@ -42,8 +43,8 @@ class Visitor:
     def __init__(self, turns: Turns, settings: FetchSettings, website: str, deadline: Deadline) -> None:
         self._turns, self._settings, self._deadline = turns, settings, deadline
         self._site = site(website)
-        # Whether a host wants its requests one by one.
-        self.slow = False
+        # Seconds between two requests, of the hosts that say so.
+        self._delays: dict[str, float] = {}
         # Of each host, made once, for as long as this crawl runs.
         self._robots = made_once(self._read_robots)
 
@@ -52,25 +53,36 @@ class Visitor:
 
         Raises:
             FetchError: it cannot be had, or is no page.
+            HostRestsError: its host has asked us to slow down.
             TransientError: the host is busy, the database is away, or too little time is left.
         """
         robots = self._robots_of(url)
         if not robots.allows(url):
             raise FetchError("robots.txt forbids it", unwanted=True)
-        return self._patiently(
-            lambda: fetch(
-                self._settings,
-                url,
-                media_types=HTML,
-                seconds=SECONDS_OF_TRY,
-                etag=etag,
-                may_follow=self._may_follow,
-                turn=lambda host: self._turns.turn(host, robots.delay),
+        with self._keeping(url, robots):
+            return self._patiently(
+                lambda: fetch(
+                    self._settings,
+                    url,
+                    media_types=HTML,
+                    seconds=SECONDS_OF_TRY,
+                    etag=etag,
+                    may_follow=self._may_follow,
+                    turn=lambda host: self._turns.turn(host, self._delays.get(host, 0), page=True),
+                )
             )
-        )
+
+    @property
+    def slow(self) -> bool:
+        """Whether a host wants its requests one by one."""
+        return bool(self._delays)
 
     def sitemap(self, url: str, pages_wanted: int) -> list[str]:
-        """The pages of the site that its sitemaps name: those of robots.txt, or else /sitemap.xml."""
+        """The pages of the site that its sitemaps name: those of robots.txt, or else /sitemap.xml.
+
+        Raises:
+            HostRestsError: a host has asked us to slow down.
+        """
         robots = self._robots_of(url)
         parts = urlsplit(url)
         addresses = robots.sitemaps or (f"{parts.scheme}://{parts.netloc}/sitemap.xml",)
@@ -84,12 +96,25 @@ class Visitor:
                 its_robots = self._robots_of(url)
                 if not its_robots.allows(url):
                     raise FetchError("robots.txt forbids it", unwanted=True)
-                return self._text(its_robots.delay, url, bytes_limit)
+                with self._keeping(url, its_robots):
+                    return self._text(its_robots.delay, url, bytes_limit)
+            except HostRestsError:
+                raise
             except TransientError as error:
                 # No turn: the page that was read before is worth more.
                 raise FetchError(str(error)) from None
 
         return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted))
+
+    @contextmanager
+    def _keeping(self, url: str, robots: Robots) -> Iterator[None]:
+        """Keep the robots.txt of a host that refuses an address: the next probe need not ask for it."""
+        try:
+            yield
+        except HostRestsError as error:
+            if error.answer:
+                self._turns.keep_robots(*_origin(url), robots.body)
+            raise
 
     def _may_follow(self, url: str) -> bool:
         if site(url) != self._site:
@@ -118,14 +143,16 @@ class Visitor:
             raise FetchError(f"robots.txt cannot be read: {robots.reason}", again=again)
         if robots.delay > LONGEST_DELAY:
             raise FetchError(f"robots.txt wants {robots.delay:g} seconds between two requests", unwanted=True)
-        self.slow = self.slow or robots.delay > 0
+        if robots.delay:
+            self._delays[parts.hostname or ""] = robots.delay
         return robots
 
     def _read_robots(self, scheme: str, host: str) -> Robots | FetchError:
+        url = f"{scheme}://{host}/"
+        if (kept := self._turns.kept_robots(*_origin(url))) is not None:
+            return parse_robots(kept)
         try:
-            return read_robots(
-                f"{scheme}://{host}/", lambda *what: self._patiently(partial(self._text, 0, *what))
-            )
+            return read_robots(url, lambda *what: self._patiently(partial(self._text, 0, *what)))
         except FetchError as error:
             return error
 
@@ -136,7 +163,7 @@ class Visitor:
             url,
             bytes_limit=bytes_limit,
             seconds=SECONDS_OF_TRY,
-            turn=lambda host: self._turns.turn(host, delay),
+            turn=lambda host: self._turns.turn(host, delay, page=False),
         )
 
     def _patiently(self, get: Callable[[], Fetched]) -> Fetched:
@@ -151,6 +178,12 @@ class Visitor:
                 if pause is None or not error.again:
                     raise
             time.sleep(pause)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """The host of an address, and the origin whose robots.txt counts for it."""
+    parts = urlsplit(url)
+    return parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
 
 
 def html_hash(html: bytes) -> str:
