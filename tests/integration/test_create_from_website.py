@@ -419,7 +419,7 @@ def test_a_page_without_text_is_skipped_and_not_looked_at_again(documents: Docum
         (Page("no", status=500), "the page answers 500"),
         (Page(""), "it is empty"),
         (Page("hello", headers=TEXT), "type text/plain"),
-        (redirect("http://localhost:1/"), "it redirects to another site (localhost)"),
+        (redirect("http://localhost:1/"), "robots.txt cannot be read: the connection was refused"),
         (redirect("/"), "it redirects in a circle"),
     ],
 )
@@ -563,11 +563,101 @@ def test_an_address_as_a_user_types_it(documents: Documents, address: str) -> No
 
 
 def test_a_crawl_may_begin_anywhere(documents: Documents) -> None:
-    documents.site.simple("/shop/", "/shop/a", "/")
+    documents.site.simple("/shop", "/shop/a", "/")
 
-    documents.read(f"{documents.site.url}/shop/")
+    documents.read(f"{documents.site.url}/shop")
 
-    assert stored(documents) == ["/", "/shop/", "/shop/a"]
+    assert stored(documents) == ["/", "/shop", "/shop/a"]
+
+
+@pytest.mark.parametrize(
+    ("address", "scope", "pages"),
+    [
+        ("/shop/", None, ["/shop/", "/shop/a", "/shop/b/c"]),
+        ("/shop/", "site", ["/", "/other", "/shop/", "/shop/a", "/shop/b/c", "/shopping"]),
+        ("/shop/a", "path", ["/shop/a"]),
+        ("", "path", ["/", "/other", "/shop/", "/shop/a", "/shop/b/c", "/shopping"]),
+    ],
+)
+def test_what_is_read_is_a_site_or_what_is_below_a_path(
+    documents: Documents, address: str, scope: str | None, pages: list[str]
+) -> None:
+    paths = ("/shop/", "/", "/shop/a", "/other", "/shopping")
+    documents.site.simple(*paths)
+    for path in paths:
+        documents.site.html(path, WORDS.format(thing=path), links=paths)
+    documents.site.html("/shop/b/c", WORDS.format(thing="c"))
+    # Others may fill a sitemap: there are more than are looked at.
+    others = [f"/away/{n}" for n in range(400)] if scope is None else []
+    sitemap(documents, "/sitemap.xml", *others, "/shop/b/c")
+
+    documents.ask(documents.site.url + address, scope=scope)
+    documents.ingest()
+
+    assert stored(documents) == pages
+    if not scope:
+        assert documents.job(documents.site.url + address).outcome["found"] == len(pages)
+
+
+def test_a_page_below_the_path_that_redirects_out_of_it_is_skipped(documents: Documents) -> None:
+    documents.site.simple("/docs/", "/docs/a", "/docs/b")
+    documents.site.pages["/docs/b"] = redirect("/shop")
+    documents.site.html("/shop", WORDS.format(thing="shop"))
+    address = f"{documents.site.url}/docs/"
+
+    documents.read(address)
+
+    assert stored(documents) == ["/docs/", "/docs/a"]
+    assert documents.reasons(url=address) == {"/docs/b": "it redirects out of the path that is read"}
+
+
+def elsewhere(documents: Documents, path: str = "/") -> str:
+    """Another site: the same server by another name."""
+    return documents.site.url.replace("127.0.0.1", "localhost") + path
+
+
+def test_the_first_redirect_may_name_the_site(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for the invocations that continue the crawl; a later redirect to another site is not followed."""
+    paths = tuple(f"/{n}" for n in range(6))
+    documents.site.simple("/new", *paths, "/away")
+    documents.site.pages["/"] = redirect(elsewhere(documents, "/new"))
+    documents.site.pages["/away"] = redirect(documents.site.url + "/0")
+    for page in documents.site.pages.values():
+        page.delay = 0.1
+    monkeypatch.setattr(crawl, "SECONDS_NEEDED", 294.6)
+
+    job = documents.read()
+
+    assert job.outcome["rounds"] > 0
+    assert job.outcome["home"] == elsewhere(documents, "/new")
+    assert sorted(documents.documents()) == [elsewhere(documents, path) for path in (*paths, "/new")]
+    assert documents.reasons() == {
+        "/": f"it redirects to {elsewhere(documents, '/new')}",
+        elsewhere(documents, "/away"): "it redirects to another site (127.0.0.1)",
+    }
+    for pk in documents.documents().values():
+        assert "old mill, makers" not in "".join(documents.text(pk))
+
+
+def test_the_first_redirect_may_name_the_path(documents: Documents) -> None:
+    documents.site.simple("/en/docs/", "/en/docs/a", "/docs/b", "/en/c")
+    documents.site.pages["/docs/"] = redirect("/en/docs/")
+
+    documents.read(f"{documents.site.url}/docs/")
+
+    assert stored(documents) == ["/en/docs/", "/en/docs/a"]
+
+
+def test_a_first_page_leads_to_another_site_once(documents: Documents) -> None:
+    documents.site.pages["/"] = redirect(elsewhere(documents, "/there"))
+    documents.site.pages["/there"] = redirect(documents.site.url + "/back")
+    documents.site.html("/back", WORDS.format(thing="back"))
+
+    job = documents.read()
+
+    assert job.state == "failed"
+    assert job.outcome["reason"].endswith("it redirects to another site (127.0.0.1)")
+    assert "/back" not in documents.site.requests
 
 
 # Limits.
@@ -914,6 +1004,8 @@ def test_two_requests_for_one_site_at_the_same_time_make_each_document_once(docu
         ({"request_id": "x" * 256}, "request_id"),
         ({"request_id": 7}, "request_id"),
         ({"depth": 7}, "depth"),
+        ({"scope": "domain"}, "scope"),
+        ({"scope": ""}, "scope"),
         ({"user_id": "nobody"}, "there is no such user"),
     ],
 )

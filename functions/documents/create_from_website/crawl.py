@@ -20,6 +20,7 @@ from documents.progress import KEPT, NOT_TO_BE_INDEXED, close, end_page, progres
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
 from documents.web.fetch import FetchSettings
+from documents.web.scope import scope_of
 from documents.web.turns import Turns
 from documents.web.visit import SECONDS_NEEDED, Visitor
 from mojodex import jobs, queues
@@ -81,9 +82,12 @@ def crawl(
             first = urls.normalised(message.website_url)
         except ValueError as error:
             raise PermanentError(str(error)) from None
-        found = database.with_db_session(_begin, message.user_id, first, job)
+        found = database.with_db_session(_begin, message, first, job)
+        scope = scope_of(first, message.scope)
+        if home := (job.progress or {}).get("home"):
+            scope = scope.moved(home)
         turns = Turns(database, deadline, job.queued_at)
-        visitor = Visitor(turns, settings, first, deadline)
+        visitor = Visitor(turns, settings, scope, deadline)
         part = _Crawl(database, settings, message, job, visitor, deadline, found)
         if not part.run():
             _continue_later(database, settings, message, job, counts=not part.host_rests)
@@ -98,9 +102,11 @@ def fail_waiting_pages(session: Session, job: jobs.Job, _state: str, reason: str
     return progress(session, job.subject, job.occasion)
 
 
-def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequence[BackgroundPage]:
+def _begin(
+    session: Session, message: CreateFromWebsite, first: str, job: jobs.Job
+) -> Sequence[BackgroundPage]:
     """The pages that are found until now: the first one, or what an earlier invocation has left."""
-    if session.get(MdUser, user_id) is None:
+    if session.get(MdUser, message.user_id) is None:
         raise InvalidMessageError("there is no such user")
     if job.progress is None:
         # An operator has deleted the ledger's row, so that the request is new.
@@ -108,9 +114,11 @@ def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequenc
     pages = page_store.pages_of(session, job)
     if not pages:
         # Whatever its name looks like: its type is what its server says.
-        page_store.insert_pages(session, job, user_id, [Address(first, urls.key(first), 0, None)])
+        page_store.insert_pages(session, job, message.user_id, [Address(first, urls.key(first), 0, None)])
         pages = page_store.pages_of(session, job)
-    jobs.save_progress(session, job, page_store.outcome(session, job))
+    # A message that a schedule publishes has it from here.
+    asked = {"scope": message.scope} if message.scope else {}
+    jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
     return pages
 
 
@@ -208,7 +216,8 @@ class _Crawl:
                 else:
                     self._take_in(session, page, result)
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
-            found = page_store.outcome(session, self._job, seconds=round(seconds))
+            more = {"home": self._visitor.home} if self._visitor.home else {}
+            found = page_store.outcome(session, self._job, seconds=round(seconds), **more)
             jobs.save_progress(session, self._job, found)
         if failure:
             raise PermanentError(f"the website cannot be read: {failure.reason}")

@@ -95,7 +95,10 @@ def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
         line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > pages / 2
     )
     first = session.execute(
-        select(BackgroundPage.user_id, BackgroundPage.url).where(*of_job).order_by(BackgroundPage.page_pk)
+        # The very first one may have redirected to this site.
+        select(BackgroundPage.user_id, BackgroundPage.url)
+        .where(*of_job, BackgroundPage.state.in_(KEPT))
+        .order_by(BackgroundPage.page_pk)
     ).first()
     assert first is not None
     website = upsert(BackgroundWebsite).values(

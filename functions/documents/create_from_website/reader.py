@@ -100,11 +100,11 @@ class Reader:
 
     def _read_first(self, page: Found, pages_wanted: int) -> Read:
         try:
-            result = self._read(page.url)
+            result = self._read(page.url, first=True)
         except FetchError as error:
             if not self._any_scheme or error.status or not error.again:
                 raise
-            result = self._read(page.url.replace("https://", "http://", 1))
+            result = self._read(page.url.replace("https://", "http://", 1), first=True)
         if not self._with_sitemap:
             return result
         try:
@@ -118,9 +118,9 @@ class Reader:
             more = []
         return replace(result, links=result.links + tuple(more))
 
-    def _read(self, url: str) -> Read:
+    def _read(self, url: str, *, first: bool = False) -> Read:
         """Fetch a page and look at its links."""
-        fetched = self._visitor.fetch(url)
+        fetched = self._visitor.fetch(url, first=first)
         seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives)
         if seen is None:
             much = len(fetched.body) > LARGEST_EMPTY

@@ -20,6 +20,7 @@ from documents.web import urls
 from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import FetchSettings
+from documents.web.scope import scope_of
 from documents.web.turns import Turns
 from documents.web.visit import Visitor, html_hash
 from mojodex import jobs
@@ -154,7 +155,7 @@ def _fetched(turns: Turns, settings: UpdatingSettings, document: Document, deadl
     """
     try:
         url = urls.normalised(document.name)
-        fetched = Visitor(turns, settings, url, deadline).fetch(url, document.etag)
+        fetched = Visitor(turns, settings, scope_of(url, "site"), deadline).fetch(url, document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
         raise PermanentError(f"the page cannot be fetched: {error.reason}") from None

@@ -82,13 +82,24 @@ def key(url: str) -> str:
     Args:
         url: normalised.
     """
-    parts = urlsplit(canonicalize_url(url))
-    text = f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/') or '/'}"
-    if parts.query:
-        text += f"?{parts.query}"
+    text = place(url)
+    if "/" not in text:
+        text += "/"
+    if query := urlsplit(canonicalize_url(url)).query:
+        text += f"?{query}"
     if len(text) > LONGEST_KEY:
         text = text[: LONGEST_KEY // 2] + hashlib.sha256(text.encode()).hexdigest()
     return text
+
+
+def place(url: str) -> str:
+    """Host and path of an address, without `www.` and a slash at the end.
+
+    Args:
+        url: normalised.
+    """
+    parts = urlsplit(canonicalize_url(url))
+    return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}"
 
 
 def shown(url: str) -> str:

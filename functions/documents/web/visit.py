@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from documents.web.errors import NO_TLS, FetchError, HostRestsError
 from documents.web.fetch import Fetched, FetchSettings, fetch
 from documents.web.robots import Robots, parse_robots, read_robots
+from documents.web.scope import Scope
 from documents.web.sitemap import read_sitemaps
 from documents.web.turns import Turns
 from documents.web.urls import key, normalised, site
@@ -36,20 +37,28 @@ class Visitor:
     Args:
         turns: of all workers.
         settings: the worker's.
-        website: an address of the site.
+        scope: which addresses may be fetched.
         deadline: when the invocation ends.
+
+    Attributes:
+        home: where the site is, if the first page has redirected out of its scope; '' if it has not.
     """
 
-    def __init__(self, turns: Turns, settings: FetchSettings, website: str, deadline: Deadline) -> None:
+    def __init__(self, turns: Turns, settings: FetchSettings, scope: Scope, deadline: Deadline) -> None:
         self._turns, self._settings, self._deadline = turns, settings, deadline
-        self._site = site(website)
+        self._scope, self.home = scope, ""
         # Seconds between two requests, of the hosts that say so.
         self._delays: dict[str, float] = {}
         # Of each host, made once, for as long as this crawl runs.
         self._robots = made_once(self._read_robots)
 
-    def fetch(self, url: str, etag: str | None = None) -> Fetched:
-        """Fetch a page that robots.txt allows; `etag` as in `fetch.fetch`.
+    def fetch(self, url: str, etag: str | None = None, *, first: bool = False) -> Fetched:
+        """Fetch a page that robots.txt allows.
+
+        Args:
+            url: of the page.
+            etag: as in `fetch.fetch`.
+            first: whether it is the first page of a site. Where it redirects to, if only once, is the site.
 
         Raises:
             FetchError: it cannot be had, or is no page.
@@ -67,7 +76,7 @@ class Visitor:
                     media_types=HTML,
                     seconds=SECONDS_OF_TRY,
                     etag=etag,
-                    may_follow=self._may_follow,
+                    may_follow=partial(self._may_follow, first=first),
                     turn=lambda host: self._turns.turn(host, self._delays.get(host, 0), page=True),
                 )
             )
@@ -87,6 +96,11 @@ class Visitor:
         parts = urlsplit(url)
         addresses = robots.sitemaps or (f"{parts.scheme}://{parts.netloc}/sitemap.xml",)
         ends = time.monotonic() + SECONDS_FOR_SITEMAPS
+        path = self._scope.path
+
+        def may_be_wanted(url: str) -> bool:
+            # There may be a million of them: this is not exact, but fast.
+            return path in f"{url}/"
 
         def fetch_text(url: str, bytes_limit: int) -> Fetched:
             if time.monotonic() > ends:
@@ -104,7 +118,7 @@ class Visitor:
                 # No turn: the page that was read before is worth more.
                 raise FetchError(str(error)) from None
 
-        return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted))
+        return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted, may_be_wanted))
 
     @contextmanager
     def _keeping(self, url: str, robots: Robots) -> Iterator[None]:
@@ -116,22 +130,30 @@ class Visitor:
                 self._turns.keep_robots(*_origin(url), robots.body)
             raise
 
-    def _may_follow(self, url: str) -> bool:
-        if site(url) != self._site:
+    def _may_follow(self, url: str, *, first: bool) -> bool:
+        try:
+            address = normalised(url)
+        except ValueError:
             return False
+        if not self._scope.holds(address):
+            if not first or self.home:
+                if site(address) == self._scope.site:
+                    raise FetchError("it redirects out of the path that is read", unwanted=True)
+                return False
+            self.home, self._scope = address, self._scope.moved(address)
         if not self._robots_of(url).allows(url):
             raise FetchError("robots.txt forbids it", unwanted=True)
         return True
 
     def of_site(self, urls: list[str]) -> list[str]:
-        """Keep the addresses of this site: normalised, each page once, in their order."""
+        """Keep the addresses that may be fetched: normalised, each page once, in their order."""
         found: dict[str, str] = {}
         for url in urls:
             try:
                 address = normalised(url)
             except ValueError:
                 continue
-            if site(address) == self._site:
+            if self._scope.holds(address):
                 found.setdefault(key(address), address)
         return list(found.values())
 
