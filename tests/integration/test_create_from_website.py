@@ -158,6 +158,28 @@ def test_a_crawl_delay_is_kept_and_one_request_runs_at_a_time(documents: Documen
     assert documents.site.most == 1
 
 
+def test_a_crawl_delay_is_that_of_the_host_that_is_asked(documents: Documents) -> None:
+    """The first one redirects to another, which wants a pause between its requests."""
+    documents.site.simple("/new", "/a", "/b")
+    documents.site.pages["/"] = redirect(elsewhere(documents, "/new"))
+    asked: list[tuple[str, float]] = []
+
+    def before(path: str) -> None:
+        host = documents.site.headers[-1]["Host"].partition(":")[0]
+        if path == "/robots.txt":
+            body = "User-agent: *\nCrawl-delay: 0.3" if host == "localhost" else ""
+            documents.site.pages[path] = Page(body, headers=TEXT)
+        elif host == "localhost" and path != "/sitemap.xml":
+            asked.append((path, time.monotonic()))
+
+    documents.site.before = before
+
+    documents.read()
+
+    assert [path for path, _ in asked] == ["/new", "/a", "/b"]
+    assert all(after - before >= 0.3 for (_, before), (_, after) in pairwise(asked))
+
+
 def test_at_most_two_requests_at_once_reach_a_host_whatever_asks(
     documents: Documents, model: FakeModel
 ) -> None:
@@ -506,6 +528,17 @@ def test_a_first_page_whose_canonical_address_is_dead_is_still_a_website(documen
 
     assert job.state == "done", job.outcome
     assert "/a" in stored(documents)
+
+
+def test_a_site_of_which_all_pages_name_the_first_one_is_read(documents: Documents) -> None:
+    paths = ("/", "/a", "/b", "/c")
+    for path in paths:
+        head = '<link rel="canonical" href="/">'
+        documents.site.html(path, WORDS.format(thing=path), links=paths, head=head)
+
+    documents.read()
+
+    assert stored(documents) == ["/", "/a", "/b", "/c"]
 
 
 def test_a_redirect_within_the_site_leads_to_the_page(documents: Documents) -> None:

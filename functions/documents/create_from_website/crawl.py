@@ -166,7 +166,7 @@ class _Crawl:
         self._frontier = Frontier(
             settings.crawl_page_limit,
             settings.crawl_depth_limit,
-            (page.key for page in pages),
+            {page.key: page.url for page in pages},
             {page.html_hash or "": page.url for page in pages if page.state in KEPT},
             (
                 Found(page.page_pk, page.url, page.depth, page.refusals or 0)

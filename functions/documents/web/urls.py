@@ -22,6 +22,10 @@ TRACKING = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid"),
     *("msclkid", "dclid", "yclid", "twclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl", "_hsenc", "_hsmi"),
 )
+# What servers add to an address to know a visitor again; each visit would find all pages anew. Only names
+# that mean nothing else: a conference has a `session_id`, too.
+SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?#]*", re.IGNORECASE)
+SESSION = re.compile(r"(?:jsessionid|phpsessid|aspsessionid[a-z]*|cfid|cftoken)(?:=|$)", re.IGNORECASE)
 # Endings of what holds no text, and is not even mentioned.
 NOT_TEXT = {
     # images
@@ -54,7 +58,7 @@ NOT_PAGES = {
 
 def normalised(address: str) -> str:
     """An address in one way of writing: https where the scheme is missing, no fragment, no tracking
-    parameters, no default port, the host in lower case.
+    parameters, no session id, no default port, the host in lower case.
 
     Raises:
         ValueError: it is none of http or https, has no host, or carries credentials.
@@ -72,7 +76,9 @@ def normalised(address: str) -> str:
     netloc = f"[{host}]" if ":" in host else host
     if port is not None and port != DEFAULT_PORTS[parts.scheme]:
         netloc = f"{netloc}:{port}"
-    return parts._replace(netloc=netloc, path=parts.path or "/").geturl()
+    path = SESSION_IN_PATH.sub("", parts.path) or "/"
+    query = "&".join(each for each in parts.query.split("&") if not SESSION.match(each))
+    return parts._replace(netloc=netloc, path=path, query=query).geturl()
 
 
 def key(url: str) -> str:
