@@ -554,6 +554,45 @@ def test_a_redirect_within_the_site_leads_to_the_page(documents: Documents) -> N
     assert documents.site.requests.count("/new") == 1
 
 
+def refresh(location: str, seconds: int = 0) -> Page:
+    return Page(f'<html><head><meta http-equiv="refresh" content="{seconds}; url={location}"></head></html>')
+
+
+def test_a_page_that_leads_on_by_itself_is_a_redirect(documents: Documents) -> None:
+    documents.site.simple("/en", "/old", "/slow", "/self", "/circle", "/forbidden", "/away")
+    documents.site.pages["/"] = refresh("en")
+    documents.site.pages["/old"] = refresh("/new")
+    documents.site.html("/new", WORDS.format(thing="new"))
+    for path, target in (("/slow", "/new"), ("/self", "/self#x"), ("/away", elsewhere(documents))):
+        page = refresh(target, 30 if path == "/slow" else 0)
+        text = f"<body><p>{WORDS.format(thing=path)}</p></body></html>"
+        documents.site.pages[path] = Page(str(page.body).replace("</html>", text))
+    documents.site.pages["/circle"] = refresh("/round")
+    documents.site.pages["/round"] = refresh("/circle")
+    documents.site.pages["/forbidden"] = refresh("/private")
+    robots(documents, "User-agent: *", "Disallow: /private")
+
+    documents.read()
+
+    assert stored(documents) == ["/away", "/en", "/new", "/self", "/slow"]
+    assert documents.reasons() == {
+        "/": f"it redirects to {documents.site.url}/en",
+        "/old": f"it redirects to {documents.site.url}/new",
+        "/circle": "more than 5 redirects",
+        "/forbidden": "robots.txt forbids it",
+    }
+    assert "/private" not in documents.site.requests
+
+
+def test_a_first_page_that_leads_on_by_itself_may_name_the_site(documents: Documents) -> None:
+    documents.site.simple("/new", "/a")
+    documents.site.pages["/"] = refresh(elsewhere(documents, "/new"))
+
+    documents.read()
+
+    assert sorted(documents.documents()) == [elsewhere(documents, path) for path in ("/a", "/new")]
+
+
 def test_a_first_page_that_redirects_within_the_site(documents: Documents) -> None:
     documents.site.simple("/en/", "/a")
     documents.site.pages["/"] = redirect("/en/")

@@ -9,7 +9,8 @@ from documents.create_from_website.frontier import Found
 from documents.text.reading import outline
 from documents.web.directives import AGENT
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.urls import normalised
+from documents.web.fetch import MOST_REDIRECTS
+from documents.web.urls import key, normalised
 from documents.web.visit import Visitor, html_hash
 
 # A page that is larger, and of which nothing can be parsed, is not empty.
@@ -119,12 +120,18 @@ class Reader:
         return replace(result, links=result.links + tuple(more))
 
     def _read(self, url: str, *, first: bool = False) -> Read:
-        """Fetch a page and look at its links."""
-        fetched = self._visitor.fetch(url, first=first)
-        seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives)
-        if seen is None:
-            much = len(fetched.body) > LARGEST_EMPTY
-            raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)
+        """Fetch a page and look at its links; what leads on by itself is followed like a redirect."""
+        for _ in range(MOST_REDIRECTS + 1):
+            fetched = self._visitor.fetch(url, first=first)
+            seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives)
+            if seen is None:
+                much = len(fetched.body) > LARGEST_EMPTY
+                raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)
+            if not self._leads_on(fetched.url, seen.refresh, first=first):
+                break
+            url = seen.refresh or ""
+        else:
+            raise FetchError(f"more than {MOST_REDIRECTS} redirects")
         return Read(
             url=normalised(fetched.url),
             canonical=next(iter(self._visitor.of_site([seen.canonical or ""])), None),
@@ -136,3 +143,10 @@ class Reader:
             html_hash=html_hash(fetched.body),
             etag=fetched.etag,
         )
+
+    def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:
+        """Whether a page leads to another one by itself, and that one may be fetched."""
+        if target is None or not self._visitor.may_follow(target, first=first):
+            return False
+        # Many pages load themselves again.
+        return key(normalised(target)) != key(normalised(url))

@@ -76,7 +76,7 @@ class Visitor:
                     media_types=HTML,
                     seconds=SECONDS_OF_TRY,
                     etag=etag,
-                    may_follow=partial(self._may_follow, first=first),
+                    may_follow=partial(self.may_follow, first=first),
                     turn=lambda host: self._turns.turn(host, self._delays.get(host, 0), page=True),
                 )
             )
@@ -130,7 +130,12 @@ class Visitor:
                 self._turns.keep_robots(*_origin(url), robots.body)
             raise
 
-    def _may_follow(self, url: str, *, first: bool) -> bool:
+    def may_follow(self, url: str, *, first: bool) -> bool:
+        """Whether a redirect to an address is followed; `first` as in `fetch`.
+
+        Raises:
+            FetchError: it is not, and the reason is not that it is another site.
+        """
         try:
             address = normalised(url)
         except ValueError:
