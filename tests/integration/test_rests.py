@@ -364,6 +364,31 @@ def test_a_page_that_alone_is_refused_fails_alone(documents: Documents) -> None:
     assert documents.site.requests.count("/") == 2
 
 
+def test_a_host_that_lets_one_page_through_after_each_rest_is_read_nevertheless(documents: Documents) -> None:
+    paths = [f"/{n}" for n in range(8)]
+    documents.site.simple("/", *paths)
+    pages = dict(documents.site.pages)
+    left = 1
+
+    def before(path: str) -> None:
+        nonlocal left
+        if path in pages:
+            documents.site.pages[path] = pages[path] if left > 0 else slow_down()
+            left -= 1
+
+    documents.site.before = before
+    rests = 0
+    while go_on(documents, asking(documents)):
+        rest_ends(documents)
+        left = 1
+        rests += 1
+        assert rests < 20
+    documents.ingest()
+
+    assert documents.reasons() == {}
+    assert documents.job().outcome["stored"] == 9
+
+
 def test_a_host_that_refuses_is_not_the_fault_of_the_page_that_probes(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b")
     refusing = Refusing(documents, "/a")

@@ -163,6 +163,10 @@ class _Crawl:
         self._seconds_before = float((job.progress or {}).get("seconds", 0))
         limit = timedelta(minutes=settings.crawl_minutes_limit)
         self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
+        # A page that was refused is to probe itself: another one just before it may use up what its host lets
+        # through.
+        refused = any(page.refusals for page in pages if page.state == "found")
+        self._ahead = 1 if refused else AHEAD
         self._frontier = Frontier(
             settings.crawl_page_limit,
             settings.crawl_depth_limit,
@@ -231,7 +235,7 @@ class _Crawl:
     def _visits(self) -> Iterator[list[tuple[Found, Read | FetchError]]]:
         def may_begin(running: int) -> bool:
             in_time = self._deadline.seconds_left() >= SECONDS_NEEDED and utc_now() <= self._ends
-            return in_time and running < (1 if self._visitor.slow else AHEAD)
+            return in_time and running < (1 if self._visitor.slow else self._ahead)
 
         return in_order(self._frontier, self._visit, may_begin, THREADS)
 
