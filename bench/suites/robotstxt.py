@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.suites import Result
+from documents.web.directives import AGENT
 from documents.web.fetch import Fetched
-from documents.web.robots import AGENT, read_robots
+from documents.web.robots import read_robots
 
 TEST = re.compile(r"^TEST\(\w+, (\w+)\) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 STRINGS = r'(?:"(?:[^"\\]|\\.)*"\s*)+'

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from bench.suites import Result
 from bench.suites.attempts import attempt, numeric
-from documents.text.page import _absolute
+from documents.text.links import _absolute
 from documents.web.urls import normalised
 
 WEB = re.compile(r"[\x00-\x20]*https?:", re.IGNORECASE)

@@ -1,6 +1,6 @@
 """What travels on the queues of documents."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,13 +22,19 @@ class CreateFromWebsite(Message):
 
     Attributes:
         user_id: whose documents.
-        website_url: where to begin; the scheme may be missing.
+        website_url: where to begin; the scheme may be missing. If its first page redirects to another site,
+            that one is read.
+        scope: "site": all of the site, wherever it begins. "path": only what is below the address; below
+            `/docs/index.html` is what is below `/docs/`. Without it: "path" if the address ends with a slash
+            behind a path (`example.com/docs/`), else "site" (`example.com`, `example.com/en`).
         request_id: what the request is called in the ledger; without it, the time at which the message was
             sent. A message with the same one is the same request.
     """
 
     user_id: UserId
     website_url: WebsiteUrl
+    # Left out where it is not given: a worker of an earlier release does not know it.
+    scope: Literal["site", "path"] | None = Field(default=None, exclude_if=lambda scope: scope is None)
     request_id: RequestId | None = None
 
     @property

@@ -21,6 +21,7 @@ LISTED = 200
 # Why a page is skipped for what it says; it is again when it says the same.
 NO_TEXT = "it has no text"
 NOTHING_RELEVANT = "nothing on it is relevant"
+NOT_TO_BE_INDEXED = "it asks not to be indexed (noindex)"
 
 
 def of_website(subject: str, occasion: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

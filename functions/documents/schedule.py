@@ -63,4 +63,6 @@ def _page_message(row: Any) -> IngestPage:
 
 def _website_message(row: Any) -> CreateFromWebsite:
     website_url = row.subject.removeprefix(f"{row.user_id} ")
-    return CreateFromWebsite(user_id=row.user_id, website_url=website_url, request_id=row.occasion)
+    return CreateFromWebsite(
+        user_id=row.user_id, website_url=website_url, scope=row.scope, request_id=row.occasion
+    )

@@ -281,6 +281,8 @@ class BackgroundPage(Base):
     canonical: Mapped[str | None] = mapped_column(Text)
     lines: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
     found_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    # How often it was answered "slow down".
+    refusals: Mapped[int | None]
 
 
 class BackgroundDocument(Base):
@@ -315,3 +317,11 @@ class BackgroundHostSlot(Base):
     host: Mapped[str] = mapped_column(Text, primary_key=True)
     slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     free_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    # In the row of slot 1: when a host that has asked us to slow down may be asked next. Then one request is
+    # sent at a time. NULL: the host does not rest.
+    rests_until: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    # Its pauses in a row; each one is longer than the one before.
+    pauses: Mapped[int | None]
+    # While it rests: what robots.txt of this origin said before, so that a probe is one request and not two.
+    origin: Mapped[str | None] = mapped_column(Text)
+    robots: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -220,11 +220,10 @@ class Documents:
     user_id: str
     mojodex: Mojodex
 
-    def ask(self, url: str = "", request: str = "r1") -> None:
+    def ask(self, url: str = "", request: str = "r1", **more: Any) -> None:
         """Let the crawler have a request for the site, until it has published its pages."""
-        bodies: list[Any] = [
-            {"user_id": self.user_id, "website_url": url or self.site.url, "request_id": request}
-        ]
+        asked = {"user_id": self.user_id, "website_url": url or self.site.url, "request_id": request}
+        bodies: list[Any] = [asked | more]
         while bodies:
             assert self.websites.work(*bodies, seconds=300)["batchItemFailures"] == []
             bodies = self.websites.queued()

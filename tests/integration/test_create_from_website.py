@@ -159,6 +159,28 @@ def test_a_crawl_delay_is_kept_and_one_request_runs_at_a_time(documents: Documen
     assert documents.site.most == 1
 
 
+def test_a_crawl_delay_is_that_of_the_host_that_is_asked(documents: Documents) -> None:
+    """The first one redirects to another, which wants a pause between its requests."""
+    documents.site.simple("/new", "/a", "/b")
+    documents.site.pages["/"] = redirect(elsewhere(documents, "/new"))
+    asked: list[tuple[str, float]] = []
+
+    def before(path: str) -> None:
+        host = documents.site.headers[-1]["Host"].partition(":")[0]
+        if path == "/robots.txt":
+            body = "User-agent: *\nCrawl-delay: 0.3" if host == "localhost" else ""
+            documents.site.pages[path] = Page(body, headers=TEXT)
+        elif host == "localhost" and path != "/sitemap.xml":
+            asked.append((path, time.monotonic()))
+
+    documents.site.before = before
+
+    documents.read()
+
+    assert [path for path, _ in asked] == ["/new", "/a", "/b"]
+    assert all(after - before >= 0.3 for (_, before), (_, after) in pairwise(asked))
+
+
 def test_at_most_two_requests_at_once_reach_a_host_whatever_asks(
     documents: Documents, model: FakeModel
 ) -> None:
@@ -417,10 +439,10 @@ def test_a_page_without_text_is_skipped_and_not_looked_at_again(documents: Docum
     ("page", "why"),
     [
         (Page("gone", status=404), "the page answers 404"),
-        (Page("no", status=503), "the page answers 503"),
+        (Page("no", status=500), "the page answers 500"),
         (Page(""), "it is empty"),
         (Page("hello", headers=TEXT), "type text/plain"),
-        (redirect("http://localhost:1/"), "it redirects to another site (localhost)"),
+        (redirect("http://localhost:1/"), "robots.txt cannot be read: the connection was refused"),
         (redirect("/"), "it redirects in a circle"),
     ],
 )
@@ -509,6 +531,17 @@ def test_a_first_page_whose_canonical_address_is_dead_is_still_a_website(documen
     assert "/a" in stored(documents)
 
 
+def test_a_site_of_which_all_pages_name_the_first_one_is_read(documents: Documents) -> None:
+    paths = ("/", "/a", "/b", "/c")
+    for path in paths:
+        head = '<link rel="canonical" href="/">'
+        documents.site.html(path, WORDS.format(thing=path), links=paths, head=head)
+
+    documents.read()
+
+    assert stored(documents) == ["/", "/a", "/b", "/c"]
+
+
 def test_a_redirect_within_the_site_leads_to_the_page(documents: Documents) -> None:
     documents.site.simple("/", "/old", "/b")
     documents.site.pages["/old"] = redirect("/new")
@@ -520,6 +553,45 @@ def test_a_redirect_within_the_site_leads_to_the_page(documents: Documents) -> N
     assert stored(documents) == ["/", "/b", "/c", "/new"]
     assert documents.reasons() == {"/old": f"it redirects to {documents.site.url}/new"}
     assert documents.site.requests.count("/new") == 1
+
+
+def refresh(location: str, seconds: int = 0) -> Page:
+    return Page(f'<html><head><meta http-equiv="refresh" content="{seconds}; url={location}"></head></html>')
+
+
+def test_a_page_that_leads_on_by_itself_is_a_redirect(documents: Documents) -> None:
+    documents.site.simple("/en", "/old", "/slow", "/self", "/circle", "/forbidden", "/away")
+    documents.site.pages["/"] = refresh("en")
+    documents.site.pages["/old"] = refresh("/new")
+    documents.site.html("/new", WORDS.format(thing="new"))
+    for path, target in (("/slow", "/new"), ("/self", "/self#x"), ("/away", elsewhere(documents))):
+        page = refresh(target, 30 if path == "/slow" else 0)
+        text = f"<body><p>{WORDS.format(thing=path)}</p></body></html>"
+        documents.site.pages[path] = Page(str(page.body).replace("</html>", text))
+    documents.site.pages["/circle"] = refresh("/round")
+    documents.site.pages["/round"] = refresh("/circle")
+    documents.site.pages["/forbidden"] = refresh("/private")
+    robots(documents, "User-agent: *", "Disallow: /private")
+
+    documents.read()
+
+    assert stored(documents) == ["/away", "/en", "/new", "/self", "/slow"]
+    assert documents.reasons() == {
+        "/": f"it redirects to {documents.site.url}/en",
+        "/old": f"it redirects to {documents.site.url}/new",
+        "/circle": "more than 5 redirects",
+        "/forbidden": "robots.txt forbids it",
+    }
+    assert "/private" not in documents.site.requests
+
+
+def test_a_first_page_that_leads_on_by_itself_may_name_the_site(documents: Documents) -> None:
+    documents.site.simple("/new", "/a")
+    documents.site.pages["/"] = refresh(elsewhere(documents, "/new"))
+
+    documents.read()
+
+    assert sorted(documents.documents()) == [elsewhere(documents, path) for path in ("/a", "/new")]
 
 
 def test_a_first_page_that_redirects_within_the_site(documents: Documents) -> None:
@@ -564,11 +636,101 @@ def test_an_address_as_a_user_types_it(documents: Documents, address: str) -> No
 
 
 def test_a_crawl_may_begin_anywhere(documents: Documents) -> None:
-    documents.site.simple("/shop/", "/shop/a", "/")
+    documents.site.simple("/shop", "/shop/a", "/")
 
-    documents.read(f"{documents.site.url}/shop/")
+    documents.read(f"{documents.site.url}/shop")
 
-    assert stored(documents) == ["/", "/shop/", "/shop/a"]
+    assert stored(documents) == ["/", "/shop", "/shop/a"]
+
+
+@pytest.mark.parametrize(
+    ("address", "scope", "pages"),
+    [
+        ("/shop/", None, ["/shop/", "/shop/a", "/shop/b/c"]),
+        ("/shop/", "site", ["/", "/other", "/shop/", "/shop/a", "/shop/b/c", "/shopping"]),
+        ("/shop/a", "path", ["/shop/a"]),
+        ("", "path", ["/", "/other", "/shop/", "/shop/a", "/shop/b/c", "/shopping"]),
+    ],
+)
+def test_what_is_read_is_a_site_or_what_is_below_a_path(
+    documents: Documents, address: str, scope: str | None, pages: list[str]
+) -> None:
+    paths = ("/shop/", "/", "/shop/a", "/other", "/shopping")
+    documents.site.simple(*paths)
+    for path in paths:
+        documents.site.html(path, WORDS.format(thing=path), links=paths)
+    documents.site.html("/shop/b/c", WORDS.format(thing="c"))
+    # Others may fill a sitemap: there are more than are looked at.
+    others = [f"/away/{n}" for n in range(400)] if scope is None else []
+    sitemap(documents, "/sitemap.xml", *others, "/shop/b/c")
+
+    documents.ask(documents.site.url + address, scope=scope)
+    documents.ingest()
+
+    assert stored(documents) == pages
+    if not scope:
+        assert documents.job(documents.site.url + address).outcome["found"] == len(pages)
+
+
+def test_a_page_below_the_path_that_redirects_out_of_it_is_skipped(documents: Documents) -> None:
+    documents.site.simple("/docs/", "/docs/a", "/docs/b")
+    documents.site.pages["/docs/b"] = redirect("/shop")
+    documents.site.html("/shop", WORDS.format(thing="shop"))
+    address = f"{documents.site.url}/docs/"
+
+    documents.read(address)
+
+    assert stored(documents) == ["/docs/", "/docs/a"]
+    assert documents.reasons(url=address) == {"/docs/b": "it redirects out of the path that is read"}
+
+
+def elsewhere(documents: Documents, path: str = "/") -> str:
+    """Another site: the same server by another name."""
+    return documents.site.url.replace("127.0.0.1", "localhost") + path
+
+
+def test_the_first_redirect_may_name_the_site(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for the invocations that continue the crawl; a later redirect to another site is not followed."""
+    paths = tuple(f"/{n}" for n in range(6))
+    documents.site.simple("/new", *paths, "/away")
+    documents.site.pages["/"] = redirect(elsewhere(documents, "/new"))
+    documents.site.pages["/away"] = redirect(documents.site.url + "/0")
+    for page in documents.site.pages.values():
+        page.delay = 0.1
+    monkeypatch.setattr(crawl, "SECONDS_NEEDED", 294.6)
+
+    job = documents.read()
+
+    assert job.outcome["rounds"] > 0
+    assert job.outcome["home"] == elsewhere(documents, "/new")
+    assert sorted(documents.documents()) == [elsewhere(documents, path) for path in (*paths, "/new")]
+    assert documents.reasons() == {
+        "/": f"it redirects to {elsewhere(documents, '/new')}",
+        elsewhere(documents, "/away"): "it redirects to another site (127.0.0.1)",
+    }
+    for pk in documents.documents().values():
+        assert "old mill, makers" not in "".join(documents.text(pk))
+
+
+def test_the_first_redirect_may_name_the_path(documents: Documents) -> None:
+    documents.site.simple("/en/docs/", "/en/docs/a", "/docs/b", "/en/c")
+    documents.site.pages["/docs/"] = redirect("/en/docs/")
+
+    documents.read(f"{documents.site.url}/docs/")
+
+    assert stored(documents) == ["/en/docs/", "/en/docs/a"]
+
+
+def test_a_first_page_leads_to_another_site_once(documents: Documents) -> None:
+    documents.site.pages["/"] = redirect(elsewhere(documents, "/there"))
+    documents.site.pages["/there"] = redirect(documents.site.url + "/back")
+    documents.site.html("/back", WORDS.format(thing="back"))
+
+    job = documents.read()
+
+    assert job.state == "failed"
+    assert job.outcome["reason"].endswith("it redirects to another site (127.0.0.1)")
+    assert "/back" not in documents.site.requests
 
 
 # Limits.
@@ -921,6 +1083,8 @@ def test_two_requests_for_one_site_at_the_same_time_make_each_document_once(docu
         ({"request_id": "x" * 256}, "request_id"),
         ({"request_id": 7}, "request_id"),
         ({"depth": 7}, "depth"),
+        ({"scope": "domain"}, "scope"),
+        ({"scope": ""}, "scope"),
         ({"user_id": "nobody"}, "there is no such user"),
     ],
 )
@@ -969,3 +1133,41 @@ def test_no_request_is_a_word_of_the_prompt(documents: Documents, model: FakeMod
 
     for call in model.calls:
         assert "\nthe rules" not in prompt_of(call)
+
+
+# What a page asks for.
+
+
+def test_a_page_that_asks_not_to_be_indexed_is_skipped_and_its_links_are_followed(
+    documents: Documents,
+) -> None:
+    documents.site.simple("/", "/a", "/b", "/c", "/d")
+    meta = '<meta name="robots" content="noindex">'
+    documents.site.html("/a", WORDS.format(thing="a"), links=("/behind-a",), head=meta)
+    documents.site.html("/behind-a", WORDS.format(thing="behind"))
+    documents.site.pages["/b"].headers["X-Robots-Tag"] = "MojodexBackground: noindex"
+    documents.site.pages["/c"].headers["X-Robots-Tag"] = "otherbot: noindex"
+    documents.site.html("/d", WORDS.format(thing="d"), links=("/behind-d",), head=meta.replace("x", "x,none"))
+    documents.site.html("/behind-d", WORDS.format(thing="behind d"))
+
+    job = documents.read()
+
+    assert stored(documents) == ["/", "/behind-a", "/c"]
+    why = "it asks not to be indexed (noindex)"
+    assert documents.reasons() == {"/a": why, "/b": why, "/d": why}
+    assert job.state == "done"
+    assert "/behind-d" not in documents.site.requests
+
+
+def test_a_page_that_asks_not_to_follow_it_is_stored_alone(documents: Documents) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.site.pages["/a"].headers["X-Robots-Tag"] = "nofollow"
+    page = documents.site.pages["/a"]
+    page.body = str(page.body).replace("</main>", '<a href="/c">c</a></main>')
+    page = documents.site.pages["/b"]
+    page.body = str(page.body).replace("</main>", '<a href="/d" rel="nofollow">d</a></main>')
+
+    documents.read()
+
+    assert stored(documents) == ["/", "/a", "/b"]
+    assert not {"/c", "/d"} & set(documents.site.requests)

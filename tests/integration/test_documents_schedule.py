@@ -170,6 +170,17 @@ def test_a_website_of_the_same_user_without_scheme_keeps_its_address(documents: 
     assert body == {"user_id": documents.user_id, "website_url": address, "request_id": "r1"}
 
 
+def test_a_website_is_published_again_with_what_was_asked_of_it(documents: Documents) -> None:
+    documents.site.simple("/docs", "/docs/a", "/b")
+    documents.ask(f"{documents.site.url}/docs", scope="path")
+    assert len(documents.pages.queued()) == 2
+    later(documents, LIFE + 1)
+
+    _, (body,) = published(documents)
+
+    assert body["scope"] == "path"
+
+
 def test_a_website_whose_pages_take_long_is_asked_for_nothing_twice(documents: Documents) -> None:
     bodies = crawled(documents, "/", "/a")
     asked = documents.site.asked()

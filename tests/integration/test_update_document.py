@@ -733,3 +733,25 @@ def test_two_updates_of_a_page_at_once_leave_it_whole(
     assert all(response == {"batchItemFailures": []} for response in both)
     (chunk,) = documents.text(pk)
     assert "by machine" in chunk
+
+
+def test_a_page_that_asks_not_to_be_indexed_any_more_leaves_its_document_as_it_was(
+    documents: Documents, model: FakeModel
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    before = documents.contents()
+    for path, page in documents.site.pages.items():
+        page.body = str(page.body).replace("by hand", "by machine")
+        if path == "/":
+            page.body = page.body.replace("<head>", '<head><meta name="robots" content="noindex">')
+        else:
+            page.headers["X-Robots-Tag"] = "none"
+    forget_costs(model)
+
+    for pk in documents.documents().values():
+        job = documents.update(pk)
+        assert (job.state, job.outcome["reason"]) == ("skipped", "it asks not to be indexed (noindex)")
+
+    assert documents.contents() == before
+    assert model.calls == []

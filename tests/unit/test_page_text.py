@@ -9,8 +9,9 @@ from lxml import etree
 from bench import extraction
 from documents.text import main_text
 from documents.text.lines import Line
+from documents.text.links import canonical, links
 from documents.text.main_text import main_lines
-from documents.text.page import canonical, line_hashes, links, parse
+from documents.text.page import line_hashes, parse
 
 URL = "https://example.com/shop/page"
 SENTENCE = (

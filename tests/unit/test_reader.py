@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from mojodex.errors import TransientError
 from tests.website import WORDS
 
 PAGE = f'<main><h1>The mill</h1><p>{WORDS.format(thing="flour")}</p><a href="/b">More</a></main>'.encode()
+AT: dict[str, Any] = {"charset": None, "url": "https://example.com/a", "agent": "us", "asked": []}
 SOON, LATER = Deadline(lambda: 44_000), Deadline(lambda: 600_000)
 
 
@@ -28,7 +30,9 @@ def reader() -> Iterator[Reader]:
 
 
 def chunks(reader: Reader, html: bytes) -> list[str]:
-    found: list[str] = reader.read("read_text", html, LATER, charset=None, repeated=[], keeps_repeated=False)
+    found: list[str] = reader.read("read_text", html, LATER, charset=None, repeated=[], keeps_repeated=False)[
+        "chunks"
+    ]
     return found
 
 
@@ -43,9 +47,9 @@ def pid(reader: Reader) -> int:
 
 
 def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
-    outline = reader.read("read_outline", PAGE, LATER, charset=None, url="https://example.com/a")
+    outline = reader.read("read_outline", PAGE, LATER, **AT)
 
-    assert outline == reading.read_outline(PAGE, None, "https://example.com/a")
+    assert outline == reading.read_outline(PAGE, **AT)
     assert outline["links"] == ["https://example.com/b"]
     assert chunks(reader, PAGE) == here()
     assert "flour" in chunks(reader, PAGE)[0]

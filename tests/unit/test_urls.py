@@ -43,6 +43,12 @@ from documents.web import urls
         ("https://example.com/../..", "https://example.com/"),
         ("https://example.com//other.example/..", "https://example.com//"),
         (r"https://example.com/a\..\b", "https://example.com/b"),
+        ("https://example.com/a;jsessionid=0AF7.node1?b=1", "https://example.com/a?b=1"),
+        ("https://example.com/a;JSESSIONID=1/b", "https://example.com/a/b"),
+        ("https://example.com/?PHPSESSID=abc&id=7", "https://example.com/?id=7"),
+        ("https://example.com/?id=7&phpsessid=abc", "https://example.com/?id=7"),
+        ("https://example.com/?CFID=1&CFTOKEN=2", "https://example.com/"),
+        ("https://example.com/?ASPSESSIONIDQQTABC=1", "https://example.com/"),
     ],
 )
 def test_an_address_is_written_in_one_way(address: str, expected: str) -> None:
@@ -62,6 +68,9 @@ def test_an_address_is_written_in_one_way(address: str, expected: str) -> None:
         "https://example.com/a/",
         "https://example.com/a%2Fb",
         "https://example.com/?next=https://other.example/",
+        "https://example.com/talks?session_id=7&sid=8&session=9",
+        "https://example.com/?note=phpsessid=1",
+        "https://example.com/a;v=2",
     ],
 )
 def test_what_may_be_another_page_stays_as_it_is(address: str) -> None:
@@ -121,6 +130,7 @@ def test_an_address_in_the_query_is_no_scheme() -> None:
         ("https://example.com/", "http://www.example.com"),
         ("https://example.com/a", "https://example.com/a/"),
         ("https://example.com/a?b=1", "http://www.example.com/a/?b=1#c"),
+        ("https://example.com/a", "https://example.com/a;jsessionid=1"),
     ],
 )
 def test_two_addresses_of_one_page(one: str, other: str) -> None:
@@ -210,6 +220,16 @@ def test_what_an_address_says_of_its_type(path: str, holds_none: bool, kind: str
 
     assert urls.holds_no_text(url) == holds_none
     assert urls.other_type(url) == kind
+
+
+@given(
+    st.text(alphabet="ab;=&?/", max_size=12), st.sampled_from([";jsessionid=1", "?PHPSESSID=1", "&cfid=2"])
+)
+def test_a_session_makes_no_page(rest: str, session: str) -> None:
+    url = urls.normalised(f"https://example.com/{rest}{session}")
+
+    assert urls.normalised(url) == url
+    assert {urls.key(name) for name in urls.names(url)} == {urls.key(url)}
 
 
 hosts = st.sampled_from(

@@ -4,24 +4,23 @@ What is found and what is fetched is in `md_background_page`, so that a crawl go
 next invocation or after its worker was killed. When all is fetched, one message a page goes to ingest_page.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import Field
 from sqlalchemy.orm import Session
 
 from documents.create_from_website import page_store
+from documents.create_from_website.ahead import in_order
 from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
-from documents.create_from_website.page import Read, read
+from documents.create_from_website.page import Pages, Read
 from documents.create_from_website.publishing import publish_pages
 from documents.message import CreateFromWebsite
-from documents.progress import KEPT, close, end_page, progress
+from documents.progress import KEPT, NOT_TO_BE_INDEXED, close, end_page, progress
 from documents.web import urls
-from documents.web.errors import FetchError
+from documents.web.errors import FetchError, HostRestsError
 from documents.web.fetch import FetchSettings
+from documents.web.scope import scope_of
 from documents.web.turns import Turns
 from documents.web.visit import SECONDS_NEEDED, Visitor
 from mojodex import jobs, queues
@@ -76,17 +75,22 @@ def crawl(
     Raises:
         InvalidMessageError: there is no such user.
         PermanentError: the first page cannot be had, or the crawl was continued too often.
-        TransientError: as `Database.session`, `queues.publish`, `Visitor.read`.
+        TransientError: as `Database.session`, `queues.publish`, `Visitor.fetch`.
     """
     if not (job.progress or {}).get("crawled"):
         try:
             first = urls.normalised(message.website_url)
         except ValueError as error:
             raise PermanentError(str(error)) from None
-        found = database.with_db_session(_begin, message.user_id, first, job)
-        visitor = Visitor(Turns(database, deadline), settings, first, deadline)
-        if not _Crawl(database, settings, message, job, visitor, deadline, found).run():
-            _continue_later(database, settings, message, job)
+        found = database.with_db_session(_begin, message, first, job)
+        scope = scope_of(first, message.scope)
+        if home := (job.progress or {}).get("home"):
+            scope = scope.moved(home)
+        turns = Turns(database, deadline, job.queued_at)
+        visitor = Visitor(turns, settings, scope, deadline)
+        part = _Crawl(database, settings, message, job, visitor, deadline, found)
+        if not part.run():
+            _continue_later(database, settings, message, job, counts=not part.host_rests)
             return "continued"
     publish_pages(database, settings.ingest_page_queue_url, job)
     return "crawled"
@@ -98,9 +102,11 @@ def fail_waiting_pages(session: Session, job: jobs.Job, _state: str, reason: str
     return progress(session, job.subject, job.occasion)
 
 
-def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequence[BackgroundPage]:
+def _begin(
+    session: Session, message: CreateFromWebsite, first: str, job: jobs.Job
+) -> Sequence[BackgroundPage]:
     """The pages that are found until now: the first one, or what an earlier invocation has left."""
-    if session.get(MdUser, user_id) is None:
+    if session.get(MdUser, message.user_id) is None:
         raise InvalidMessageError("there is no such user")
     if job.progress is None:
         # An operator has deleted the ledger's row, so that the request is new.
@@ -108,9 +114,11 @@ def _begin(session: Session, user_id: str, first: str, job: jobs.Job) -> Sequenc
     pages = page_store.pages_of(session, job)
     if not pages:
         # Whatever its name looks like: its type is what its server says.
-        page_store.insert_pages(session, job, user_id, [Address(first, urls.key(first), 0, None)])
+        page_store.insert_pages(session, job, message.user_id, [Address(first, urls.key(first), 0, None)])
         pages = page_store.pages_of(session, job)
-    session.commit()
+    # A message that a schedule publishes has it from here.
+    asked = {"scope": message.scope} if message.scope else {}
+    jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
     return pages
 
 
@@ -121,6 +129,9 @@ class _Crawl:
         database, settings, message, job, deadline: as of `crawl`.
         visitor: fetches the pages.
         pages: that are found until now, in order; the first one is where the crawl began.
+
+    Attributes:
+        host_rests: whether it stopped because a host has asked us to slow down.
     """
 
     def __init__(
@@ -137,17 +148,36 @@ class _Crawl:
         self._message, self._job = message, job
         self._visitor, self._deadline = visitor, deadline
         self._first = pages[0].page_pk
+        # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
+        any_scheme = not urls.SCHEME.match(message.website_url)
+        self._pages = Pages(
+            visitor,
+            deadline,
+            pages[0].url,
+            any_scheme=any_scheme,
+            with_sitemap=settings.crawl_depth_limit > 0,
+            count_refusal=self._count_refusal,
+        )
+        self.host_rests = False
         self._began = utc_now()
         # Of earlier invocations: time in which nobody could read the website does not count.
         self._seconds_before = float((job.progress or {}).get("seconds", 0))
         limit = timedelta(minutes=settings.crawl_minutes_limit)
         self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
+        # A page that was refused is to probe itself: another one just before it may use up what its host lets
+        # through.
+        refused = any(page.refusals for page in pages if page.state == "found")
+        self._ahead = 1 if refused else AHEAD
         self._frontier = Frontier(
             settings.crawl_page_limit,
             settings.crawl_depth_limit,
-            (page.key for page in pages),
+            {page.key: page.url for page in pages},
             {page.html_hash or "": page.url for page in pages if page.state in KEPT},
-            (Found(page.page_pk, page.url, page.depth) for page in pages if page.state == "found"),
+            (
+                Found(page.page_pk, page.url, page.depth, page.refusals or 0)
+                for page in pages
+                if page.state == "found"
+            ),
         )
 
     def run(self) -> bool:
@@ -164,10 +194,11 @@ class _Crawl:
                 got_on = True
                 if self._limit():
                     break
-        except TransientError:
-            # A host was busy for too long, say. What was fetched is worth a message of its own.
+        except TransientError as error:
+            # A host rests, or was busy for too long. What was fetched is worth a message of its own.
             if not got_on:
                 raise
+            self.host_rests = isinstance(error, HostRestsError)
             return False
         limit = self._limit()
         if limit:
@@ -190,7 +221,8 @@ class _Crawl:
                 else:
                     self._take_in(session, page, result)
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
-            found = page_store.outcome(session, self._job, seconds=round(seconds))
+            more = {"home": self._visitor.home} if self._visitor.home else {}
+            found = page_store.outcome(session, self._job, seconds=round(seconds), **more)
             jobs.save_progress(session, self._job, found)
         if failure:
             raise PermanentError(f"the website cannot be read: {failure.reason}")
@@ -202,48 +234,22 @@ class _Crawl:
         return f"{self._settings.crawl_minutes_limit} minutes" if utc_now() > self._ends else ""
 
     def _visits(self) -> Iterator[list[tuple[Found, Read | FetchError]]]:
-        """Fetch the pages of the frontier, which grows meanwhile, and give them in its order, those together
-        that are there already. Ends when it is empty, or leaves in it what time does not suffice for.
-        """
-        running: deque[tuple[Found, Future[Read | FetchError]]] = deque()
-        with ThreadPoolExecutor(max_workers=THREADS) as threads:
-            while True:
-                while self._frontier and len(running) < (1 if self._visitor.slow else AHEAD):
-                    if self._deadline.seconds_left() < SECONDS_NEEDED or utc_now() > self._ends:
-                        break
-                    page = self._frontier.next()
-                    running.append((page, threads.submit(self._visit, page)))
-                if not running:
-                    return
-                try:
-                    visits = [(running[0][0], running.popleft()[1].result())]
-                    while running and running[0][1].done():
-                        visits.append((running[0][0], running.popleft()[1].result()))
-                    yield visits
-                except BaseException:
-                    threads.shutdown(wait=False, cancel_futures=True)
-                    raise
+        def may_begin(running: int) -> bool:
+            in_time = self._deadline.seconds_left() >= SECONDS_NEEDED and utc_now() <= self._ends
+            return in_time and running < (1 if self._visitor.slow else self._ahead)
+
+        return in_order(self._frontier, self._visit, may_begin, THREADS)
 
     def _visit(self, page: Found) -> Read | FetchError:
-        """A page with its links; those of the first one are followed by the pages of the sitemap."""
         try:
-            result = self._read(page)
-            if page.page_pk != self._first or not self._settings.crawl_depth_limit:
-                return result
-            more = self._visitor.sitemap(result.url, self._frontier.addresses_wanted)
-            return replace(result, links=result.links + tuple(more))
+            return self._pages.visit(page, self._frontier.addresses_wanted)
         except FetchError as error:
             return error
 
-    def _read(self, page: Found) -> Read:
-        try:
-            return read(self._visitor, page.url, self._deadline)
-        except FetchError as error:
-            # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
-            named = urls.SCHEME.match(self._message.website_url)
-            if page.page_pk != self._first or named or error.status or not error.again:
-                raise
-            return read(self._visitor, page.url.replace("https://", "http://", 1), self._deadline)
+    def _count_refusal(self, page_pk: int) -> None:
+        with self._database.session() as session:
+            page_store.count_refusal(session, page_pk)
+            session.commit()
 
     def _take_in(self, session: Session, page: Found, result: Read) -> None:
         """Write down what became of a page, and what it leads to."""
@@ -257,6 +263,8 @@ class _Crawl:
             (page,) = target
         if len(result.url) > urls.LONGEST_NAME:
             end_page(session, page.page_pk, "skipped", TOO_LONG)
+        elif result.noindex:
+            end_page(session, page.page_pk, "skipped", NOT_TO_BE_INDEXED)
         elif twin := frontier.twin(result.html_hash):
             end_page(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
         elif page_store.stage(session, page.page_pk, self._message.user_id, result) in KEPT:
@@ -270,17 +278,18 @@ class _Crawl:
 
 
 def _continue_later(
-    database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
+    database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, *, counts: bool
 ) -> None:
     """Publish the message that goes on with a crawl, then let go of its job.
 
     Lambda does not stop this loop (RecursiveLoop in template.yaml), so its rounds are counted in the ledger.
+    Not those of a host that rests: the crawl has got on, and so comes to an end.
 
     Raises:
         PermanentError: it was continued too often.
         TransientError: as `Database.session`, `queues.publish`.
     """
-    rounds = (job.progress or {}).get("rounds", 0) + 1
+    rounds = (job.progress or {}).get("rounds", 0) + counts
     if rounds > MOST_ROUNDS:
         raise PermanentError(f"the crawl does not end: it was continued {MOST_ROUNDS} times")
     rest = message.model_copy(update={"request_id": job.occasion})

@@ -1,23 +1,26 @@
 """Which pages a crawl has found, which one is next, and when it has enough. Neither fetches nor stores."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from documents.web import urls
 
 # Addresses that are looked at for each page that may be stored: redirects, errors and duplicates are some.
 ADDRESSES_PER_PAGE = 3
+# And those that are only told, for each page: what holds text, but is no page.
+OTHERS_PER_PAGE = 1
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A page that was found and is not fetched yet."""
+    """A page that was found and is not fetched yet; `refusals` as in `BackgroundPage`."""
 
     page_pk: int
     url: str
     depth: int
+    refusals: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Frontier:
     Args:
         page_limit: pages that are kept at most.
         depth_limit: links that lead from the first page to another one at most.
-        keys: of all pages that are known (see `urls.key`).
+        known: the addresses of all pages that are known, by key (see `urls.key`).
         kept: html_hash → address of the pages that are kept.
         found: the pages to be fetched, in order.
     """
@@ -45,12 +48,13 @@ class Frontier:
         self,
         page_limit: int,
         depth_limit: int,
-        keys: Iterable[str],
+        known: Mapping[str, str],
         kept: Mapping[str, str],
         found: Iterable[Found],
     ) -> None:
         self._page_limit, self._depth_limit = page_limit, depth_limit
-        self._keys, self._kept = set(keys), dict(kept)
+        self._keys, self._kept = set(known), dict(kept)
+        self._others = sum(map(_is_other, known.values()))
         self._found = deque(found)
 
     def __len__(self) -> int:
@@ -64,7 +68,7 @@ class Frontier:
 
     @property
     def addresses_wanted(self) -> int:
-        """How many addresses are looked at, at most."""
+        """How many addresses are looked at, at most, beside those that are no pages."""
         return ADDRESSES_PER_PAGE * self._page_limit
 
     def next(self) -> Found:
@@ -92,23 +96,34 @@ class Frontier:
         """
         if depth >= self._depth_limit:
             return []
-        return self._unknown(addresses, depth + 1, self.addresses_wanted)
+        return self._unknown(addresses, depth + 1, self._has_room)
 
     def other_addresses(self, addresses: Iterable[str], depth: int) -> list[Address]:
         """Choose from other addresses of a page itself those that are not known; there is always room."""
-        return self._unknown(addresses, depth, None)
+        return self._unknown(addresses, depth, lambda _url: True)
 
-    def _unknown(self, addresses: Iterable[str], depth: int, limit: int | None) -> list[Address]:
+    def _has_room(self, url: str) -> bool:
+        if _is_other(url):
+            return self._others < OTHERS_PER_PAGE * self._page_limit
+        return len(self._keys) - self._others < self.addresses_wanted
+
+    def _unknown(
+        self, addresses: Iterable[str], depth: int, has_room: Callable[[str], bool]
+    ) -> list[Address]:
         chosen = []
         for url in addresses:
             key = urls.key(url)
-            if key in self._keys or urls.holds_no_text(url):
+            if key in self._keys or urls.holds_no_text(url) or not has_room(url):
                 continue
-            if limit is not None and len(self._keys) >= limit:
-                break
             self._keys.add(key)
+            self._others += _is_other(url)
             reason = f"type {kind}" if (kind := urls.other_type(url)) else None
             if len(url) > urls.LONGEST_NAME:
                 reason = TOO_LONG
             chosen.append(Address(urls.shown(url), key, depth, reason))
         return chosen
+
+
+def _is_other(url: str) -> bool:
+    """Whether an address names a text that is no page, and is not fetched."""
+    return urls.other_type(url) is not None

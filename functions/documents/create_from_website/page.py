@@ -1,17 +1,24 @@
-"""A page as the crawler reads it: fetched, with where it leads to."""
+"""Reads the pages of a crawl: fetched, with where they lead to."""
 
 import gzip
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
+from documents.create_from_website.frontier import Found
 from documents.text.errors import UnreadableError
 from documents.text.reading import outline
-from documents.web.errors import FetchError
-from documents.web.urls import normalised
+from documents.web.directives import AGENT
+from documents.web.errors import FetchError, HostRestsError
+from documents.web.fetch import MOST_REDIRECTS
+from documents.web.urls import key, normalised
 from documents.web.visit import Visitor, html_hash
 from mojodex.clock import Deadline
 
 # A page that is larger, and of which nothing can be parsed, is not empty.
 LARGEST_EMPTY = 100_000
+# A page that was refused so often may be the only one.
+MOST_REFUSALS = 3
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Read:
         url: where it is, after redirects, normalised.
         canonical: where it says that it is, normalised; None if it does not say, or names another site.
         links: the pages of the same site that it leads to, normalised, in order.
+        noindex: whether it asks not to be indexed.
         lines: hashes of its lines (see `text.page.line_hashes`).
         html, charset, html_hash, etag: see `BackgroundPage`; `html` is not compressed.
     """
@@ -29,6 +37,7 @@ class Read:
     url: str
     canonical: str | None
     links: tuple[str, ...]
+    noindex: bool
     lines: frozenset[int] = field(repr=False)
     html: bytes = field(repr=False)
     charset: str | None
@@ -41,28 +50,113 @@ class Read:
         return gzip.compress(self.html, mtime=0)
 
 
-def read(visitor: Visitor, url: str, deadline: Deadline) -> Read:
-    """Fetch a page and look at its links.
+class Pages:
+    """The pages of a crawl, as its website has them; safe to use from several threads.
 
-    Raises:
-        FetchError: it cannot be had, or is no page.
-        TransientError: as `Visitor.fetch`, `reading.outline`.
+    Args:
+        visitor: fetches.
+        deadline: when the invocation ends.
+        first: the address of the first page.
+        any_scheme: whether the first page may be on http as well.
+        with_sitemap: whether the pages of the sitemap follow the links of the first page.
+        count_refusal: takes note that a page with this key, or the first page's sitemap, was refused.
     """
-    fetched = visitor.fetch(url)
-    try:
-        seen = outline(fetched.body, fetched.charset, fetched.url, deadline)
-    except UnreadableError as error:
-        raise FetchError(error.reason, unwanted=True) from None
-    if seen is None:
-        much = len(fetched.body) > LARGEST_EMPTY
-        raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)
-    return Read(
-        url=normalised(fetched.url),
-        canonical=next(iter(visitor.of_site([seen.canonical or ""])), None),
-        links=tuple(visitor.of_site(seen.links)),
-        lines=seen.lines,
-        html=fetched.body,
-        charset=fetched.charset,
-        html_hash=html_hash(fetched.body),
-        etag=fetched.etag,
-    )
+
+    def __init__(
+        self,
+        visitor: Visitor,
+        deadline: Deadline,
+        first: str,
+        *,
+        any_scheme: bool,
+        with_sitemap: bool,
+        count_refusal: Callable[[int], None],
+    ) -> None:
+        self._visitor, self._deadline, self._first = visitor, deadline, first
+        self._count_refusal = count_refusal
+        self._any_scheme, self._with_sitemap = any_scheme, with_sitemap
+
+    def visit(self, page: Found, pages_wanted: int) -> Read:
+        """Read a page.
+
+        Args:
+            page: to be read.
+            pages_wanted: of the sitemap, at most.
+
+        Raises:
+            FetchError: it cannot be had, or is no page.
+            HostRestsError, TransientError: as `Visitor.fetch`.
+        """
+        if page.url == self._first:
+            return self._read_first(page, pages_wanted)
+        is_last_try = page.refusals >= MOST_REFUSALS
+        if is_last_try:
+            # It alone is to blame if its host does answer the first page.
+            with suppress(FetchError):
+                self._visitor.fetch(self._first)
+        try:
+            return self._read(page.url)
+        except HostRestsError as error:
+            if error.answer is None:
+                raise
+            if is_last_try:
+                raise error.answer from None
+            self._count_refusal(page.page_pk)
+            raise
+
+    def _read_first(self, page: Found, pages_wanted: int) -> Read:
+        try:
+            result = self._read(page.url, first=True)
+        except FetchError as error:
+            if not self._any_scheme or error.status or not error.again:
+                raise
+            result = self._read(page.url.replace("https://", "http://", 1), first=True)
+        if not self._with_sitemap:
+            return result
+        try:
+            more = self._visitor.sitemap(result.url, pages_wanted)
+        except HostRestsError as error:
+            # If only the sitemap is refused, there is none.
+            if page.refusals < MOST_REFUSALS:
+                if error.answer:
+                    self._count_refusal(page.page_pk)
+                raise
+            more = []
+        return replace(result, links=result.links + tuple(more))
+
+    def _read(self, url: str, *, first: bool = False) -> Read:
+        """Fetch a page and look at its links; what leads on by itself is followed like a redirect."""
+        for _ in range(MOST_REDIRECTS + 1):
+            fetched = self._visitor.fetch(url, first=first)
+            try:
+                seen = outline(
+                    fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, self._deadline
+                )
+            except UnreadableError as error:
+                raise FetchError(error.reason, unwanted=True) from None
+            if seen is None:
+                much = len(fetched.body) > LARGEST_EMPTY
+                raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)
+            if not self._leads_on(fetched.url, seen.refresh, first=first):
+                break
+            url = seen.refresh or ""
+        else:
+            raise FetchError(f"more than {MOST_REDIRECTS} redirects")
+        return Read(
+            url=normalised(fetched.url),
+            canonical=next(iter(self._visitor.of_site([seen.canonical or ""])), None),
+            links=tuple(self._visitor.of_site(seen.links)),
+            noindex=seen.noindex,
+            lines=seen.lines,
+            html=fetched.body,
+            charset=fetched.charset,
+            html_hash=html_hash(fetched.body),
+            etag=fetched.etag,
+        )
+
+    def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:
+        """Whether a page leads to another one by itself, and that one may be fetched."""
+        if target is None or not self._visitor.may_follow(target, first=first):
+            return False
+        # Many pages load themselves again.
+        return key(normalised(target)) != key(normalised(url))

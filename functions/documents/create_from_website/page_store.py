@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from documents.create_from_website.frontier import Address, Found
@@ -56,6 +56,12 @@ def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Seque
         added = session.execute(insert(BackgroundPage).values(list(some)).returning(*columns))
         pages += [Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
     return sorted(pages, key=lambda page: page.page_pk)
+
+
+def count_refusal(session: Session, page_pk: int) -> None:
+    """Take note that a page was answered "slow down"."""
+    refusals = func.coalesce(BackgroundPage.refusals, 0) + 1
+    session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page_pk).values(refusals=refusals))
 
 
 def stage(session: Session, page_pk: int, user_id: str, read: Read) -> str:

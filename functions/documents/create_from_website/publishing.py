@@ -4,7 +4,7 @@ It can be done again: what is published already is not published twice.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
@@ -21,6 +21,8 @@ from mojodex.schema import BackgroundPage, BackgroundWebsite
 
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
 LEAST_REPEATED = 3
+# An address that more than half of the pages name as theirs, and three at least, is a mistake of the site.
+LEAST_MISTAKEN = 3
 # The pages of a website that go to ingest_page, all of them at once (see `jobs.claim`).
 STAGED_PAGES = """
     SELECT CAST(page_pk AS text) AS subject, '' AS occasion, user_id
@@ -75,12 +77,34 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
         .order_by(BackgroundPage.page_pk)
     ).all()
     kept = {page.key: page.url for page in pages}
+    mistaken = mistaken_address({page.key: page.canonical for page in pages})
     for page in pages:
-        if page.state == "staged" and page.canonical in kept and page.canonical != page.key:
+        is_other = page.canonical in kept and page.canonical not in (page.key, mistaken)
+        if page.state == "staged" and is_other:
             reason = f"its canonical address is {urls.shown(kept[page.canonical])}"
             end_page(session, page.page_pk, "skipped", reason)
             # Of two that name each other, one stays.
             del kept[page.key]
+
+
+def mistaken_address(canonical: Mapping[str, str | None]) -> str | None:
+    """Find the address that so many pages name as their canonical one that it cannot be; None if none is.
+
+    Many sites name their first page on every page. A list is no such page, however many of its pages
+    (`/list?page=2`) name it: they have its path.
+
+    Args:
+        canonical: for the key of each page, the key that it names.
+    """
+    named = Counter(
+        other
+        for key, other in canonical.items()
+        if other is not None and other.partition("?")[0] != key.partition("?")[0]
+    )
+    for other, pages in named.most_common(1):
+        if pages >= LEAST_MISTAKEN and pages > len(canonical) / 2:
+            return other
+    return None
 
 
 def _save_repeated_lines(session: Session, job: jobs.Job) -> None:

@@ -1,4 +1,4 @@
-"""What a page says and where it leads: HTML → links, canonical address, lines of its main text.
+"""A page as a tree: HTML → elements that can be seen, and the lines of their text.
 
 Nothing here raises on what a page holds: any bytes are a page, and a hostile one at worst has no text.
 """
@@ -7,8 +7,6 @@ import codecs
 import hashlib
 import re
 from collections.abc import Iterator
-from itertools import islice
-from urllib.parse import urldefrag, urljoin, urlsplit
 
 from lxml import etree
 from w3lib.encoding import html_body_declared_encoding, read_bom, resolve_encoding
@@ -20,9 +18,6 @@ NOT_TEXT = ("script", "style", "template", "noscript", "svg", "iframe", "object"
 MOST_TAGS = 300_000
 # The parser compares each attribute of a tag with all others; a longer tag with more words loses them.
 LONGEST_TAG, MOST_ATTRIBUTES = 10_000, 1000
-MOST_LINKS = 10_000
-# Of an address. With a <base> of 100,000 characters, 10,000 links would take a gigabyte.
-MOST_CHARACTERS = 2_048
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
 # Python's codecs that are no charsets of pages; some of them need quadratic time.
@@ -33,9 +28,6 @@ CONTAINER = re.compile(
     r"</?(?!(?:a|area|base|link|meta|title|script|style|template|h[1-6])\b)[a-z][^<>]*>", re.IGNORECASE
 )
 LONG_TAG = re.compile(rf"<([a-z][a-z0-9:-]{{0,30}})([^<>]{{{LONGEST_TAG},}})>", re.IGNORECASE)
-BEFORE_QUERY = re.compile(r"[^?#]*")
-# What stands before a host.
-MORE_SLASHES = re.compile(r"^((?:https?:)?//)/+", re.IGNORECASE)
 
 
 def parse(body: bytes, charset: str | None) -> etree._Element | None:
@@ -101,52 +93,6 @@ def _decoded(body: bytes, charset: str | None) -> str:
     if wrong * 10 <= len(NOT_ASCII.findall(text)) - wrong:
         return text
     return body.decode("cp1252", "replace")
-
-
-def links(tree: etree._Element, url: str) -> list[str]:
-    """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments; of
-    the first 10,000 links.
-
-    Args:
-        url: of the page.
-    """
-    base = _base(tree, url)
-    elements = islice(tree.iter("a", "area"), MOST_LINKS)
-    found = (_absolute(base, element.get("href")) for element in elements)
-    return list(dict.fromkeys(filter(None, found)))
-
-
-def canonical(tree: etree._Element, url: str) -> str | None:
-    """The address that a page gives as its canonical one, absolute; None without one.
-
-    Args:
-        url: of the page.
-    """
-    for element in tree.iter("link"):
-        if "canonical" in element.get("rel", "").lower().split():
-            return _absolute(_base(tree, url), element.get("href"))
-    return None
-
-
-def _base(tree: etree._Element, url: str) -> str:
-    """What the addresses in a page are relative to: its first <base href> that is an address, or its own."""
-    found = (_absolute(url, element.get("href")) for element in tree.iter("base"))
-    return next(filter(None, found), url)
-
-
-def _absolute(base: str, href: str | None) -> str | None:
-    """An http(s) address without its fragment; None if it is another one, none at all, or far too long."""
-    try:
-        # As browsers do: spaces around it and line ends in it are no part of it, and backslashes are slashes.
-        link = re.sub(r"[\t\r\n]", "", href or "").strip()
-        link = BEFORE_QUERY.sub(lambda start: start[0].replace("\\", "/"), link, count=1)
-        url = urldefrag(urljoin(base, MORE_SLASHES.sub(r"\1", link))).url
-        parts = urlsplit(url)
-        # Reading the port raises when it is none.
-        fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        return None
-    return parts.geturl() if fetchable and href is not None and len(url) <= MOST_CHARACTERS else None
 
 
 def title(tree: etree._Element) -> str:

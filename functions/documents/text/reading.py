@@ -11,8 +11,9 @@ from documents.text.boilerplate import Boilerplate, boilerplate_lines
 from documents.text.chunks import chunks_of
 from documents.text.docx import OLE, read_docx
 from documents.text.file import FileText
+from documents.text.links import canonical, directives, links, refresh
 from documents.text.main_text import main_lines
-from documents.text.page import canonical, line_hashes, links, parse, title
+from documents.text.page import line_hashes, parse, title
 from documents.text.pdf import read_pdf
 from documents.text.reader import Reader
 from mojodex.clock import Deadline
@@ -28,13 +29,17 @@ class Outline:
     """Where a page says that it is and leads to, and which lines it has.
 
     Attributes:
-        canonical: as of `page.canonical`.
-        links: as of `page.links`.
+        canonical: as of `links.canonical`.
+        refresh: as of `links.refresh`.
+        links: as of `links.links`; none if the page asks not to follow them.
+        noindex: whether the page asks not to be indexed.
         lines: as of `page.line_hashes`.
     """
 
     canonical: str | None
+    refresh: str | None
     links: list[str]
+    noindex: bool
     lines: frozenset[int] = field(repr=False)
 
 
@@ -51,19 +56,25 @@ class PageText:
     unread_pages: int = 0
 
 
-def outline(html: bytes, charset: str | None, url: str, deadline: Deadline) -> Outline | None:
+def outline(
+    body: bytes, charset: str | None, url: str, agent: str, asked: frozenset[str], deadline: Deadline
+) -> Outline | None:
     """Read a page's outline; None if it cannot be parsed. A PDF or Word document leads nowhere.
 
     Args:
-        html, charset: as of `page.parse`.
+        body: the page.
+        charset: as of `page.parse`.
         url: of the page.
+        agent: as of `links.directives`.
+        asked: directives that its server has sent along; they count like the page's own.
         deadline: when the invocation ends.
 
     Raises:
         UnreadableError, TransientError: as `Reader.read`.
     """
-    found = _reader.read("read_outline", html, deadline, charset=charset, url=url)
-    return Outline(found["canonical"], found["links"], frozenset(found["lines"])) if found else None
+    arguments = {"charset": charset, "url": url, "agent": agent, "asked": sorted(asked)}
+    found = _reader.read("read_outline", body, deadline, **arguments)
+    return found and Outline(**found | {"lines": frozenset(found["lines"])})
 
 
 def text_of_page(body: bytes, charset: str | None, boilerplate: Boilerplate, deadline: Deadline) -> PageText:
@@ -87,16 +98,22 @@ def text_of_page(body: bytes, charset: str | None, boilerplate: Boilerplate, dea
 # What the process does.
 
 
-def read_outline(body: bytes, charset: str | None, url: str) -> dict[str, Any] | None:
+def read_outline(
+    body: bytes, charset: str | None, url: str, agent: str, asked: Collection[str]
+) -> dict[str, Any] | None:
     """Read what `outline` returns, as JSON can hold it."""
-    if _reader_of_file(body):
-        return {"canonical": None, "links": [], "lines": []}
-    tree = parse(body, charset)
-    if tree is None:
+    tree = None if _reader_of_file(body) else parse(body, charset)
+    if tree is None and not _reader_of_file(body):
         return None
+    said = {*asked, *(directives(tree, agent) if tree is not None else ())}
+    noindex = bool(said & {"noindex", "none"})
+    if tree is None:
+        return {"canonical": None, "refresh": None, "links": [], "noindex": noindex, "lines": []}
     return {
         "canonical": canonical(tree, url),
-        "links": links(tree, url),
+        "refresh": refresh(tree, url),
+        "links": [] if said & {"nofollow", "none"} else links(tree, url),
+        "noindex": noindex,
         "lines": sorted(line_hashes(tree)),
     }
 

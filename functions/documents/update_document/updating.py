@@ -11,15 +11,18 @@ from sqlalchemy.orm import Session
 
 from documents.document_store import Known, Thought, boilerplate_of, known_of, remember, write
 from documents.message import UpdateDocument
+from documents.progress import NOT_TO_BE_INDEXED
 from documents.text.boilerplate import Boilerplate
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
 from documents.text.lines import Line
-from documents.text.reading import text_of_page
+from documents.text.reading import outline, text_of_page
 from documents.thinking import ThinkingSettings, think
 from documents.web import urls
+from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import FetchSettings
+from documents.web.scope import scope_of
 from documents.web.turns import Turns
 from documents.web.visit import Visitor, html_hash
 from mojodex import jobs
@@ -90,15 +93,17 @@ def update_document(
     Raises:
         InvalidMessageError: there is no such document.
         PermanentError: it is another user's, or its page cannot be had.
-        NothingToDoError: it is deleted, has not changed, or nothing would be left of it; or a later update of
-            the page waits.
+        NothingToDoError: it is deleted, has not changed, asks not to be indexed, or nothing would be left of
+            it; or a later update of the page waits.
         TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
     """
     document = database.with_db_session(collect, message)
     if document.url:
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
-        edition = _fetched(database, settings, document, document.url, deadline)
+        edition = _fetched(
+            Turns(database, deadline, job.queued_at), settings, document, document.url, deadline
+        )
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
@@ -148,17 +153,17 @@ def _edited(text: str, sent: datetime) -> Edition:
 
 
 def _fetched(
-    database: Database, settings: UpdatingSettings, document: Document, url: str, deadline: Deadline
+    turns: Turns, settings: UpdatingSettings, document: Document, url: str, deadline: Deadline
 ) -> Edition:
     """The chunks of a page as it is now.
 
     Raises:
-        NothingToDoError: it has not changed.
+        NothingToDoError: it has not changed, or asks not to be indexed.
         PermanentError: it cannot be had, has moved, or has no text.
-        TransientError: its host is busy with other requests.
+        TransientError: its host is busy with other requests, or rests.
     """
     try:
-        fetched = Visitor(Turns(database, deadline), settings, url, deadline).fetch(url, document.etag)
+        fetched = Visitor(turns, settings, scope_of(url, "site"), deadline).fetch(url, document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
         raise PermanentError(f"the page cannot be fetched: {error.reason}") from None
@@ -170,6 +175,9 @@ def _fetched(
     if fetched.status == 304 or its_hash == document.html_hash:
         raise NothingToDoError(NOT_CHANGED)
     try:
+        seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, deadline)
+        if seen and seen.noindex:
+            raise NothingToDoError(NOT_TO_BE_INDEXED)
         chunks = text_of_page(fetched.body, fetched.charset, document.boilerplate, deadline).chunks
     except UnreadableError as error:
         raise PermanentError(f"the page cannot be read: {error.reason}") from None

@@ -9,6 +9,8 @@ import requests
 import urllib3
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from mojodex.errors import TransientError
+
 # Of requests and sockets; of urllib3, http.client and zlib while a body is read; of addresses.
 BROKEN = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError)
 NO_TLS = "a secure connection is not possible"
@@ -34,13 +36,44 @@ class FetchError(Exception):
         status: HTTP's, if that is why.
         again: it may work later.
         unwanted: it could be had, maybe, but is not for us.
+        retry_after: seconds for which the server does not want to be asked, if it says so.
     """
 
     def __init__(
-        self, reason: str, *, status: int | None = None, again: bool = False, unwanted: bool = False
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        again: bool = False,
+        unwanted: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason, self.status, self.again, self.unwanted = reason, status, again, unwanted
+        self.retry_after = retry_after
+
+    @property
+    def slow_down(self) -> bool:
+        """Whether the server asks us to slow down: it has too many requests, or is overloaded."""
+        return self.status in (429, 503)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there was no answer, but may be one later."""
+        return self.again and self.status is None
+
+
+class HostRestsError(TransientError):
+    """The host has asked us to slow down, and is not asked for some time.
+
+    Args:
+        seconds: until it may be asked.
+        answer: with what it has just asked so; None if it has done that before, and was not asked now.
+    """
+
+    def __init__(self, seconds: float, answer: FetchError | None = None) -> None:
+        super().__init__("the host has asked us to slow down", retry_after=seconds)
+        self.answer = answer
 
 
 def failure(error: BaseException | None) -> FetchError:

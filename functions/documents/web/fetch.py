@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from urllib.parse import urljoin, urlsplit
 
@@ -18,8 +20,10 @@ import requests
 from pydantic import field_validator
 
 from documents.web.dialling import CONNECT_SECONDS, Adapter, Clock, check_port
+from documents.web.directives import AGENT, directives
 from documents.web.errors import BROKEN, FetchError, failure
 from documents.web.urls import DEFAULT_PORTS, netloc
+from mojodex.clock import utc_now
 from mojodex.runtime import is_local
 from mojodex.settings import Settings
 
@@ -33,6 +37,7 @@ READ_BYTES = 65_536
 MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,60}/[\w.+-]{1,60})\s*(?:[;,]|$)", re.ASCII)
 CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.ASCII | re.IGNORECASE)
 ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
+SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 # White space, byte order marks, and the other half of a character of UTF-16.
 BEFORE_HTML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n\f"
 
@@ -69,6 +74,7 @@ class Fetched:
         charset: of the Content-Type.
         body: decoded.
         etag: if it is a proper one.
+        directives: of its X-Robots-Tags, see `directives`.
     """
 
     url: str
@@ -77,6 +83,7 @@ class Fetched:
     charset: str | None
     body: bytes
     etag: str | None
+    directives: frozenset[str] = frozenset()
 
 
 def fetch(
@@ -108,7 +115,7 @@ def fetch(
         FetchError: with the reason.
     """
     headers = {
-        "User-Agent": f"MojodexBackground/1.0 (+{settings.contact_url})",
+        "User-Agent": f"{AGENT}/1.0 (+{settings.contact_url})",
         "Accept": ", ".join(media_types) or "*/*",
         "Accept-Encoding": "gzip, deflate",
         "Connection": "close",
@@ -175,7 +182,8 @@ def _send(
             return urljoin(url, location)
         if status != 200 and not (status == 304 and "If-None-Match" in request.headers):
             again = status in (408, 425, 429) or 500 <= status < 600
-            raise FetchError(f"the page answers {status}", status=status, again=again)
+            wait = _retry_after(headers.get("Retry-After", ""), utc_now())
+            raise FetchError(f"the page answers {status}", status=status, again=again, retry_after=wait)
         said = headers.get("Content-Type", "")
         media_type = match[1].lower() if (match := MEDIA_TYPE.match(said)) else ""
         charset = match[1] if (match := CHARSET.search(said)) else None
@@ -187,7 +195,21 @@ def _send(
         body = _body(response, limit)
         if not media_type and "text/html" in media_types and not body.lstrip(BEFORE_HTML).startswith(b"<"):
             raise FetchError("type unknown", unwanted=True)
-        return Fetched(url, status, media_type, charset, body, etag)
+        # Of several, requests would make one, and an agent's name would count for the next.
+        asked = directives(response.raw.headers.getlist("X-Robots-Tag"))
+        return Fetched(url, status, media_type, charset, body, etag, asked)
+
+
+def _retry_after(said: str, now: datetime) -> float | None:
+    """The seconds that a server asks us to wait: it names their number, or a moment (RFC 9110, 10.2.3)."""
+    if SECONDS.fullmatch(said):
+        return float(said)
+    try:
+        # Of a moment without a zone, HTTP's is meant.
+        moment = parsedate_to_datetime(said)
+        return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _body(response: requests.Response, limit: int) -> bytes:

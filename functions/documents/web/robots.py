@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from protego import Protego
 
+from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
 
-# How robots.txt names us; the User-Agent begins with it.
-AGENT = "MojodexBackground"
 BYTES_LIMIT = 1_000_000
 # What begins a line with a meaning. For Protego any other one ends a group, too, against RFC 9309, 2.2.4.
 FIELD = re.compile(r"\s*(?:user|allow|dis|dias|site|crawl|request)", re.IGNORECASE)
@@ -25,11 +24,13 @@ class Robots:
     """What one host's robots.txt says.
 
     Attributes:
+        body: its bytes; b"" if there is none.
         delay: seconds between two requests; 0 if it does not say.
         sitemaps: addresses of sitemaps.
     """
 
     rules: Any
+    body: bytes = field(repr=False)
     delay: float
     sitemaps: tuple[str, ...]
 
@@ -56,11 +57,16 @@ def read_robots(url: str, fetch_text: Callable[[str, int], Fetched]) -> Robots:
             raise
         # There is none (RFC 9309, 2.3.1.3).
         body = b""
+    return parse_robots(body)
+
+
+def parse_robots(body: bytes) -> Robots:
+    """Read the bytes of a robots.txt."""
     lines = filter(FIELD.match, body.decode("utf-8-sig", "replace").splitlines())
     rules = Protego.parse("\n".join(map(_for_protego, lines)))
     rate = rules.request_rate(AGENT)
     delay = max(rules.crawl_delay(AGENT) or 0, rate.seconds / rate.requests if rate else 0)
-    return Robots(rules, float(delay), tuple(rules.sitemaps))
+    return Robots(rules, body, float(delay), tuple(rules.sitemaps))
 
 
 def _for_protego(line: str) -> str:

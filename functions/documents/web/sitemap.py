@@ -21,7 +21,10 @@ GZIP = b"\x1f\x8b"
 
 
 def read_sitemaps(
-    addresses: Iterable[str], fetch_text: Callable[[str, int], Fetched], pages_wanted: int
+    addresses: Iterable[str],
+    fetch_text: Callable[[str, int], Fetched],
+    pages_wanted: int,
+    is_wanted: Callable[[str], bool] = lambda _url: True,
 ) -> list[str]:
     """The addresses of pages that sitemaps name, in their order; a sitemap that cannot be read has none.
 
@@ -29,6 +32,7 @@ def read_sitemaps(
         addresses: of the sitemaps.
         fetch_text: fetches an address, with a limit in bytes.
         pages_wanted: it stops when there are as many.
+        is_wanted: whether an address counts.
     """
     waiting = [(address, 0) for address in dict.fromkeys(addresses)]
     seen = {address for address, _ in waiting}
@@ -41,7 +45,7 @@ def read_sitemaps(
             sitemaps, urls = _parse(fetch_text(address, BYTES_LIMIT).body)
         except FetchError:
             continue
-        pages |= dict.fromkeys(urls)
+        pages |= dict.fromkeys(filter(is_wanted, urls))
         if depth < DEEPEST:
             waiting += [(sitemap, depth + 1) for sitemap in sitemaps if sitemap not in seen]
             seen |= set(sitemaps)

@@ -1,18 +1,25 @@
-"""Politeness: at most two requests at once per host, whatever the number of workers.
+"""Politeness: at most two requests at once per host, whatever the number of workers, and none while it rests.
 
 A host has slots in `md_background_host_slot`, each with the moment from which on it is free. Whoever takes
 one sets that moment far enough ahead for one request, and sets it back afterwards; the slot of a worker that
 was killed becomes free by itself. The database's clock counts.
+
+A host that answers "slow down" rests: nobody sends anything to it for a while. Then only the first slot can
+be taken, so one request probes. If that is a page and it is answered, the rest is forgotten. If not, the host
+rests for longer. The first slot's row says until when.
 """
 
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 
-from mojodex.clock import Deadline
+from documents.web.errors import FetchError, HostRestsError
+from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.errors import TransientError
 
@@ -20,26 +27,73 @@ REQUESTS_AT_ONCE = 2
 # Longer than a request can take (fetch's `seconds`).
 HELD_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 5.0
+# A rest begins with this, and doubles. A server may ask for more, but not for everything.
+FIRST_REST_SECONDS = 10
+MOST_DOUBLINGS = 8
+LONGEST_REST_SECONDS = 600
+LONGEST_RETRY_AFTER_SECONDS = 3600
+# After a time in which nobody asked, a host is a new one.
+FORGOTTEN_SECONDS = 24 * 3600
+# For so long, work waits for a host that rests; after that, it cannot be had.
+PATIENCE = timedelta(hours=72)
 SLOTS = text(
     "INSERT INTO md_background_host_slot (host, slot, free_at)"
     " SELECT :host, slot, clock_timestamp() FROM generate_series(1, :slots) AS slot ON CONFLICT DO NOTHING"
 )
 TAKE = text(
     # Materialized: the planner may run a subquery again for each row, and then take several.
-    "WITH free AS MATERIALIZED (SELECT slot FROM md_background_host_slot WHERE host = :host"
-    " AND slot <= :slots AND free_at <= clock_timestamp() ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
+    "WITH rest AS MATERIALIZED (SELECT rests_until, pauses FROM md_background_host_slot"
+    " WHERE host = :host AND slot = 1 AND rests_until IS NOT NULL),"
+    " free AS MATERIALIZED (SELECT slot FROM md_background_host_slot WHERE host = :host"
+    " AND slot <= CASE WHEN EXISTS (SELECT FROM rest) THEN 1 ELSE :slots END"
+    " AND NOT EXISTS (SELECT FROM rest WHERE rests_until > clock_timestamp())"
+    " AND free_at <= clock_timestamp() ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
     " UPDATE md_background_host_slot AS taken"
     " SET free_at = clock_timestamp() + make_interval(secs => :seconds) FROM free"
-    " WHERE taken.host = :host AND taken.slot = free.slot RETURNING taken.slot, taken.free_at"
-)
+    " WHERE taken.host = :host AND taken.slot = free.slot RETURNING taken.slot, taken.free_at,"
+    " EXISTS (SELECT FROM rest) AS probes, COALESCE((SELECT pauses FROM rest"
+    " WHERE rests_until > clock_timestamp() - make_interval(secs => :forgotten)), 0) AS pauses"
+).bindparams(forgotten=FORGOTTEN_SECONDS)
 WAIT = text(
-    "SELECT extract(epoch FROM min(free_at) - clock_timestamp()) FROM md_background_host_slot"
+    "SELECT extract(epoch FROM min(free_at) - clock_timestamp()) AS wait,"
+    " extract(epoch FROM max(rests_until) - clock_timestamp()) AS rest FROM md_background_host_slot"
     " WHERE host = :host AND slot <= :slots"
 )
 GIVE_BACK = text(
     "UPDATE md_background_host_slot SET free_at = clock_timestamp() + make_interval(secs => :delay)"
     " WHERE host = :host AND slot = :slot AND free_at = :free_at"
 )
+REST = text(
+    # Two requests were under way: the longer rest counts.
+    "UPDATE md_background_host_slot SET pauses = GREATEST(pauses, :pauses),"
+    " rests_until = GREATEST(rests_until, clock_timestamp() + make_interval(secs => :seconds))"
+    " WHERE host = :host AND slot = 1 RETURNING extract(epoch FROM rests_until - clock_timestamp())"
+)
+FORGET = text(
+    "UPDATE md_background_host_slot SET rests_until = NULL, pauses = NULL, origin = NULL, robots = NULL"
+    " WHERE host = :host AND slot = 1"
+)
+KEEP_ROBOTS = text(
+    "UPDATE md_background_host_slot SET origin = :origin, robots = :robots"
+    " WHERE host = :host AND slot = 1 AND rests_until IS NOT NULL"
+)
+KEPT_ROBOTS = text(
+    "SELECT robots FROM md_background_host_slot WHERE host = :host AND slot = 1 AND origin = :origin"
+)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A slot that was taken until `free_at`; whether its request probes, and after how many pauses."""
+
+    slot: int
+    free_at: datetime
+    probes: bool
+    pauses: int
+
+    def values(self, host: str, delay: float) -> dict[str, object]:
+        """For GIVE_BACK."""
+        return {"host": host, "slot": self.slot, "free_at": self.free_at, "delay": delay}
 
 
 class Turns:
@@ -48,48 +102,109 @@ class Turns:
     Args:
         database: holds the turns.
         deadline: when the invocation ends.
+        since: since when the work of this invocation waits (aware); see `PATIENCE`.
     """
 
-    def __init__(self, database: Database, deadline: Deadline) -> None:
-        self._database, self._deadline = database, deadline
+    def __init__(self, database: Database, deadline: Deadline, since: datetime) -> None:
+        self._database, self._deadline, self._since = database, deadline, since
 
     @contextmanager
-    def turn(self, host: str, delay: float) -> Iterator[None]:
+    def turn(self, host: str, delay: float, *, page: bool) -> Iterator[None]:
         """Wait for one's turn to send a request to a host; the turn ends with the context.
 
         Args:
             host: its name.
             delay: seconds between two requests that the host asks for; 0 if it does not, and then two may
                 run at once.
+            page: whether a page is asked for. Many servers answer robots.txt whatever they do to pages.
 
         Raises:
-            TransientError: it did not come in time, or as `Database.session`.
+            HostRestsError: the host asks us to slow down, now or before.
+            FetchError: as the context; or the host has rested for too long.
+            TransientError: the turn did not come in time, or as `Database.session`.
         """
-        slot, free_at = self._take(host, 1 if delay else REQUESTS_AT_ONCE)
+        slot = self._take(host, 1 if delay else REQUESTS_AT_ONCE)
         try:
             yield
-        finally:
-            with self._database.session() as session:
-                session.execute(GIVE_BACK, {"host": host, "slot": slot, "free_at": free_at, "delay": delay})
-                session.commit()
+        except FetchError as error:
+            if error.slow_down or (slot.probes and error.unanswered):
+                seconds = self._rest(host, slot, error, delay)
+                if self._is_patient():
+                    raise HostRestsError(seconds, error) from None
+            else:
+                self._give_back(host, slot, delay, forget=slot.probes and page)
+            raise
+        except BaseException:
+            self._give_back(host, slot, delay, forget=False)
+            raise
+        self._give_back(host, slot, delay, forget=slot.probes and page)
 
-    def _take(self, host: str, slots: int) -> tuple[int, object]:
+    def keep_robots(self, host: str, origin: str, robots: bytes) -> None:
+        """Keep what a robots.txt said for as long as its host rests.
+
+        Args:
+            host: its name.
+            origin: scheme, name and port of the robots.txt.
+            robots: its bytes.
+        """
+        with self._database.session() as session:
+            session.execute(KEEP_ROBOTS, {"host": host, "origin": origin, "robots": robots})
+            session.commit()
+
+    def kept_robots(self, host: str, origin: str) -> bytes | None:
+        """Return what the robots.txt of a host that rests has said; None if that is not known."""
+        with self._database.session() as session:
+            kept: bytes | None = session.execute(KEPT_ROBOTS, {"host": host, "origin": origin}).scalar()
+            return kept
+
+    def _give_back(self, host: str, slot: _Slot, delay: float, *, forget: bool) -> None:
+        """Let the next one have a slot; with `forget`, let the host rest no more."""
+        with self._database.session() as session:
+            session.execute(GIVE_BACK, slot.values(host, delay))
+            if forget:
+                session.execute(FORGET, {"host": host})
+            session.commit()
+
+    def _rest(self, host: str, slot: _Slot, answer: FetchError, delay: float) -> float:
+        """Give a slot back, and let its host rest; return for how many seconds."""
+        with self._database.session() as session:
+            session.execute(GIVE_BACK, slot.values(host, delay))
+            values = {"host": host, "pauses": slot.pauses + 1, "seconds": _seconds(slot.pauses, answer)}
+            seconds = float(session.execute(REST, values).scalar_one())
+            session.commit()
+        return seconds
+
+    def _is_patient(self) -> bool:
+        return utc_now() - self._since < PATIENCE
+
+    def _take(self, host: str, slots: int) -> _Slot:
         values = {"host": host, "slots": slots}
+        wait, rest = 0.0, None
         while True:
             with self._database.session() as session:
                 taken = session.execute(TAKE, values | {"seconds": HELD_SECONDS}).one_or_none()
                 if taken is None:
                     session.execute(SLOTS, values)
-                    wait = float(session.execute(WAIT, values).scalar_one())
+                    wait, rest = session.execute(WAIT, values).one()
                 session.commit()
             if taken is not None:
-                slot, free_at = taken
-                return slot, free_at
+                return _Slot(*taken)
+            if rest is not None and rest > 0:
+                if self._is_patient():
+                    raise HostRestsError(float(rest))
+                hours = PATIENCE // timedelta(hours=1)
+                raise FetchError(f"its host has asked us to slow down for {hours} hours")
             # Somebody may give it back earlier, so it is asked for again soon.
             longest = LONGEST_PAUSE_SECONDS if slots == 1 else 0.1
-            pause = min(max(wait, 0.02), longest) + random.uniform(0, 0.02)
+            pause = min(max(float(wait), 0.02 if rest is None else 0.1), longest) + random.uniform(0, 0.02)
             if self._deadline.seconds_left() < pause:
                 raise TransientError(
                     "the host is busy with other requests", retry_after=LONGEST_PAUSE_SECONDS
                 )
             time.sleep(pause)
+
+
+def _seconds(pauses: int, answer: FetchError) -> float:
+    """Seconds for which a host rests, after so many pauses in a row and this answer."""
+    pause = min(FIRST_REST_SECONDS << min(pauses, MOST_DOUBLINGS), LONGEST_REST_SECONDS)
+    return max(pause, min(answer.retry_after or 0, LONGEST_RETRY_AFTER_SECONDS))

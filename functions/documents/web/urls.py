@@ -29,6 +29,10 @@ TRACKING = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid"),
     *("msclkid", "dclid", "yclid", "twclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl", "_hsenc", "_hsmi"),
 )
+# What servers add to an address to know a visitor again; each visit would find all pages anew. Only names
+# that mean nothing else: a conference has a `session_id`, too.
+SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?#]*", re.IGNORECASE)
+SESSION = re.compile(r"(?:jsessionid|phpsessid|aspsessionid[a-z]*|cfid|cftoken)(?:=|$)", re.IGNORECASE)
 # Endings of what holds no text, and is not even mentioned.
 NOT_TEXT = {
     # images
@@ -61,7 +65,7 @@ NOT_PAGES = {
 
 def normalised(address: str) -> str:
     """An address in one way of writing: https where the scheme is missing, no fragment, no tracking
-    parameters, no default port, no dots as folders, the host and its port as `netloc`.
+    parameters, no session id, no default port, no dots as folders, the host and its port as `netloc`.
 
     Raises:
         ValueError: it is none of http or https, has no host, or carries credentials.
@@ -72,7 +76,9 @@ def normalised(address: str) -> str:
     try:
         parts = urlsplit(address)
         path = _without_dots(parts.path.replace("\\", "/"))
-        safe = safe_url_string(f"{parts.scheme}://{netloc(parts)}{path}?{parts.query}")
+        path = SESSION_IN_PATH.sub("", path) or "/"
+        query = "&".join(each for each in parts.query.split("&") if not SESSION.match(each))
+        safe = safe_url_string(f"{parts.scheme}://{netloc(parts)}{path}?{query}")
     except (ValueError, KeyError):
         raise ValueError("the address is not valid") from None
     return url_query_cleaner(safe, TRACKING, remove=True, unique=False)
@@ -149,13 +155,24 @@ def key(url: str) -> str:
     Args:
         url: normalised.
     """
-    parts = urlsplit(canonicalize_url(url))
-    text = f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/') or '/'}"
-    if parts.query:
-        text += f"?{parts.query}"
+    text = place(url)
+    if "/" not in text:
+        text += "/"
+    if query := urlsplit(canonicalize_url(url)).query:
+        text += f"?{query}"
     if len(text) > LONGEST_KEY:
         text = text[: LONGEST_KEY // 2] + hashlib.sha256(text.encode()).hexdigest()
     return text
+
+
+def place(url: str) -> str:
+    """Host and path of an address, without `www.` and a slash at the end.
+
+    Args:
+        url: normalised.
+    """
+    parts = urlsplit(canonicalize_url(url))
+    return f"{parts.netloc.removeprefix('www.')}{parts.path.rstrip('/')}"
 
 
 def shown(url: str) -> str:

@@ -2,13 +2,15 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
-from documents.web.errors import NO_TLS, FetchError
+from documents.web.errors import NO_TLS, FetchError, HostRestsError
 from documents.web.fetch import Fetched, FetchSettings, fetch
-from documents.web.robots import Robots, read_robots
+from documents.web.robots import Robots, parse_robots, read_robots
+from documents.web.scope import Scope
 from documents.web.sitemap import read_sitemaps
 from documents.web.turns import Turns
 from documents.web.urls import key, normalised, site
@@ -37,47 +39,71 @@ class Visitor:
     Args:
         turns: of all workers.
         settings: the worker's.
-        website: an address of the site.
+        scope: which addresses may be fetched.
         deadline: when the invocation ends.
+
+    Attributes:
+        home: where the site is, if the first page has redirected out of its scope; '' if it has not.
     """
 
-    def __init__(self, turns: Turns, settings: FetchSettings, website: str, deadline: Deadline) -> None:
+    def __init__(self, turns: Turns, settings: FetchSettings, scope: Scope, deadline: Deadline) -> None:
         self._turns, self._settings, self._deadline = turns, settings, deadline
-        self._site = site(website)
-        # Whether a host wants its requests one by one.
-        self.slow = False
+        self._scope, self.home = scope, ""
+        # Seconds between two requests, of the hosts that say so.
+        self._delays: dict[str, float] = {}
         # Of each host, made once, for as long as this crawl runs.
         self._robots = made_once(self._read_robots)
         self._robots_bytes = 0
 
-    def fetch(self, url: str, etag: str | None = None) -> Fetched:
-        """Fetch a page that robots.txt allows; `etag` as in `fetch.fetch`.
+    def fetch(self, url: str, etag: str | None = None, *, first: bool = False) -> Fetched:
+        """Fetch a page that robots.txt allows.
+
+        Args:
+            url: of the page.
+            etag: as in `fetch.fetch`.
+            first: whether it is the first page of a site. Where it redirects to, if only once, is the site.
 
         Raises:
             FetchError: it cannot be had, or is no page.
+            HostRestsError: its host has asked us to slow down.
             TransientError: the host is busy, the database is away, or too little time is left.
         """
         robots = self._robots_of(url)
         if not robots.allows(url):
             raise FetchError("robots.txt forbids it", unwanted=True)
-        return self._patiently(
-            lambda: fetch(
-                self._settings,
-                url,
-                media_types=HTML,
-                seconds=SECONDS_OF_TRY,
-                etag=etag,
-                may_follow=self._may_follow,
-                turn=lambda host: self._turns.turn(host, robots.delay),
+        with self._keeping(url, robots):
+            return self._patiently(
+                lambda: fetch(
+                    self._settings,
+                    url,
+                    media_types=HTML,
+                    seconds=SECONDS_OF_TRY,
+                    etag=etag,
+                    may_follow=partial(self.may_follow, first=first),
+                    turn=lambda host: self._turns.turn(host, self._delays.get(host, 0), page=True),
+                )
             )
-        )
+
+    @property
+    def slow(self) -> bool:
+        """Whether a host wants its requests one by one."""
+        return bool(self._delays)
 
     def sitemap(self, url: str, pages_wanted: int) -> list[str]:
-        """The pages of the site that its sitemaps name: those of robots.txt, or else /sitemap.xml."""
+        """The pages of the site that its sitemaps name: those of robots.txt, or else /sitemap.xml.
+
+        Raises:
+            HostRestsError: a host has asked us to slow down.
+        """
         robots = self._robots_of(url)
         parts = urlsplit(url)
         addresses = robots.sitemaps or (f"{parts.scheme}://{parts.netloc}/sitemap.xml",)
         ends = time.monotonic() + SECONDS_FOR_SITEMAPS
+        path = self._scope.path
+
+        def may_be_wanted(url: str) -> bool:
+            # There may be a million of them: this is not exact, but fast.
+            return path in f"{url}/"
 
         def fetch_text(url: str, bytes_limit: int) -> Fetched:
             if time.monotonic() > ends:
@@ -88,29 +114,55 @@ class Visitor:
                 its_robots = self._robots_of(url)
                 if not its_robots.allows(url):
                     raise FetchError("robots.txt forbids it", unwanted=True)
-                return self._text(its_robots.delay, url, bytes_limit)
+                with self._keeping(url, its_robots):
+                    return self._text(its_robots.delay, url, bytes_limit)
+            except HostRestsError:
+                raise
             except (TransientError, ValueError) as error:
                 # No turn, or no address: the page that was read before is worth more.
                 raise FetchError(str(error)) from None
 
-        return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted))
+        return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted, may_be_wanted))
 
-    def _may_follow(self, url: str) -> bool:
-        if site(url) != self._site:
+    @contextmanager
+    def _keeping(self, url: str, robots: Robots) -> Iterator[None]:
+        """Keep the robots.txt of a host that refuses an address: the next probe need not ask for it."""
+        try:
+            yield
+        except HostRestsError as error:
+            if error.answer:
+                self._turns.keep_robots(*_origin(url), robots.body)
+            raise
+
+    def may_follow(self, url: str, *, first: bool) -> bool:
+        """Whether a redirect to an address is followed; `first` as in `fetch`.
+
+        Raises:
+            FetchError: it is not, and the reason is not that it is another site.
+        """
+        try:
+            address = normalised(url)
+        except ValueError:
             return False
+        if not self._scope.holds(address):
+            if not first or self.home:
+                if site(address) == self._scope.site:
+                    raise FetchError("it redirects out of the path that is read", unwanted=True)
+                return False
+            self.home, self._scope = address, self._scope.moved(address)
         if not self._robots_of(url).allows(url):
             raise FetchError("robots.txt forbids it", unwanted=True)
         return True
 
     def of_site(self, urls: list[str]) -> list[str]:
-        """Keep the addresses of this site: normalised, each page once, in their order."""
+        """Keep the addresses that may be fetched: normalised, each page once, in their order."""
         found: dict[str, str] = {}
         for url in urls:
             try:
                 address = normalised(url)
             except ValueError:
                 continue
-            if site(address) == self._site:
+            if self._scope.holds(address):
                 found.setdefault(key(address), address)
         return list(found.values())
 
@@ -122,7 +174,8 @@ class Visitor:
             raise FetchError(f"robots.txt cannot be read: {robots.reason}", again=again)
         if robots.delay > LONGEST_DELAY:
             raise FetchError(f"robots.txt wants {robots.delay:g} seconds between two requests", unwanted=True)
-        self.slow = self.slow or robots.delay > 0
+        if robots.delay:
+            self._delays[parts.hostname or ""] = robots.delay
         return robots
 
     def _read_robots(self, scheme: str, host: str) -> Robots | FetchError:
@@ -131,10 +184,13 @@ class Visitor:
             self._robots_bytes += len(fetched.body)
             return fetched
 
+        url = f"{scheme}://{host}/"
+        if (kept := self._turns.kept_robots(*_origin(url))) is not None:
+            return parse_robots(kept)
         if self._robots_bytes > ROBOTS_BYTES:
             return FetchError("those of other hosts of the site were too large")
         try:
-            return read_robots(f"{scheme}://{host}/", fetch_text)
+            return read_robots(url, fetch_text)
         except FetchError as error:
             return error
 
@@ -145,7 +201,7 @@ class Visitor:
             url,
             bytes_limit=bytes_limit,
             seconds=SECONDS_OF_TRY,
-            turn=lambda host: self._turns.turn(host, delay),
+            turn=lambda host: self._turns.turn(host, delay, page=False),
         )
 
     def _patiently(self, get: Callable[[], Fetched]) -> Fetched:
@@ -160,6 +216,12 @@ class Visitor:
                 if pause is None or not error.again:
                     raise
             time.sleep(pause)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """The host of an address, and the origin whose robots.txt counts for it."""
+    parts = urlsplit(url)
+    return parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
 
 
 def html_hash(html: bytes) -> str:

@@ -6,8 +6,8 @@ Websites of an earlier release get theirs when they are read next.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:

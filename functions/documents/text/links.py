@@ -1,0 +1,99 @@
+"""Where a page leads, and where it says that it is."""
+
+import re
+from itertools import islice
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from lxml import etree
+
+MOST_LINKS = 10_000
+# Of an address. With a <base> of 100,000 characters, 10,000 links would take a gigabyte.
+MOST_CHARACTERS = 2_048
+BEFORE_QUERY = re.compile(r"[^?#]*")
+# What stands before a host.
+MORE_SLASHES = re.compile(r"^((?:https?:)?//)/+", re.IGNORECASE)
+# A page that shows itself for longer before it leads elsewhere is one.
+LONGEST_REFRESH_SECONDS = 5
+REFRESH = re.compile(
+    r"""\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=)?\s*["']?([^"']+)""", re.ASCII | re.IGNORECASE
+)
+
+
+def links(tree: etree._Element, url: str) -> list[str]:
+    """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments; of
+    the first 10,000 links. Not those with rel=nofollow; `ugc` and `sponsored` say who has written a link, and
+    not that it leads nowhere.
+
+    Args:
+        url: of the page.
+    """
+    base = _base(tree, url)
+    elements = islice(tree.iter("a", "area"), MOST_LINKS)
+    found = (
+        _absolute(base, element.get("href"))
+        for element in elements
+        if "nofollow" not in element.get("rel", "").lower().split()
+    )
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def canonical(tree: etree._Element, url: str) -> str | None:
+    """The address that a page gives as its canonical one, absolute; None without one.
+
+    Args:
+        url: of the page.
+    """
+    for element in tree.iter("link"):
+        if "canonical" in element.get("rel", "").lower().split():
+            return _absolute(_base(tree, url), element.get("href"))
+    return None
+
+
+def directives(tree: etree._Element, agent: str) -> frozenset[str]:
+    """What a page asks of search engines in its <meta>, in lower case: `noindex`, `nofollow`, `none`, …
+
+    Args:
+        agent: our name; a <meta> with it is for us, as is one with `robots`.
+    """
+    names = ("robots", agent.lower())
+    asked = (
+        element.get("content", "").lower().split(",")
+        for element in tree.iter("meta")
+        if element.get("name", "").strip().lower() in names
+    )
+    return frozenset(directive.strip() for found in asked for directive in found)
+
+
+def refresh(tree: etree._Element, url: str) -> str | None:
+    """The address to which a page leads by itself within five seconds; None if it does not.
+
+    Args:
+        url: of the page.
+    """
+    for element in tree.iter("meta"):
+        if element.get("http-equiv", "").strip().lower() == "refresh":
+            match = REFRESH.match(element.get("content", ""))
+            if match and int(match[1]) <= LONGEST_REFRESH_SECONDS:
+                return _absolute(_base(tree, url), match[2])
+    return None
+
+
+def _base(tree: etree._Element, url: str) -> str:
+    """What the addresses in a page are relative to: its first <base href> that is an address, or its own."""
+    found = (_absolute(url, element.get("href")) for element in tree.iter("base"))
+    return next(filter(None, found), url)
+
+
+def _absolute(base: str, href: str | None) -> str | None:
+    """An http(s) address without its fragment; None if it is another one, none at all, or far too long."""
+    try:
+        # As browsers do: spaces around it and line ends in it are no part of it, and backslashes are slashes.
+        link = re.sub(r"[\t\r\n]", "", href or "").strip()
+        link = BEFORE_QUERY.sub(lambda start: start[0].replace("\\", "/"), link, count=1)
+        url = urldefrag(urljoin(base, MORE_SLASHES.sub(r"\1", link))).url
+        parts = urlsplit(url)
+        # Reading the port raises when it is none.
+        fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts.geturl() if fetchable and href is not None and len(url) <= MOST_CHARACTERS else None

@@ -1,0 +1,30 @@
+"""X-Robots-Tag: what a server asks of search engines, and so of us, about one answer."""
+
+import re
+from collections.abc import Iterable
+
+# How robots.txt, X-Robots-Tag and a page's <meta> name us; the User-Agent begins with it.
+AGENT = "MojodexBackground"
+# `name: directive` is for one agent only. These are directives with a value.
+FOR_AGENT = re.compile(
+    r"\s*(?!(?:unavailable_after|max-snippet|max-image-preview|max-video-preview)\b)([a-z0-9_*-]+)\s*:(.*)"
+)
+
+
+def directives(tags: Iterable[str]) -> frozenset[str]:
+    """Return the directives that are for all, or for us, in lower case: `noindex`, `nofollow`, `none`, …
+
+    Args:
+        tags: each X-Robots-Tag of an answer. An agent's name counts for the rest of its tag.
+    """
+    found = set()
+    for tag in tags:
+        for_us = True
+        for directive in tag.lower().split(","):
+            said = directive
+            if named := FOR_AGENT.fullmatch(directive):
+                agent, said = named.groups()
+                for_us = agent in ("*", AGENT.lower())
+            if for_us:
+                found.add(said.strip())
+    return frozenset(found)
