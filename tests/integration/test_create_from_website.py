@@ -691,10 +691,11 @@ def elsewhere(documents: Documents, path: str = "/") -> str:
 
 def test_the_first_redirect_may_name_the_site(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also for the invocations that continue the crawl; a later redirect to another site is not followed."""
-    paths = tuple(f"/{n}" for n in range(6))
+    # More than are fetched ahead.
+    paths = tuple(f"/{n}" for n in range(10, 30))
     documents.site.simple("/new", *paths, "/away")
     documents.site.pages["/"] = redirect(elsewhere(documents, "/new"))
-    documents.site.pages["/away"] = redirect(documents.site.url + "/0")
+    documents.site.pages["/away"] = redirect(documents.site.url + "/10")
     for page in documents.site.pages.values():
         page.delay = 0.1
     monkeypatch.setattr(crawl, "SECONDS_NEEDED", 294.6)
