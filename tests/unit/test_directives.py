@@ -5,7 +5,7 @@ import pytest
 from documents.text.links import directives as of_page
 from documents.text.links import links, refresh
 from documents.text.page import parse
-from documents.text.reading import outline
+from documents.text.reading import read_outline
 from documents.web.directives import directives
 
 URL = "https://example.com/shop/page"
@@ -100,9 +100,9 @@ def test_what_the_server_asks_counts_like_what_the_page_asks(
 ) -> None:
     link = '<a href="/x">x</a>'
     meta = f'<meta name="robots" content="{",".join(asked)}">'
-    by_server = outline(link.encode(), None, URL, "us", frozenset(asked))
-    by_page = outline((meta + link).encode(), None, URL, "us", frozenset())
+    by_server = read_outline(link.encode(), None, URL, "us", asked)
+    by_page = read_outline((meta + link).encode(), None, URL, "us", ())
 
     for seen in (by_server, by_page):
         assert seen
-        assert (seen.noindex, bool(seen.links)) == (noindex, follows)
+        assert (seen["noindex"], bool(seen["links"])) == (noindex, follows)

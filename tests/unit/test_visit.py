@@ -9,6 +9,7 @@ import pytest
 from documents.web import visit
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings
+from documents.web.scope import scope_of
 from documents.web.turns import Turns
 from documents.web.visit import ROBOTS_BYTES, Visitor
 from mojodex.clock import Deadline
@@ -20,6 +21,9 @@ class NoTurns:
     @contextmanager
     def turn(self, host: str, delay: float) -> Iterator[None]:
         yield
+
+    def kept_robots(self, _host: str, _origin: str) -> bytes | None:
+        return None
 
 
 class Site:
@@ -37,7 +41,9 @@ class Site:
 
 def visitor_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     monkeypatch.setattr(visit, "fetch", site.fetch)
-    return Visitor(cast(Turns, NoTurns()), SETTINGS, "https://example.com/", Deadline(lambda: 900_000))
+    return Visitor(
+        cast(Turns, NoTurns()), SETTINGS, scope_of("https://example.com/"), Deadline(lambda: 900_000)
+    )
 
 
 def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
