@@ -53,6 +53,16 @@ def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
         session.commit()
 
 
+def repeated_lines(on_pages: Counter[int], pages: int) -> list[int]:
+    """Return the lines that are the site's and not a page's, sorted.
+
+    Args:
+        on_pages: by the hash of a line, on how many pages it is.
+        pages: how many were read.
+    """
+    return sorted(line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > pages / 2)
+
+
 def _message(page: Any) -> queues.Outgoing:
     return queues.Outgoing(IngestPage(page_pk=int(page.subject)).model_dump_json(), page.user_id)
 
@@ -91,9 +101,7 @@ def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
     session.execute(update(BackgroundPage).where(*of_job).values(lines=None))
     if pages < LEAST_REPEATED:
         return
-    repeated = sorted(
-        line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > pages / 2
-    )
+    repeated = repeated_lines(on_pages, pages)
     first = session.execute(
         select(BackgroundPage.user_id, BackgroundPage.url).where(*of_job).order_by(BackgroundPage.page_pk)
     ).first()
