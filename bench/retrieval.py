@@ -10,7 +10,8 @@ No way asks a language model which chunks are relevant: all are kept, in the old
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -28,6 +29,7 @@ from mojodex.tokens import count_tokens
 CACHE = ROOT / ".local" / "retrieval.npz"
 # As many texts are embedded between two savings of the cache.
 TEXTS_AT_ONCE = 64
+KINDS = ("plain", "reworded", "footer")
 LANGUAGES = ("en", "fr", "de", "es")
 LOWEST_RANK = 10
 RESAMPLES, SEED = 10_000, 20_261_126
@@ -35,6 +37,7 @@ WORST = 10
 SHOWN_CHARS = 90
 OURS = next(iter(WAYS))
 HIT_3_BAR = 0.9
+FAULTS = ("lost", "split", "ranked low")
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -197,7 +200,9 @@ def search(site: Site, chunks: Sequence[Chunk], embedder: Embedder) -> list[Answ
 
 def footer_copies(site: Site, chunks: Sequence[Chunk]) -> list[int]:
     """Count the chunks that hold each line of the footer that is asked for."""
-    lines = [next(iter(question.answers.values())) for question in site.questions if question.footer]
+    lines = [
+        next(iter(question.answers.values())) for question in site.questions if question.kind == "footer"
+    ]
     return [sum(holds(chunk.text, line) for chunk in chunks) for line in lines]
 
 
@@ -213,28 +218,33 @@ def bootstrap(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     return Difference(float(differences.mean()), float(low), float(high))
 
 
+def fault(answer: Answer) -> str:
+    """Name what kept a passage from the first places: one of `FAULTS`."""
+    if answer.rank is None:
+        return "lost"
+    return "ranked low" if answer.whole else "split"
+
+
 def reason(answer: Answer) -> str:
     """Say why a question was not answered by the first chunk."""
     if answer.rank is None:
-        return "the passage is in no chunk of the index: lost in extraction"
+        return "lost: the passage is in no chunk of the index"
     same = sum(chunk.url in answer.question.answers for chunk in answer.before)
     others = len(answer.before) - same
-    where = f"ranked below {same} of a right page and {others} of other pages"
-    return where if answer.whole else f"the passage is split between chunks; {where}"
+    return f"{fault(answer)}: nearer are {same} of a right page and {others} of other pages"
 
 
-def groups(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
-    """Sort answers into all, those of the text, those of the footer, and those of each language."""
-    everything = list(answers)
+def groups(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
+    """Sort answers into all, those of the text, and those of each kind and language."""
     found = {
-        "all": everything,
-        "text": [answer for answer in everything if not answer.question.footer],
-        "footer": [answer for answer in everything if answer.question.footer],
+        "all": list(answers),
+        "text": [answer for answer in answers if answer.question.kind != "footer"],
     }
-    return found | {
-        language: [answer for answer in everything if answer.question.language == language]
-        for language in LANGUAGES
-    }
+    for kind in KINDS:
+        found[kind] = [answer for answer in answers if answer.question.kind == kind]
+    for language in LANGUAGES:
+        found[language] = [answer for answer in answers if answer.question.language == language]
+    return found
 
 
 def differences(ours: Sequence[Answer], theirs: Sequence[Answer]) -> dict[str, Difference]:
@@ -277,6 +287,10 @@ def show(ways: dict[str, Way]) -> None:
         print(f"\n{f'{group} ({size} questions)':26}{'hit@1':>8}{'hit@3':>8}{'MRR':>8}")
         for name, way in ways.items():
             print(f"{name:26}{Figures.of(groups(way.answers)[group])}")
+    print(f"\n{'not among the first three':26}{''.join(f'{name:>12}' for name in FAULTS)}")
+    for name, way in ways.items():
+        faults = Counter(fault(answer) for answer in way.answers if not answer.within(3))
+        print(f"{name:26}{''.join(f'{faults[each]:>12}' for each in FAULTS)}")
     print("\nOurs ahead by (interval of 95 %, paired bootstrap)")
     for group in ("all", "text"):
         for name, compared in _compared(ways, group).items():

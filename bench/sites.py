@@ -3,7 +3,8 @@
 A folder is one site. `template.html` (Jinja2) is what stands around each of its pages. `pages.html` holds the
 pages: a line `=== /path | title | teaser`, and below it HTML, in which end tags may be missing where HTML
 allows it. `questions.toml` holds what a visitor might ask, with an exact run of words of each page that
-answers it; if only the footer does, with such a run of the footer.
+answers it; if only the footer does, with such a run of the footer. Some ask plainly, in the words of the
+page, and some as people do who have not read it.
 """
 
 import re
@@ -52,14 +53,14 @@ class Question:
         language: of the question: en, fr, de or es.
         ask: the question.
         answers: by address, the words of the page that answer it; on every page, if it is the footer.
-        footer: whether only the footer answers it.
+        kind: "footer" if only the footer answers it; else "plain" (in the words of the page) or "reworded".
     """
 
     name: str
     language: str
     ask: str
     answers: Mapping[str, str]
-    footer: bool
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -121,4 +122,5 @@ def _question(given: Mapping[str, Any], settings: Mapping[str, Any], addresses: 
         else {urljoin(settings["host"], path): words for path, words in given["answers"].items()}
     )
     language = given.get("language", settings["language"])
-    return Question(given["id"], language, given["ask"], answers, footer is not None)
+    kind = "footer" if footer else "plain" if given.get("plain") else "reworded"
+    return Question(given["id"], language, given["ask"], answers, kind)
