@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from documents.document_store import Known, Thought, Written, chunk_hash, remember, write
 from documents.ingest_page import ingestion
 from documents.ingest_page.ingestion import Staged, end_page_of
+from documents.text.boilerplate import Boilerplate
+from documents.text.reading import PageText
 from documents.update_document import updating
 from documents.update_document.updating import Document, Edition
 from documents.web import urls
@@ -214,12 +216,21 @@ def save_page(
 ) -> Any:
     """Save a page; its job's row."""
     job = begun(mojodex, "ingest_page", page_pk)
-    frozen: frozenset[int] = frozenset()
     staged = Staged(
-        page_pk, "site", "r1", user_id, url, b"", None, "hash", '"etag"', repeated=frozen, known=Known()
+        page_pk,
+        "site",
+        "r1",
+        user_id,
+        url,
+        b"",
+        None,
+        "hash",
+        '"etag"',
+        boilerplate=Boilerplate(),
+        known=Known(),
     )
     with Session(mojodex.engine) as session:
-        ingestion.save(session, staged, job, chunks, said, NOW)
+        ingestion.save(session, staged, job, PageText(chunks), said, NOW)
     return mojodex.job(page_pk, "ingest_page")
 
 
@@ -400,7 +411,7 @@ def test_while_a_page_is_saved_nobody_else_can_make_or_change_its_document(
 def save_edition(mojodex: Mojodex, document_pk: int, edition: Edition, said: Thought) -> tuple[str, Any]:
     """Save an edition; what the save answers, and the job's row."""
     job = begun(mojodex, "update_document", f"{document_pk} {edition.sent}")
-    before = Document(document_pk, URL, "learned_by_mojo", None, None, frozenset(), Known())
+    before = Document(document_pk, URL, None, None, None, Boilerplate(), Known())
     with Session(mojodex.engine) as session:
         answer = updating.save(session, before, job, edition, said, NOW)
     return answer, mojodex.job(job.subject, "update_document")
@@ -507,13 +518,13 @@ def test_a_holder_whose_job_was_taken_over_saves_nothing(mojodex: Mojodex, user_
     page_pk = page(mojodex, user_id)
     job = replace(begun(mojodex, "p", "s"), lease=NOW - timedelta(seconds=1))
     staged = Staged(
-        page_pk, "site", "r1", user_id, URL, b"", None, "", None, repeated=frozenset(), known=Known()
+        page_pk, "site", "r1", user_id, URL, b"", None, "", None, boilerplate=Boilerplate(), known=Known()
     )
-    before = Document(pk, URL, "learned_by_mojo", None, None, frozenset(), Known())
+    before = Document(pk, URL, None, None, None, Boilerplate(), Known())
 
     with Session(mojodex.engine) as session, pytest.raises(jobs.LeaseLostError):
         if kind == "page":
-            ingestion.save(session, staged, job, ["b"], thought("b"), NOW)
+            ingestion.save(session, staged, job, PageText(["b"]), thought("b"), NOW)
         else:
             updating.save(session, before, job, edition("b"), thought("b"), NOW)
 
