@@ -40,15 +40,24 @@ MOVE = text(
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a document before: hashes of the chunks that it has, and of those that say nothing."""
+    """What is known of a document before.
+
+    Attributes:
+        stored: hashes of the chunks that it has.
+        left_out: hashes of those that say nothing.
+        recipe: how it was made; None if that is not known.
+    """
 
     stored: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
 class Thought:
-    """What came out of judging and embedding: hashes of chunks that say nothing, vectors of the new ones."""
+    """What came out of judging and embedding: hashes of chunks that say nothing, vectors of the new ones, and
+    of all if the document's are of another model.
+    """
 
     left_out: frozenset[str]
     vectors: Mapping[str, Sequence[float]] = field(repr=False)
@@ -89,8 +98,9 @@ def known_of(session: Session, document_pk: int) -> Known:
     texts = session.scalars(
         select(MdDocumentChunk.chunk_text).where(MdDocumentChunk.document_fk == document_pk)
     )
+    hashes = frozenset(map(chunk_hash, texts))
     remembered = session.get(BackgroundDocument, document_pk)
-    return Known(frozenset(map(chunk_hash, texts)), frozenset(remembered.left_out if remembered else ()))
+    return Known(hashes, frozenset(remembered.left_out), remembered.recipe) if remembered else Known(hashes)
 
 
 def boilerplate_of(session: Session, user_id: str, url: str) -> Boilerplate:
@@ -140,19 +150,19 @@ def write(
     wanted = {each: chunk for each, chunk in wanted.items() if each not in thought.left_out}
     new, moved = [], {}
     for index, (each, chunk) in enumerate(wanted.items()):
-        if row := stored.get(each):
-            if row.place != index or row.deleted is not None:
-                moved[row.document_chunk_pk] = index
-        elif each in thought.vectors:
+        if each in thought.vectors:
             vector = as_vector(thought.vectors[each])
             new.append({"document_fk": document_pk, "index": index, "chunk_text": chunk, "embedding": vector})
+        elif row := stored.get(each):
+            if row.place != index or row.deleted is not None:
+                moved[row.document_chunk_pk] = index
         else:
             raise TransientError("the document was changed in the meantime", retry_after=1)
     if moved:
         session.execute(MOVE, {"pks": list(moved), "places": list(moved.values())})
     for some in batched(new, ROWS_PER_INSERT, strict=False):
         session.execute(insert(MdDocumentChunk).values(list(some)))
-    kept = {stored[each].document_chunk_pk for each in wanted if each in stored}
+    kept = {stored[each].document_chunk_pk for each in wanted if each not in thought.vectors}
     gone = [row.document_chunk_pk for row in rows if row.document_chunk_pk not in kept]
     if gone:
         session.execute(
@@ -183,6 +193,13 @@ def remember(session: Session, document_pk: int, thought: Thought, **facts: obje
         .values(document_fk=document_pk, **values)
         .on_conflict_do_update(index_elements=["document_fk"], set_=values)
     )
+
+
+def was_fetched_later(session: Session, document_pk: int, fetched_at: datetime | None) -> bool:
+    """Whether a document holds its page as it was later than at this moment; False if one is not known."""
+    remembered = session.get(BackgroundDocument, document_pk)
+    later = remembered.fetched_at if remembered else None
+    return bool(later and fetched_at and later > fetched_at)
 
 
 def as_vector(vector: Sequence[float]) -> ColumnElement[object]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from documents.document_store import Known, Thought, chunk_hash
+from documents.recipe import model_of
 from documents.relevance import judge
 from mojodex import jobs
 from mojodex.clock import Deadline
@@ -52,7 +53,10 @@ def think(
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
     judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
-    relevant = {each: chunk for each, chunk in new.items() if verdicts[each]}
-    vectors = embedding_model.embed(list(relevant.values()), deadline)
     left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
-    return Thought(frozenset(left_out), dict(zip(relevant, vectors, strict=True)))
+    # Vectors of two models cannot be compared, so the document's are all made anew.
+    is_same_model = model_of(known.recipe) in (None, embedding_model.name)
+    embedded = known.stored if is_same_model else frozenset()
+    wanted = {each: chunk for each, chunk in hashes.items() if each not in left_out | embedded}
+    vectors = embedding_model.embed(list(wanted.values()), deadline)
+    return Thought(frozenset(left_out), dict(zip(wanted, vectors, strict=True)))

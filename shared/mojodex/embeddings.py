@@ -55,6 +55,12 @@ class EmbeddingModel:
     settings: EmbeddingSettings
     circuits: Circuits
 
+    @property
+    def name(self) -> str:
+        """The model's name: vectors of another model cannot be compared with its own."""
+        name, _deployment = self.settings.embedding_model
+        return name
+
     def embed(self, texts: Sequence[str], deadline: Deadline) -> list[array[float]]:
         """Return one vector of 1536 numbers for each text, in their order.
 

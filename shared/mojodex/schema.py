@@ -281,6 +281,7 @@ class BackgroundPage(Base):
     canonical: Mapped[str | None] = mapped_column(Text)
     lines: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
     found_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    fetched_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     # How often it was answered "slow down".
     refusals: Mapped[int | None]
 
@@ -294,6 +295,10 @@ class BackgroundDocument(Base):
     html_hash: Mapped[str | None] = mapped_column(Text)
     # Hashes of the chunks that are not relevant (see documents.relevance).
     left_out: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    # How it was made, see documents.recipe; None in rows of an earlier release.
+    recipe: Mapped[str | None] = mapped_column(Text)
+    # When what it holds was fetched; None for a text, and in rows of an earlier release.
+    fetched_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     # When the user sent the text that the document holds now.
     edition_sent: Mapped[datetime | None] = mapped_column(WITH_ZONE)
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from documents.document_store import Known, Thought, Written, chunk_hash, remember, write
 from documents.ingest_page import ingestion
 from documents.ingest_page.ingestion import Staged, end_page_of
+from documents.recipe import recipe_of
 from documents.text.boilerplate import Boilerplate
 from documents.text.reading import PageText
 from documents.update_document import updating
@@ -24,6 +25,7 @@ from tests.mojodex import Mojodex
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 WITHOUT_ZONE = NOW.replace(tzinfo=None)
+RECIPE = recipe_of("text-embedding-ada-002", Boilerplate())
 URL, OTHER_URL = "https://example.com/a", "https://example.com/b"
 
 
@@ -212,25 +214,24 @@ def begun(mojodex: Mojodex, process: str, subject: object) -> jobs.Job:
 
 
 def save_page(
-    mojodex: Mojodex, user_id: str, page_pk: int, chunks: list[str], said: Thought, url: str = URL
+    mojodex: Mojodex,
+    user_id: str,
+    page_pk: int,
+    chunks: list[str],
+    said: Thought,
+    url: str = URL,
+    fetched_at: datetime | None = None,
 ) -> Any:
     """Save a page; its job's row."""
     job = begun(mojodex, "ingest_page", page_pk)
     staged = Staged(
-        page_pk,
-        "site",
-        "r1",
-        user_id,
-        url,
-        b"",
-        None,
-        "hash",
-        '"etag"',
+        *(page_pk, "site", "r1", user_id, url, b"", None, "hash", '"etag"'),
+        fetched_at=fetched_at,
         boilerplate=Boilerplate(),
         known=Known(),
     )
     with Session(mojodex.engine) as session:
-        ingestion.save(session, staged, job, PageText(chunks), said, NOW)
+        ingestion.save(session, staged, job, PageText(chunks), said, RECIPE, NOW)
     return mojodex.job(page_pk, "ingest_page")
 
 
@@ -245,6 +246,43 @@ def only_document(mojodex: Mojodex, user_id: str) -> Any:
 
 
 WAITS = ("staged", b"html")
+
+
+@pytest.mark.parametrize(
+    ("fetched", "is_saved"),
+    [(NOW - timedelta(hours=1), False), (NOW + timedelta(hours=1), True), (None, True)],
+)
+def test_of_two_that_have_fetched_a_page_the_later_one_is_right(
+    mojodex: Mojodex, user_id: str, fetched: datetime | None, *, is_saved: bool
+) -> None:
+    """One was staged at ten and is ingested at twelve; an update has fetched it at eleven."""
+    held = document(mojodex, user_id, "a")
+    mojodex.run(
+        "INSERT INTO md_background_document (document_fk, left_out, fetched_at) VALUES (:d, '{}', :now)",
+        d=held,
+        now=NOW,
+    )
+    pk = page(mojodex, user_id)
+
+    job = save_page(mojodex, user_id, pk, ["b"], thought("b"), fetched_at=fetched)
+
+    assert texts(mojodex, held) == (["b"] if is_saved else ["a"])
+    assert state_of(mojodex, pk)[0] == ("stored" if is_saved else "unchanged")
+    assert job.state == "done"
+
+
+def test_an_update_that_has_fetched_earlier_changes_nothing(mojodex: Mojodex, user_id: str) -> None:
+    held = document(mojodex, user_id, "a")
+    mojodex.run(
+        "INSERT INTO md_background_document (document_fk, left_out, fetched_at) VALUES (:d, '{}', :now)",
+        d=held,
+        now=NOW,
+    )
+
+    with pytest.raises(NothingToDoError, match="it has not changed"):
+        save_edition(mojodex, held, Edition(["b"], fetched_at=NOW - timedelta(hours=1)), thought("b"))
+
+    assert texts(mojodex, held) == ["a"]
 
 
 def test_a_page_becomes_a_document_of_its_user_and_only_it_ends(
@@ -413,7 +451,7 @@ def save_edition(mojodex: Mojodex, document_pk: int, edition: Edition, said: Tho
     job = begun(mojodex, "update_document", f"{document_pk} {edition.sent}")
     before = Document(document_pk, URL, None, None, None, Boilerplate(), Known())
     with Session(mojodex.engine) as session:
-        answer = updating.save(session, before, job, edition, said, NOW)
+        answer = updating.save(session, before, job, edition, said, RECIPE, NOW)
     return answer, mojodex.job(job.subject, "update_document")
 
 
@@ -518,15 +556,17 @@ def test_a_holder_whose_job_was_taken_over_saves_nothing(mojodex: Mojodex, user_
     page_pk = page(mojodex, user_id)
     job = replace(begun(mojodex, "p", "s"), lease=NOW - timedelta(seconds=1))
     staged = Staged(
-        page_pk, "site", "r1", user_id, URL, b"", None, "", None, boilerplate=Boilerplate(), known=Known()
+        *(page_pk, "site", "r1", user_id, URL, b"", None, "", None, None),
+        boilerplate=Boilerplate(),
+        known=Known(),
     )
     before = Document(pk, URL, None, None, None, Boilerplate(), Known())
 
     with Session(mojodex.engine) as session, pytest.raises(jobs.LeaseLostError):
         if kind == "page":
-            ingestion.save(session, staged, job, PageText(["b"]), thought("b"), NOW)
+            ingestion.save(session, staged, job, PageText(["b"]), thought("b"), RECIPE, NOW)
         else:
-            updating.save(session, before, job, edition("b"), thought("b"), NOW)
+            updating.save(session, before, job, edition("b"), thought("b"), RECIPE, NOW)
 
     assert texts(mojodex, pk) == ["a"]
     assert state_of(mojodex, page_pk) == WAITS

@@ -6,8 +6,9 @@ next invocation or after its worker was killed. When all is fetched, one message
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from sqlalchemy.orm import Session
 
 from documents.create_from_website import page_store
@@ -38,6 +39,11 @@ AHEAD = 8
 MOST_ROUNDS = 1000
 
 
+def _name(model: str) -> str:
+    # As `name` or `name=deployment`.
+    return model.partition("=")[0].strip()
+
+
 class CrawlSettings(WorkerSettings, FetchSettings):
     """Settings of the crawler.
 
@@ -46,12 +52,14 @@ class CrawlSettings(WorkerSettings, FetchSettings):
         crawl_depth_limit: links that lead from the first page to another one at most.
         crawl_minutes_limit: after so many minutes of reading, what was found is all.
         ingest_page_queue_url: where staged pages go.
+        embedding_model: the name of the model whose vectors ingest_page stores.
     """
 
     crawl_page_limit: int = Field(ge=1)
     crawl_depth_limit: int = Field(ge=0)
     crawl_minutes_limit: int = Field(ge=1)
     ingest_page_queue_url: str
+    embedding_model: Annotated[str, BeforeValidator(_name)]
 
 
 def crawl(
@@ -267,11 +275,15 @@ class _Crawl:
             end_page(session, page.page_pk, "skipped", NOT_TO_BE_INDEXED)
         elif twin := frontier.twin(result.html_hash):
             end_page(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
-        elif page_store.stage(session, page.page_pk, self._message.user_id, result) in KEPT:
+        elif self._stage(session, page, result) in KEPT:
             frontier.keep(result.html_hash, result.url)
         if result.canonical:
             frontier.add(self._insert(session, frontier.other_addresses([result.canonical], page.depth)))
         frontier.add(self._insert(session, frontier.links(result.links, page.depth)))
+
+    def _stage(self, session: Session, page: Found, result: Read) -> str:
+        model = self._settings.embedding_model
+        return page_store.stage(session, page.page_pk, self._message.user_id, result, model)
 
     def _insert(self, session: Session, addresses: Sequence[Address]) -> list[Found]:
         return page_store.insert_pages(session, self._job, self._message.user_id, addresses)

@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from documents.create_from_website.frontier import Found
 from documents.text.errors import UnreadableError
@@ -13,7 +14,7 @@ from documents.web.errors import FetchError, HostRestsError
 from documents.web.fetch import MOST_REDIRECTS
 from documents.web.urls import key, normalised
 from documents.web.visit import Visitor, html_hash
-from mojodex.clock import Deadline
+from mojodex.clock import Deadline, utc_now
 
 # A page that is larger, and of which nothing can be parsed, is not empty.
 LARGEST_EMPTY = 100_000
@@ -31,7 +32,7 @@ class Read:
         links: the pages of the same site that it leads to, normalised, in order.
         noindex: whether it asks not to be indexed.
         lines: hashes of its lines (see `text.page.line_hashes`).
-        html, charset, html_hash, etag: see `BackgroundPage`; `html` is not compressed.
+        html, charset, html_hash, etag, fetched_at: see `BackgroundPage`; `html` is not compressed.
     """
 
     url: str
@@ -43,6 +44,7 @@ class Read:
     charset: str | None
     html_hash: str
     etag: str | None
+    fetched_at: datetime
 
     @property
     def staged(self) -> bytes:
@@ -127,6 +129,7 @@ class Pages:
     def _read(self, url: str, *, first: bool = False) -> Read:
         """Fetch a page and look at its links; what leads on by itself is followed like a redirect."""
         for _ in range(MOST_REDIRECTS + 1):
+            fetched_at = utc_now()
             fetched = self._visitor.fetch(url, first=first)
             try:
                 seen = outline(
@@ -152,6 +155,7 @@ class Pages:
             charset=fetched.charset,
             html_hash=html_hash(fetched.body),
             etag=fetched.etag,
+            fetched_at=fetched_at,
         )
 
     def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from documents.create_from_website.frontier import Address, Found
 from documents.create_from_website.page import Read
-from documents.document_store import of_page
+from documents.document_store import boilerplate_of, of_page
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, of_website, progress
+from documents.recipe import recipe_of
 from documents.web import urls
 from mojodex import jobs
 from mojodex.clock import utc_now
@@ -64,19 +65,20 @@ def count_refusal(session: Session, page_pk: int) -> None:
     session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page_pk).values(refusals=refusals))
 
 
-def stage(session: Session, page_pk: int, user_id: str, read: Read) -> str:
+def stage(session: Session, page_pk: int, user_id: str, read: Read, embedding_model: str) -> str:
     """Keep a page for ingest_page, unless it is known already what will become of it; return its state."""
     values: dict[str, object] = {
         "url": read.url,
         "html_hash": read.html_hash,
         "etag": read.etag,
         "charset": read.charset,
+        "fetched_at": read.fetched_at,
         "canonical": read.canonical and urls.key(read.canonical),
         # None for a PDF: it says nothing of what repeats.
         "lines": sorted(read.lines)[:MOST_LINES] or None,
     }
     state = "staged"
-    if _is_unchanged(session, user_id, read):
+    if _is_unchanged(session, user_id, read, embedding_model):
         state = "unchanged"
     elif reason := _skipped_before(session, user_id, read):
         state = "skipped"
@@ -88,9 +90,10 @@ def stage(session: Session, page_pk: int, user_id: str, read: Read) -> str:
     return state
 
 
-def _is_unchanged(session: Session, user_id: str, read: Read) -> bool:
+def _is_unchanged(session: Session, user_id: str, read: Read, embedding_model: str) -> bool:
     document = (
-        select(MdDocument.document_pk)
+        select(BackgroundDocument.recipe)
+        .select_from(MdDocument)
         .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
         .where(
             *of_page(user_id, read.url),
@@ -98,7 +101,11 @@ def _is_unchanged(session: Session, user_id: str, read: Read) -> bool:
             BackgroundDocument.html_hash == read.html_hash,
         )
     )
-    return session.scalars(document.limit(1)).first() is not None
+    recipes = session.scalars(document.limit(1)).all()
+    # Of a stale document, the same page makes another one.
+    return bool(recipes) and recipes[0] == recipe_of(
+        embedding_model, boilerplate_of(session, user_id, read.url)
+    )
 
 
 def _skipped_before(session: Session, user_id: str, read: Read) -> str | None:

@@ -7,9 +7,19 @@ from datetime import datetime
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, undefer
 
-from documents.document_store import Known, Thought, boilerplate_of, known_of, of_page, remember, write
+from documents.document_store import (
+    Known,
+    Thought,
+    boilerplate_of,
+    known_of,
+    of_page,
+    remember,
+    was_fetched_later,
+    write,
+)
 from documents.message import IngestPage
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
+from documents.recipe import recipe_of
 from documents.text.boilerplate import Boilerplate
 from documents.text.errors import UnreadableError
 from documents.text.reading import PageText, text_of_page
@@ -38,6 +48,7 @@ class Staged:
     charset: str | None
     html_hash: str
     etag: str | None
+    fetched_at: datetime | None
     boilerplate: Boilerplate
     known: Known = field(repr=False)
 
@@ -72,7 +83,8 @@ def ingest_page(
     if not text.chunks:
         raise NothingToDoError(NO_TEXT)
     thought = think(database, model, embedding_model, job, page.url, text.chunks, page.known, deadline)
-    database.with_db_session(save, page, job, text, thought, utc_now())
+    recipe = recipe_of(embedding_model.name, page.boilerplate)
+    database.with_db_session(save, page, job, text, thought, recipe, utc_now())
 
 
 def collect(session: Session, page_pk: int) -> Staged:
@@ -97,6 +109,7 @@ def collect(session: Session, page_pk: int) -> Staged:
         page.charset,
         page.html_hash or "",
         page.etag,
+        page.fetched_at,
         boilerplate_of(session, page.user_id, page.url),
         known_of(session, document.document_pk) if document else Known(),
     )
@@ -112,7 +125,13 @@ def _its_document(user_id: str, url: str) -> Select[MdDocument]:
 
 
 def save(
-    session: Session, page: Staged, job: jobs.Job, text: PageText, thought: Thought, now: datetime
+    session: Session,
+    page: Staged,
+    job: jobs.Job,
+    text: PageText,
+    thought: Thought,
+    recipe: str,
+    now: datetime,
 ) -> None:
     """Write the document, its chunks, and the end of the page and its job: all of it, once, or nothing.
 
@@ -136,6 +155,9 @@ def save(
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
     document = session.scalars(_its_document(page.user_id, page.url).with_for_update()).first()
+    if document and was_fetched_later(session, document.document_pk, page.fetched_at):
+        _end(session, page, job, "unchanged", {"unchanged": True}, now)
+        return
     changed = document is None or document.deleted_by_user
     if document is None:
         document = MdDocument(
@@ -149,7 +171,8 @@ def save(
     document.deleted_by_user = False
     session.flush()
     written = write(session, document.document_pk, text.chunks, thought, now)
-    remember(session, document.document_pk, thought, etag=page.etag, html_hash=page.html_hash)
+    facts = {"etag": page.etag, "html_hash": page.html_hash, "fetched_at": page.fetched_at}
+    remember(session, document.document_pk, thought, recipe=recipe, **facts)
     changed = changed or written.changed
     outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
     if text.unread_pages:

@@ -9,9 +9,18 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from documents.document_store import Known, Thought, boilerplate_of, known_of, remember, write
+from documents.document_store import (
+    Known,
+    Thought,
+    boilerplate_of,
+    known_of,
+    remember,
+    was_fetched_later,
+    write,
+)
 from documents.message import UpdateDocument
 from documents.progress import NOT_TO_BE_INDEXED
+from documents.recipe import recipe_of
 from documents.text.boilerplate import Boilerplate
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
@@ -67,6 +76,7 @@ class Edition:
     sent: datetime | None = None
     etag: str | None = None
     html_hash: str | None = None
+    fetched_at: datetime | None = None
 
 
 def update_document(
@@ -98,18 +108,19 @@ def update_document(
         TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
     """
     document = database.with_db_session(collect, message)
+    recipe = recipe_of(embedding_model.name, document.boilerplate)
     if document.url:
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
         edition = _fetched(
-            Turns(database, deadline, job.queued_at), settings, document, document.url, deadline
+            Turns(database, deadline, job.queued_at), settings, document, document.url, recipe, deadline
         )
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
         database, model, embedding_model, job, document.name, edition.chunks, document.known, deadline
     )
-    return database.with_db_session(save, document, job, edition, thought, utc_now())
+    return database.with_db_session(save, document, job, edition, thought, recipe, utc_now())
 
 
 def collect(session: Session, message: UpdateDocument) -> Document:
@@ -153,17 +164,20 @@ def _edited(text: str, sent: datetime) -> Edition:
 
 
 def _fetched(
-    turns: Turns, settings: UpdatingSettings, document: Document, url: str, deadline: Deadline
+    turns: Turns, settings: UpdatingSettings, document: Document, url: str, recipe: str, deadline: Deadline
 ) -> Edition:
-    """The chunks of a page as it is now.
+    """The chunks of a page as it is now; of the same page, too, if the document was made by another recipe.
 
     Raises:
         NothingToDoError: it has not changed, or asks not to be indexed.
         PermanentError: it cannot be had, has moved, or has no text.
         TransientError: its host is busy with other requests, or rests.
     """
+    is_stale = document.known.recipe != recipe
+    fetched_at = utc_now()
     try:
-        fetched = Visitor(turns, settings, scope_of(url, "site"), deadline).fetch(url, document.etag)
+        visitor = Visitor(turns, settings, scope_of(url, "site"), deadline)
+        fetched = visitor.fetch(url, None if is_stale else document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:
         raise PermanentError(f"the page cannot be fetched: {error.reason}") from None
@@ -172,7 +186,7 @@ def _fetched(
     if moved:
         raise PermanentError(f"the page has moved to {fetched.url}")
     its_hash = html_hash(fetched.body)
-    if fetched.status == 304 or its_hash == document.html_hash:
+    if fetched.status == 304 or (its_hash == document.html_hash and not is_stale):
         raise NothingToDoError(NOT_CHANGED)
     try:
         seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, deadline)
@@ -183,11 +197,17 @@ def _fetched(
         raise PermanentError(f"the page cannot be read: {error.reason}") from None
     if not chunks:
         raise PermanentError("the page has no text any more")
-    return Edition(chunks, etag=fetched.etag, html_hash=its_hash)
+    return Edition(chunks, etag=fetched.etag, html_hash=its_hash, fetched_at=fetched_at)
 
 
 def save(
-    session: Session, document: Document, job: jobs.Job, edition: Edition, thought: Thought, now: datetime
+    session: Session,
+    document: Document,
+    job: jobs.Job,
+    edition: Edition,
+    thought: Thought,
+    recipe: str,
+    now: datetime,
 ) -> str:
     """Write the chunks and the end of the job: all of it, once, or nothing; raises as `update_document`."""
     if len(thought.left_out) == len(edition.chunks):
@@ -199,8 +219,11 @@ def save(
     remembered = session.get(BackgroundDocument, pk)
     if edition.sent and remembered and remembered.edition_sent and remembered.edition_sent > edition.sent:
         raise NothingToDoError("a later edition was saved")
+    if was_fetched_later(session, pk, edition.fetched_at):
+        raise NothingToDoError(NOT_CHANGED)
     written = write(session, pk, edition.chunks, thought, now)
-    remember(session, pk, thought, etag=edition.etag, html_hash=edition.html_hash, edition_sent=edition.sent)
+    facts = {"etag": edition.etag, "html_hash": edition.html_hash, "fetched_at": edition.fetched_at}
+    remember(session, pk, thought, recipe=recipe, edition_sent=edition.sent, **facts)
     if written.changed:
         jobs.finish(session, job, "done", written.outcome(pk), now=now)
     else:
