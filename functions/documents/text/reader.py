@@ -2,7 +2,7 @@
 
 The process starts with the first page, and lives as long as the execution environment. It gets one page at a
 time through a pipe, and answers in JSON: a page that takes it over cannot take over the worker by its answer.
-Its environment holds no credentials.
+Its environment holds no credentials; but it is no sandbox, since it runs as the same user as the worker.
 """
 
 import json
