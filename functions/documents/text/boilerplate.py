@@ -10,9 +10,9 @@ from documents.text.lines import Line, placed_lines
 from documents.text.page import line_hash, smallest_blocks
 from documents.text.visible import ADDRESSES, remove, reveal, write_out_addresses
 
-# A line with a larger share of links is a menu.
+# A line that is links is a menu.
 MOST_LINKED = 0.5
-# Where a site says who and where it is, if it has too few pages to show what repeats.
+# Where a small site, of which nobody knows what repeats, says who and where it is.
 ENDS = ("footer", "address")
 CONTROLS = ("nav", "form", "button", "dialog")
 NOTICE = re.compile("cookie|consent", re.IGNORECASE)
