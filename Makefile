@@ -111,7 +111,7 @@ lock: $(UV_STAMP) ## Renew uv.lock and the locks of tools/*.in
 	$(UV) lock --upgrade
 	@set -e; for tool in $(TOOLS); do $(COMPILE) --output-file tools/$$tool.txt tools/$$tool.in; done
 
-bench: setup build build-local ## Measure schedules at scale, a website, texts, throughput, cost, cold starts and sizes; each against its bar
+bench: setup build build-local ## Measure schedules at scale, a website, texts, retrieval, hostile pages, throughput, cost, cold starts and sizes; each against its bar
 	$(RUN)/python -m bench.size
 	$(RUN)/python -m bench.cold_start
 	$(RUN)/python -m bench.scan
@@ -120,6 +120,8 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.vectors
 	$(RUN)/python -m bench.fan_out
 	$(RUN)/python -m bench.extraction
+	$(RUN)/python -m bench.retrieval
+	$(RUN)/python -m bench.hostile
 	$(RUN)/python -m bench.website
 	$(RUN)/python -m bench.throughput
 	$(RUN)/python -m bench.cost

@@ -1,4 +1,4 @@
-"""Measurements of what the bundle promises: `python -m bench.scan`, `.users`, `.cold_start`, `.size`.
+"""Measurements of what the bundle promises: `python -m bench.scan`, `.retrieval`, `.cold_start`, ….
 
 Each prints its figures and its bar, and ends with exit code 1 when a figure is over its bar.
 """

@@ -1,4 +1,4 @@
-"""The database user of the README: its rights suffice, and are no more than that."""
+"""The database user of the README has the rights that it needs and no more; the SQL of the pages works."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +11,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 
 import maintenance.purge
+from documents.web.errors import FetchError, HostRestsError
+from documents.web.turns import Turns
 from local.runtime.postgres import Database
+from mojodex.clock import Deadline, utc_now
+from tests import ROOT
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
@@ -21,6 +25,13 @@ from tests.readme import README, blocks
 
 ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
+STATEMENTS = [
+    statement.strip()
+    for page in ("operations", "messages")
+    for block in re.findall(r"^```sql\n(.*?)^```$", (ROOT / "docs" / f"{page}.md").read_text(), re.M | re.S)
+    for statement in block.split(";")
+    if statement.strip()
+]
 
 
 @pytest.fixture
@@ -153,3 +164,23 @@ def test_the_readmes_database_user_may_do_no_more(
     with engine.connect() as connection, pytest.raises(ProgrammingError, match="permission denied"):
         connection.execute(text(forbidden))
     engine.dispose()
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_the_database_understands_the_sql_of_the_pages(mojodex: Mojodex, statement: str) -> None:
+    assert mojodex.run(f"EXPLAIN {statement}".replace(":question", "NULL"))
+
+
+def test_the_runbook_ends_a_hosts_rest(documents: Documents, mojodex: Mojodex) -> None:
+    turns = Turns(documents.websites.database, Deadline(lambda: 300_000), utc_now())
+    with pytest.raises(HostRestsError), turns.turn("example.com", 0, page=True):
+        raise FetchError("no", status=429)
+    (look,) = [statement for statement in STATEMENTS if "WHERE rests_until IS NOT NULL" in statement]
+    (end,) = [statement for statement in STATEMENTS if "SET rests_until = NULL" in statement]
+    assert [row.host for row in mojodex.rows(look)] == ["example.com"]
+
+    mojodex.run(end)
+
+    assert not mojodex.rows(look)
+    with turns.turn("example.com", 0, page=True):
+        pass

@@ -1,4 +1,4 @@
-"""Visits pages ahead of their turn, and gives them in their order."""
+"""Visits pages ahead of their turn, and yields them in their order."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,13 +10,14 @@ from documents.create_from_website.frontier import Found, Frontier
 def in_order[R](
     frontier: Frontier, visit: Callable[[Found], R], may_begin: Callable[[int], bool], threads: int
 ) -> Iterator[list[tuple[Found, R]]]:
-    """Visit the pages of the frontier, which grows meanwhile, and give them in its order, those together that
-    are there already. Ends when it is empty, or leaves in it what may not be begun any more.
+    """Visit the pages of the frontier, which grows meanwhile, and yield them in its order.
+
+    Those that are there already come together. It ends when the frontier is empty, or no page may be begun.
 
     Args:
         frontier: the pages.
         visit: runs in a thread; what it raises for a page is raised here in that page's turn.
-        may_begin: whether another page may be begun, beside so many that were.
+        may_begin: whether another page may be begun while so many are under way.
         threads: how many pages are visited at once.
     """
     running: deque[tuple[Found, Future[R]]] = deque()

@@ -1,4 +1,4 @@
-"""Reads the pages of a crawl: fetched, with where they lead to."""
+"""Reads the pages of a crawl: fetches each one, and sees where it leads."""
 
 import gzip
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from documents.web.urls import key, normalised
 from documents.web.visit import Visitor, html_hash
 from mojodex.clock import Deadline, utc_now
 
-# A page that is larger, and of which nothing can be parsed, is not empty.
+# A larger page of which nothing can be parsed is not empty.
 LARGEST_EMPTY = 100_000
-# A page that was refused so often may be the only one.
+# A page that was refused more often may be the only one that its host refuses.
 MOST_REFUSALS = 3
 
 
@@ -61,7 +61,7 @@ class Pages:
         first: the address of the first page.
         any_scheme: whether the first page may be on http as well.
         with_sitemap: whether the pages of the sitemap follow the links of the first page.
-        count_refusal: takes note that a page with this key, or the first page's sitemap, was refused.
+        count_refusal: notes that a page with this key, or the first page's sitemap, was refused.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Pages:
             return self._read_first(page, pages_wanted)
         is_last_try = page.refusals >= MOST_REFUSALS
         if is_last_try:
-            # It alone is to blame if its host does answer the first page.
+            # If its host answers the first page now, this page alone is refused.
             with suppress(FetchError):
                 self._visitor.fetch(self._first)
         try:
@@ -118,7 +118,7 @@ class Pages:
         try:
             more = self._visitor.sitemap(result.url, pages_wanted)
         except HostRestsError as error:
-            # If only the sitemap is refused, there is none.
+            # A sitemap that alone is refused counts as missing.
             if page.refusals < MOST_REFUSALS:
                 if error.answer:
                     self._count_refusal(page.page_pk)
@@ -127,7 +127,7 @@ class Pages:
         return replace(result, links=result.links + tuple(more))
 
     def _read(self, url: str, *, first: bool = False) -> Read:
-        """Fetch a page and look at its links; what leads on by itself is followed like a redirect."""
+        """Fetch a page and read its outline; one that leads on by itself is followed like a redirect."""
         for _ in range(MOST_REDIRECTS + 1):
             fetched_at = utc_now()
             fetched = self._visitor.fetch(url, first=first)

@@ -33,7 +33,7 @@ HEADING_LEVELS = 6
 LONGEST_CHAIN = 20
 # Tracked deletions, codes of fields, and the copy of a drawing for older programs.
 UNREAD = ("del", "delInstrText", "delText", "Fallback", "instrText", "moveFrom")
-# What says how something looks, or marks a place; a paragraph's are read before they are dropped.
+# They say how something looks, or mark a place. Those of paragraphs are read before they are dropped.
 PROPERTIES = (
     *("bookmarkEnd", "bookmarkStart", "pPr", "proofErr", "rPr", "sdtEndPr", "sdtPr", "sectPr"),
     *("tblGrid", "tblPr", "tblPrEx", "tcPr", "trPr"),
@@ -68,7 +68,7 @@ def read_docx(body: bytes) -> FileText:
             return _text(archive)
     except (UnreadableError, MemoryError):
         raise
-    # Whatever else a hostile file makes of it.
+    # A hostile file may raise anything.
     except Exception:
         raise UnreadableError(BROKEN) from None
 

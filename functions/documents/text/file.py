@@ -19,9 +19,9 @@ class FileText:
     """The text of a file.
 
     Attributes:
-        title: from its properties if that is one, or else its first heading; "" if it has none.
+        title: that of its properties, unless a program made it up, or else its first heading; "" for none.
         lines: in reading order; those of a PDF know their page.
-        unread_pages: how many pages of a PDF were left out, because there are too many or they are broken.
+        unread_pages: how many pages of a PDF were not read: they are broken, or beyond the limit.
     """
 
     title: str

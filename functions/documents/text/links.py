@@ -1,4 +1,4 @@
-"""Where a page leads, and where it says that it is."""
+"""Where a page leads, what it calls its own address, and what it asks of robots."""
 
 import re
 from itertools import islice
@@ -10,9 +10,9 @@ MOST_LINKS = 10_000
 # Of an address. With a <base> of 100,000 characters, 10,000 links would take a gigabyte.
 MOST_CHARACTERS = 2_048
 BEFORE_QUERY = re.compile(r"[^?#]*")
-# What stands before a host.
+# A host stands behind two slashes; browsers ignore further ones.
 MORE_SLASHES = re.compile(r"^((?:https?:)?//)/+", re.IGNORECASE)
-# A page that shows itself for longer before it leads elsewhere is one.
+# A page that waits longer before it leads elsewhere is meant to be read.
 LONGEST_REFRESH_SECONDS = 5
 REFRESH = re.compile(
     r"""\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=)?\s*["']?([^"']+)""", re.ASCII | re.IGNORECASE
@@ -20,9 +20,9 @@ REFRESH = re.compile(
 
 
 def links(tree: etree._Element, url: str) -> list[str]:
-    """The http(s) addresses that a page links to: absolute, in its order, each once, without fragments; of
-    the first 10,000 links. Not those with rel=nofollow; `ugc` and `sponsored` say who has written a link, and
-    not that it leads nowhere.
+    """Return the http(s) addresses of a page's first 10,000 links: absolute, in order, each once.
+
+    Without fragments, and without links that have rel=nofollow; `ugc` and `sponsored` say who wrote one.
 
     Args:
         url: of the page.
@@ -38,7 +38,7 @@ def links(tree: etree._Element, url: str) -> list[str]:
 
 
 def canonical(tree: etree._Element, url: str) -> str | None:
-    """The address that a page gives as its canonical one, absolute; None without one.
+    """Return the address that a page gives as its canonical one, absolute; None without one.
 
     Args:
         url: of the page.
@@ -50,10 +50,10 @@ def canonical(tree: etree._Element, url: str) -> str | None:
 
 
 def directives(tree: etree._Element, agent: str) -> frozenset[str]:
-    """What a page asks of search engines in its <meta>, in lower case: `noindex`, `nofollow`, `none`, …
+    """Return what a page asks of robots in its <meta>, in lower case: `noindex`, `nofollow`, `none`, …
 
     Args:
-        agent: our name; a <meta> with it is for us, as is one with `robots`.
+        agent: our name. A <meta> is for us if its name is this or `robots`.
     """
     names = ("robots", agent.lower())
     asked = (
@@ -65,7 +65,7 @@ def directives(tree: etree._Element, agent: str) -> frozenset[str]:
 
 
 def refresh(tree: etree._Element, url: str) -> str | None:
-    """The address to which a page leads by itself within five seconds; None if it does not.
+    """Return the address to which a page leads by itself within five seconds; None if there is none.
 
     Args:
         url: of the page.
@@ -79,15 +79,15 @@ def refresh(tree: etree._Element, url: str) -> str | None:
 
 
 def _base(tree: etree._Element, url: str) -> str:
-    """What the addresses in a page are relative to: its first <base href> that is an address, or its own."""
+    """Return what a page's links are relative to: its first <base href> that is an address, or its own."""
     found = (_absolute(url, element.get("href")) for element in tree.iter("base"))
     return next(filter(None, found), url)
 
 
 def _absolute(base: str, href: str | None) -> str | None:
-    """An http(s) address without its fragment; None if it is another one, none at all, or far too long."""
+    """Return an http(s) address without its fragment; None if it is no such address, or far too long."""
     try:
-        # As browsers do: spaces around it and line ends in it are no part of it, and backslashes are slashes.
+        # As browsers do: drop spaces around it and line ends in it, and read backslashes as slashes.
         link = re.sub(r"[\t\r\n]", "", href or "").strip()
         link = BEFORE_QUERY.sub(lambda start: start[0].replace("\\", "/"), link, count=1)
         url = urldefrag(urljoin(base, MORE_SLASHES.sub(r"\1", link))).url

@@ -24,7 +24,7 @@ MOST_CHARS_OF_PAGE = 100_000
 MOST_TITLES = 5_000
 # A text with fewer letters and digits a page is a scan, whose words are pictures.
 LEAST_CHARS_OF_PAGE = 10
-# Of a page with a smaller share of letters and digits, the fonts do not say which letters they draw.
+# On a page with a smaller share of letters and digits, the fonts do not tell which letters they draw.
 LEAST_ALPHANUMERIC = 0.3
 BROKEN = "it is not a PDF, or a broken one"
 
@@ -45,7 +45,7 @@ def read_pdf(body: bytes) -> FileText:
     except pypdfium2.PdfiumError as error:
         locked = error.err_code in (pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY)
         raise UnreadableError("it is encrypted" if locked else BROKEN) from None
-    # Whatever else a hostile file makes of it.
+    # A hostile file may raise anything.
     except Exception:
         raise UnreadableError(BROKEN) from None
 

@@ -1,7 +1,8 @@
-"""Reads pages in a process of its own, which can be ended: what one page does, the others do not feel.
+"""Pages are read in a process that can be ended, so that a bad page costs no other one.
 
 The process starts with the first page, and lives as long as the execution environment. It gets one page at a
-time by a pipe, and answers in JSON: if a page takes it over, it gets no further, and finds no credentials.
+time through a pipe, and answers in JSON: a page that takes it over cannot take over the worker by its answer.
+Its environment holds no credentials; but it is no sandbox, since it runs as the same user as the worker.
 """
 
 import json
@@ -25,7 +26,7 @@ from mojodex.errors import TransientError
 SECONDS = 4
 # Above what the process needs before it has read anything. The tree of 5 MB of HTML takes about 100 MB.
 MEMORY_BYTES = 300 * 2**20
-# From the start of the process to the answer, where it shares a slow processor.
+# By the clock, from the start of the process to the answer: it may share a slow processor.
 PATIENCE_SECONDS = 40
 TOO_LONG = f"reading it takes more than {SECONDS} seconds"
 TOO_MUCH = f"reading it takes more than {MEMORY_BYTES >> 20} MB of memory"
@@ -36,7 +37,7 @@ ENDED_BY = {
 }
 # What Python needs of the environment on Lambda.
 ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "LANG")
-# A page for which everything is imported.
+# Read first, so that all imports are done before a page's limits count.
 EXAMPLE = b"<main><h1>An example</h1><p>This page is read before the first one that counts.</p></main>"
 
 
@@ -63,7 +64,7 @@ class Reader:
         Raises:
             UnreadableError: reading it takes too much time or memory, or breaks the process.
             TransientError: the other pages of the batch take too long, or the machine is too slow.
-            RuntimeError: the process does not start, was killed, or has met what is not known.
+            RuntimeError: the process does not start, was killed, or met an unknown error.
         """
         wait = deadline.seconds_left() - PATIENCE_SECONDS
         if wait <= 0 or not self._lock.acquire(timeout=wait):
@@ -90,7 +91,7 @@ class Reader:
         if "failed" in answer:
             raise RuntimeError(f"a page could not be read: {answer['failed']}")
         if "refused" in answer:
-            # How much memory is left of it is not known.
+            # It may not have given all of it back.
             if answer["refused"] == TOO_MUCH:
                 self.end()
             raise UnreadableError(answer["refused"])
@@ -110,19 +111,19 @@ class Reader:
                 stdin=subprocess.DEVNULL,
             )
         self._pipe = ours
-        # It says that it is there, or is not.
+        # It says when it is ready; if it cannot start, this raises EOFError.
         ours.recv_bytes()
         return ours
 
     def end(self) -> int | None:
-        """End the process; return how it has ended."""
+        """End the process, and return its exit status; None if there was none."""
         process, pipe = self._process, self._pipe
         self._process = self._pipe = None
         if pipe is not None:
             pipe.close()
         if process is None:
             return None
-        # One that has ended by itself does not notice.
+        # Does nothing to one that has ended by itself.
         process.kill()
         return process.wait()
 
@@ -142,7 +143,7 @@ def _serve(pipe: Connection) -> None:
         what = request.pop("what")
         if what not in ready:
             _limit_memory(None)
-            # What it imports is not the page's.
+            # What it imports does not count for the page.
             _answer(getattr(reading, what), EXAMPLE, request)
             ready.add(what)
             _limit_memory(MEMORY_BYTES)

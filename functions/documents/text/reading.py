@@ -1,4 +1,4 @@
-"""What is read of a page: its outline, or its chunks; in a process that can be ended (see `reader`).
+"""What is read of a page, in a process that can be ended (see `reader`): its outline, or its chunks.
 
 A page is HTML, a PDF or a Word document: its first bytes tell, whatever its server calls it.
 """
@@ -26,7 +26,7 @@ _reader = Reader()
 
 @dataclass(frozen=True)
 class Outline:
-    """Where a page says that it is and leads to, and which lines it has.
+    """Where a page is by its own account, where it leads, and which lines it has.
 
     Attributes:
         canonical: as of `links.canonical`.
@@ -95,7 +95,7 @@ def text_of_page(body: bytes, charset: str | None, boilerplate: Boilerplate, dea
     return PageText(**_reader.read("read_text", body, deadline, **arguments))
 
 
-# What the process does.
+# From here on: what runs in that process.
 
 
 def read_outline(

@@ -9,7 +9,7 @@ from lxml import etree
 from documents.text.lines import collapsed
 
 UNWANTED = "unwanted"
-# How something on a page names what it opens, in HTML and in Bootstrap; beside aria-controls.
+# Attributes that name what an element opens, in HTML and in Bootstrap; beside aria-controls.
 OPENING = "//@data-target | //@data-bs-target | //*[@role='tab' or @data-toggle or @data-bs-toggle]/@href"
 HIDING = ("hidden", "style", "aria-hidden")
 # Notices that cover a page.
@@ -52,7 +52,7 @@ def _is_hidden(element: etree._Element) -> bool:
     # Whole pages are hidden until their scripts have run.
     if element.tag in ("html", "body"):
         return False
-    # What is hidden until it is found, a browser's search finds.
+    # A browser's search shows what is hidden="until-found".
     hidden = element.get("hidden")
     return (hidden is not None and hidden != "until-found") or bool(
         INVISIBLE.search(element.get("style", ""))
@@ -60,7 +60,7 @@ def _is_hidden(element: etree._Element) -> bool:
 
 
 def remove(tree: etree._Element, elements: Iterable[etree._Element]) -> None:
-    """Remove elements from a page, without the text that follows them."""
+    """Remove elements from a page; the text that follows them stays."""
     for element in elements:
         element.tag = UNWANTED
     etree.strip_elements(tree, UNWANTED, with_tail=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 # How robots.txt, X-Robots-Tag and a page's <meta> name us; the User-Agent begins with it.
 AGENT = "MojodexBackground"
-# `name: directive` is for one agent only. These are directives with a value.
+# `name: directive` is for one agent only; but these names are directives, with a value.
 FOR_AGENT = re.compile(
     r"\s*(?!(?:unavailable_after|max-snippet|max-image-preview|max-video-preview)\b)([a-z0-9_*-]+)\s*:(.*)"
 )

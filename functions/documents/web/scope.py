@@ -35,12 +35,12 @@ class Scope:
         return urls.site(url) == self.site and f"{urls.place(url)}/".startswith(self.below)
 
     def moved(self, url: str) -> "Scope":
-        """The scope that has the same extent and begins at another address (normalised)."""
+        """Return the scope of the same extent that begins at another address (normalised)."""
         return Scope(urls.site(url), _below(url) if self.below else "")
 
 
 def scope_of(url: str, extent: Extent | None = None) -> Scope:
-    """The scope of an address (normalised).
+    """Return the scope of an address (normalised).
 
     Args:
         url: where the crawl begins.

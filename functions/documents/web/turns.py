@@ -27,14 +27,14 @@ REQUESTS_AT_ONCE = 2
 # Longer than a request can take (fetch's `seconds`).
 HELD_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 5.0
-# A rest begins with this, and doubles. A server may ask for more, but not for everything.
+# The first rest; each further one in a row is twice as long. A server may ask for more, within bounds.
 FIRST_REST_SECONDS = 10
 MOST_DOUBLINGS = 8
 LONGEST_REST_SECONDS = 600
 LONGEST_RETRY_AFTER_SECONDS = 3600
 # After a time in which nobody asked, a host is a new one.
 FORGOTTEN_SECONDS = 24 * 3600
-# For so long, work waits for a host that rests; after that, it cannot be had.
+# Work waits for so long for a host that rests; then it gives up.
 PATIENCE = timedelta(hours=72)
 SLOTS = text(
     "INSERT INTO md_background_host_slot (host, slot, free_at)"
@@ -102,7 +102,7 @@ class Turns:
     Args:
         database: holds the turns.
         deadline: when the invocation ends.
-        since: since when the work of this invocation waits (aware); see `PATIENCE`.
+        since: when the work of this invocation last got on, or was queued (aware); see `PATIENCE`.
     """
 
     def __init__(self, database: Database, deadline: Deadline, since: datetime) -> None:
@@ -119,7 +119,7 @@ class Turns:
             page: whether a page is asked for. Many servers answer robots.txt whatever they do to pages.
 
         Raises:
-            HostRestsError: the host asks us to slow down, now or before.
+            HostRestsError: the host asks us to slow down, or did so before.
             FetchError: as the context; or the host has rested for too long.
             TransientError: the turn did not come in time, or as `Database.session`.
         """

@@ -61,7 +61,7 @@ class Visitor:
         Args:
             url: of the page.
             etag: as in `fetch.fetch`.
-            first: whether it is the first page of a site. Where it redirects to, if only once, is the site.
+            first: whether it is the first page of a site. That one may redirect out of the scope, once.
 
         Raises:
             FetchError: it cannot be had, or is no page.

@@ -1,0 +1,50 @@
+"""The payloads for `make invoke`: the README lists them, and a good one is a message of its process."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from documents.message import CreateFromWebsite, IngestPage, UpdateDocument
+from events.message import SendEvent
+from extract_todos.message import ExtractTodos
+from mojodex.messages import Message
+from reschedule_todo.message import RescheduleTodo
+from tests import ROOT
+from tests.readme import README
+
+FOLDER = ROOT / "tests" / "payloads"
+MESSAGES: dict[str, type[Message]] = {
+    "create_from_website": CreateFromWebsite,
+    "events": SendEvent,
+    "extract_todos": ExtractTodos,
+    "ingest_page": IngestPage,
+    "reschedule_todo": RescheduleTodo,
+    "update_document": UpdateDocument,
+}
+OF_PROCESSES = [path for path in sorted(FOLDER.iterdir()) if path.stem.startswith(tuple(MESSAGES))]
+
+
+def test_the_readme_lists_each_payload() -> None:
+    listed = re.findall(r"^\| `tests/payloads/([^`]+)`", README, re.MULTILINE)
+
+    assert sorted(listed) == sorted(path.name for path in FOLDER.iterdir())
+
+
+@pytest.mark.parametrize("path", OF_PROCESSES, ids=lambda path: path.stem)
+def test_a_payload_holds_what_its_name_says(path: Path) -> None:
+    (record,) = json.loads(path.read_text())["Records"]
+    body = record["body"]
+    message = next(found for process, found in MESSAGES.items() if path.stem.startswith(process))
+
+    assert record["md5OfBody"] == hashlib.md5(body.encode()).hexdigest()
+    if path.stem.endswith("_bad"):
+        with pytest.raises(ValidationError):
+            message.model_validate_json(body)
+    else:
+        assert message.model_validate_json(body).model_dump_json(exclude_unset=True) == json.dumps(
+            json.loads(body), separators=(",", ":")
+        )
