@@ -151,9 +151,8 @@ def save(
     written = write(session, document.document_pk, text.chunks, thought, now)
     remember(session, document.document_pk, thought, etag=page.etag, html_hash=page.html_hash)
     changed = changed or written.changed
-    outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
-    if text.unread_pages:
-        outcome["unread_pages"] = text.unread_pages
+    outcome = written.outcome(document.document_pk, text.unread_pages)
+    outcome |= {} if changed else {"unchanged": True}
     _end(session, page, job, "stored" if changed else "unchanged", outcome, now)
 
 

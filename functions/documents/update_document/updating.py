@@ -61,12 +61,16 @@ class Document:
 
 @dataclass(frozen=True)
 class Edition:
-    """What the document is to hold: of a text, `sent` is when; of a page, the rest is what it was."""
+    """What the document is to hold: of a text, `sent` is when; of a page, the rest is what it was.
+
+    `unread_pages` as of `PageText`.
+    """
 
     chunks: list[str] = field(repr=False)
     sent: datetime | None = None
     etag: str | None = None
     html_hash: str | None = None
+    unread_pages: int = 0
 
 
 def update_document(
@@ -178,12 +182,12 @@ def _fetched(
         seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, deadline)
         if seen and seen.noindex:
             raise NothingToDoError(NOT_TO_BE_INDEXED)
-        chunks = text_of_page(fetched.body, fetched.charset, document.boilerplate, deadline).chunks
+        text = text_of_page(fetched.body, fetched.charset, document.boilerplate, deadline)
     except UnreadableError as error:
         raise PermanentError(f"the page cannot be read: {error.reason}") from None
-    if not chunks:
+    if not text.chunks:
         raise PermanentError("the page has no text any more")
-    return Edition(chunks, etag=fetched.etag, html_hash=its_hash)
+    return Edition(text.chunks, etag=fetched.etag, html_hash=its_hash, unread_pages=text.unread_pages)
 
 
 def save(
@@ -202,7 +206,7 @@ def save(
     written = write(session, pk, edition.chunks, thought, now)
     remember(session, pk, thought, etag=edition.etag, html_hash=edition.html_hash, edition_sent=edition.sent)
     if written.changed:
-        jobs.finish(session, job, "done", written.outcome(pk), now=now)
+        jobs.finish(session, job, "done", written.outcome(pk, edition.unread_pages), now=now)
     else:
         jobs.finish(session, job, "skipped", {"reason": NOT_CHANGED}, now=now)
     session.commit()
