@@ -73,10 +73,11 @@ class Written:
     left_out: int
     changed: bool
 
-    def outcome(self, document_pk: int) -> dict[str, object]:
-        """For the ledger."""
+    def outcome(self, document_pk: int, unread_pages: int) -> dict[str, object]:
+        """For the ledger; `unread_pages` as of `PageText`."""
         counts = {"kept": self.kept, "new": self.new, "gone": self.gone, "left_out": self.left_out}
-        return {"document_pk": document_pk, **counts}
+        unread = {"unread_pages": unread_pages} if unread_pages else {}
+        return {"document_pk": document_pk, **counts, **unread}
 
 
 def of_page(user_id: str, url: str) -> tuple[ColumnElement[bool], ...]:

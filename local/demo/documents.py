@@ -28,7 +28,7 @@ HOSTILE = "/partners"
 NOT_STORED = {
     **dict.fromkeys(ALIASES, "its canonical address is"),
     **dict.fromkeys(REDIRECTS, "it redirects to"),
-    CATALOGUE: "application/pdf",
+    CATALOGUE: "scanned",
     FORBIDDEN: "robots.txt",
     LURE: "another site",
     BROKEN: "500",

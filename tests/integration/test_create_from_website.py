@@ -385,20 +385,20 @@ def test_fragments_and_campaigns_make_no_page(documents: Documents) -> None:
 
 
 def test_what_is_no_page(documents: Documents) -> None:
-    documents.site.simple("/", "/a", "/plan.PDF", "/terms", "/notes.txt", "/photo.jpg", "/data", "/all.zip")
-    documents.site.pages["/terms"] = Page("%PDF-1.7", headers={"Content-Type": "application/pdf"})
+    documents.site.simple("/", "/a", "/plan.DOC", "/terms", "/notes.txt", "/photo.jpg", "/data", "/all.zip")
+    documents.site.pages["/terms"] = Page("text", headers={"Content-Type": "application/msword"})
     documents.site.pages["/data"] = Page("hello", headers=TEXT)
 
     job = documents.read()
 
     assert documents.reasons() == {
-        "/plan.PDF": "type application/pdf",
-        "/terms": "type application/pdf",
+        "/plan.DOC": "type application/msword",
+        "/terms": "type application/msword",
         "/notes.txt": "type text/plain",
         "/data": "type text/plain",
     }
     assert counts(job) == (6, 0, 2, 0, 4, 0)
-    assert not {"/plan.PDF", "/photo.jpg", "/all.zip", "/notes.txt"} & set(documents.site.requests)
+    assert not {"/plan.DOC", "/photo.jpg", "/all.zip", "/notes.txt"} & set(documents.site.requests)
 
 
 def test_pages_that_cannot_be_had(documents: Documents) -> None:

@@ -581,7 +581,7 @@ def test_defect_19_one_page_that_is_odd_costs_one_page(make_documents: Callable[
     good = tuple(f"/{n}" for n in range(24))
     odd = ("/plan", f"/{'x' * 300}", "/404", "/500")
     documents.site.simple("/", *odd, "/1#top", "/1?utm_source=mail", *good)
-    documents.site.pages["/plan"] = Page("%PDF-1.7", headers={"Content-Type": "application/pdf"})
+    documents.site.pages["/plan"] = Page("Not found", headers={"Content-Type": "application/pdf"})
     documents.site.pages["/404"].status = 404
     documents.site.pages["/500"].status = 500
 

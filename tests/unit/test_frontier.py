@@ -2,7 +2,7 @@
 
 import pytest
 
-from documents.create_from_website.frontier import ADDRESSES_PER_PAGE, OTHERS_PER_PAGE, Frontier
+from documents.create_from_website.frontier import ADDRESSES_PER_PAGE, Frontier
 from documents.create_from_website.publishing import mistaken_address
 from documents.web import urls
 
@@ -13,24 +13,29 @@ def addresses(*paths: str) -> list[str]:
     return [SITE + path for path in paths]
 
 
-def test_what_is_no_page_takes_no_room_from_pages() -> None:
+def test_files_and_what_is_no_page_take_no_room_from_pages() -> None:
     frontier = Frontier(10, 3, {}, {}, ())
-    others = [f"/{n}.pdf" for n in range(100)]
+    others = [f"/{n}.xls" for n in range(100)]
+    files = [f"/{n}.{ending}" for n in range(2500) for ending in ("pdf", "docx")]
     pages = [f"/{n}" for n in range(100)]
 
-    chosen = frontier.links(addresses(*others, *pages), 0)
+    chosen = frontier.links(addresses(*others, *files, *pages), 0)
 
-    assert [each.url for each in chosen if each.reason] == addresses(*others[: 10 * OTHERS_PER_PAGE])
-    assert [each.url for each in chosen if not each.reason] == addresses(*pages[: 10 * ADDRESSES_PER_PAGE])
-    assert frontier.links(addresses("/more", "/more.pdf"), 0) == []
-    assert len(frontier.other_addresses(addresses("/more", "/more.pdf"), 0)) == 2
+    room = {kind: 10 * each for kind, each in ADDRESSES_PER_PAGE.items()}
+    assert [each.url for each in chosen if each.reason] == addresses(*others[: room["other"]])
+    assert [each.url for each in chosen if not each.reason] == addresses(
+        *files[: room["file"]], *pages[: room["page"]]
+    )
+    more = addresses("/more", "/more.pdf", "/more.xls")
+    assert frontier.links(more, 0) == []
+    assert len(frontier.other_addresses(more, 0)) == 3
 
 
 def test_room_is_the_same_in_a_crawl_that_goes_on() -> None:
-    known = {urls.key(url): url for url in addresses("/", "/a.pdf", "/b.pdf")}
+    known = {urls.key(url): url for url in addresses("/", "/a.pdf", "/b.txt")}
     frontier = Frontier(1, 3, known, {}, ())
 
-    chosen = frontier.links(addresses("/c.pdf", "/1", "/2", "/3"), 0)
+    chosen = frontier.links(addresses("/c.pdf", "/d.txt", "/1", "/2", "/3"), 0)
 
     assert [each.url for each in chosen] == addresses("/1", "/2")
 

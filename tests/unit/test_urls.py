@@ -206,8 +206,9 @@ def test_who_shares_a_public_suffix_is_not_one_site() -> None:
     [
         ("/photo.JPG", True, None),
         ("/all.tar.gz", True, None),
-        ("/plan.pdf", False, "application/pdf"),
-        ("/plan.PDF?download=1", False, "application/pdf"),
+        ("/plan.pdf", False, None),
+        ("/plan.doc", False, "application/msword"),
+        ("/plan.DOC?download=1", False, "application/msword"),
         ("/notes.txt", False, "text/plain"),
         ("/a.html", False, None),
         ("/a.php?image=x.jpg", False, None),
@@ -220,6 +221,20 @@ def test_what_an_address_says_of_its_type(path: str, holds_none: bool, kind: str
 
     assert urls.holds_no_text(url) == holds_none
     assert urls.other_type(url) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/plan.PDF?download=1", True),
+        ("/plan.docx", True),
+        ("/plan.doc", False),
+        ("/pdf", False),
+        ("/", False),
+    ],
+)
+def test_what_an_address_says_of_files(path: str, expected: bool) -> None:
+    assert urls.names_file(f"https://example.com{path}") == expected
 
 
 @given(

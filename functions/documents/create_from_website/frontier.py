@@ -1,15 +1,14 @@
 """Which pages a crawl has found, which one is next, and when it has enough. Neither fetches nor stores."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from documents.web import urls
 
-# Addresses that are looked at for each page that may be stored: redirects, errors and duplicates are some.
-ADDRESSES_PER_PAGE = 3
-# And those that are only told, for each page: what holds text, but is no page.
-OTHERS_PER_PAGE = 1
+# Addresses that are looked at for each page that may be stored, by what they name (see `_kind`). Some pages
+# are redirects, errors and duplicates. Thousands of PDFs leave room for the pages that are found after them.
+ADDRESSES_PER_PAGE = {"page": 3, "file": 1, "other": 1}
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
@@ -54,7 +53,7 @@ class Frontier:
     ) -> None:
         self._page_limit, self._depth_limit = page_limit, depth_limit
         self._keys, self._kept = set(known), dict(kept)
-        self._others = sum(map(_is_other, known.values()))
+        self._taken = Counter(map(_kind, known.values()))
         self._found = deque(found)
 
     def __len__(self) -> int:
@@ -68,8 +67,8 @@ class Frontier:
 
     @property
     def addresses_wanted(self) -> int:
-        """How many addresses are looked at, at most, beside those that are no pages."""
-        return ADDRESSES_PER_PAGE * self._page_limit
+        """How many addresses of pages are looked at, at most."""
+        return ADDRESSES_PER_PAGE["page"] * self._page_limit
 
     def next(self) -> Found:
         """Take out the page that was found first."""
@@ -103,9 +102,8 @@ class Frontier:
         return self._unknown(addresses, depth, lambda _url: True)
 
     def _has_room(self, url: str) -> bool:
-        if _is_other(url):
-            return self._others < OTHERS_PER_PAGE * self._page_limit
-        return len(self._keys) - self._others < self.addresses_wanted
+        kind = _kind(url)
+        return self._taken[kind] < ADDRESSES_PER_PAGE[kind] * self._page_limit
 
     def _unknown(
         self, addresses: Iterable[str], depth: int, has_room: Callable[[str], bool]
@@ -116,7 +114,7 @@ class Frontier:
             if key in self._keys or urls.holds_no_text(url) or not has_room(url):
                 continue
             self._keys.add(key)
-            self._others += _is_other(url)
+            self._taken[_kind(url)] += 1
             reason = f"type {kind}" if (kind := urls.other_type(url)) else None
             if len(url) > urls.LONGEST_NAME:
                 reason = TOO_LONG
@@ -124,6 +122,8 @@ class Frontier:
         return chosen
 
 
-def _is_other(url: str) -> bool:
-    """Whether an address names a text that is no page, and is not fetched."""
-    return urls.other_type(url) is not None
+def _kind(url: str) -> str:
+    """Return what an address names: a "page", a "file" that is fetched like one, or another text."""
+    if urls.other_type(url):
+        return "other"
+    return "file" if urls.names_file(url) else "page"

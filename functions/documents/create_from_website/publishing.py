@@ -77,7 +77,8 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
         .order_by(BackgroundPage.page_pk)
     ).all()
     kept = {page.key: page.url for page in pages}
-    mistaken = mistaken_address({page.key: page.canonical for page in pages})
+    # A PDF names none, and must not outvote the pages.
+    mistaken = mistaken_address({page.key: page.canonical for page in pages if not urls.names_file(page.url)})
     for page in pages:
         is_other = page.canonical in kept and page.canonical not in (page.key, mistaken)
         if page.state == "staged" and is_other:

@@ -174,9 +174,8 @@ def save(
     facts = {"etag": page.etag, "html_hash": page.html_hash, "fetched_at": page.fetched_at}
     remember(session, document.document_pk, thought, recipe=recipe, **facts)
     changed = changed or written.changed
-    outcome = written.outcome(document.document_pk) | ({} if changed else {"unchanged": True})
-    if text.unread_pages:
-        outcome["unread_pages"] = text.unread_pages
+    outcome = written.outcome(document.document_pk, text.unread_pages)
+    outcome |= {} if changed else {"unchanged": True}
     _end(session, page, job, "stored" if changed else "unchanged", outcome, now)
 
 

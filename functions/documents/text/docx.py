@@ -12,6 +12,7 @@ from posixpath import dirname, join, normpath, split
 
 from lxml import etree
 
+from documents.beginnings import OLE
 from documents.text.errors import UnreadableError
 from documents.text.file import FileText, title_of
 from documents.text.lines import HEADINGS, lines_of
@@ -20,8 +21,6 @@ from documents.text.visible import write_out_addresses
 # Of one part, unpacked; a novel takes 5 MB. And of its tags: the tree of a million takes some 150 MB.
 PART_BYTES = 20_000_000
 MOST_TAGS = 1_500_000
-# Begins what Word 97 to 2003 wrote, and what holds an encrypted document.
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 BROKEN = "it is not a Word document, or a broken one"
 TOO_LARGE = "it is too large once it is unpacked"

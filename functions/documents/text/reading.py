@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from documents.beginnings import is_pdf, is_word
 from documents.text.boilerplate import Boilerplate, boilerplate_lines
 from documents.text.chunks import chunks_of
-from documents.text.docx import OLE, read_docx
+from documents.text.docx import read_docx
 from documents.text.file import FileText
 from documents.text.links import canonical, directives, links, refresh
 from documents.text.main_text import main_lines
@@ -18,9 +19,6 @@ from documents.text.pdf import read_pdf
 from documents.text.reader import Reader
 from mojodex.clock import Deadline
 
-# How a PDF begins, after some other bytes maybe; and a Word document, of today or of the time before 2007.
-PDF, PDF_WITHIN = b"%PDF-", 1024
-WORD = (b"PK\x03\x04", OLE)
 _reader = Reader()
 
 
@@ -139,6 +137,6 @@ def read_text(
 
 
 def _reader_of_file(body: bytes) -> Callable[[bytes], FileText] | None:
-    if PDF in body[:PDF_WITHIN]:
+    if is_pdf(body):
         return read_pdf
-    return read_docx if body.startswith(WORD) else None
+    return read_docx if is_word(body) else None

@@ -70,13 +70,17 @@ class Document:
 
 @dataclass(frozen=True)
 class Edition:
-    """What the document is to hold: of a text, `sent` is when; of a page, the rest is what it was."""
+    """What the document is to hold: of a text, `sent` is when; of a page, the rest is what it was.
+
+    `unread_pages` as of `PageText`.
+    """
 
     chunks: list[str] = field(repr=False)
     sent: datetime | None = None
     etag: str | None = None
     html_hash: str | None = None
     fetched_at: datetime | None = None
+    unread_pages: int = 0
 
 
 def update_document(
@@ -192,12 +196,18 @@ def _fetched(
         seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, deadline)
         if seen and seen.noindex:
             raise NothingToDoError(NOT_TO_BE_INDEXED)
-        chunks = text_of_page(fetched.body, fetched.charset, document.boilerplate, deadline).chunks
+        text = text_of_page(fetched.body, fetched.charset, document.boilerplate, deadline)
     except UnreadableError as error:
         raise PermanentError(f"the page cannot be read: {error.reason}") from None
-    if not chunks:
+    if not text.chunks:
         raise PermanentError("the page has no text any more")
-    return Edition(chunks, etag=fetched.etag, html_hash=its_hash, fetched_at=fetched_at)
+    return Edition(
+        text.chunks,
+        etag=fetched.etag,
+        html_hash=its_hash,
+        fetched_at=fetched_at,
+        unread_pages=text.unread_pages,
+    )
 
 
 def save(
@@ -225,7 +235,7 @@ def save(
     facts = {"etag": edition.etag, "html_hash": edition.html_hash, "fetched_at": edition.fetched_at}
     remember(session, pk, thought, recipe=recipe, edition_sent=edition.sent, **facts)
     if written.changed:
-        jobs.finish(session, job, "done", written.outcome(pk), now=now)
+        jobs.finish(session, job, "done", written.outcome(pk, edition.unread_pages), now=now)
     else:
         jobs.finish(session, job, "skipped", {"reason": NOT_CHANGED}, now=now)
     session.commit()

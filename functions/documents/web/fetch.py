@@ -22,6 +22,7 @@ from pydantic import field_validator
 from documents.web.dialling import CONNECT_SECONDS, Adapter, Clock, check_port
 from documents.web.directives import AGENT, directives
 from documents.web.errors import BROKEN, FetchError, failure
+from documents.web.media import fits, meant
 from documents.web.urls import DEFAULT_PORTS, netloc
 from mojodex.clock import utc_now
 from mojodex.runtime import is_local
@@ -38,8 +39,6 @@ MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,60}/[\w.+-]{1,60})\s*(?:[;,]|$)", re.ASC
 CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.ASCII | re.IGNORECASE)
 ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 SECONDS = re.compile(r"\d{1,9}", re.ASCII)
-# White space, byte order marks, and the other half of a character of UTF-16.
-BEFORE_HTML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n\f"
 
 
 class FetchSettings(Settings):
@@ -70,7 +69,7 @@ class Fetched:
     Attributes:
         url: the address that answered, after redirects.
         status: 200, or 304 when an ETag was given.
-        media_type: in lower case, without parameters; '' if not said.
+        media_type: in lower case, without parameters; '' if neither said nor told by the address.
         charset: of the Content-Type.
         body: decoded.
         etag: if it is a proper one.
@@ -102,8 +101,8 @@ def fetch(
     Args:
         settings: see there.
         url: absolute.
-        media_types: what is wanted, () for anything; another one is refused before the body is read. What
-            comes without a type must look like HTML, where HTML is wanted.
+        media_types: what is wanted, () for anything; another one is refused before the body is read. Where
+            HTML is wanted, what does not begin like its type is refused, too (see `media`).
         bytes_limit: instead of the settings' limit.
         seconds: from connecting to the last byte, of all redirects together, without the waiting for turns.
             A DNS lookup cannot be interrupted: one that hangs ends when the system's resolver gives up.
@@ -185,7 +184,7 @@ def _send(
             wait = _retry_after(headers.get("Retry-After", ""), utc_now())
             raise FetchError(f"the page answers {status}", status=status, again=again, retry_after=wait)
         said = headers.get("Content-Type", "")
-        media_type = match[1].lower() if (match := MEDIA_TYPE.match(said)) else ""
+        media_type = meant(match[1].lower() if (match := MEDIA_TYPE.match(said)) else "", url)
         charset = match[1] if (match := CHARSET.search(said)) else None
         etag = match[0] if (match := ETAG.fullmatch(headers.get("ETag", ""))) else None
         if status == 304:
@@ -193,8 +192,9 @@ def _send(
         if media_type and media_types and media_type not in media_types:
             raise FetchError(f"type {media_type}", unwanted=True)
         body = _body(response, limit)
-        if not media_type and "text/html" in media_types and not body.lstrip(BEFORE_HTML).startswith(b"<"):
-            raise FetchError("type unknown", unwanted=True)
+        if "text/html" in media_types and not fits(media_type, body):
+            reason = f"it is not what its type says ({media_type})" if media_type else "type unknown"
+            raise FetchError(reason, unwanted=True)
         # Of several, requests would make one, and an agent's name would count for the next.
         asked = directives(response.raw.headers.getlist("X-Robots-Tag"))
         return Fetched(url, status, media_type, charset, body, etag, asked)

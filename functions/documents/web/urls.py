@@ -4,12 +4,12 @@ import hashlib
 import ipaddress
 import re
 import socket
-from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from publicsuffixlist import PublicSuffixList
 from w3lib.url import canonicalize_url, safe_url_string, url_query_cleaner
 
+from documents.web.media import FILES, ending
 from mojodex.runtime import made_once
 
 # Of md_document.name.
@@ -50,10 +50,8 @@ NOT_TEXT = {
 }
 # Endings of what holds text, but is no page: the user is told.
 NOT_PAGES = {
-    ".pdf": "application/pdf",
     ".txt": "text/plain",
     ".doc": "application/msword",
-    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     ".xls": "application/vnd.ms-excel",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".ppt": "application/vnd.ms-powerpoint",
@@ -229,13 +227,14 @@ def _is_ip_address(host: str) -> bool:
 
 def holds_no_text(url: str) -> bool:
     """Whether the address names an image, an archive or the like."""
-    return _ending(url) in NOT_TEXT
+    return ending(url) in NOT_TEXT
 
 
 def other_type(url: str) -> str | None:
     """The media type of what the address names, if it is a text but not a page."""
-    return NOT_PAGES.get(_ending(url))
+    return NOT_PAGES.get(ending(url))
 
 
-def _ending(url: str) -> str:
-    return PurePosixPath(urlsplit(url).path).suffix.lower()
+def names_file(url: str) -> bool:
+    """Whether the address names a PDF or a Word document: a page without links."""
+    return ending(url) in FILES

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from documents.web.errors import NO_TLS, FetchError, HostRestsError
 from documents.web.fetch import Fetched, FetchSettings, fetch
+from documents.web.media import PAGES
 from documents.web.robots import Robots, parse_robots, read_robots
 from documents.web.scope import Scope
 from documents.web.sitemap import read_sitemaps
@@ -18,7 +19,6 @@ from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 
-HTML = ("text/html", "application/xhtml+xml")
 # What one try takes at most (fetch's `seconds`).
 SECONDS_OF_TRY = 20
 # Seconds before the second and the third try of what may work later.
@@ -76,7 +76,7 @@ class Visitor:
                 lambda: fetch(
                     self._settings,
                     url,
-                    media_types=HTML,
+                    media_types=PAGES,
                     seconds=SECONDS_OF_TRY,
                     etag=etag,
                     may_follow=partial(self.may_follow, first=first),

@@ -54,6 +54,12 @@ _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f0001050101"
     "2718e3660000000049454e44ae426082"
 )
+# A page without words, like one that was only photographed.
+_SCAN = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+)
 
 
 class Site:
@@ -150,7 +156,7 @@ class Site:
         if path in REDIRECTS:
             return HTTPStatus.MOVED_PERMANENTLY, REDIRECTS[path], b""
         if path == CATALOGUE:
-            return HTTPStatus.OK, "application/pdf", b"%PDF-1.4\n%%EOF\n"
+            return HTTPStatus.OK, "application/pdf", _SCAN
         if path.endswith(".png"):
             return HTTPStatus.OK, "image/png", _PNG
         if path == BROKEN:

@@ -1,0 +1,51 @@
+"""What a server means by its Content-Type, and whether what it sends begins like that."""
+
+import pytest
+
+from documents.beginnings import OLE, PDF_WITHIN, ZIP
+from documents.web.media import DOCX, PDF, fits, meant
+
+BYTES = "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("said", "path", "media_type"),
+    [
+        ("", "/plan.pdf", PDF),
+        (BYTES, "/plan.PDF?version=2", PDF),
+        ("binary/octet-stream", "/plan.docx", DOCX),
+        (BYTES, "/plan", BYTES),
+        (BYTES, "/plan.doc", BYTES),
+        (BYTES, "/plan?file=a.pdf", BYTES),
+        ("", "/plan", ""),
+        ("text/html", "/plan.pdf", "text/html"),
+        (PDF, "/plan", PDF),
+    ],
+)
+def test_an_address_tells_the_type_that_is_not_said(said: str, path: str, media_type: str) -> None:
+    assert meant(said, f"https://example.com{path}") == media_type
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "expected"),
+    [
+        (PDF, b"%PDF-1.7", True),
+        (PDF, b"#" * (PDF_WITHIN - 5) + b"%PDF-1.7", True),
+        (PDF, b"#" * PDF_WITHIN + b"%PDF-1.7", False),
+        ("application/x-pdf", b"%PDF-1.7", True),
+        (PDF, b"<!doctype html>", False),
+        (PDF, b"", False),
+        (DOCX, ZIP, True),
+        (DOCX, OLE, True),
+        # Named the other way round: who reads it finds out.
+        (DOCX, b"%PDF-1.7", True),
+        (DOCX, b"Hello", False),
+        ("text/html", b"Hello", True),
+        ("application/xhtml+xml", b"%PDF-1.7", True),
+        ("", b"\xef\xbb\xbf\r\n <p>", True),
+        ("", b"Hello", False),
+        ("", b"%PDF-1.7", False),
+    ],
+)
+def test_what_begins_like_its_type(media_type: str, body: bytes, expected: bool) -> None:
+    assert fits(media_type, body) == expected
