@@ -110,6 +110,23 @@ def test_a_mail_address_or_telephone_number_behind_a_link_is_read(link: str, rea
     assert f"{SENTENCE} {read}, says {LONG}".strip() in found.splitlines()
 
 
+def test_a_list_of_people_with_mail_addresses_is_no_menu() -> None:
+    names = ("Ann Hill", "Ben Moor", "Cleo Dale")
+    people = "".join(
+        f"""<div class="person"><h3>{name}</h3><p>Rings bells</p>
+        <p><a href="mailto:{name[:3]}@a.test">Write to {name}</a></p></div>"""
+        for name in names
+    )
+
+    found = text(f"<body><nav><a href='/'>Home</a></nav><main><h1>People</h1>{people}<p>{LONG}</p></main>")
+
+    assert found.splitlines() == [
+        "People",
+        *(line for name in names for line in (name, "Rings bells", f"Write to {name} ({name[:3]}@a.test)")),
+        LONG.strip(),
+    ]
+
+
 @pytest.mark.parametrize(
     "closed",
     [

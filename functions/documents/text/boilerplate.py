@@ -8,7 +8,7 @@ from lxml import etree
 
 from documents.text.lines import Line, placed_lines
 from documents.text.page import line_hash, smallest_blocks
-from documents.text.visible import ADDRESSES, remove, reveal, write_out_addresses
+from documents.text.visible import remove, reveal, write_out_addresses
 
 # A line that is links is a menu.
 MOST_LINKED = 0.5
@@ -51,7 +51,7 @@ def boilerplate_lines(tree: etree._Element, hashes: frozenset[int]) -> list[Line
         piece
         for block in blocks
         for placed in placed_lines(block)
-        if placed.links < MOST_LINKED or block.xpath(f".{ADDRESSES}")
+        if placed.links < MOST_LINKED
         for piece in placed.pieces
     ]
 
