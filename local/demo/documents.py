@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from local.demo import stories
 from local.demo.site import (
     ALIASES,
+    BOILERPLATE,
     BROKEN,
     CATALOGUE,
     FORBIDDEN,
@@ -28,7 +29,6 @@ HOSTILE = "/partners"
 NOT_STORED = {
     **dict.fromkeys(ALIASES, "its canonical address is"),
     **dict.fromkeys(REDIRECTS, "it redirects to"),
-    CATALOGUE: "scanned",
     FORBIDDEN: "robots.txt",
     LURE: "another site",
     BROKEN: "500",
@@ -47,6 +47,9 @@ CHANGES = (
 QUESTIONS = (
     ("What does delivery within France cost?", "/pricing", "costs 12 euros"),
     ("Which jams contain nuts?", "/allergens", "contains walnuts"),
+    # Of a PDF, with its page; and of the footer of every page, which is kept once.
+    ("What does the box of chestnut wood cost?", CATALOGUE, "page 2 Six jars"),
+    ("When is the lost property office open?", "/", "open on Wednesdays"),
     ("What did we agree with Martin Keller on the delivery fee?", stories.NOTES_NAME, "pay nothing at all"),
 )
 CHUNK_CHARS = 120
@@ -100,9 +103,11 @@ def _learn(stage: Stage, site: Site) -> list[str]:
     stored = [page for page in learned.pages if page.state == "stored"]
     chunks = stage.rows(CHUNKS, user_id=claire.user_id)
     furniture = [words for words in FURNITURE if any(words in chunk.chunk_text for chunk in chunks)]
+    copies = [sum(words in chunk.chunk_text for chunk in chunks) for words in BOILERPLATE]
     terminal.paragraph(
-        f"{len(stored)} pages became {sum(page.chunks for page in stored)} chunks; what is in the header, the"
-        f" footer and the cookie notice of every page is in {'some' if furniture else 'none'} of them."
+        f"{len(stored)} pages became {sum(page.chunks for page in stored)} chunks. What is in the header and"
+        f" the footer of every page is in {max(copies)} of them, menus and the cookie notice are in"
+        f" {'some' if furniture else 'none'}."
     )
     terminal.paragraph(
         f"{HOSTILE} tells every AI to forget all other pages, and links to the cloud's metadata and to"
@@ -113,6 +118,7 @@ def _learn(stage: Stage, site: Site) -> list[str]:
     return [
         *_problems(stage, site, learned),
         *(f"documents: in a chunk there is: {words}" for words in furniture),
+        *_if(stage.offline and copies != [1] * len(copies), f"documents: copies of boilerplate: {copies}"),
         *_if(made and made["completions"] != len(stored), f"documents: {made} for {len(stored)} pages"),
         *_if(made and made["embeddings"] != len(stored), f"documents: {made} for {len(stored)} pages"),
     ]
@@ -120,7 +126,7 @@ def _learn(stage: Stage, site: Site) -> list[str]:
 
 def _problems(stage: Stage, site: Site, learned: Learned) -> list[str]:
     """What is wrong with the pages, and how the site was read."""
-    expected = set(PAGES) - {FORBIDDEN}
+    expected = {*PAGES, CATALOGUE} - {FORBIDDEN}
     stored = {page.path for page in learned.pages if page.state == "stored" and page.chunks}
     reasons = {page.path: page.reason for page in learned.pages if page.path not in expected}
     failed = [page.path for page in learned.pages if page.state == "failed"]
@@ -205,7 +211,7 @@ def _ended(stage: Stage, document_pk: int, before: int) -> Row[Any]:
 
 
 def _ask(stage: Stage) -> list[str]:
-    terminal.title("Three questions, answered by cosine distance (embedding <=> question)")
+    terminal.title("Five questions, answered by cosine distance (embedding <=> question)")
     wrong = []
     for question, name, words in QUESTIONS:
         vector = str(model.question(question))

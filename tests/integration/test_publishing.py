@@ -15,6 +15,8 @@ from tests.mojodex import Mojodex
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 SITE = "https://example.com"
+# Odd: it announces another page.
+TEASER = 21
 
 
 class Crawl:
@@ -103,7 +105,7 @@ def test_what_repeats_is_known_before_the_first_page_is_published(
     crawl: Crawl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
-        crawl.page(f"/{number}", lines=[1, number + 10])
+        crawl.page(f"/{number}", lines=[2, 2 * number + 10])
     known: list[list[int]] = []
     publish = queues.publish
 
@@ -116,7 +118,7 @@ def test_what_repeats_is_known_before_the_first_page_is_published(
 
     crawl.end()
 
-    assert known == [[1]]
+    assert known == [[2]]
 
 
 def test_a_website_of_which_nothing_waits_ends_with_its_crawl(crawl: Crawl) -> None:
@@ -179,45 +181,59 @@ def test_a_line_is_the_sites_when_it_is_on_more_than_half_of_its_pages_and_on_th
     crawl: Crawl, on_pages: int, of_pages: int, *, is_repeated: bool
 ) -> None:
     for number in range(of_pages):
-        crawl.page(f"/{number}", lines=[100 + number, *([7] if number < on_pages else [])])
+        crawl.page(f"/{number}", lines=[2 * (100 + number), *([14] if number < on_pages else [])])
 
     crawl.end()
 
-    assert crawl.repeated() == [(crawl.user_id, "example.com", [7] if is_repeated else [])]
+    assert crawl.repeated() == [(crawl.user_id, "example.com", [14] if is_repeated else [])]
     assert crawl.mojodex.run("SELECT count(*) FROM md_background_page WHERE lines IS NOT NULL") == 0
+
+
+@pytest.mark.parametrize(
+    ("on_pages", "repeated"), [(2, []), (3, [TEASER]), (4, [TEASER - 1, TEASER])], ids=str
+)
+def test_a_line_that_announces_another_page_is_the_sites_when_it_is_on_three_pages(
+    crawl: Crawl, on_pages: int, repeated: list[int]
+) -> None:
+    for number in range(7):
+        crawl.page(f"/{number}", lines=[TEASER] if number < on_pages else [])
+
+    crawl.end()
+
+    assert crawl.repeated() == [(crawl.user_id, "example.com", repeated)]
 
 
 def test_only_pages_that_were_read_and_are_wanted_say_what_is_repeated(crawl: Crawl) -> None:
     for number in range(2):
-        crawl.page(f"/{number}", lines=[9, 7])
-    crawl.page("/unchanged", state="unchanged", lines=[8, 7])
+        crawl.page(f"/{number}", lines=[18, 14])
+    crawl.page("/unchanged", state="unchanged", lines=[16, 14])
     # Its lines are not known, so it says nothing either way.
     for number in range(3):
         crawl.page(f"/without lines {number}")
     for number, state in enumerate(("skipped", "failed", "found")):
-        crawl.page(f"/{state}", state=state, lines=[9, 8, number])
+        crawl.page(f"/{state}", state=state, lines=[18, 16, 2 * number])
     elsewhere = [
-        crawl.page(f"/{number}", lines=[9, 8], subject=subject, occasion=occasion)
+        crawl.page(f"/{number}", lines=[18, 16], subject=subject, occasion=occasion)
         for number in range(3)
         for subject, occasion in (("another site", "r1"), ("site", "r2"))
     ]
 
     crawl.end()
 
-    assert crawl.repeated() == [(crawl.user_id, "example.com", [7])]
-    kept = "SELECT count(*) FROM md_background_page WHERE lines = '{9,8}' AND page_pk = ANY(:pks)"
+    assert crawl.repeated() == [(crawl.user_id, "example.com", [14])]
+    kept = "SELECT count(*) FROM md_background_page WHERE lines = '{18,16}' AND page_pk = ANY(:pks)"
     assert crawl.mojodex.run(kept, pks=elsewhere) == len(elsewhere)
 
 
 def test_the_first_page_that_stays_keeps_what_is_repeated(crawl: Crawl) -> None:
-    crawl.page("/moved", state="skipped", lines=[9])
+    crawl.page("/moved", state="skipped", lines=[18])
     for number in range(3):
-        crawl.page(f"/{number}", lines=[9, number])
+        crawl.page(f"/{number}", lines=[18, 2 * number])
 
     crawl.end()
 
     (website,) = crawl.mojodex.rows("SELECT * FROM md_background_website")
-    assert (website.first_page, website.repeated_lines) == ("example.com/0", [9])
+    assert (website.first_page, website.repeated_lines) == ("example.com/0", [18])
 
 
 def test_of_a_small_site_the_first_page_is_known_and_what_was_repeated_stays(crawl: Crawl) -> None:
@@ -245,10 +261,10 @@ def test_what_is_repeated_replaces_what_was_and_belongs_to_one_user_and_one_site
             s=site,
         )
     for number in range(3):
-        crawl.page(f"/{number}", lines=[9, 7])
+        crawl.page(f"/{number}", lines=[18, 14])
 
     crawl.end()
 
     assert sorted(crawl.repeated()) == sorted(
-        [(crawl.user_id, "example.com", [7, 9]), (crawl.user_id, "other", [1]), (other, "example.com", [1])]
+        [(crawl.user_id, "example.com", [14, 18]), (crawl.user_id, "other", [1]), (other, "example.com", [1])]
     )

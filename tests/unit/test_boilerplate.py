@@ -1,6 +1,8 @@
 """What repeats on a site is kept on one page: without menus, forms, cookie notices and what is hidden."""
 
-from documents.text.boilerplate import boilerplate_lines
+import pytest
+
+from documents.text.boilerplate import boilerplate_parts
 from documents.text.page import line_hashes, parse
 from documents.text.reading import read_text
 from tests.website import WORDS
@@ -35,7 +37,13 @@ def hashes() -> frozenset[int]:
 def kept(html: bytes, known: frozenset[int]) -> list[str]:
     tree = parse(html, None)
     assert tree is not None
-    return [line.text for line in boilerplate_lines(tree, known)]
+    return [line.text for part in boilerplate_parts(tree, known) for line in part]
+
+
+def parts(footer: str) -> list[list[str]]:
+    tree = parse(f"<body><p>Text</p><footer>{footer}</footer></body>".encode(), None)
+    assert tree is not None
+    return [[line.text for line in part] for part in boilerplate_parts(tree, frozenset())]
 
 
 def test_what_repeats_is_kept_without_menus_forms_and_notices() -> None:
@@ -46,12 +54,37 @@ def test_of_a_site_whose_repeated_lines_are_not_known_the_footer_is_kept() -> No
     assert kept(page("Bells"), frozenset()) == KEPT
 
 
+ADDRESS, HOURS = "Old Mill, 1 River Road, Hillbridge", "Open from Monday to Friday, 9 to 17"
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        f"<div><p>{ADDRESS}</p><p>Tel. 555</p></div><div><p>{HOURS}</p></div>",
+        f"<div>{ADDRESS}<br>Tel. 555</div><div>{HOURS}</div>",
+        f"<ul><li>{ADDRESS}</li><li>Tel. 555</li></ul><ul><li>{HOURS}</li></ul>",
+    ],
+)
+def test_each_column_of_a_footer_is_a_part(footer: str) -> None:
+    assert parts(footer) == [[ADDRESS, "Tel. 555"], [HOURS]]
+
+
+def test_a_part_that_is_too_short_for_a_chunk_stands_with_the_next() -> None:
+    assert parts(f"<div><p>Old Mill</p></div><div><p>{ADDRESS}</p></div><div><p>{HOURS}</p></div>") == [
+        ["Old Mill", ADDRESS],
+        [HOURS],
+    ]
+
+
 def test_it_stands_in_chunks_of_its_own_on_one_page_and_on_no_other() -> None:
     home, other = (
         read_text(page(name), None, hashes(), keeps)["chunks"]
         for name, keeps in (("Bells", True), ("Clocks", False))
     )
 
-    assert home[-1].startswith("Bells - Old Mill > Where we are\nOld Mill, 1 River Road\n")
-    assert "River Road" not in "".join([*home[:-1], *other])
+    assert home[-2:] == [
+        "Bells - Old Mill > Where we are\nOld Mill, 1 River Road\nOpen from Monday to Friday, 9 to 17",
+        "Bells - Old Mill\nWrite to us (mill@example.com)",
+    ]
+    assert "River Road" not in "".join([*home[:-2], *other])
     assert home[0].startswith("Bells - Old Mill\nOur Bells is made by hand")

@@ -110,6 +110,23 @@ def test_a_mail_address_or_telephone_number_behind_a_link_is_read(link: str, rea
     assert f"{SENTENCE} {read}, says {LONG}".strip() in found.splitlines()
 
 
+def test_a_list_of_people_with_mail_addresses_is_no_menu() -> None:
+    names = ("Ann Hill", "Ben Moor", "Cleo Dale")
+    people = "".join(
+        f"""<div class="person"><h3>{name}</h3><p>Rings bells</p>
+        <p><a href="mailto:{name[:3]}@a.test">Write to {name}</a></p></div>"""
+        for name in names
+    )
+
+    found = text(f"<body><nav><a href='/'>Home</a></nav><main><h1>People</h1>{people}<p>{LONG}</p></main>")
+
+    assert found.splitlines() == [
+        "People",
+        *(line for name in names for line in (name, "Rings bells", f"Write to {name} ({name[:3]}@a.test)")),
+        LONG.strip(),
+    ]
+
+
 @pytest.mark.parametrize(
     "closed",
     [
@@ -528,6 +545,40 @@ def test_what_repeats_on_a_site_is_dropped_in_any_markup(chrome: str) -> None:
     found = [[line.text for line in main_lines(page, repeated)] for page in pages]
 
     assert found == [[f"Page {i}", f"{i} {LONG}", f"{LONG} {i}"] for i in "123"]
+
+
+@pytest.mark.parametrize(
+    "teaser",
+    [
+        "<p><a href='/b'>All bells</a><br>Cast in {n} parts.</p>",
+        "<h3><a href='/b'>All bells</a></h3><p>Cast in {n} parts.</p>",
+        "<div><a href='/b'><h4>All bells</h4></a><p>Cast in {n} parts.</p></div>",
+        "<a href='/b'><h4>All bells</h4><p>Cast in {n} parts.</p></a>",
+        "<ul><li><a href='/b'>All bells</a> <span>Cast in {n} parts.</span></ul>",
+    ],
+)
+def test_what_announces_another_page_has_hashes_of_its_own(teaser: str) -> None:
+    hashes = line_hashes(tree_of(f"<h1>Clocks</h1><p>{SENTENCE}</p>{teaser.format(n=5)}"))
+
+    assert {each for each in hashes if each % 2 == 0} == line_hashes(tree_of(f"<h1>Clocks</h1><p>{SENTENCE}"))
+    assert any(each % 2 for each in hashes)
+
+
+@pytest.mark.parametrize(
+    "contact", ["<a href='mailto:ann@a.test'>Ann</a> rings", "<a href='#top'>Up</a>", "<a>Ann</a> rings"]
+)
+def test_a_link_that_leads_to_no_other_page_announces_none(contact: str) -> None:
+    assert all(each % 2 == 0 for each in line_hashes(tree_of(f"<p>{contact}</p>")))
+
+
+def test_a_repeated_teaser_is_dropped_and_the_page_that_it_announces_keeps_its_title() -> None:
+    teaser = f"<h3><a href='/b'>All bells</a></h3><p>{SENTENCE}</p>"
+    repeated = frozenset(line_hashes(tree_of(teaser)))
+    clocks = tree_of(f"<main><h1>Clocks</h1><p>{LONG}</p><div>{teaser}</div></main>")
+    bells = tree_of(f"<main><h1>All bells</h1><p>{SENTENCE}</p><p>{LONG}</p></main>")
+
+    assert [line.text for line in main_lines(clocks, repeated)] == ["Clocks", LONG.strip()]
+    assert [line.text for line in main_lines(bells, repeated)] == ["All bells", SENTENCE, LONG.strip()]
 
 
 def test_the_tree_is_left_as_it_is() -> None:

@@ -130,8 +130,14 @@ def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
 
 
 def repeated(pages: Sequence[Collection[int]]) -> list[int]:
-    """Return the lines that are the site's and not the page's, of the lines of each page."""
+    """Return the lines that are the site's and not the page's.
+
+    Most pages have them; or some pages do, and they announce another page.
+
+    Args:
+        pages: the lines of each page, as of `text.page.line_hashes`.
+    """
     on_pages = Counter(line for lines in pages for line in lines)
-    return sorted(
-        line for line, times in on_pages.items() if times >= LEAST_REPEATED and times > len(pages) / 2
-    )
+    often = {line: times > len(pages) / 2 for line, times in on_pages.items() if times >= LEAST_REPEATED}
+    most = {line for line, on_most in often.items() if on_most}
+    return sorted(most | {line & ~1 for line in most} | {line for line in often if line & 1})

@@ -1,14 +1,16 @@
 """What repeats on the pages of a site and is kept once: its address, telephone, opening hours, legal data."""
 
 import re
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
 
 from lxml import etree
 
+from documents.text.chunks import SHORTEST_CHUNK
 from documents.text.lines import Line, placed_lines
 from documents.text.page import line_hash, smallest_blocks
-from documents.text.visible import ADDRESSES, remove, reveal, write_out_addresses
+from documents.text.visible import remove, reveal, write_out_addresses
 
 # A line that is links is a menu.
 MOST_LINKED = 0.5
@@ -31,8 +33,11 @@ class Boilerplate:
     is_kept: bool = False
 
 
-def boilerplate_lines(tree: etree._Element, hashes: frozenset[int]) -> list[Line]:
+def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list[Line]]:
     """Return the lines of a page that repeat on its site, without menus, forms and notices.
+
+    Each part becomes chunks of its own: one vector for the address, opening hours and register number would be
+    near to no question about any of them.
 
     Args:
         tree: the page; it is left as it is.
@@ -47,13 +52,25 @@ def boilerplate_lines(tree: etree._Element, hashes: frozenset[int]) -> list[Line
         and not _is_notice(block)
     ]
     write_out_addresses(tree)
-    return [
-        piece
-        for block in blocks
-        for placed in placed_lines(block)
-        if placed.links < MOST_LINKED or block.xpath(f".{ADDRESSES}")
-        for piece in placed.pieces
-    ]
+    parts: list[list[Line]] = []
+    last = None
+    for block in blocks:
+        lines = [
+            piece for placed in placed_lines(block) if placed.links < MOST_LINKED for piece in placed.pieces
+        ]
+        # A block of several lines is a part, and so are blocks of one line that stand side by side. A part that
+        # is too short for a chunk takes in the next one.
+        around = block if len(lines) > 1 else block.getparent()
+        if lines and (around is last or (parts and _size(parts[-1]) < SHORTEST_CHUNK)):
+            parts[-1] += lines
+        elif lines:
+            parts.append(lines)
+        last = around
+    return parts
+
+
+def _size(lines: Iterable[Line]) -> int:
+    return sum(len(line.text) for line in lines if not line.level)
 
 
 def _is_notice(block: etree._Element) -> bool:

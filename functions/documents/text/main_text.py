@@ -17,7 +17,7 @@ from lxml import etree
 
 from documents.text.features import NAMES, features
 from documents.text.lines import Line, Placed, lines_of, placed_lines
-from documents.text.page import line_hash, smallest_blocks, tree_of
+from documents.text.page import block_hash, line_hash, smallest_blocks, tree_of
 from documents.text.visible import remove, reveal, write_out_addresses
 
 NOT_MAIN = ("nav", "header", "footer", "aside", "form", "dialog")
@@ -68,7 +68,11 @@ def cleaned(tree: etree._Element, repeated: frozenset[int]) -> etree._Element:
     tree = copy(tree)
     unwanted = reveal(tree)
     if repeated:
-        unwanted += [block for block, text in smallest_blocks(tree) if line_hash(text) in repeated]
+        unwanted += [
+            block
+            for block, text in smallest_blocks(tree)
+            if not repeated.isdisjoint((line_hash(text), block_hash(block, text)))
+        ]
     remove(tree, unwanted)
     write_out_addresses(tree)
     return tree

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lxml import etree
 from w3lib.encoding import html_body_declared_encoding, read_bom, resolve_encoding
 
-from documents.text.lines import BLOCKS, NOT_XML, collapsed
+from documents.text.lines import BLOCKS, HEADINGS, NOT_XML, collapsed
 
 NOT_TEXT = ("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea")
 # Of 5 MB that are nothing but tags, the tree would take 900 MB.
@@ -20,6 +20,8 @@ MOST_TAGS = 300_000
 LONGEST_TAG, MOST_ATTRIBUTES = 10_000, 1000
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
+# Links with these lead to no other page.
+HERE = ("#", "mailto:", "tel:")
 # Python's codecs that are no charsets of pages; some of them need quadratic time.
 NOT_CHARSETS = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"}
 NOT_ASCII = re.compile("[^\0-\x7f]")
@@ -102,8 +104,8 @@ def title(tree: etree._Element) -> str:
 
 
 def line_hashes(tree: etree._Element) -> set[int]:
-    """Signed 64-bit hashes of the texts of a page's smallest blocks, to find out what repeats on a site."""
-    return {line_hash(text) for _, text in smallest_blocks(tree) if len(text) >= LEAST_HASHED}
+    """Return a hash of each of a page's smallest blocks (see `block_hash`), to find what repeats on a site."""
+    return {block_hash(block, text) for block, text in smallest_blocks(tree) if len(text) >= LEAST_HASHED}
 
 
 def smallest_blocks(tree: etree._Element) -> Iterator[tuple[etree._Element, str]]:
@@ -119,4 +121,34 @@ def smallest_blocks(tree: etree._Element) -> Iterator[tuple[etree._Element, str]
 
 
 def line_hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
+    """Return the hash of a line: signed, of 64 bits, even."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True) & ~1
+
+
+def block_hash(block: etree._Element, text: str) -> int:
+    """Return the hash of one of the smallest blocks; odd if it announces another page.
+
+    A teaser repeats on a few pages only. Told apart by their hashes, it can go and the title that it has in
+    common with the page that it announces can stay.
+    """
+    return line_hash(text) | _is_teaser(block)
+
+
+def _is_teaser(block: etree._Element) -> bool:
+    """Whether a block is in a link, begins with one, or stands right below one or a heading that is one."""
+    above = block.getprevious()
+    return (
+        any(map(_leads_elsewhere, block.iterancestors("a")))
+        or _begins_with_link(block)
+        or (above is not None and (above.tag == "a" or above.tag in HEADINGS) and _begins_with_link(above))
+    )
+
+
+def _begins_with_link(element: etree._Element) -> bool:
+    while element.tag != "a" and not (element.text or "").strip() and len(element):
+        element = element[0]
+    return element.tag == "a" and _leads_elsewhere(element)
+
+
+def _leads_elsewhere(link: etree._Element) -> bool:
+    return not link.get("href", "#").startswith(HERE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from documents.beginnings import is_pdf, is_word
-from documents.text.boilerplate import Boilerplate, boilerplate_lines
+from documents.text.boilerplate import Boilerplate, boilerplate_parts
 from documents.text.chunks import chunks_of
 from documents.text.docx import read_docx
 from documents.text.file import FileText
@@ -131,8 +131,8 @@ def read_text(
     chunks = chunks_of(lines, name)
     if keeps_repeated:
         # Not below the last heading of the main text.
-        more = (line for line in boilerplate_lines(tree, hashes) if line not in lines)
-        chunks += chunks_of(more, name)
+        for part in boilerplate_parts(tree, hashes):
+            chunks += chunks_of((line for line in part if line not in lines), name)
     return {"chunks": list(dict.fromkeys(chunks))}
 
 

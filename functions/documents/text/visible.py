@@ -67,7 +67,7 @@ def remove(tree: etree._Element, elements: Iterable[etree._Element]) -> None:
 
 
 def write_out_addresses(tree: etree._Element) -> None:
-    """Write the mail address or telephone number behind a link beside its text, where the text lacks it."""
+    """Write the mail address or telephone number behind a link beside its text, which is a link no more."""
     for link in tree.xpath(ADDRESSES):
         scheme, _, target = link.get("href").partition(":")
         address = collapsed(unquote(target.partition("?")[0]))
@@ -75,6 +75,8 @@ def write_out_addresses(tree: etree._Element) -> None:
         known = _digits(address) in _digits(text) if scheme.lower() == "tel" else address in text
         if address and not known:
             link.tail = f" ({address[:LONGEST_ADDRESS]}){link.tail or ''}"
+        # It leads to no other page: as a link it would make a menu of a list of people.
+        link.tag = "span"
 
 
 def _digits(text: str) -> str:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fpdf import FPDF
+
 DIRECTORY = Path(__file__).parent
 
 
@@ -39,26 +41,32 @@ REDIRECTS = {"/old-pricing": "/pricing"}
 LURE = "/out"
 BROKEN = "/stock"
 CATALOGUE = "/downloads/catalogue.pdf"
-# What is in the header, the footer and the notices of every page.
-FURNITURE = (
-    "Slowly cooked since 1987",
-    "We use cookies",
-    "Accept all",
-    "Subscribe to our newsletter",
-    "Follow us on",
-    "All rights reserved",
+# What is in the notices and menus of every page, and tells nobody anything.
+FURNITURE = ("We use cookies", "Accept all", "Follow us on")
+# What is in the header and the footer of every page.
+BOILERPLATE = ("Slowly cooked since 1987", "lost property", "All rights reserved")
+# The catalogue's pages: a heading and a paragraph each.
+CATALOGUE_PAGES = (
+    (
+        "Gifts for guests and staff",
+        "Every year some forty hotels and offices give their people a box from our kitchen. This catalogue is"
+        " for them. All boxes are packed by hand, and leave the house within four working days. We write the"
+        " cards for you, in whatever language your guests speak, and put them on top of the paper, where"
+        " nobody can miss them. What comes back, because somebody has moved, we keep for two months and send"
+        " once more without a charge. Boxes that are to cross a border need a list of what is in them: it is"
+        " glued to the outside, in French and in English, and customs officers have liked it so far.",
+    ),
+    (
+        "The wooden box",
+        "Six jars of 120 grams in a box of chestnut wood. It costs 41 euros, and 37 euros from fifty boxes"
+        " on. From twenty boxes on, your name is burnt into the lid; that takes ten more working days.",
+    ),
 )
 # An answer takes as long as one from afar, so that requests at the same time are seen.
 SECONDS_PER_ANSWER = 0.05
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f0001050101"
     "2718e3660000000049454e44ae426082"
-)
-# A page without words, like one that was only photographed.
-_SCAN = (
-    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
-    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 )
 
 
@@ -89,6 +97,7 @@ class Site:
         self._lock = threading.Lock()
         self._layout = string.Template((DIRECTORY / "layout.html").read_text())
         self._sources = {path: file.read_text() for path, file in PAGES.items()}
+        self._catalogue = _catalogue()
         self._threads = [
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
             for server in (self._server, self._canary)
@@ -156,7 +165,7 @@ class Site:
         if path in REDIRECTS:
             return HTTPStatus.MOVED_PERMANENTLY, REDIRECTS[path], b""
         if path == CATALOGUE:
-            return HTTPStatus.OK, "application/pdf", _SCAN
+            return HTTPStatus.OK, "application/pdf", self._catalogue
         if path.endswith(".png"):
             return HTTPStatus.OK, "image/png", _PNG
         if path == BROKEN:
@@ -180,6 +189,19 @@ class Site:
         """Count that a request is answered."""
         with self._lock:
             self._at_once -= 1
+
+
+def _catalogue() -> bytes:
+    """A PDF with a page for each of `CATALOGUE_PAGES`."""
+    pdf = FPDF()
+    pdf.set_title("Fontaine Preserves, gift catalogue")
+    for heading, paragraph in CATALOGUE_PAGES:
+        pdf.add_page()
+        pdf.set_font("Helvetica", size=20)
+        pdf.multi_cell(0, 14, heading, new_x="LMARGIN", new_y="NEXT")
+        pdf.set_font("Helvetica", size=11)
+        pdf.multi_cell(0, 6, paragraph)
+    return bytes(pdf.output())
 
 
 class _Handler(BaseHTTPRequestHandler):
