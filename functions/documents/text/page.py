@@ -104,7 +104,7 @@ def title(tree: etree._Element) -> str:
 
 
 def line_hashes(tree: etree._Element) -> set[int]:
-    """Return a hash of each of a page's smallest blocks (see `block_hash`), to find what repeats on a site."""
+    """Return a hash of each of a page's smallest blocks (see `block_hash`): some repeat on the whole site."""
     return {block_hash(block, text) for block, text in smallest_blocks(tree) if len(text) >= LEAST_HASHED}
 
 
