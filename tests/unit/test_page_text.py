@@ -11,7 +11,7 @@ from documents.text import main_text
 from documents.text.lines import Line
 from documents.text.links import canonical, links
 from documents.text.main_text import main_lines
-from documents.text.page import line_hashes, parse
+from documents.text.page import TAG, _sparse_tag, line_hashes, parse
 
 URL = "https://example.com/shop/page"
 SENTENCE = (
@@ -483,6 +483,67 @@ def test_links_are_relative_to_the_base_of_the_page(base: str, expected: str) ->
 def test_slashes_of_a_link_are_read_as_browsers_read_them(href: str, expected: str) -> None:
     """Otherwise a link leads us to another host than the reader of the page."""
     assert links(tree_of(f'<a href="{href}">x</a>'), URL) == [expected]
+
+
+MANY = [f"a{number}" for number in range(300)]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        " ".join(f"{name}=long" for name in MANY),
+        "/".join(f"{name}='long'" for name in MANY),
+        "".join(f'{name}="1"' for name in MANY),
+        "".join(f"{name}='>'" for name in MANY),
+        " ".join(f'{name}="<"' for name in MANY),
+        " ".join(f"{name} = {name}" for name in MANY),
+        'a=">" ' + " ".join(f"without-value-{name}" for name in MANY),
+    ],
+    ids=["spaces", "slashes", "quotes", "ends in quotes", "begins in quotes", "spaced", "no values"],
+)
+@pytest.mark.parametrize("tag", ["p", "x)y", "P"])
+def test_a_tag_of_hundreds_of_attributes_loses_them_and_keeps_its_text(attributes: str, tag: str) -> None:
+    tree = tree_of(f"<body><{tag} {attributes}>{LONG}</{tag}><p class=b>More</body>")
+
+    first, second = tree.iterfind(".//body/*")
+    assert (len(first.attrib), dict(second.attrib)) == (0, {"class": "b"})
+    assert (first.text, second.text) == (LONG, "More")
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        # A value of many words, quotes and brackets is one attribute.
+        f"<p class=a data-x='{'"a" b=c> < ' * 500}'>{LONG}</p>",
+        f'<p class=a alt="{"two words " * 500}">{LONG}</p>',
+        # What looks like a tag in a script, style or comment is none.
+        f"<script>if (i<b) {{ {'x = 1; ' * 500} }}</script><p class=a>{LONG}</p>",
+        f"<SCRIPT>if (i<b && c == '<p {'x=1 ' * 500}</SCRIPT><p class=a>{LONG}</p>",
+        f"<!-- i <b {'x = 1; ' * 500} --><p class=a>{LONG}</p>",
+        f"<!--><p class=a>{LONG}</p><!-- -->",
+        f"<title>i <b {'x = 1; ' * 500}</title><p class=a>{LONG}</p>",
+    ],
+)
+def test_what_is_no_tag_of_many_attributes_costs_nothing_of_the_page(html: str) -> None:
+    (paragraph,) = tree_of(html).iter("p")
+
+    assert (paragraph.get("class"), paragraph.text) == ("a", LONG)
+
+
+def test_the_text_of_a_script_with_many_attributes_is_still_none() -> None:
+    assert text(f"<body><script {' '.join(MANY * 2)}>no text <p></script><p>{LONG}</p></body>") == LONG
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["<", "p", ">", '"', "'", "=", " ", "/", "<!--", "-->", "<script>", "</script>"])
+    )
+)
+def test_tags_of_few_attributes_stay_as_they_are(pieces: list[str]) -> None:
+    html = "".join(pieces)
+
+    assert TAG.sub(_sparse_tag, html) == html
 
 
 def test_a_base_that_is_far_too_long_is_none() -> None:

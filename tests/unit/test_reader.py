@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench import hostile_files
 from documents.text import reading
 from documents.text.errors import UnreadableError
 from documents.text.reader import TOO_LONG, TOO_MUCH, Reader
@@ -56,8 +57,10 @@ def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
 
 
 def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(reader: Reader) -> None:
-    # The parser compares each attribute with all others.
-    slow = b"<p " + b"".join(b'a%d="1"' % number for number in range(120_000)) + b">x</p>"
+    # Each page is one and the same, of 95,000 characters.
+    words = hostile_files.stream(b"BT /F 12 Tf 50 700 Td (%s) Tj ET" % (b"bread " * 15_900))
+    pages = b"<</Type/Pages/Kids[%s]/Count 50>>" % (b"3 0 R " * 50)
+    slow = hostile_files.pdf(hostile_files.CATALOG, pages, hostile_files.PAGE, words, hostile_files.FONT)
 
     with pytest.raises(UnreadableError, match=TOO_LONG):
         chunks(reader, slow)
@@ -80,6 +83,14 @@ def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> N
     os.kill(pid(reader), signal.SIGSEGV)
     with pytest.raises(UnreadableError, match="it breaks the parser"):
         chunks(reader, PAGE)
+
+    assert chunks(reader, PAGE) == here()
+
+
+def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(reader: Reader) -> None:
+    """PDFium ends its process then."""
+    with pytest.raises(UnreadableError, match="it breaks the parser, or takes more than 300 MB of memory"):
+        chunks(reader, hostile_files.pdf_many_letters())
 
     assert chunks(reader, PAGE) == here()
 

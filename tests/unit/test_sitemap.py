@@ -7,7 +7,7 @@ import pytest
 from documents.web import sitemap
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
-from documents.web.sitemap import read_sitemaps
+from documents.web.sitemap import SITEMAPS_READ, read_sitemaps
 
 NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 
@@ -54,6 +54,34 @@ def test_a_sitemap_that_could_define_entities_is_not_read(declared: str) -> None
     body = f"<!DOCTYPE urlset [{declared}]><urlset><url><loc>https://a.test/&a;</loc></url></urlset>"
 
     assert pages(body) == pages(body.encode("utf-16")) == []
+
+
+def index(*names: object) -> bytes:
+    return f"<x>{''.join(f'<sitemap><loc>{name}</loc></sitemap>' for name in names)}</x>".encode()
+
+
+def test_of_the_sitemaps_that_an_index_names_each_is_read_once_and_no_more_than_may_be() -> None:
+    asked = []
+
+    def fetch_text(url: str, _limit: int) -> Fetched:
+        asked.append(url)
+        named = (f"{url}.{number // 2}" for number in range(2000))
+        return Fetched(url, 200, "", None, index(*named), None)
+
+    assert read_sitemaps(["s"], fetch_text, 10) == []
+    assert asked == ["s", *(f"s.{number}" for number in range(SITEMAPS_READ - 1))]
+
+
+def test_sitemaps_of_too_many_elements_together_are_not_all_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sitemap, "MOST_ELEMENTS_OF_SITE", 2500)
+    asked = []
+
+    def fetch_text(url: str, _limit: int) -> Fetched:
+        asked.append(url)
+        return Fetched(url, 200, "", None, b"<urlset>" + b"<a/>" * 999, None)
+
+    assert read_sitemaps(["1", "2", "3", "4"], fetch_text, 10) == []
+    assert asked == ["1", "2", "3"]
 
 
 def test_a_sitemap_that_cannot_be_fetched_names_nothing() -> None:

@@ -16,8 +16,8 @@ from documents.text.lines import BLOCKS, HEADINGS, NOT_XML, collapsed
 NOT_TEXT = ("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea")
 # Of 5 MB that are nothing but tags, the tree would take 900 MB.
 MOST_TAGS = 300_000
-# The parser compares each attribute of a tag with all others; a longer tag with more words loses them.
-LONGEST_TAG, MOST_ATTRIBUTES = 10_000, 1000
+# The parser compares each attribute of a tag with all others; a longer tag with more attributes loses them.
+LONGEST_TAG, MOST_ATTRIBUTES = 1_000, 200
 # Shorter texts say nothing about where a page repeats another one.
 LEAST_HASHED = 3
 # Links with these lead to no other page.
@@ -29,7 +29,16 @@ NOT_ASCII = re.compile("[^\0-\x7f]")
 CONTAINER = re.compile(
     r"</?(?!(?:a|area|base|link|meta|title|script|style|template|h[1-6])\b)[a-z][^<>]*>", re.IGNORECASE
 )
-LONG_TAG = re.compile(rf"<([a-z][a-z0-9:-]{{0,30}})([^<>]{{{LONGEST_TAG},}})>", re.IGNORECASE)
+# Tags as the parser reads them: a quote begins a value only after an equals sign. What looks like a tag in a
+# comment or script is none. Nothing is tried twice, so that the time grows with the page.
+VALUE = r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+)"""
+ATTRIBUTE = re.compile(rf"[^\s/>=]++\s*+(?:{VALUE})?+|{VALUE}")
+TAG = re.compile(
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
+    r"|<(?:(script|style|textarea|title|xmp|iframe|noembed|noframes)(?=[\s/>])|[a-z][^\s/>]*+)"
+    rf"((?:[^=>]++|{VALUE})*+)(?:>|\Z)(?(1).*?(?=</\1|\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def parse(body: bytes, charset: str | None) -> etree._Element | None:
@@ -42,9 +51,10 @@ def parse(body: bytes, charset: str | None) -> etree._Element | None:
     Returns:
         None when there is nothing that could be parsed, or far too much.
     """
-    text = LONG_TAG.sub(_sparse_tag, NOT_XML.sub("", _decoded(body, charset)))
+    text = NOT_XML.sub("", _decoded(body, charset))
     if text.count("<") > MOST_TAGS:
         return None
+    text = TAG.sub(_sparse_tag, text)
     tree, too_deep = tree_of(text)
     if too_deep:
         # What comes after the depth limit is lost: without the containers there is hardly any depth.
@@ -69,9 +79,12 @@ def tree_of(text: str) -> tuple[etree._Element | None, bool]:
 
 
 def _sparse_tag(tag: re.Match[str]) -> str:
-    name, attributes = tag.groups()
-    # A slash parts them, too.
-    return f"<{name}>" if len(attributes.replace("/", " ").split()) > MOST_ATTRIBUTES else tag[0]
+    """Leave out a tag's attributes if there are too many."""
+    attributes = tag[2] or ""
+    if len(attributes) <= LONGEST_TAG or len(ATTRIBUTE.findall(attributes)) <= MOST_ATTRIBUTES:
+        return tag[0]
+    start, end = tag.span(2)
+    return tag.string[tag.start() : start] + tag.string[end : tag.end()]
 
 
 def _decoded(body: bytes, charset: str | None) -> str:

@@ -30,10 +30,15 @@ MEMORY_BYTES = 300 * 2**20
 PATIENCE_SECONDS = 40
 TOO_LONG = f"reading it takes more than {SECONDS} seconds"
 TOO_MUCH = f"reading it takes more than {MEMORY_BYTES >> 20} MB of memory"
-# What a page can do to the process.
+BREAKS = "it breaks the parser"
+# What a page can do to the process. PDFium aborts, or traps, when it gets no more memory.
 ENDED_BY = {
     -signal.SIGPROF: TOO_LONG,
-    **dict.fromkeys((-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT), "it breaks the parser"),
+    **dict.fromkeys((-signal.SIGSEGV, -signal.SIGBUS), BREAKS),
+    **dict.fromkeys(
+        (-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL),
+        f"{BREAKS}, or takes more than {MEMORY_BYTES >> 20} MB of memory",
+    ),
 }
 # What Python needs of the environment on Lambda.
 ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "LANG")

@@ -13,8 +13,9 @@ from documents.web.fetch import Fetched
 SITEMAPS_READ = 20
 DEEPEST = 2
 BYTES_LIMIT = 10_000_000
-# sitemaps.org allows 50,000 addresses; each may come with some images and languages.
-MOST_ELEMENTS = 500_000
+# sitemaps.org allows 50,000 addresses; each may come with some images and languages. And of all sitemaps
+# together: after so many, no further one is read.
+MOST_ELEMENTS, MOST_ELEMENTS_OF_SITE = 500_000, 2_000_000
 # Of an address; also sitemaps.org's.
 MOST_CHARACTERS = 2_048
 GZIP = b"\x1f\x8b"
@@ -37,35 +38,40 @@ def read_sitemaps(
     waiting = [(address, 0) for address in dict.fromkeys(addresses)]
     seen = {address for address, _ in waiting}
     pages: dict[str, None] = {}
-    read = 0
-    while waiting and read < SITEMAPS_READ and len(pages) < pages_wanted:
+    read = elements = 0
+    while waiting and read < SITEMAPS_READ and len(pages) < pages_wanted and elements < MOST_ELEMENTS_OF_SITE:
         address, depth = waiting.pop(0)
         read += 1
         try:
-            sitemaps, urls = _parse(fetch_text(address, BYTES_LIMIT).body)
+            sitemaps, urls, its_elements = _parse(fetch_text(address, BYTES_LIMIT).body)
         except FetchError:
             continue
+        elements += its_elements
         pages |= dict.fromkeys(filter(is_wanted, urls))
         if depth < DEEPEST:
-            waiting += [(sitemap, depth + 1) for sitemap in sitemaps if sitemap not in seen]
-            seen |= set(sitemaps)
+            # No more than can be read: one names 200,000.
+            room = max(SITEMAPS_READ - read - len(waiting), 0)
+            new = list(dict.fromkeys(each for each in sitemaps if each not in seen))[:room]
+            waiting += [(sitemap, depth + 1) for sitemap in new]
+            seen |= set(new)
     return list(pages)[:pages_wanted]
 
 
-def _parse(body: bytes) -> tuple[list[str], list[str]]:
-    """The sitemaps and the pages that a sitemap names."""
+def _parse(body: bytes) -> tuple[list[str], list[str], int]:
+    """The sitemaps and the pages that a sitemap names, and how many elements of it were read."""
     if body.startswith(GZIP):
         try:
             body = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, BYTES_LIMIT)
         except zlib.error:
-            return [], []
+            return [], [], 0
     locations = _Locations()
     # The stubs want a target's optional methods, too.
     parser = etree.XMLParser(target=locations, recover=True)  # type: ignore[call-overload]
     # What was named until it ends, or is enough, counts.
     with suppress(etree.XMLSyntaxError, ValueError, _EnoughError):
         etree.fromstring(body, parser)
-    return locations.found["sitemap"], locations.found["url"]
+    # Taken out: parser and target hold each other, and so what they hold, until garbage is collected.
+    return locations.found.pop("sitemap"), locations.found.pop("url"), locations.elements
 
 
 class _EnoughError(Exception):
@@ -79,15 +85,15 @@ class _Locations:
         self.found: dict[str, list[str]] = {"sitemap": [], "url": []}
         self._open: list[str] = []
         self._text: list[str] = []
-        self._elements = 0
+        self.elements = 0
 
     def doctype(self, *_names: object) -> None:
         # It could define entities, or name what is to be loaded. No sitemap has one.
         raise _EnoughError
 
     def start(self, tag: str, _attributes: object) -> None:
-        self._elements += 1
-        if self._elements > MOST_ELEMENTS:
+        self.elements += 1
+        if self.elements > MOST_ELEMENTS:
             raise _EnoughError
         self._open.append(tag.rpartition("}")[2])
         self._text.clear()
