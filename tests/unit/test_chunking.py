@@ -51,6 +51,12 @@ def test_a_heading_that_the_title_says_is_not_said_again() -> None:
     assert chunk.startswith("Prices - Mill museum\na0 a1 ")
 
 
+def test_a_heading_that_is_a_part_of_a_word_of_the_title_is_said() -> None:
+    (chunk,) = chunks_of([Line("Pacs", 2), words("a", 20)], "Se marier ou se pacser")
+
+    assert chunk.startswith("Se marier ou se pacser > Pacs\na0 a1 ")
+
+
 def test_a_path_counts_in_the_size_of_its_chunk() -> None:
     chunks = chunks_of([Line("Prices", 1), words("a", 600)], "A museum of mills " * 4)
 

@@ -651,6 +651,20 @@ def test_the_tree_is_left_as_it_is() -> None:
     assert etree.tostring(tree) == before
 
 
+def test_a_box_of_teasers_beside_the_text_is_no_text_whatever_it_is_called() -> None:
+    teasers = "".join(
+        f"<h4><a href='/{n}'>Bell {n}</a></h4><p>How bell {n} was cast in a mould of loam.</p>" for n in "123"
+    )
+    main = "".join(f"<h2>Part {n}</h2><p>{n} {SENTENCE}</p>" for n in "12")
+    html = f"""<body><div id="top"><a href="/">Home</a></div><div id="a"><div id="b"><h1>Clocks</h1>{main}
+        </div><div id="c"><div class="d"><h3>News</h3>{teasers}</div></div></div></body>"""
+
+    found = text(html)
+
+    assert [f"{n} {SENTENCE}" in found.splitlines() for n in "12"] == [True, True]
+    assert "loam" not in found
+
+
 # The labelled pages
 
 

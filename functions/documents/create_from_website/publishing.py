@@ -138,6 +138,7 @@ def repeated(pages: Sequence[Collection[int]]) -> list[int]:
         pages: the lines of each page, as of `text.page.line_hashes`.
     """
     on_pages = Counter(line for lines in pages for line in lines)
-    often = {line: times > len(pages) / 2 for line, times in on_pages.items() if times >= LEAST_REPEATED}
-    most = {line for line, on_most in often.items() if on_most}
+    often = {line for line, times in on_pages.items() if times >= LEAST_REPEATED}
+    most = {line for line in often if on_pages[line] > len(pages) / 2}
+    # What stands in a menu on most pages is dropped in any place, as it is where it is no link.
     return sorted(most | {line & ~1 for line in most} | {line for line in often if line & 1})

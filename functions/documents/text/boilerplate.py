@@ -36,8 +36,8 @@ class Boilerplate:
 def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list[Line]]:
     """Return the lines of a page that repeat on its site, without menus, forms and notices.
 
-    Each part becomes chunks of its own: one vector for the address, opening hours and register number would be
-    near to no question about any of them.
+    Each part becomes chunks of its own: one vector for the address, the opening hours and the register number
+    would be near to no question about any of them.
 
     Args:
         tree: the page; it is left as it is.
@@ -58,8 +58,8 @@ def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list
         lines = [
             piece for placed in placed_lines(block) if placed.links < MOST_LINKED for piece in placed.pieces
         ]
-        # A block of several lines is a part, and so are blocks of one line that stand side by side. A part that
-        # is too short for a chunk takes in the next one.
+        # A block of several lines is a part, and so are blocks of one line that stand side by side. A part
+        # that is too short for a chunk takes in the next one.
         around = block if len(lines) > 1 else block.getparent()
         if lines and (around is last or (parts and _size(parts[-1]) < SHORTEST_CHUNK)):
             parts[-1] += lines

@@ -9,6 +9,7 @@ What is "closed on Monday" is found only if the chunk says it. The rows of a tab
 above them, too.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from zlib import crc32
@@ -30,6 +31,7 @@ LONGEST_PIECE = 300
 LONGEST_NAME, MOST_HEADINGS = 80, 3
 # The last two are the full-width forms of the marks before them.
 SENTENCE_ENDS = (". ", "! ", "? ", "。", "\uff01", "\uff1f")
+WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,15 @@ def _path(title: str, above: list[Line], page: int | None) -> str:
     """Write the title, the headings that say more than the one before them, and the page of a PDF."""
     names = [title] if title else []
     for heading in above[-MOST_HEADINGS:]:
-        if heading.text.casefold() not in " ".join(names).casefold():
+        if _words(heading.text) not in _words(" ".join(names)):
             names.append(heading.text)
     names += [f"page {page}"] if page else []
     return " > ".join(name[:LONGEST_NAME] for name in names)
+
+
+def _words(text: str) -> str:
+    """Write the words of a text in small letters, with a space around each."""
+    return f" {' '.join(WORD.findall(text.casefold()))} "
 
 
 def _tokens(text: str) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from documents.text.lines import Line, Placed, squashed
+from documents.text.page import begins_with_link
 
 # Words in the class and id of elements, as most templates use them.
 CONTENT = re.compile("content|article|post|entry|story|text|body|main|page", re.IGNORECASE)
@@ -33,6 +34,8 @@ SHORT, LONG, END = 20, 50, 25
 PARAGRAPH, FEW_LINKS = 80, 0.3
 # Ancestors that are looked at, to see what else they hold.
 ANCESTORS = 4
+# A line of which links hold such a share is one. What counts of a line's length for where the text stands.
+MOST_LINKED, LONGEST_WEIGHED = 0.7, 600
 FAR = 10**6
 
 NAMES = (
@@ -42,19 +45,29 @@ NAMES = (
     *("before", "after", "distance", "previous_kept", "next_kept"),
     *("kept_around", "kept_around_that", "links_around", "paragraphs_around"),
     *("kept_of_page", "kept_of_paragraphs", "paragraphs_of_page"),
+    *("outside_kept", "outside_long", "led", "led_around", "led_around_that"),
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Block:
-    """An element, what it is in, and how many characters it holds: all, kept, linked, of paragraphs."""
+    """An element, what it is in, and what it holds.
+
+    Attributes:
+        depth: how many elements it is in.
+        chars, kept, linked, paragraphs: characters: all, those that trafilatura kept, ...
+        lines, led: how many lines, and how many of them announce another page.
+    """
 
     parent: "_Block | None"
     ancestry: tuple[float, ...]
+    depth: int
     chars: int = 0
     kept: int = 0
     linked: float = 0
     paragraphs: int = 0
+    lines: int = 0
+    led: int = 0
 
 
 def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[float, ...]]:
@@ -71,7 +84,11 @@ def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[f
         length >= PARAGRAPH and placed.links < FEW_LINKS
         for length, placed in zip(lengths, lines, strict=True)
     ]
-    blocks = _blocks(lines, lengths, is_kept, paragraph)
+    led = _led(lines)
+    blocks = _blocks(lines, lengths, is_kept, paragraph, led)
+    own_words = [length * (1 - placed.links) for length, placed in zip(lengths, lines, strict=True)]
+    outside_kept = _outside(blocks, [own * keep for own, keep in zip(own_words, is_kept, strict=True)])
+    outside_long = _outside(blocks, [own * min(own, LONGEST_WEIGHED) for own in own_words])
     total = sum(lengths)
     kept_chars = sum(length for length, keep in zip(lengths, is_kept, strict=True) if keep)
     in_paragraphs = sum(length for length, long in zip(lengths, paragraph, strict=True) if long)
@@ -114,9 +131,62 @@ def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[f
                 _share(around.linked - length * placed.links, rest),
                 _share(around.paragraphs - (length if paragraph[n] else 0), rest),
                 *of_page,
+                *(outside_kept[n], outside_long[n], float(led[n])),
+                _share(around.led - led[n], around.lines - 1),
+                _share(wider.led - led[n], wider.lines - 1) if wider else 0.0,
             )
         )
     return found
+
+
+def _led(lines: Sequence[Placed]) -> list[bool]:
+    """Return of each line whether it is a link, begins with one, or stands right below such a line."""
+    found = []
+    is_link, above = False, None
+    for placed in lines:
+        element = placed.element
+        below_link = (
+            is_link and above is not None and (element is above or element.getparent() is above.getparent())
+        )
+        is_link = placed.links >= MOST_LINKED or (placed.links > 0 and begins_with_link(element))
+        above = element
+        found.append(is_link or below_link)
+    return found
+
+
+def _outside(blocks: Sequence[_Block], weights: Sequence[float]) -> list[float]:
+    """Return how far each line stands outside of the block that holds the text: 0 (in it) to 1.
+
+    Args:
+        blocks: of each line.
+        weights: of each line. The text is in the innermost block of several lines with most of the weight.
+    """
+    held: dict[_Block, float] = {}
+    for each in blocks:
+        ancestor: _Block | None = each
+        while ancestor is not None and ancestor not in held:
+            held[ancestor] = 0.0
+            ancestor = ancestor.parent
+    for each, weight in zip(blocks, weights, strict=True):
+        held[each] += weight
+    innermost_first = sorted(held, key=lambda block: -block.depth)
+    for each in innermost_first:
+        if each.parent is not None:
+            held[each.parent] += held[each]
+    most = sum(weights) / 2
+    centre = next((each for each in innermost_first if held[each] > most and each.lines > 1), None)
+    if centre is None:
+        return [0.0] * len(blocks)
+    far: dict[_Block, float] = {}
+    ancestor = centre
+    while ancestor is not None:
+        far[ancestor] = min(1.0, (centre.depth - ancestor.depth) / ANCESTORS)
+        ancestor = ancestor.parent
+    for each in reversed(innermost_first):
+        # All blocks are in the outermost one, which the centre is in.
+        if each not in far and each.parent is not None:
+            far[each] = far[each.parent]
+    return [far[each] for each in blocks]
 
 
 def _share(part: float, whole: float) -> float:
@@ -141,13 +211,17 @@ def _kept(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[float]:
 
 
 def _blocks(
-    lines: Sequence[Placed], lengths: Sequence[int], kept: Sequence[bool], paragraph: Sequence[bool]
+    lines: Sequence[Placed],
+    lengths: Sequence[int],
+    kept: Sequence[bool],
+    paragraph: Sequence[bool],
+    led: Sequence[bool],
 ) -> list[_Block]:
     """Return the block of each line, with the sums over all lines that it and its neighbours hold."""
     known: dict[etree._Element, _Block] = {}
     names: dict[str, tuple[int, int, int, int, int]] = {}
     blocks = []
-    for placed, length, keep, long in zip(lines, lengths, kept, paragraph, strict=True):
+    for placed, length, keep, long, leads in zip(lines, lengths, kept, paragraph, led, strict=True):
         block = _block(placed.element, known, names)
         blocks.append(block)
         ancestor: _Block | None = block
@@ -158,6 +232,8 @@ def _blocks(
             ancestor.kept += length * keep
             ancestor.linked += length * placed.links
             ancestor.paragraphs += length * long
+            ancestor.lines += 1
+            ancestor.led += leads
             ancestor = ancestor.parent
     return blocks
 
@@ -176,7 +252,8 @@ def _block(
     block = None if current is None else known[current]
     for each in reversed(path):
         above = block.ancestry if block else (0.0,) * 11
-        block = known[each] = _Block(block, _ancestry(each, above, names))
+        depth = block.depth + 1 if block else 0
+        block = known[each] = _Block(block, _ancestry(each, above, names), depth)
     assert block is not None
     return block
 

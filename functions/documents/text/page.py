@@ -117,7 +117,7 @@ def title(tree: etree._Element) -> str:
 
 
 def line_hashes(tree: etree._Element) -> set[int]:
-    """Return a hash of each of a page's smallest blocks (see `block_hash`): some repeat on the whole site."""
+    """Return the hash of each of a page's smallest blocks: see `block_hash`."""
     return {block_hash(block, text) for block, text in smallest_blocks(tree) if len(text) >= LEAST_HASHED}
 
 
@@ -152,12 +152,13 @@ def _is_teaser(block: etree._Element) -> bool:
     above = block.getprevious()
     return (
         any(map(_leads_elsewhere, block.iterancestors("a")))
-        or _begins_with_link(block)
-        or (above is not None and (above.tag == "a" or above.tag in HEADINGS) and _begins_with_link(above))
+        or begins_with_link(block)
+        or (above is not None and (above.tag == "a" or above.tag in HEADINGS) and begins_with_link(above))
     )
 
 
-def _begins_with_link(element: etree._Element) -> bool:
+def begins_with_link(element: etree._Element) -> bool:
+    """Return whether the first that an element says is a link to another page."""
     while element.tag != "a" and not (element.text or "").strip() and len(element):
         element = element[0]
     return element.tag == "a" and _leads_elsewhere(element)
