@@ -25,8 +25,9 @@ from bench.hostile_answers import HOSTILE_ANSWERS, Answer
 from bench.hostile_files import HOSTILE_FILES
 from bench.hostile_pages import HOSTILE_PAGES
 from bench.results import write_json
+from documents.text.child import EXAMPLE
 from documents.text.errors import UnreadableError
-from documents.text.reader import EXAMPLE, Reader
+from documents.text.reader import Reader
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings, fetch
 from documents.web.media import PAGES

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from documents.create_from_website.publishing import repeated
-from documents.text.reading import read_outline, read_text
+from documents.text.child import read_outline, read_text
 from documents.web.directives import AGENT
 
 WINDOW_TOKENS = 500

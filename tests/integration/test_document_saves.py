@@ -12,8 +12,7 @@ from documents.document_store import Known, Thought, Written, chunk_hash, rememb
 from documents.ingest_page import ingestion
 from documents.ingest_page.ingestion import Staged, end_page_of
 from documents.recipe import recipe_of
-from documents.text.boilerplate import Boilerplate
-from documents.text.reading import PageText
+from documents.text.reading import Boilerplate, PageText
 from documents.update_document import updating
 from documents.update_document.updating import Document, Edition
 from documents.web import urls

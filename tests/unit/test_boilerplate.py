@@ -3,8 +3,8 @@
 import pytest
 
 from documents.text.boilerplate import boilerplate_parts
+from documents.text.child import read_text
 from documents.text.page import line_hashes, parse
-from documents.text.reading import read_text
 from tests.website import WORDS
 
 FOOTER = """<footer><nav><p>All our bells, from A to Z</p></nav><h3>Where we are</h3>
@@ -88,3 +88,11 @@ def test_it_stands_in_chunks_of_its_own_on_one_page_and_on_no_other() -> None:
     ]
     assert "River Road" not in "".join([*home[:-2], *other])
     assert home[0].startswith("Bells - Old Mill\nOur Bells is made by hand")
+
+
+def test_links_before_the_first_line_of_a_footer_are_no_part() -> None:
+    footer = "<footer><p><a href='/imprint'>Imprint</a></p><p>Old Mill, 1 River Road, Oldtown</p></footer>"
+
+    assert kept(f"<html><body><p>Hello</p>{footer}</body></html>".encode(), frozenset()) == [
+        "Old Mill, 1 River Road, Oldtown"
+    ]

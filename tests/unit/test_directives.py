@@ -2,10 +2,10 @@
 
 import pytest
 
+from documents.text.child import read_outline
 from documents.text.links import directives as of_page
 from documents.text.links import links, refresh
 from documents.text.page import parse
-from documents.text.reading import read_outline
 from documents.web.directives import directives
 
 URL = "https://example.com/shop/page"

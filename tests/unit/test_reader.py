@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench import hostile_files
-from documents.text import reading
+from documents.text import child
 from documents.text.errors import UnreadableError
 from documents.text.reader import TOO_LONG, TOO_MUCH, Reader
 from mojodex.clock import Deadline
@@ -38,7 +38,7 @@ def chunks(reader: Reader, html: bytes) -> list[str]:
 
 
 def here() -> list[str]:
-    found: list[str] = reading.read_text(PAGE, None, (), False)["chunks"]
+    found: list[str] = child.read_text(PAGE, None, (), False)["chunks"]
     return found
 
 
@@ -50,7 +50,7 @@ def pid(reader: Reader) -> int:
 def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
     outline = reader.read("read_outline", PAGE, LATER, **AT)
 
-    assert outline == reading.read_outline(PAGE, **AT)
+    assert outline == child.read_outline(PAGE, **AT)
     assert outline["links"] == ["https://example.com/b"]
     assert chunks(reader, PAGE) == here()
     assert "flour" in chunks(reader, PAGE)[0]

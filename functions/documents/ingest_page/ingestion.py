@@ -20,9 +20,8 @@ from documents.document_store import (
 from documents.message import IngestPage
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
 from documents.recipe import recipe_of
-from documents.text.boilerplate import Boilerplate
 from documents.text.errors import UnreadableError
-from documents.text.reading import PageText, text_of_page
+from documents.text.reading import Boilerplate, PageText, text_of_page
 from documents.thinking import think
 from documents.web import urls
 from mojodex import jobs

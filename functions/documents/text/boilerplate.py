@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass, field
 
 from lxml import etree
 
@@ -20,19 +19,6 @@ CONTROLS = ("nav", "form", "button", "dialog")
 NOTICE = re.compile("cookie|consent", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Boilerplate:
-    """What repeats on the pages of a site.
-
-    Attributes:
-        hashes: of its lines, see `page.line_hashes`.
-        is_kept: whether the page at hand is the one that keeps it.
-    """
-
-    hashes: frozenset[int] = field(default=frozenset(), repr=False)
-    is_kept: bool = False
-
-
 def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list[Line]]:
     """Return the lines of a page that repeat on its site, without menus, forms and notices.
 
@@ -41,7 +27,7 @@ def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list
 
     Args:
         tree: the page; it is left as it is.
-        hashes: see `Boilerplate`; if there are none, the lines of the page's footer.
+        hashes: see `reading.Boilerplate`; if there are none, the lines of the page's footer.
     """
     tree = copy(tree)
     remove(tree, reveal(tree))
@@ -61,7 +47,7 @@ def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list
         # A block of several lines is a part, and so are blocks of one line that stand side by side. A part
         # that is too short for a chunk takes in the next one.
         around = block if len(lines) > 1 else block.getparent()
-        if lines and (around is last or (parts and _size(parts[-1]) < SHORTEST_CHUNK)):
+        if lines and parts and (around is last or _size(parts[-1]) < SHORTEST_CHUNK):
             parts[-1] += lines
         elif lines:
             parts.append(lines)

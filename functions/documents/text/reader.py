@@ -5,17 +5,14 @@ time through a pipe, and answers in JSON: a page that takes it over cannot take 
 Its environment holds no credentials; but it is no sandbox, since it runs as the same user as the worker.
 """
 
+import atexit
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from threading import Lock
-from traceback import format_tb
 from typing import Any
 
 from documents.text.errors import UnreadableError
@@ -42,8 +39,6 @@ ENDED_BY = {
 }
 # What Python needs of the environment on Lambda.
 ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "LANG")
-# Read first, so that all imports are done before a page's limits count.
-EXAMPLE = b"<main><h1>An example</h1><p>This page is read before the first one that counts.</p></main>"
 
 
 class Reader:
@@ -53,12 +48,13 @@ class Reader:
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
+        atexit.register(self.end)
 
     def read(self, what: str, body: bytes, deadline: Deadline, **arguments: Any) -> Any:
         """Let the process read a page.
 
         Args:
-            what: a function of `documents.text.reading`, which gets the body and the arguments.
+            what: a function of `documents.text.child`, which gets the body and the arguments.
             body: the page.
             deadline: when the invocation ends.
             arguments: as JSON can hold them.
@@ -110,7 +106,7 @@ class Reader:
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         with its:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "documents.text.reader", str(its.fileno())],
+                [sys.executable, "-m", "documents.text.child", str(its.fileno())],
                 env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -131,54 +127,3 @@ class Reader:
         # Does nothing to one that has ended by itself.
         process.kill()
         return process.wait()
-
-
-def _serve(pipe: Connection) -> None:
-    """Answer one request after the other, until the pipe is closed."""
-    from documents.text import reading
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ready: set[str] = set()
-    pipe.send_bytes(b"ready")
-    while True:
-        try:
-            request, body = json.loads(pipe.recv_bytes()), pipe.recv_bytes()
-        except EOFError:
-            return
-        what = request.pop("what")
-        if what not in ready:
-            _limit_memory(None)
-            # What it imports does not count for the page.
-            _answer(getattr(reading, what), EXAMPLE, request)
-            ready.add(what)
-            _limit_memory(MEMORY_BYTES)
-        # The signal ends the process, also in the middle of a library.
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        answer = _answer(getattr(reading, what), body, request)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        pipe.send_bytes(json.dumps(answer).encode())
-
-
-def _answer(function: Callable[..., Any], body: bytes, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {"found": function(body, **arguments)}
-    except UnreadableError as error:
-        return {"refused": error.reason}
-    except MemoryError:
-        return {"refused": TOO_MUCH}
-    except Exception as error:
-        # Without its message, which may quote the page.
-        return {"failed": f"{type(error).__name__} at {format_tb(error.__traceback__)[-1]}"}
-
-
-def _limit_memory(more: int | None) -> None:
-    """Let the process take so many more bytes of address space; None for as many as it wants."""
-    limit = resource.RLIM_INFINITY
-    if more is not None:
-        pages = Path("/proc/self/statm").read_text().split()[0]
-        limit = int(pages) * resource.getpagesize() + more
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-
-
-if __name__ == "__main__":
-    _serve(Connection(int(sys.argv[1])))

@@ -1,21 +1,7 @@
-"""What is read of a page, in a process that can be ended (see `reader`): its outline, or its chunks.
+"""What is read of a page, in a process that can be ended (see `reader`): its outline, or its chunks."""
 
-A page is HTML, a PDF or a Word document: its first bytes tell, whatever its server calls it.
-"""
-
-from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
 
-from documents.beginnings import is_pdf, is_word
-from documents.text.boilerplate import Boilerplate, boilerplate_parts
-from documents.text.chunks import chunks_of
-from documents.text.docx import read_docx
-from documents.text.file import FileText
-from documents.text.links import canonical, directives, links, refresh
-from documents.text.main_text import main_lines
-from documents.text.page import line_hashes, parse, title
-from documents.text.pdf import read_pdf
 from documents.text.reader import Reader
 from mojodex.clock import Deadline
 
@@ -39,6 +25,19 @@ class Outline:
     links: list[str]
     noindex: bool
     lines: frozenset[int] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Boilerplate:
+    """What repeats on the pages of a site.
+
+    Attributes:
+        hashes: of its lines, see `page.line_hashes`.
+        is_kept: whether the page at hand is the one that keeps it.
+    """
+
+    hashes: frozenset[int] = field(default=frozenset(), repr=False)
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,52 +90,3 @@ def text_of_page(body: bytes, charset: str | None, boilerplate: Boilerplate, dea
     repeated = sorted(boilerplate.hashes)
     arguments = {"charset": charset, "repeated": repeated, "keeps_repeated": boilerplate.is_kept}
     return PageText(**_reader.read("read_text", body, deadline, **arguments))
-
-
-# From here on: what runs in that process.
-
-
-def read_outline(
-    body: bytes, charset: str | None, url: str, agent: str, asked: Collection[str]
-) -> dict[str, Any] | None:
-    """Read what `outline` returns, as JSON can hold it."""
-    tree = None if _reader_of_file(body) else parse(body, charset)
-    if tree is None and not _reader_of_file(body):
-        return None
-    said = {*asked, *(directives(tree, agent) if tree is not None else ())}
-    noindex = bool(said & {"noindex", "none"})
-    if tree is None:
-        return {"canonical": None, "refresh": None, "links": [], "noindex": noindex, "lines": []}
-    return {
-        "canonical": canonical(tree, url),
-        "refresh": refresh(tree, url),
-        "links": [] if said & {"nofollow", "none"} else links(tree, url),
-        "noindex": noindex,
-        "lines": sorted(line_hashes(tree)),
-    }
-
-
-def read_text(
-    body: bytes, charset: str | None, repeated: Collection[int], keeps_repeated: bool
-) -> dict[str, Any]:
-    """Read what `text_of_page` returns, as JSON can hold it."""
-    if read_file := _reader_of_file(body):
-        file = read_file(body)
-        return {"chunks": chunks_of(file.lines, file.title), "unread_pages": file.unread_pages}
-    tree = parse(body, charset)
-    if tree is None:
-        return {"chunks": []}
-    name, hashes = title(tree), frozenset(repeated)
-    lines = main_lines(tree, hashes)
-    chunks = chunks_of(lines, name)
-    if keeps_repeated:
-        # Not below the last heading of the main text.
-        for part in boilerplate_parts(tree, hashes):
-            chunks += chunks_of((line for line in part if line not in lines), name)
-    return {"chunks": list(dict.fromkeys(chunks))}
-
-
-def _reader_of_file(body: bytes) -> Callable[[bytes], FileText] | None:
-    if is_pdf(body):
-        return read_pdf
-    return read_docx if is_word(body) else None

@@ -21,11 +21,10 @@ from documents.document_store import (
 from documents.message import UpdateDocument
 from documents.progress import NOT_TO_BE_INDEXED
 from documents.recipe import recipe_of
-from documents.text.boilerplate import Boilerplate
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
 from documents.text.lines import Line
-from documents.text.reading import outline, text_of_page
+from documents.text.reading import Boilerplate, outline, text_of_page
 from documents.thinking import ThinkingSettings, think
 from documents.web import urls
 from documents.web.directives import AGENT
