@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -95,6 +96,39 @@ def test_the_layer_describes_the_services_that_we_use_and_no_others() -> None:
 
     # Powertools' SecretsProvider makes that client.
     assert kept == used | {"secretsmanager"} == {"secretsmanager", "sesv2", "sqs"}
+
+
+DATES = """
+from datetime import date, timedelta
+from babel import Locale
+from babel.dates import format_date
+from babel.localedata import locale_identifiers
+from mojodex.language import locale_for, long_day
+
+days = [date(2026, 1, 1) + timedelta(days=33 * number) for number in range(12)]
+for code in sorted(locale_identifiers()):
+    locale = locale_for(code)
+    names = [format_date(day, form, locale) for day in days for form in ("EEEE", "d MMMM", "MMMM d")]
+    print(code, locale.text_direction, [long_day(day, code) for day in days], names)
+"""
+
+
+def test_dates_are_as_they_are_with_all_that_babel_knows(tmp_path: Path) -> None:
+    """The layer's Makefile leaves most of its locales out."""
+
+    def dates(*path: Path) -> str:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONUTF8": "1"}
+        return subprocess.run(
+            [sys.executable, "-c", DATES], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    ours = ROOT / "shared"
+    whole = dates(ours)
+
+    assert len(whole.splitlines()) > 1000
+    # Alone: the layer's other libraries are for another processor.
+    shutil.copytree(LAYER / "babel", tmp_path / "babel")
+    assert dates(tmp_path, ours) == whole
 
 
 # All handlers, and what they import later: for a page, a PDF, a date, a call of a model, the database, AWS.
