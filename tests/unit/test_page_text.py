@@ -498,8 +498,12 @@ MANY = [f"a{number}" for number in range(300)]
         " ".join(f'{name}="<"' for name in MANY),
         " ".join(f"{name} = {name}" for name in MANY),
         'a=">" ' + " ".join(f"without-value-{name}" for name in MANY),
+        "=' b='>' " + " ".join(f"{name}=long" for name in MANY),
     ],
-    ids=["spaces", "slashes", "quotes", "ends in quotes", "begins in quotes", "spaced", "no values"],
+    ids=[
+        *("spaces", "slashes", "quotes", "ends in quotes", "begins in quotes", "spaced", "no values"),
+        "equals sign",
+    ],
 )
 @pytest.mark.parametrize("tag", ["p", "x)y", "P"])
 def test_a_tag_of_hundreds_of_attributes_loses_them_and_keeps_its_text(attributes: str, tag: str) -> None:
@@ -528,6 +532,13 @@ def test_what_is_no_tag_of_many_attributes_costs_nothing_of_the_page(html: str) 
     (paragraph,) = tree_of(html).iter("p")
 
     assert (paragraph.get("class"), paragraph.text) == ("a", LONG)
+
+
+@pytest.mark.parametrize("before", ["<?x '<!--' >", "<!x '<!--' >", "<!-->", "<!--->"])
+def test_attributes_behind_what_only_looks_like_an_open_comment_are_counted(before: str) -> None:
+    (paragraph,) = tree_of(f"<body>{before}<p {'=1 '.join(MANY * 2)}>{LONG}</p>--></body>").iter("p")
+
+    assert (len(paragraph.attrib), (paragraph.text or "")[:9]) == (0, LONG[:9])
 
 
 def test_the_text_of_a_script_with_many_attributes_is_still_none() -> None:

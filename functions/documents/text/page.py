@@ -32,11 +32,12 @@ CONTAINER = re.compile(
 # Tags as the parser reads them: a quote begins a value only after an equals sign. What looks like a tag in a
 # comment or script is none. Nothing is tried twice, so that the time grows with the page.
 VALUE = r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+)"""
-ATTRIBUTE = re.compile(rf"[^\s/>=]++\s*+(?:{VALUE})?+|{VALUE}")
+# Its name may begin with an equals sign.
+ATTRIBUTE = rf"(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+{VALUE})?+"
 TAG = re.compile(
-    r"<!--(?:-?>|.*?(?:--!?>|\Z))"
+    r"<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*+"
     r"|<(?:(script|style|textarea|title|xmp|iframe|noembed|noframes)(?=[\s/>])|[a-z][^\s/>]*+)"
-    rf"((?:[^=>]++|{VALUE})*+)(?:>|\Z)(?(1).*?(?=</\1|\Z))",
+    rf"((?:[\s/]++|{ATTRIBUTE})*+)(?:>|\Z)(?(1).*?(?=</\1|\Z))",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -81,7 +82,7 @@ def tree_of(text: str) -> tuple[etree._Element | None, bool]:
 def _sparse_tag(tag: re.Match[str]) -> str:
     """Leave out a tag's attributes if there are too many."""
     attributes = tag[2] or ""
-    if len(attributes) <= LONGEST_TAG or len(ATTRIBUTE.findall(attributes)) <= MOST_ATTRIBUTES:
+    if len(attributes) <= LONGEST_TAG or len(re.findall(ATTRIBUTE, attributes)) <= MOST_ATTRIBUTES:
         return tag[0]
     start, end = tag.span(2)
     return tag.string[tag.start() : start] + tag.string[end : tag.end()]
