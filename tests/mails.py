@@ -43,7 +43,9 @@ TAGS = {
 }  # fmt: skip
 LOADS_OR_RUNS = re.compile(r"url\(|@import|expression|behavior|javascript", re.IGNORECASE)
 # What mail clients make a link of by themselves; the name of a scheme is ASCII.
-LINK_LIKE = re.compile(r"[a-z][a-z0-9+.-]*://|\bwww\.|\b(?:javascript|mailto|data):\S|[^\s.]\.[^\W\d_]{2,}", re.IGNORECASE)
+LINK_LIKE = re.compile(
+    r"[a-z][a-z0-9+.-]*://|\bwww\.|\b(?:javascript|mailto|data):\S|[^\s.]\.[^\W\d_]{2,}", re.IGNORECASE
+)
 ALLOWED_FORMAT_CHARACTERS = "\u200c\u200d\u2060"
 
 
