@@ -104,6 +104,14 @@ def known_of(session: Session, document_pk: int) -> Known:
     return Known(hashes, frozenset(remembered.left_out), remembered.recipe) if remembered else Known(hashes)
 
 
+def texts_of(session: Session, document_pk: int) -> list[str]:
+    """Read the texts of a document's chunks, in order."""
+    chunks = select(MdDocumentChunk.chunk_text).where(
+        MdDocumentChunk.document_fk == document_pk, MdDocumentChunk.deleted.is_(None)
+    )
+    return list(session.scalars(chunks.order_by(MdDocumentChunk.index, MdDocumentChunk.document_chunk_pk)))
+
+
 def boilerplate_of(session: Session, user_id: str, url: str) -> Boilerplate:
     """Read what repeats on the site of a user's page, and whether this page keeps it.
 

@@ -270,6 +270,22 @@ def test_of_two_that_have_fetched_a_page_the_later_one_is_right(
     assert job.state == "done"
 
 
+def test_new_vectors_of_a_text_do_not_replace_an_edition_that_was_saved_meanwhile(
+    mojodex: Mojodex, user_id: str
+) -> None:
+    held = document(mojodex, user_id, "the edition")
+    mojodex.run(
+        "INSERT INTO md_background_document (document_fk, left_out, recipe) VALUES (:d, '{}', :r)",
+        d=held,
+        r=RECIPE,
+    )
+
+    with pytest.raises(TransientError):
+        save_edition(mojodex, held, edition("the text before", sent=None), thought("the text before"))
+
+    assert texts(mojodex, held) == ["the edition"]
+
+
 def test_an_update_that_has_fetched_earlier_changes_nothing(mojodex: Mojodex, user_id: str) -> None:
     held = document(mojodex, user_id, "a")
     mojodex.run(

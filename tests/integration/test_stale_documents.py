@@ -93,3 +93,21 @@ def test_another_embedding_model_makes_all_vectors_anew_and_judges_nothing(
     assert {request["model"] for request in model.embeddings} == {"text-embedding-3-small"}
     assert len(model.calls) == judged
     assert {str(recipe).split()[1] for recipe in recipes(changed).values()} == {"text-embedding-3-small"}
+
+
+def test_a_text_gets_vectors_of_another_model_without_an_edition(
+    documents: Documents, make_documents: Callable[..., Documents], model: FakeModel
+) -> None:
+    pk = documents.text_document()
+    documents.update(pk, "# Opening hours\n\nWe are open from Monday to Friday, from nine to six.")
+    text, judged = documents.text(pk), len(model.calls)
+    changed = replace(make_documents(embedding_model="text-embedding-3-small"), user_id=documents.user_id)
+    model.embeddings.clear()
+
+    states = [changed.update(pk).state, changed.update(pk).state]
+
+    # Once it is done, there is nothing to do.
+    assert states == ["done", "skipped"]
+    assert changed.text(pk) == text
+    assert [request["model"] for request in model.embeddings] == ["text-embedding-3-small"]
+    assert len(model.calls) == judged

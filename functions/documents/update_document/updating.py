@@ -15,12 +15,13 @@ from documents.document_store import (
     boilerplate_of,
     known_of,
     remember,
+    texts_of,
     was_fetched_later,
     write,
 )
 from documents.message import UpdateDocument
 from documents.progress import NOT_TO_BE_INDEXED
-from documents.recipe import recipe_of
+from documents.recipe import model_of, recipe_of
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
 from documents.text.lines import Line
@@ -37,7 +38,7 @@ from mojodex import jobs
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
-from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
+from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
 from mojodex.model import Model
 from mojodex.observability import count
 from mojodex.schema import BackgroundDocument, MdDocument
@@ -118,6 +119,9 @@ def update_document(
         edition = _fetched(
             Turns(database, deadline, job.queued_at), settings, document, document.url, recipe, deadline
         )
+    elif message.edition is None and model_of(document.known.recipe) not in (None, embedding_model.name):
+        # Its text stays, and gets the vectors of this model.
+        edition = Edition(database.with_db_session(texts_of, document.document_pk))
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
@@ -228,11 +232,15 @@ def save(
     remembered = session.get(BackgroundDocument, pk)
     if edition.sent and remembered and remembered.edition_sent and remembered.edition_sent > edition.sent:
         raise NothingToDoError("a later edition was saved")
+    of_its_own_text = document.url is None and edition.sent is None
+    if of_its_own_text and remembered and remembered.recipe != document.known.recipe:
+        raise TransientError("the document was changed in the meantime", retry_after=1)
     if was_fetched_later(session, pk, edition.fetched_at):
         raise NothingToDoError(NOT_CHANGED)
     written = write(session, pk, edition.chunks, thought, now)
     facts = {"etag": edition.etag, "html_hash": edition.html_hash, "fetched_at": edition.fetched_at}
-    remember(session, pk, thought, recipe=recipe, edition_sent=edition.sent, **facts)
+    sent = edition.sent or (remembered.edition_sent if remembered else None)
+    remember(session, pk, thought, recipe=recipe, edition_sent=sent, **facts)
     if written.changed:
         jobs.finish(session, job, "done", written.outcome(pk, edition.unread_pages), now=now)
     else:
