@@ -89,3 +89,8 @@ def test_only_who_asks_a_model_imports_its_sdk_and_only_who_reads_pages_their_pa
     ).stdout
 
     assert set(printed.split()) <= allowed
+
+
+def test_a_module_of_documents_has_300_lines_at_most() -> None:
+    for path in (ROOT / "functions" / "documents").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path

@@ -6,9 +6,7 @@ next invocation or after its worker was killed. When all is fetched, one message
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Annotated
 
-from pydantic import BeforeValidator, Field
 from sqlalchemy.orm import Session
 
 from documents.create_from_website import page_store
@@ -16,11 +14,11 @@ from documents.create_from_website.ahead import in_order
 from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
 from documents.create_from_website.page import Pages, Read
 from documents.create_from_website.publishing import publish_pages
+from documents.create_from_website.settings import CrawlSettings
 from documents.message import CreateFromWebsite
 from documents.progress import KEPT, NOT_TO_BE_INDEXED, close, end_page, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.fetch import FetchSettings
 from documents.web.scope import scope_of
 from documents.web.turns import Turns
 from documents.web.visit import SECONDS_NEEDED, Visitor
@@ -29,7 +27,6 @@ from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, PermanentError, TransientError
 from mojodex.schema import BackgroundPage, MdUser
-from mojodex.worker import WorkerSettings
 
 # Fetched at once; of `turns.REQUESTS_AT_ONCE`, one crawl can use all.
 THREADS = 2
@@ -37,29 +34,6 @@ THREADS = 2
 AHEAD = 8
 # 24 hours, the most that CrawlMinutesLimit allows, are 617 of the shortest invocations that crawl (140 s).
 MOST_ROUNDS = 1000
-
-
-def _name(model: str) -> str:
-    # As `name` or `name=deployment`.
-    return model.partition("=")[0].strip()
-
-
-class CrawlSettings(WorkerSettings, FetchSettings):
-    """Settings of the crawler.
-
-    Attributes:
-        crawl_page_limit: pages of a site that are stored at most.
-        crawl_depth_limit: links that lead from the first page to another one at most.
-        crawl_minutes_limit: after so many minutes of reading, what was found is all.
-        ingest_page_queue_url: where staged pages go.
-        embedding_model: the name of the model whose vectors ingest_page stores.
-    """
-
-    crawl_page_limit: int = Field(ge=1)
-    crawl_depth_limit: int = Field(ge=0)
-    crawl_minutes_limit: int = Field(ge=1)
-    ingest_page_queue_url: str
-    embedding_model: Annotated[str, BeforeValidator(_name)]
 
 
 def crawl(

@@ -6,7 +6,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from documents.create_from_website.crawl import CrawlSettings, crawl, fail_waiting_pages
+from documents.create_from_website.crawl import crawl, fail_waiting_pages
+from documents.create_from_website.settings import CrawlSettings
 from documents.message import CREATE_FROM_WEBSITE, CreateFromWebsite
 from mojodex.clock import Deadline
 from mojodex.database import Database
