@@ -120,11 +120,11 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.vectors
 	$(RUN)/python -m bench.fan_out
 	$(RUN)/python -m bench.extraction
-	$(RUN)/python -m bench.retrieval
 	$(RUN)/python -m bench.hostile
 	$(RUN)/python -m bench.website
 	$(RUN)/python -m bench.throughput
 	$(RUN)/python -m bench.cost
+	$(RUN)/python -m bench.retrieval
 
 chaos: setup build-local ## Break the deployed system at random under 2,200 jobs and check that nothing is lost or done twice (SEED=…)
 	@$(RUN)/python -m chaos $(if $(SEED),--seed $(SEED))
