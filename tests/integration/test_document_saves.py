@@ -247,6 +247,17 @@ def only_document(mojodex: Mojodex, user_id: str) -> Any:
 WAITS = ("staged", b"html")
 
 
+def fetched_now(mojodex: Mojodex, user_id: str) -> int:
+    """A document that holds its page as it was at NOW; its key."""
+    held = document(mojodex, user_id, "a")
+    mojodex.run(
+        "INSERT INTO md_background_document (document_fk, left_out, fetched_at) VALUES (:d, '{}', :now)",
+        d=held,
+        now=NOW,
+    )
+    return held
+
+
 @pytest.mark.parametrize(
     ("fetched", "is_saved"),
     [(NOW - timedelta(hours=1), False), (NOW + timedelta(hours=1), True), (None, True)],
@@ -255,12 +266,7 @@ def test_of_two_that_have_fetched_a_page_the_later_one_is_right(
     mojodex: Mojodex, user_id: str, fetched: datetime | None, *, is_saved: bool
 ) -> None:
     """One was staged at ten and is ingested at twelve; an update has fetched it at eleven."""
-    held = document(mojodex, user_id, "a")
-    mojodex.run(
-        "INSERT INTO md_background_document (document_fk, left_out, fetched_at) VALUES (:d, '{}', :now)",
-        d=held,
-        now=NOW,
-    )
+    held = fetched_now(mojodex, user_id)
     pk = page(mojodex, user_id)
 
     job = save_page(mojodex, user_id, pk, ["b"], thought("b"), fetched_at=fetched)
@@ -287,12 +293,7 @@ def test_new_vectors_of_a_text_do_not_replace_an_edition_that_was_saved_meanwhil
 
 
 def test_an_update_that_has_fetched_earlier_changes_nothing(mojodex: Mojodex, user_id: str) -> None:
-    held = document(mojodex, user_id, "a")
-    mojodex.run(
-        "INSERT INTO md_background_document (document_fk, left_out, fetched_at) VALUES (:d, '{}', :now)",
-        d=held,
-        now=NOW,
-    )
+    held = fetched_now(mojodex, user_id)
 
     with pytest.raises(NothingToDoError, match="it has not changed"):
         save_edition(mojodex, held, Edition(["b"], fetched_at=NOW - timedelta(hours=1)), thought("b"))

@@ -103,6 +103,19 @@ def ends(documents: Documents) -> None:
     rest_ends(documents)
 
 
+def go_on_to_the_end(documents: Documents) -> None:
+    """Let each rest end, and go on, until the crawl has ended."""
+    tries = 0
+    while go_on(documents, asking(documents)):
+        rest_ends(documents)
+        tries += 1
+        assert tries < 10, (
+            documents.site.requests,
+            documents.mojodex.rows("SELECT url, state, refusals FROM md_background_page"),
+        )
+    documents.ingest()
+
+
 def test_pauses_double_up_to_ten_minutes(documents: Documents, make_turns: Callable[..., Turns]) -> None:
     turn = make_turns()
     seconds = []
@@ -346,16 +359,8 @@ def test_a_robots_txt_that_refuses_is_waited_for(documents: Documents, status: i
 def test_a_page_that_alone_is_refused_fails_alone(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
     documents.site.pages["/b"] = slow_down(503)
-    tries = 0
 
-    while go_on(documents, asking(documents)):
-        rest_ends(documents)
-        tries += 1
-        assert tries < 10, (
-            documents.site.requests,
-            documents.mojodex.rows("SELECT url, state, refusals FROM md_background_page"),
-        )
-    documents.ingest()
+    go_on_to_the_end(documents)
 
     assert documents.reasons() == {"/b": "the page answers 503"}
     assert (documents.job().state, documents.job().outcome["stored"]) == ("done", 3)
@@ -404,16 +409,8 @@ def test_a_host_that_refuses_is_not_the_fault_of_the_page_that_probes(documents:
 def test_a_sitemap_that_is_refused_is_waited_for_but_not_for_ever(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.site.pages["/sitemap.xml"] = slow_down(503)
-    tries = 0
 
-    while go_on(documents, asking(documents)):
-        rest_ends(documents)
-        tries += 1
-        assert tries < 10, (
-            documents.site.requests,
-            documents.mojodex.rows("SELECT url, state, refusals FROM md_background_page"),
-        )
-    documents.ingest()
+    go_on_to_the_end(documents)
 
     assert documents.job().outcome["stored"] == 2
     assert documents.site.requests.count("/sitemap.xml") == 4

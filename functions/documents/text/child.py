@@ -27,24 +27,25 @@ from documents.text.reader import MEMORY_BYTES, SECONDS, TOO_MUCH
 
 # Read first, so that all imports are done before a page's limits count.
 EXAMPLE = b"<main><h1>An example</h1><p>This page is read before the first one that counts.</p></main>"
+NOINDEX, NOFOLLOW = {"noindex", "none"}, {"nofollow", "none"}
 
 
 def read_outline(
     body: bytes, charset: str | None, url: str, agent: str, asked: Collection[str]
 ) -> dict[str, Any] | None:
     """Read what `reading.outline` returns, as JSON can hold it."""
-    tree = None if _reader_of_file(body) else parse(body, charset)
-    if tree is None and not _reader_of_file(body):
-        return None
-    said = {*asked, *(directives(tree, agent) if tree is not None else ())}
-    noindex = bool(said & {"noindex", "none"})
-    if tree is None:
+    if _reader_of_file(body):
+        noindex = not NOINDEX.isdisjoint(asked)
         return {"canonical": None, "refresh": None, "links": [], "noindex": noindex, "lines": []}
+    tree = parse(body, charset)
+    if tree is None:
+        return None
+    said = {*asked, *directives(tree, agent)}
     return {
         "canonical": canonical(tree, url),
         "refresh": refresh(tree, url),
-        "links": [] if said & {"nofollow", "none"} else links(tree, url),
-        "noindex": noindex,
+        "links": [] if said & NOFOLLOW else links(tree, url),
+        "noindex": bool(said & NOINDEX),
         "lines": sorted(line_hashes(tree)),
     }
 
