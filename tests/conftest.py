@@ -33,6 +33,7 @@ os.environ |= {
     "CRAWL_PAGE_LIMIT": "100",
     "CRAWL_DEPTH_LIMIT": "3",
     "CRAWL_MINUTES_LIMIT": "60",
+    "REFRESH_DAYS": "7",
     "PAGE_BYTES_LIMIT": "5000000",
     "CONTACT_URL": "https://example.com/crawler",
     "QUEUES": "{}",

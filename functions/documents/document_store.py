@@ -4,7 +4,7 @@ import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import batched
 
 from sqlalchemy import (
@@ -15,8 +15,10 @@ from sqlalchemy import (
     any_,
     cast,
     delete,
+    func,
     insert,
     literal,
+    or_,
     select,
     text,
     update,
@@ -29,6 +31,8 @@ from documents.web import urls
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
 
+# A page that cannot be found is gone if it cannot be found so much later either.
+GONE_AFTER = timedelta(days=1)
 # The text of a statement stays below 16 KB, or it would pin its connection behind RDS Proxy.
 ROWS_PER_INSERT = 150
 MOVE = text(
@@ -209,6 +213,53 @@ def was_fetched_later(session: Session, document_pk: int, fetched_at: datetime |
     remembered = session.get(BackgroundDocument, document_pk)
     later = remembered.fetched_at if remembered else None
     return bool(later and fetched_at and later > fetched_at)
+
+
+def was_seen(session: Session, document_pk: int, etag: str | None, fetched_at: datetime) -> None:
+    """Take note that a document's page was there, and has not changed. Does not commit."""
+    later = or_(BackgroundDocument.fetched_at.is_(None), BackgroundDocument.fetched_at < fetched_at)
+    document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk, later)
+    session.execute(document.values(etag=etag, fetched_at=fetched_at, missing_since=None))
+
+
+def was_found(session: Session, document_pk: int) -> None:
+    """Take note that a document's page was there. Does not commit."""
+    document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk)
+    session.execute(document.values(missing_since=None))
+
+
+def miss(session: Session, document_pk: int, now: datetime, *, for_good: bool = False) -> str:
+    """Take note that a document's page cannot be found, and let the document leave the index if it is gone:
+    its chunks are deleted, and it counts as deleted. Does not commit.
+
+    Args:
+        session: the caller's.
+        document_pk: the document.
+        now: the present moment (aware).
+        for_good: whether it is certain at once, because the page's server says so.
+
+    Returns:
+        "gone", or "missing" as long as it may come back.
+    """
+    values = {"missing_since": func.coalesce(BackgroundDocument.missing_since, now)}
+    missing_since = session.execute(
+        upsert(BackgroundDocument)
+        .values(document_fk=document_pk, left_out=[], missing_since=now)
+        .on_conflict_do_update(index_elements=["document_fk"], set_=values)
+        .returning(BackgroundDocument.missing_since)
+    ).scalar_one()
+    if not for_good and (missing_since is None or now - missing_since < GONE_AFTER):
+        return "missing"
+    document = update(MdDocument).where(MdDocument.document_pk == document_pk, ~MdDocument.deleted_by_user)
+    ours = document.values(deleted_by_user=True, last_update_date=now).returning(MdDocument.document_pk)
+    if session.execute(ours).scalar() is not None:
+        session.execute(delete(MdDocumentChunk).where(MdDocumentChunk.document_fk == document_pk))
+        session.execute(
+            update(BackgroundDocument)
+            .where(BackgroundDocument.document_fk == document_pk)
+            .values(gone_at=now, etag=None, html_hash=None)
+        )
+    return "gone"
 
 
 def as_vector(vector: Sequence[float]) -> ColumnElement[object]:

@@ -22,6 +22,7 @@ LISTED = 200
 NO_TEXT = "it has no text"
 NOTHING_RELEVANT = "nothing on it is relevant"
 NOT_TO_BE_INDEXED = "it asks not to be indexed (noindex)"
+DELETED_BY_USER = "the user deleted it"
 
 
 def of_website(subject: str, occasion: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -29,21 +30,22 @@ def of_website(subject: str, occasion: str) -> tuple[ColumnElement[bool], Column
     return BackgroundPage.subject == subject, BackgroundPage.occasion == occasion
 
 
-def end_page(session: Session, page_pk: int, state: str, reason: str) -> None:
+def end_page(session: Session, page_pk: int, state: str, reason: str, change: str | None = None) -> None:
     """Let a page end without a document. Does not commit."""
     session.execute(
         update(BackgroundPage)
         .where(BackgroundPage.page_pk == page_pk)
-        .values(state=state, reason=reason, html=None)
+        .values(state=state, reason=reason, change=change, html=None)
     )
 
 
-def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
-    """How many pages of a website there are in each state, and why some are not stored.
+def progress(session: Session, subject: str, occasion: str, *, refresh: bool) -> dict[str, Any]:
+    """How many pages of a website there are in each state, why some are not stored, and what has changed.
 
     Args:
         session: the caller's.
         subject, occasion: of the website's job.
+        refresh: whether it is a refresh. Otherwise, nothing is told of changes: mostly, all is new.
     """
     pages = of_website(subject, occasion)
     counts = select(BackgroundPage.state, func.count()).where(*pages).group_by(BackgroundPage.state)
@@ -54,11 +56,19 @@ def progress(session: Session, subject: str, occasion: str) -> dict[str, Any]:
         .order_by(BackgroundPage.page_pk)
         .limit(LISTED)
     )
+    changes = (
+        select(BackgroundPage.url, BackgroundPage.change)
+        .where(*pages, BackgroundPage.change.is_not(None))
+        .order_by(BackgroundPage.page_pk)
+        .limit(LISTED)
+    )
+    changed = session.execute(changes).all() if refresh else []
     return {
         "found": states.total(),
         "waiting": sum(states[state] for state in OPEN),
         **{state: states[state] for state in ENDED},
         "not_stored": [{"url": page.url, "state": page.state, "reason": page.reason} for page in not_stored],
+        **({"refresh": True, "changes": [dict(page._mapping) for page in changed]} if refresh else {}),
     }
 
 
@@ -82,11 +92,14 @@ def settle(session: Session, subject: str, occasion: str, now: datetime, **more:
     if job is None:
         return
     session.flush()
-    job.outcome = {**(job.outcome or {}), **progress(session, subject, occasion), **more}
+    before = job.outcome or {}
+    refresh = before.get("refresh", False)
+    job.outcome = {**before, **progress(session, subject, occasion, refresh=refresh), **more}
     if job.state not in ("queued", "running") or not job.outcome.get("crawled") or job.outcome["waiting"]:
         return
     job.finished_at = now
-    job.state = "done" if job.outcome["stored"] + job.outcome["unchanged"] else "failed"
+    is_done = refresh or job.outcome["stored"] + job.outcome["unchanged"]
+    job.state = "done" if is_done else "failed"
     # The website's, whichever worker has ended its last page.
     count(f"Jobs{job.state.capitalize()}", service=CREATE_FROM_WEBSITE)
     count("PagesSkipped", job.outcome["skipped"], service=CREATE_FROM_WEBSITE)

@@ -1,11 +1,15 @@
-"""Publishes once more what was asked for and stands still: nobody else finds that its messages are gone."""
+"""Publishes websites that are to be refreshed, and once more what was asked for and stands still: nobody else
+finds that its messages are gone.
+"""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
 
-from documents.message import CREATE_FROM_WEBSITE, INGEST_PAGE, CreateFromWebsite, IngestPage
+from documents.message import CREATE_FROM_WEBSITE, INGEST_PAGE, REFRESH, CreateFromWebsite, IngestPage
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import logger
@@ -14,8 +18,11 @@ from mojodex.sql import read_sql
 
 # Claimed and published in one transaction, see extract_todos.
 PAGE_SIZE = 200
-DUE_PAGES, DUE_WEBSITES = (
-    read_sql(Path(__file__).with_name(name)) for name in ("due_pages.sql", "due_websites.sql")
+# Websites that are refreshed at a time: as many as the least two workers, with five each, refresh until the
+# next run if a website takes them half a minute.
+REFRESHES_AT_A_TIME = 200
+DUE_PAGES, DUE_WEBSITES, DUE_REFRESHES = (
+    read_sql(Path(__file__).with_name(f"due_{name}.sql")) for name in ("pages", "websites", "refreshes")
 )
 
 
@@ -25,10 +32,12 @@ class Settings(DatabaseSettings):
     Attributes:
         create_from_website_queue_url: where websites go.
         ingest_page_queue_url: where pages go.
+        refresh_days: days after which a website is read again; 0: never.
     """
 
     create_from_website_queue_url: str
     ingest_page_queue_url: str
+    refresh_days: int = Field(ge=0)
 
 
 settings = Settings.from_environment()
@@ -39,20 +48,23 @@ database = Database(settings)
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Publish what is due. EventBridge Scheduler invokes it; the event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
-    return publish_due(database, due_work(settings), now, deadline)
+    return publish_due(database, due_work(settings, now), now, deadline)
 
 
-def due_work(settings: Settings) -> list[DueWork]:
-    """Describe what may stand still: web pages that wait for ingest_page, and websites with waiting pages."""
+def due_work(settings: Settings, now: datetime) -> list[DueWork]:
+    """Describe what may stand still, web pages that wait for ingest_page and websites with waiting pages; and
+    the websites that are to be refreshed.
+    """
+    websites = settings.create_from_website_queue_url
+    refreshes = {"today": now, "at_a_time": REFRESHES_AT_A_TIME}
     first_page = {"after_pk": 0, "page_size": PAGE_SIZE}
     return [
         DueWork(INGEST_PAGE, DUE_PAGES, first_page, settings.ingest_page_queue_url, _page_message),
-        DueWork(
-            CREATE_FROM_WEBSITE,
-            DUE_WEBSITES,
-            first_page,
-            settings.create_from_website_queue_url,
-            _website_message,
+        DueWork(CREATE_FROM_WEBSITE, DUE_WEBSITES, first_page, websites, _website_message),
+        *(
+            [DueWork(CREATE_FROM_WEBSITE, DUE_REFRESHES, refreshes, websites, _refresh_message, REFRESH)]
+            if settings.refresh_days
+            else []
         ),
     ]
 
@@ -64,5 +76,19 @@ def _page_message(row: Any) -> IngestPage:
 def _website_message(row: Any) -> CreateFromWebsite:
     website_url = row.subject.removeprefix(f"{row.user_id} ")
     return CreateFromWebsite(
-        user_id=row.user_id, website_url=website_url, scope=row.scope, request_id=row.occasion
+        user_id=row.user_id,
+        website_url=website_url,
+        scope=row.scope,
+        refresh=row.refresh,
+        request_id=row.occasion,
+    )
+
+
+def _refresh_message(row: Any) -> CreateFromWebsite:
+    return CreateFromWebsite(
+        user_id=row.user_id,
+        website_url=row.website_url,
+        scope=row.scope,
+        refresh=True,
+        request_id=row.occasion,
     )

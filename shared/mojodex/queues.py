@@ -52,20 +52,20 @@ MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message to publish: its body, and the user whose work it is."""
+    """A message to publish: its body, and whose work it is, mostly a user's (see `message_group`)."""
 
     body: str
-    user_id: str
+    owner: str
 
 
-def message_group(user_id: str) -> str:
+def message_group(owner: str) -> str:
     """Return the MessageGroupId of a user's messages: the id, or its hash if SQS would refuse the id.
 
     It is stable: two versions of the bundle, and the backend, must give a user the same group.
     """
-    if MESSAGE_GROUP.fullmatch(user_id):
-        return user_id
-    return hashlib.sha256(user_id.encode()).hexdigest()
+    if MESSAGE_GROUP.fullmatch(owner):
+        return owner
+    return hashlib.sha256(owner.encode()).hexdigest()
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def publish(queue_url: str, messages: Iterable[Outgoing]) -> None:
 
 def _send(queue_url: str, messages: Sequence[Outgoing]) -> None:
     entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {"Id": str(i), "MessageBody": message.body, "MessageGroupId": message_group(message.user_id)}
+        {"Id": str(i), "MessageBody": message.body, "MessageGroupId": message_group(message.owner)}
         for i, message in enumerate(messages)
     ]
     with _sqs_errors():

@@ -37,6 +37,7 @@ class DueWork:
         parameters: bind parameters of the first page.
         queue_url: where the messages go.
         message: makes the message for a row.
+        owner: whose all these messages are for a fair queue; None if each one is its user's.
     """
 
     process: str
@@ -44,6 +45,7 @@ class DueWork:
     parameters: dict[str, Any]
     queue_url: str
     message: Callable[[Row[*tuple[Any, ...]]], Message]
+    owner: str | None = None
 
 
 def publish_due(
@@ -75,7 +77,8 @@ def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadlin
         with database.session() as session:
             page = jobs.claim(session, work.process, work.query, parameters, now=now)
             messages = (
-                queues.Outgoing(work.message(row).model_dump_json(), row.user_id) for row in page.claimed
+                queues.Outgoing(work.message(row).model_dump_json(), work.owner or row.user_id)
+                for row in page.claimed
             )
             queues.publish(work.queue_url, messages)
             session.commit()

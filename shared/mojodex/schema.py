@@ -284,6 +284,10 @@ class BackgroundPage(Base):
     fetched_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     # How often it was answered "slow down".
     refusals: Mapped[int | None]
+    # The document that a refresh looks after here; None for a page that it has found.
+    document_fk: Mapped[int | None]
+    # What came of it for its document: "new", "changed", "missing" or "gone"; None for nothing.
+    change: Mapped[str | None] = mapped_column(Text)
 
 
 class BackgroundDocument(Base):
@@ -301,18 +305,31 @@ class BackgroundDocument(Base):
     fetched_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     # When the user sent the text that the document holds now.
     edition_sent: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    # Links that lead to its page from where the crawl began; None in rows of an earlier release.
+    depth: Mapped[int | None]
+    # Since when its page could not be found; None if it was there the last time.
+    missing_since: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    # When it left the index because of that. What the user deleted has no such moment.
+    gone_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
 
 
 class BackgroundWebsite(Base):
-    """What is known of a user's website: what is on most of its pages, and which page keeps that."""
+    """What is known of a user's website: what is on most of its pages, which page keeps that, and when it is
+    to be refreshed.
+    """
 
     __tablename__ = "md_background_website"
+    __table_args__ = (_index("mojodex_background_website_to_refresh", "refresh_at", "user_id", "site"),)
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     site: Mapped[str] = mapped_column(Text, primary_key=True)
     # Hashes (see documents.text.page).
     repeated_lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     # Key of the page where the crawl began; None in rows of an earlier release.
     first_page: Mapped[str | None] = mapped_column(Text)
+    # What was asked for last; None in rows of an earlier release.
+    website_url: Mapped[str | None] = mapped_column(Text)
+    scope: Mapped[str | None] = mapped_column(Text)
+    refresh_at: Mapped[datetime] = mapped_column(WITH_ZONE, server_default=text("now()"))
 
 
 class BackgroundHostSlot(Base):

@@ -348,6 +348,7 @@ def make_documents(
             "crawl_page_limit": 100,
             "crawl_depth_limit": 3,
             "crawl_minutes_limit": 60,
+            "refresh_days": 7,
             "page_bytes_limit": 5_000_000,
             "contact_url": "https://example.com/crawler",
             "fetch_loopback": True,

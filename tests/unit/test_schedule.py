@@ -54,7 +54,7 @@ class Notes:
         return jobs.Page(rows, after)
 
     def publish(self, url: str, messages: Iterable[queues.Outgoing]) -> None:
-        self.said.append((url, [(each.body, each.user_id) for each in messages]))
+        self.said.append((url, [(each.body, each.owner) for each in messages]))
 
 
 @pytest.fixture

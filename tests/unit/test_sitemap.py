@@ -15,7 +15,7 @@ NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 def pages(body: str | bytes, pages_wanted: int = 100) -> list[str]:
     content = body.encode() if isinstance(body, str) else body
     answer = Fetched("https://a.test/sitemap.xml", 200, "text/xml", None, content, None)
-    return read_sitemaps([answer.url], lambda _url, _limit: answer, pages_wanted)
+    return list(read_sitemaps([answer.url], lambda _url, _limit: answer, pages_wanted))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_of_the_sitemaps_that_an_index_names_each_is_read_once_and_no_more_than_
         named = (f"{url}.{number // 2}" for number in range(2000))
         return Fetched(url, 200, "", None, index(*named), None)
 
-    assert read_sitemaps(["s"], fetch_text, 10) == []
+    assert read_sitemaps(["s"], fetch_text, 10) == {}
     assert asked == ["s", *(f"s.{number}" for number in range(SITEMAPS_READ - 1))]
 
 
@@ -80,7 +80,7 @@ def test_sitemaps_of_too_many_elements_together_are_not_all_read(monkeypatch: py
         asked.append(url)
         return Fetched(url, 200, "", None, b"<urlset>" + b"<a/>" * 999, None)
 
-    assert read_sitemaps(["1", "2", "3", "4"], fetch_text, 10) == []
+    assert read_sitemaps(["1", "2", "3", "4"], fetch_text, 10) == {}
     assert asked == ["1", "2", "3"]
 
 
@@ -88,4 +88,47 @@ def test_a_sitemap_that_cannot_be_fetched_names_nothing() -> None:
     def fetch_text(_url: str, _limit: int) -> Fetched:
         raise FetchError("the page answers 404", status=404)
 
-    assert read_sitemaps(["https://a.test/sitemap.xml"], fetch_text, 10) == []
+    assert read_sitemaps(["https://a.test/sitemap.xml"], fetch_text, 10) == {}
+
+
+def changed(*parts: str) -> dict[str, str | None]:
+    body = f"<urlset>{''.join(f'<url>{part}</url>' for part in parts)}</urlset>"
+    answer = Fetched("https://a.test/sitemap.xml", 200, "text/xml", None, body.encode(), None)
+    found = read_sitemaps([answer.url], lambda _url, _limit: answer, 100)
+    return {url: moment and moment.isoformat(timespec="minutes") for url, moment in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("lastmod", "last"),
+    [
+        # A day ends twelve hours later in the west, and a moment without a zone may be meant there.
+        ("2026-11-20", "2026-11-21T12:00+00:00"),
+        ("2026-11-20T10:00:00", "2026-11-20T22:00+00:00"),
+        ("2026-11-20T10:00:00Z", "2026-11-20T10:00+00:00"),
+        ("2026-11-20T10:00:00.123+02:00", "2026-11-20T08:00+00:00"),
+        (" 2026-11-20T10:00+00:00\n", "2026-11-20T10:00+00:00"),
+        ("2026-11", None),
+        ("2026", None),
+        ("yesterday", None),
+        ("9999-12-31", None),
+        ("", None),
+        ("1" * 5_000, None),
+    ],
+)
+def test_the_last_moment_at_which_a_page_may_have_changed(lastmod: str, last: str | None) -> None:
+    page, told = "<loc>https://a.test/1</loc>", f"<lastmod>{lastmod}</lastmod>"
+
+    assert changed(page + told) == changed(told + page) == {"https://a.test/1": last}
+
+
+def test_each_page_has_the_moment_of_its_own_element() -> None:
+    first, second = "<loc>https://a.test/1</loc>", "<loc>https://a.test/2</loc>"
+    told = "<lastmod>2026-11-20T10:00Z</lastmod>"
+
+    assert changed(first + told, second) == {
+        "https://a.test/1": "2026-11-20T10:00+00:00",
+        "https://a.test/2": None,
+    }
+    assert changed(told, first) == {"https://a.test/1": None}
+    # Of a page that is named twice, nothing is certain.
+    assert changed(first + told, first + told) == {"https://a.test/1": None}

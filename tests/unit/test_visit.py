@@ -67,5 +67,7 @@ def test_a_sitemap_without_an_address_does_not_end_the_visit(
     site = Site(f"Sitemap: {address}\nSitemap: HTTPS://Example.com:443/s.xml".encode())
     site.page = b"<urlset><url><loc>https://example.com/a</loc></url></urlset>"
 
-    assert visitor_of(site, monkeypatch).sitemap("https://example.com/", 10) == ["https://example.com/a"]
+    assert visitor_of(site, monkeypatch).sitemap("https://example.com/", 10) == {
+        "https://example.com/a": None
+    }
     assert site.asked == ["https://example.com/robots.txt", "https://example.com/s.xml"]

@@ -4,19 +4,21 @@ What is found and what is fetched is in `md_background_page`, so that a crawl go
 next invocation or after its worker was killed. When all is fetched, one message a page goes to ingest_page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from documents.create_from_website import page_store
+from documents.create_from_website import known, page_store
 from documents.create_from_website.ahead import in_order
-from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
-from documents.create_from_website.page import Pages, Read
+from documents.create_from_website.beginning import Begun, begin
+from documents.create_from_website.frontier import Found, Frontier
+from documents.create_from_website.page import Pages, Visited
 from documents.create_from_website.publishing import publish_pages
+from documents.create_from_website.recorder import Recorder
 from documents.create_from_website.settings import CrawlSettings
-from documents.message import CreateFromWebsite
-from documents.progress import KEPT, NOT_TO_BE_INDEXED, close, end_page, progress
+from documents.message import REFRESH, CreateFromWebsite
+from documents.progress import KEPT, close, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
 from documents.web.scope import scope_of
@@ -25,8 +27,8 @@ from documents.web.visit import SECONDS_NEEDED, Visitor
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
-from mojodex.errors import InvalidMessageError, PermanentError, TransientError
-from mojodex.schema import BackgroundPage, MdUser
+from mojodex.errors import NothingToDoError, PermanentError, TransientError
+from mojodex.schema import BackgroundJob
 
 # Fetched at once; of `turns.REQUESTS_AT_ONCE`, one crawl can use all.
 THREADS = 2
@@ -64,44 +66,29 @@ def crawl(
             first = urls.normalised(message.website_url)
         except ValueError as error:
             raise PermanentError(str(error)) from None
-        found = database.with_db_session(_begin, message, first, job)
+        begun = database.with_db_session(begin, settings, message, first, job)
         scope = scope_of(first, message.scope)
         if home := (job.progress or {}).get("home"):
             scope = scope.moved(home)
         turns = Turns(database, deadline, job.queued_at)
         visitor = Visitor(turns, settings, scope, deadline)
-        part = _Crawl(database, settings, message, job, visitor, deadline, found)
+        part = _Crawl(database, settings, message, job, visitor, deadline, begun)
         if not part.run():
             _continue_later(database, settings, message, job, counts=not part.host_rests)
             return "continued"
-    publish_pages(database, settings.ingest_page_queue_url, job)
+    publish_pages(database, settings, message, job)
     return "crawled"
 
 
-def fail_waiting_pages(session: Session, job: jobs.Job, _state: str, reason: str) -> dict[str, object]:
-    """What else is written when a crawl ends before its time: none of its pages waits any more."""
+def fail_waiting_pages(session: Session, job: jobs.Job, reason: str, refresh_days: int) -> dict[str, object]:
+    """What else is written when a crawl ends before its time: none of its pages waits any more, and its next
+    refresh is after so many days.
+    """
     close(session, job.subject, job.occasion, reason)
-    return progress(session, job.subject, job.occasion)
-
-
-def _begin(
-    session: Session, message: CreateFromWebsite, first: str, job: jobs.Job
-) -> Sequence[BackgroundPage]:
-    """The pages that are found until now: the first one, or what an earlier invocation has left."""
-    if session.get(MdUser, message.user_id) is None:
-        raise InvalidMessageError("there is no such user")
-    if job.progress is None:
-        # An operator has deleted the ledger's row, so that the request is new.
-        page_store.delete_pages(session, job)
-    pages = page_store.pages_of(session, job)
-    if not pages:
-        # Whatever its name looks like: its type is what its server says.
-        page_store.insert_pages(session, job, message.user_id, [Address(first, urls.key(first), 0, None)])
-        pages = page_store.pages_of(session, job)
-    # A message that a schedule publishes has it from here.
-    asked = {"scope": message.scope} if message.scope else {}
-    jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
-    return pages
+    known.postpone(session, job.subject, utc_now() + timedelta(days=refresh_days))
+    row = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
+    refresh = (row.outcome or {}).get("refresh", False)
+    return progress(session, job.subject, job.occasion, refresh=refresh)
 
 
 class _Crawl:
@@ -110,7 +97,7 @@ class _Crawl:
     Args:
         database, settings, message, job, deadline: as of `crawl`.
         visitor: fetches the pages.
-        pages: that are found until now, in order; the first one is where the crawl began.
+        begun: with what it begins.
 
     Attributes:
         host_rests: whether it stopped because a host has asked us to slow down.
@@ -124,12 +111,23 @@ class _Crawl:
         job: jobs.Job,
         visitor: Visitor,
         deadline: Deadline,
-        pages: Sequence[BackgroundPage],
+        begun: Begun,
     ) -> None:
         self._database, self._settings = database, settings
         self._message, self._job = message, job
         self._visitor, self._deadline = visitor, deadline
-        self._first = pages[0].page_pk
+        pages = begun.pages
+        self._first = pages[0]
+        # All that is known is refreshed, whatever the limit is by now.
+        documents = sum(page.document_fk is not None for page in pages)
+        self._page_limit = max(settings.crawl_page_limit, documents)
+        self._frontier = Frontier(
+            self._page_limit,
+            settings.crawl_depth_limit,
+            {page.key: page.url for page in pages},
+            {page.html_hash or "": page.url for page in pages if page.state in KEPT},
+            begun.found,
+        )
         # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
         any_scheme = not urls.SCHEME.match(message.website_url)
         self._pages = Pages(
@@ -137,8 +135,9 @@ class _Crawl:
             deadline,
             pages[0].url,
             any_scheme=any_scheme,
-            with_sitemap=settings.crawl_depth_limit > 0,
+            with_sitemap=settings.crawl_depth_limit > 0 and not message.refresh,
             count_refusal=self._count_refusal,
+            has_own_turn=self._frontier.knows,
         )
         self.host_rests = False
         self._began = utc_now()
@@ -148,29 +147,23 @@ class _Crawl:
         self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
         # A page that was refused is to probe itself: another one just before it may use up what its host lets
         # through.
-        refused = any(page.refusals for page in pages if page.state == "found")
-        self._ahead = 1 if refused else AHEAD
-        self._frontier = Frontier(
-            settings.crawl_page_limit,
-            settings.crawl_depth_limit,
-            {page.key: page.url for page in pages},
-            {page.html_hash or "": page.url for page in pages if page.state in KEPT},
-            (
-                Found(page.page_pk, page.url, page.depth, page.refusals or 0)
-                for page in pages
-                if page.state == "found"
-            ),
-        )
+        self._ahead = 1 if any(page.refusals for page in begun.found) else AHEAD
+        self._recorder = Recorder(message, job, settings.embedding_model, self._frontier)
+        # Whether the website has answered at all, as far as this invocation knows.
+        self._answers = False
 
     def run(self) -> bool:
         """Fetch what is found, and what that leads to. Whether nothing is left to be fetched.
 
         Raises:
             PermanentError: the first page cannot be had.
+            NothingToDoError: it is a refresh, and the website does not answer.
             TransientError: nothing could be fetched.
         """
         got_on = False
         try:
+            if self._message.refresh and not (self._job.progress or {}).get("sitemap_read"):
+                self._ask_sitemap()
             for visits in self._visits():
                 self._write_down(visits)
                 got_on = True
@@ -190,39 +183,66 @@ class _Crawl:
                 jobs.save_progress(session, self._job, found)
         return bool(limit) or not self._frontier
 
-    def _write_down(self, visits: list[tuple[Found, Read | FetchError]]) -> None:
+    def _ask_sitemap(self) -> None:
+        """Let the pages be of which the site's sitemap says that they have not changed, and find new ones."""
+        first, frontier = self._first, self._frontier
+        page = Found(first.page_pk, first.url, 0, first.refusals or 0)
+        try:
+            named = self._pages.sitemap(page, first.url, frontier.addresses_wanted)
+        except FetchError:
+            named = {}
+        self._answers = bool(named)
+        changed = {urls.key(url): moment for url, moment in named.items()}
+        now = utc_now()
+        with self._database.session() as session:
+            same = [page for page in frontier.waiting() if known.has_not_changed(page, changed, now)]
+            for page in same:
+                frontier.keep(known.keep(session, page), page.url)
+            frontier.remove({page.page_pk for page in same})
+            self._recorder.add(session, named, 0)
+            found = page_store.outcome(session, self._job, sitemap_read=True)
+            jobs.save_progress(session, self._job, found)
+
+    def _write_down(self, visits: list[tuple[Found, Visited]]) -> None:
         failure = None
         with self._database.session() as session:
             for page, result in visits:
                 if self._frontier.is_full:
                     break
-                if isinstance(result, FetchError):
-                    state = "skipped" if result.unwanted else "failed"
-                    end_page(session, page.page_pk, state, result.reason)
-                    failure = result if page.page_pk == self._first else failure
-                else:
-                    self._take_in(session, page, result)
+                self._recorder.record(session, page, result)
+                failure = failure or self._fatal(page, result)
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
             more = {"home": self._visitor.home} if self._visitor.home else {}
             found = page_store.outcome(session, self._job, seconds=round(seconds), **more)
             jobs.save_progress(session, self._job, found)
         if failure:
-            raise PermanentError(f"the website cannot be read: {failure.reason}")
+            raise failure
+
+    def _fatal(self, page: Found, result: Visited) -> PermanentError | NothingToDoError | None:
+        """What ends the crawl, if this does: nothing can be read, or it is not known where to begin."""
+        if not isinstance(result, FetchError):
+            self._answers = True
+            return None
+        self._answers = self._answers or result.is_answer
+        reason = f"the website cannot be read: {result.reason}"
+        if self._message.refresh:
+            return None if self._answers else NothingToDoError(reason)
+        return PermanentError(reason) if page.page_pk == self._first.page_pk else None
 
     def _limit(self) -> str:
         """Which limit is reached; '' if none is."""
         if self._frontier.is_full:
-            return f"{self._settings.crawl_page_limit} pages"
+            return f"{self._page_limit} pages"
         return f"{self._settings.crawl_minutes_limit} minutes" if utc_now() > self._ends else ""
 
-    def _visits(self) -> Iterator[list[tuple[Found, Read | FetchError]]]:
+    def _visits(self) -> Iterator[list[tuple[Found, Visited]]]:
         def may_begin(running: int) -> bool:
             in_time = self._deadline.seconds_left() >= SECONDS_NEEDED and utc_now() <= self._ends
             return in_time and running < (1 if self._visitor.slow else self._ahead)
 
         return in_order(self._frontier, self._visit, may_begin, THREADS)
 
-    def _visit(self, page: Found) -> Read | FetchError:
+    def _visit(self, page: Found) -> Visited:
         try:
             return self._pages.visit(page, self._frontier.addresses_wanted)
         except FetchError as error:
@@ -232,35 +252,6 @@ class _Crawl:
         with self._database.session() as session:
             page_store.count_refusal(session, page_pk)
             session.commit()
-
-    def _take_in(self, session: Session, page: Found, result: Read) -> None:
-        """Write down what became of a page, and what it leads to."""
-        frontier = self._frontier
-        if urls.key(result.url) != urls.key(page.url):
-            end_page(session, page.page_pk, "skipped", f"it redirects to {urls.shown(result.url)}")
-            target = self._insert(session, frontier.other_addresses([result.url], page.depth))
-            if not target:
-                # It is fetched in its own turn, or was.
-                return
-            (page,) = target
-        if len(result.url) > urls.LONGEST_NAME:
-            end_page(session, page.page_pk, "skipped", TOO_LONG)
-        elif result.noindex:
-            end_page(session, page.page_pk, "skipped", NOT_TO_BE_INDEXED)
-        elif twin := frontier.twin(result.html_hash):
-            end_page(session, page.page_pk, "skipped", f"it is the same page as {urls.shown(twin)}")
-        elif self._stage(session, page, result) in KEPT:
-            frontier.keep(result.html_hash, result.url)
-        if result.canonical:
-            frontier.add(self._insert(session, frontier.other_addresses([result.canonical], page.depth)))
-        frontier.add(self._insert(session, frontier.links(result.links, page.depth)))
-
-    def _stage(self, session: Session, page: Found, result: Read) -> str:
-        model = self._settings.embedding_model
-        return page_store.stage(session, page.page_pk, self._message.user_id, result, model)
-
-    def _insert(self, session: Session, addresses: Sequence[Address]) -> list[Found]:
-        return page_store.insert_pages(session, self._job, self._message.user_id, addresses)
 
 
 def _continue_later(
@@ -280,5 +271,6 @@ def _continue_later(
         raise PermanentError(f"the crawl does not end: it was continued {MOST_ROUNDS} times")
     rest = message.model_copy(update={"request_id": job.occasion})
     with database.session() as session:
-        queues.publish(settings.queue_url, [queues.Outgoing(rest.model_dump_json(), rest.user_id)])
+        owner = REFRESH if rest.refresh else rest.user_id
+        queues.publish(settings.queue_url, [queues.Outgoing(rest.model_dump_json(), owner)])
         jobs.continue_later(session, job, page_store.outcome(session, job, rounds=rounds), now=utc_now())

@@ -1,8 +1,9 @@
 """Which pages a crawl has found, which one is next, and when it has enough. Neither fetches nor stores."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from documents.web import urls
 
@@ -14,22 +15,34 @@ TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 @dataclass(frozen=True)
 class Found:
-    """A page that was found and is not fetched yet; `refusals` as in `BackgroundPage`."""
+    """A page that was found and is not fetched yet.
+
+    Attributes:
+        page_pk, url, depth, refusals: as in `BackgroundPage`.
+        document_pk: the document that a refresh looks after here.
+        etag, fetched_at: as in `BackgroundDocument`; None if that must be made anew.
+    """
 
     page_pk: int
     url: str
     depth: int
     refusals: int = 0
+    document_pk: int | None = None
+    etag: str | None = None
+    fetched_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Address:
-    """An address that was not known before; with a reason if it is not to be fetched."""
+    """An address that was not known before; with a reason if it is not to be fetched, and with the document
+    that a refresh looks after there.
+    """
 
     url: str
     key: str
     depth: int
     reason: str | None
+    document_pk: int | None = None
 
 
 class Frontier:
@@ -70,9 +83,21 @@ class Frontier:
         """How many addresses of pages are looked at, at most."""
         return ADDRESSES_PER_PAGE["page"] * self._page_limit
 
+    def waiting(self) -> list[Found]:
+        """Return the pages that are not fetched yet."""
+        return list(self._found)
+
     def next(self) -> Found:
         """Take out the page that was found first."""
         return self._found.popleft()
+
+    def remove(self, pages: Collection[int]) -> None:
+        """Do not fetch the pages with these keys in the database."""
+        self._found = deque(page for page in self._found if page.page_pk not in pages)
+
+    def knows(self, key: str) -> bool:
+        """Whether a page with this key was found before."""
+        return key in self._keys
 
     def add(self, pages: Iterable[Found]) -> None:
         """Fetch these pages after all others."""

@@ -10,7 +10,7 @@ from documents.create_from_website.frontier import Found
 from documents.text.errors import UnreadableError
 from documents.text.reading import outline
 from documents.web.directives import AGENT
-from documents.web.errors import FetchError, HostRestsError
+from documents.web.errors import FetchError, HostRestsError, Redirected
 from documents.web.fetch import MOST_REDIRECTS
 from documents.web.urls import key, normalised
 from documents.web.visit import Visitor, html_hash
@@ -32,6 +32,7 @@ class Read:
         links: the pages of the same site that it leads to, normalised, in order.
         noindex: whether it asks not to be indexed.
         lines: hashes of its lines (see `text.page.line_hashes`).
+        redirected: whether another address has led here.
         html, charset, html_hash, etag, fetched_at: see `BackgroundPage`; `html` is not compressed.
     """
 
@@ -45,11 +46,24 @@ class Read:
     html_hash: str
     etag: str | None
     fetched_at: datetime
+    redirected: Redirected = ""
 
     @property
     def staged(self) -> bytes:
         """The HTML, compressed; the same bytes for the same page."""
         return gzip.compress(self.html, mtime=0)
+
+
+@dataclass(frozen=True)
+class NotModified:
+    """A page that is as its document has it: its server says so; `etag`, `fetched_at` as of `Read`."""
+
+    etag: str | None
+    fetched_at: datetime
+
+
+# What comes of a visit.
+type Visited = Read | NotModified | FetchError
 
 
 class Pages:
@@ -62,6 +76,7 @@ class Pages:
         any_scheme: whether the first page may be on http as well.
         with_sitemap: whether the pages of the sitemap follow the links of the first page.
         count_refusal: notes that a page with this key, or the first page's sitemap, was refused.
+        has_own_turn: as of `Visitor.fetch`.
     """
 
     def __init__(
@@ -73,13 +88,14 @@ class Pages:
         any_scheme: bool,
         with_sitemap: bool,
         count_refusal: Callable[[int], None],
+        has_own_turn: Callable[[str], bool],
     ) -> None:
         self._visitor, self._deadline, self._first = visitor, deadline, first
-        self._count_refusal = count_refusal
+        self._count_refusal, self._has_own_turn = count_refusal, has_own_turn
         self._any_scheme, self._with_sitemap = any_scheme, with_sitemap
 
-    def visit(self, page: Found, pages_wanted: int) -> Read:
-        """Read a page.
+    def visit(self, page: Found, pages_wanted: int) -> Read | NotModified:
+        """Read a page, unless it is as its document has it.
 
         Args:
             page: to be read.
@@ -97,7 +113,7 @@ class Pages:
             with suppress(FetchError):
                 self._visitor.fetch(self._first)
         try:
-            return self._read(page.url)
+            return self._read(page.url, page.etag)
         except HostRestsError as error:
             if error.answer is None:
                 raise
@@ -106,31 +122,44 @@ class Pages:
             self._count_refusal(page.page_pk)
             raise
 
-    def _read_first(self, page: Found, pages_wanted: int) -> Read:
+    def sitemap(self, page: Found, url: str, pages_wanted: int) -> dict[str, datetime | None]:
+        """Read the site's sitemap, as `Visitor.sitemap`; one that alone is refused counts as missing.
+
+        Args:
+            page: the first one.
+            url: where it is.
+            pages_wanted: at most.
+        """
         try:
-            result = self._read(page.url, first=True)
-        except FetchError as error:
-            if not self._any_scheme or error.status or not error.again:
-                raise
-            result = self._read(page.url.replace("https://", "http://", 1), first=True)
-        if not self._with_sitemap:
-            return result
-        try:
-            more = self._visitor.sitemap(result.url, pages_wanted)
+            return self._visitor.sitemap(url, pages_wanted)
         except HostRestsError as error:
-            # A sitemap that alone is refused counts as missing.
             if page.refusals < MOST_REFUSALS:
                 if error.answer:
                     self._count_refusal(page.page_pk)
                 raise
-            more = []
+            return {}
+
+    def _read_first(self, page: Found, pages_wanted: int) -> Read | NotModified:
+        try:
+            result = self._read(page.url, page.etag, first=True)
+        except FetchError as error:
+            if not self._any_scheme or error.status or not error.again:
+                raise
+            result = self._read(page.url.replace("https://", "http://", 1), page.etag, first=True)
+        if isinstance(result, NotModified) or not self._with_sitemap:
+            return result
+        more = self.sitemap(page, result.url, pages_wanted)
         return replace(result, links=result.links + tuple(more))
 
-    def _read(self, url: str, *, first: bool = False) -> Read:
+    def _read(self, url: str, etag: str | None, *, first: bool = False) -> Read | NotModified:
         """Fetch a page and read its outline; one that leads on by itself is followed like a redirect."""
+        redirected: Redirected = ""
         for _ in range(MOST_REDIRECTS + 1):
             fetched_at = utc_now()
-            fetched = self._visitor.fetch(url, first=first)
+            fetched = self._visitor.fetch(url, etag, first=first, has_own_turn=self._has_own_turn)
+            if fetched.status == 304:
+                return NotModified(fetched.etag or etag, fetched_at)
+            redirected = redirected or fetched.redirected
             try:
                 seen = outline(
                     fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, self._deadline
@@ -142,7 +171,7 @@ class Pages:
                 raise FetchError("it has too many tags" if much else "it is empty", unwanted=True)
             if not self._leads_on(fetched.url, seen.refresh, first=first):
                 break
-            url = seen.refresh or ""
+            url, etag, redirected = seen.refresh or "", None, "for now"
         else:
             raise FetchError(f"more than {MOST_REDIRECTS} redirects")
         return Read(
@@ -156,6 +185,7 @@ class Pages:
             html_hash=html_hash(fetched.body),
             etag=fetched.etag,
             fetched_at=fetched_at,
+            redirected=redirected,
         )
 
     def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:

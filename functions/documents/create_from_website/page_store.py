@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from documents.create_from_website.frontier import Address, Found
 from documents.create_from_website.page import Read
-from documents.document_store import boilerplate_of, of_page
+from documents.document_store import boilerplate_of, of_page, was_seen
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, of_website, progress
 from documents.recipe import recipe_of
 from documents.web import urls
@@ -48,6 +48,7 @@ def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Seque
             "state": "skipped" if address.reason else "found",
             "reason": address.reason,
             "found_at": now,
+            "document_fk": address.document_pk,
         }
         for address in addresses
     ]
@@ -78,8 +79,9 @@ def stage(session: Session, page_pk: int, user_id: str, read: Read, embedding_mo
         "lines": sorted(read.lines)[:MOST_LINES] or None,
     }
     state = "staged"
-    if _is_unchanged(session, user_id, read, embedding_model):
+    if document_pk := _unchanged_document(session, user_id, read, embedding_model):
         state = "unchanged"
+        was_seen(session, document_pk, read.etag, read.fetched_at)
     elif reason := _skipped_before(session, user_id, read):
         state = "skipped"
         values["reason"] = reason
@@ -90,9 +92,9 @@ def stage(session: Session, page_pk: int, user_id: str, read: Read, embedding_mo
     return state
 
 
-def _is_unchanged(session: Session, user_id: str, read: Read, embedding_model: str) -> bool:
+def _unchanged_document(session: Session, user_id: str, read: Read, embedding_model: str) -> int | None:
     document = (
-        select(BackgroundDocument.recipe)
+        select(BackgroundDocument.document_fk, BackgroundDocument.recipe)
         .select_from(MdDocument)
         .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
         .where(
@@ -101,11 +103,10 @@ def _is_unchanged(session: Session, user_id: str, read: Read, embedding_model: s
             BackgroundDocument.html_hash == read.html_hash,
         )
     )
-    recipes = session.scalars(document.limit(1)).all()
+    found = session.execute(document.limit(1)).one_or_none()
     # Of a stale document, the same page makes another one.
-    return bool(recipes) and recipes[0] == recipe_of(
-        embedding_model, boilerplate_of(session, user_id, read.url)
-    )
+    current = recipe_of(embedding_model, boilerplate_of(session, user_id, read.url))
+    return found.document_fk if found and found.recipe == current else None
 
 
 def _skipped_before(session: Session, user_id: str, read: Read) -> str | None:
@@ -132,4 +133,6 @@ def outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
     """Build what the ledger says, with the pages as they are now."""
     key = (job.process, job.subject, job.occasion)
     before = session.get_one(BackgroundJob, key).outcome or {"crawled": False, "limits": []}
-    return {**before, **progress(session, job.subject, job.occasion), **more}
+    known = before | more
+    refresh = known.get("refresh", False)
+    return {**before, **progress(session, job.subject, job.occasion, refresh=refresh), **more}

@@ -5,19 +5,23 @@ It can be done again: what is published already is not published twice.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from documents.message import INGEST_PAGE, IngestPage
+from documents.create_from_website import known
+from documents.create_from_website.settings import CrawlSettings
+from documents.message import INGEST_PAGE, LONGEST_WEBSITE_URL, CreateFromWebsite, IngestPage
 from documents.progress import KEPT, end_page, of_website, settle
 from documents.web import urls
+from documents.web.scope import Extent, scope_of
 from mojodex import jobs, queues
 from mojodex.clock import utc_now
 from mojodex.database import Database
-from mojodex.schema import BackgroundPage, BackgroundWebsite
+from mojodex.schema import BackgroundJob, BackgroundPage, BackgroundWebsite
 
 # A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
 LEAST_REPEATED = 3
@@ -32,13 +36,15 @@ STAGED_PAGES = """
 """
 
 
-def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
+def publish_pages(
+    database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
+) -> None:
     """Publish a message for each page of a website that stays staged, and say in the ledger that all is
     crawled.
 
     Args:
-        database: holds the pages.
-        queue_url: of ingest_page.
+        database, settings: the worker's.
+        message: the request.
         job: of the website; held by this invocation.
 
     Raises:
@@ -46,7 +52,7 @@ def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
     """
     with database.session() as session:
         _skip_named_otherwise(session, job)
-        _save_repeated_lines(session, job)
+        _save_website(session, settings, message, job)
         # Before a message is out: whoever ingests the first page reads them.
         session.commit()
     now = utc_now()
@@ -54,7 +60,7 @@ def publish_pages(database: Database, queue_url: str, job: jobs.Job) -> None:
         website = {"subject": job.subject, "occasion": job.occasion}
         pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
         # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
-        queues.publish(queue_url, map(_message, pages))
+        queues.publish(settings.ingest_page_queue_url, map(_message, pages))
         settle(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
 
@@ -72,6 +78,7 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
             BackgroundPage.url,
             BackgroundPage.state,
             BackgroundPage.canonical,
+            BackgroundPage.document_fk,
         )
         .where(*of_website(job.subject, job.occasion), BackgroundPage.state.in_(KEPT))
         .order_by(BackgroundPage.page_pk)
@@ -81,7 +88,9 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
     mistaken = mistaken_address({page.key: page.canonical for page in pages if not urls.names_file(page.url)})
     for page in pages:
         is_other = page.canonical in kept and page.canonical not in (page.key, mistaken)
-        if page.state == "staged" and is_other:
+        # A document has been one in spite of what its page names, maybe because that is a mistake: of pages
+        # that a refresh has not read, it is not known what they name.
+        if page.state == "staged" and is_other and page.document_fk is None:
             reason = f"its canonical address is {urls.shown(kept[page.canonical])}"
             end_page(session, page.page_pk, "skipped", reason)
             # Of two that name each other, one stays.
@@ -108,25 +117,58 @@ def mistaken_address(canonical: Mapping[str, str | None]) -> str | None:
     return None
 
 
-def _save_repeated_lines(session: Session, job: jobs.Job) -> None:
-    """Save which lines are the site's, and which page keeps them: the one where the crawl began."""
+def _save_website(
+    session: Session, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
+) -> None:
+    """Save what is known of a website: which lines repeat on it, which page keeps them, and when and from
+    where it is to be refreshed.
+    """
     of_job = of_website(job.subject, job.occasion)
-    pages = session.execute(
-        select(BackgroundPage.user_id, BackgroundPage.url, BackgroundPage.key, BackgroundPage.lines)
-        .where(*of_job, BackgroundPage.lines.is_not(None), BackgroundPage.state.in_(KEPT))
-        .order_by(BackgroundPage.page_pk)
+    columns = (BackgroundPage.url, BackgroundPage.key, BackgroundPage.state, BackgroundPage.lines)
+    kept = session.execute(
+        select(*columns).where(*of_job, BackgroundPage.state.in_(KEPT)).order_by(BackgroundPage.page_pk)
     ).all()
+    # A PDF has no lines, and a page that was not fetched in a refresh has none.
+    read = [page for page in kept if page.lines is not None]
     session.execute(update(BackgroundPage).where(*of_job).values(lines=None))
-    if not pages:
-        # It was done before.
+    missing = select(BackgroundPage.page_pk).where(*of_job, BackgroundPage.change == "missing")
+    days = 1 if session.scalars(missing.limit(1)).first() else settings.refresh_days
+    refresh_at = utc_now() + timedelta(days=days)
+    if message.refresh:
+        known.postpone(session, job.subject, refresh_at)
+    if not kept:
         return
-    found: dict[str, object] = {"first_page": pages[0].key}
-    if len(pages) >= LEAST_REPEATED:
-        found["repeated_lines"] = repeated([page.lines for page in pages])
+    ledger = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
+    home = (ledger.outcome or {}).get("home", "")
+    site = urls.site(home or urls.normalised(message.website_url))
+    before = session.get(BackgroundWebsite, (message.user_id, site))
+    extent: Extent = "path" if scope_of(urls.normalised(message.website_url), message.scope).below else "site"
+    if before and (before.scope, extent) == ("site", "path"):
+        # More of it is known, and refreshed, than was asked for now.
+        return
+    address = home if 0 < len(home) <= LONGEST_WEBSITE_URL else message.website_url
+    found: dict[str, object] = {"refresh_at": refresh_at, "website_url": address, "scope": extent}
+    if read and not (message.refresh and before and _has_first_page(session, job, before)):
+        found["first_page"] = read[0].key
+    # Of a few pages of a site, too little is known; and from those that a refresh finds changed, what repeats
+    # would be another set each time, and all pages stale.
+    changed = [page for page in read if page.state == "staged"]
+    if len(read) >= LEAST_REPEATED and (not message.refresh or len(changed) > len(kept) / 2):
+        found["repeated_lines"] = repeated([page.lines for page in read])
     website = upsert(BackgroundWebsite).values(
-        user_id=pages[0].user_id, site=urls.site(pages[0].url), **{"repeated_lines": []} | found
+        user_id=message.user_id, site=site, **{"repeated_lines": []} | found
     )
     session.execute(website.on_conflict_do_update(index_elements=["user_id", "site"], set_=found))
+
+
+def _has_first_page(session: Session, job: jobs.Job, website: BackgroundWebsite) -> bool:
+    """Whether the page that keeps what repeats is still there, as far as a refresh knows."""
+    page = select(BackgroundPage.page_pk).where(
+        *of_website(job.subject, job.occasion),
+        BackgroundPage.key == website.first_page,
+        BackgroundPage.change.is_distinct_from("gone"),
+    )
+    return session.scalars(page.limit(1)).first() is not None
 
 
 def repeated(pages: Sequence[Collection[int]]) -> list[int]:

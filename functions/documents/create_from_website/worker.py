@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from sqlalchemy.orm import Session
 
 from documents.create_from_website.crawl import crawl, fail_waiting_pages
 from documents.create_from_website.settings import CrawlSettings
@@ -28,6 +29,10 @@ def _run(message: CreateFromWebsite, job: Job, deadline: Deadline) -> str:
     return crawl(database, settings, message, job, deadline)
 
 
+def _cleanup(session: Session, job: Job, _state: str, reason: str) -> dict[str, object]:
+    return fail_waiting_pages(session, job, reason, settings.refresh_days)
+
+
 def _occasion(message: CreateFromWebsite, sent: datetime) -> str:
     return message.request_id or sent.isoformat(timespec="milliseconds")
 
@@ -38,7 +43,7 @@ process = Process(
     seconds_needed=210,
     run=_run,
     occasion=_occasion,
-    cleanup=fail_waiting_pages,
+    cleanup=_cleanup,
 )
 
 

@@ -18,7 +18,7 @@ from documents.document_store import (
     write,
 )
 from documents.message import IngestPage
-from documents.progress import NO_TEXT, NOTHING_RELEVANT, settle
+from documents.progress import DELETED_BY_USER, NO_TEXT, NOTHING_RELEVANT, settle
 from documents.recipe import recipe_of
 from documents.text.errors import UnreadableError
 from documents.text.reading import Boilerplate, PageText, text_of_page
@@ -36,7 +36,7 @@ from mojodex.schema import BackgroundPage, MdDocument
 
 @dataclass(frozen=True)
 class Staged:
-    """A page that waits, and what is known of its document."""
+    """A page that waits, and what is known of its document; `refreshes`: the user has not asked for it."""
 
     page_pk: int
     subject: str
@@ -48,6 +48,8 @@ class Staged:
     html_hash: str
     etag: str | None
     fetched_at: datetime | None
+    depth: int
+    refreshes: bool
     boilerplate: Boilerplate
     known: Known = field(repr=False)
 
@@ -109,6 +111,8 @@ def collect(session: Session, page_pk: int) -> Staged:
         page.html_hash or "",
         page.etag,
         page.fetched_at,
+        page.depth,
+        page.document_fk is not None,
         boilerplate_of(session, page.user_id, page.url),
         known_of(session, document.document_pk) if document else Known(),
     )
@@ -135,7 +139,8 @@ def save(
     """Write the document, its chunks, and the end of the page and its job: all of it, once, or nothing.
 
     Raises:
-        NothingToDoError: nothing on the page is relevant; a document that there is stays as it is.
+        NothingToDoError: nothing on the page is relevant; a document that there is stays as it is. Or the
+            user has deleted that, and has not asked for it again.
         TransientError: as `document_store.write`, `jobs.finish`.
     """
     if len(thought.left_out) == len(text.chunks):
@@ -157,7 +162,9 @@ def save(
     if document and was_fetched_later(session, document.document_pk, page.fetched_at):
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
-    changed = document is None or document.deleted_by_user
+    if document and document.deleted_by_user and page.refreshes:
+        raise NothingToDoError(DELETED_BY_USER)
+    is_new = document is None or document.deleted_by_user
     if document is None:
         document = MdDocument(
             name=page.url,
@@ -171,20 +178,27 @@ def save(
     session.flush()
     written = write(session, document.document_pk, text.chunks, thought, now)
     facts = {"etag": page.etag, "html_hash": page.html_hash, "fetched_at": page.fetched_at}
-    remember(session, document.document_pk, thought, recipe=recipe, **facts)
-    changed = changed or written.changed
+    there = {"depth": page.depth, "missing_since": None, "gone_at": None}
+    remember(session, document.document_pk, thought, recipe=recipe, **facts, **there)
     outcome = written.outcome(document.document_pk, text.unread_pages)
-    outcome |= {} if changed else {"unchanged": True}
-    _end(session, page, job, "stored" if changed else "unchanged", outcome, now)
+    if is_new or written.changed:
+        _end(session, page, job, "stored", outcome, now, "new" if is_new else "changed")
+    else:
+        _end(session, page, job, "unchanged", outcome | {"unchanged": True}, now)
 
 
 def _end(
-    session: Session, page: Staged, job: jobs.Job, state: str, outcome: dict[str, object], now: datetime
+    session: Session,
+    page: Staged,
+    job: jobs.Job,
+    state: str,
+    outcome: dict[str, object],
+    now: datetime,
+    change: str | None = None,
 ) -> None:
     """End a page and its job, in the transaction that has its effect. Commits."""
-    session.execute(
-        update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(state=state, html=None)
-    )
+    ended = update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk)
+    session.execute(ended.values(state=state, change=change, html=None))
     jobs.finish(session, job, "done", outcome, now=now)
     settle(session, page.subject, page.occasion, now)
     session.commit()

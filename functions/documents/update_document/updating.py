@@ -20,7 +20,7 @@ from documents.document_store import (
     write,
 )
 from documents.message import UpdateDocument
-from documents.progress import NOT_TO_BE_INDEXED
+from documents.progress import DELETED_BY_USER, NOT_TO_BE_INDEXED
 from documents.recipe import model_of, recipe_of
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
@@ -138,7 +138,7 @@ def collect(session: Session, message: UpdateDocument) -> Document:
     if document.author_user_id != message.user_id:
         raise PermanentError("the document is another user's")
     if document.deleted_by_user:
-        raise NothingToDoError("the user deleted it")
+        raise NothingToDoError(DELETED_BY_USER)
     remembered = session.get(BackgroundDocument, document.document_pk)
     try:
         url = urls.normalised(document.name) if document.document_type == "webpage" else None
@@ -228,7 +228,7 @@ def save(
     pk = document.document_pk
     held = select(MdDocument.document_pk).where(MdDocument.document_pk == pk, ~MdDocument.deleted_by_user)
     if session.execute(held.with_for_update()).scalar() is None:
-        raise NothingToDoError("the user deleted it")
+        raise NothingToDoError(DELETED_BY_USER)
     remembered = session.get(BackgroundDocument, pk)
     if edition.sent and remembered and remembered.edition_sent and remembered.edition_sent > edition.sent:
         raise NothingToDoError("a later edition was saved")
@@ -239,6 +239,7 @@ def save(
         raise NothingToDoError(NOT_CHANGED)
     written = write(session, pk, edition.chunks, thought, now)
     facts = {"etag": edition.etag, "html_hash": edition.html_hash, "fetched_at": edition.fetched_at}
+    facts |= {"missing_since": None}
     sent = edition.sent or (remembered.edition_sent if remembered else None)
     remember(session, pk, thought, recipe=recipe, edition_sent=sent, **facts)
     if written.changed:

@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import zlib
+from typing import Literal
 
 import requests
 import urllib3
@@ -13,6 +14,8 @@ from mojodex.errors import TransientError
 
 # Of requests and sockets; of urllib3, http.client and zlib while a body is read; of addresses.
 BROKEN = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError)
+# Statuses of a page that is not there.
+GONE = (404, 410)
 NO_TLS = "a secure connection is not possible"
 FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
     ((socket.gaierror,), "its name cannot be resolved", False),
@@ -28,6 +31,10 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 )
 
 
+# For good (301, 308), for now (another status), or not at all.
+type Redirected = Literal["for good", "for now", ""]
+
+
 class FetchError(Exception):
     """Nothing was fetched.
 
@@ -37,6 +44,7 @@ class FetchError(Exception):
         again: it may work later.
         unwanted: it could be had, maybe, but is not for us.
         retry_after: seconds for which the server does not want to be asked, if it says so.
+        redirected: whether the address had redirected to another one before.
     """
 
     def __init__(
@@ -51,11 +59,19 @@ class FetchError(Exception):
         super().__init__(reason)
         self.reason, self.status, self.again, self.unwanted = reason, status, again, unwanted
         self.retry_after = retry_after
+        self.redirected: Redirected = ""
 
     @property
     def slow_down(self) -> bool:
         """Whether the server asks us to slow down: it has too many requests, or is overloaded."""
         return self.status in (429, 503)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the server, or our own rules, have said something about this page that will not change by
+        waiting: others of the same host may be had.
+        """
+        return bool(self.unwanted or self.redirected or self.status) and not self.again
 
     @property
     def unanswered(self) -> bool:

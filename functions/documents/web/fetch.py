@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
@@ -21,7 +21,7 @@ from pydantic import field_validator
 
 from documents.web.dialling import CONNECT_SECONDS, Adapter, Clock, check_port
 from documents.web.directives import AGENT, directives
-from documents.web.errors import BROKEN, FetchError, failure
+from documents.web.errors import BROKEN, FetchError, Redirected, failure
 from documents.web.media import fits, meant
 from documents.web.urls import DEFAULT_PORTS, netloc
 from mojodex.clock import utc_now
@@ -32,7 +32,8 @@ from mojodex.settings import Settings
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 MOST_REDIRECTS = 5
-REDIRECTS = (301, 302, 303, 307, 308)
+PERMANENT = (301, 308)
+REDIRECTS = (*PERMANENT, 302, 303, 307)
 READ_BYTES = 65_536
 
 MEDIA_TYPE = re.compile(r"\s*([\w.+-]{1,60}/[\w.+-]{1,60})\s*(?:[;,]|$)", re.ASCII)
@@ -74,6 +75,7 @@ class Fetched:
         body: decoded.
         etag: if it is a proper one.
         directives: of its X-Robots-Tags, see `directives`.
+        redirected: whether another address has led here.
     """
 
     url: str
@@ -83,6 +85,15 @@ class Fetched:
     body: bytes
     etag: str | None
     directives: frozenset[str] = frozenset()
+    redirected: Redirected = ""
+
+
+@dataclass(frozen=True)
+class _Redirect:
+    """Where an answer leads to, and whether for good."""
+
+    url: str
+    permanent: bool
 
 
 def fetch(
@@ -121,25 +132,33 @@ def fetch(
     } | ({"If-None-Match": etag} if etag else {})
     limit = settings.page_bytes_limit if bytes_limit is None else bytes_limit
     seen: set[str] = set()
-    while True:
-        request = _request(url, headers, settings.fetch_loopback)
-        url = str(request.url)
-        host = urlsplit(url).hostname or ""
-        if seen and not may_follow(url):
-            raise FetchError(f"it redirects to another site ({host})", unwanted=True)
-        if url in seen:
-            raise FetchError("it redirects in a circle")
-        if len(seen) > MOST_REDIRECTS:
-            raise FetchError(f"more than {MOST_REDIRECTS} redirects")
-        seen.add(url)
-        with turn(host), Clock(seconds) as clock:
-            try:
-                found = _send(request, clock, settings.fetch_loopback, media_types, limit)
-            except BROKEN as error:
-                raise failure(error) from None
-        if isinstance(found, Fetched):
-            return found
-        seconds, url = clock.left(), found
+    redirected: Redirected = ""
+    try:
+        while True:
+            request = _request(url, headers, settings.fetch_loopback)
+            url = str(request.url)
+            host = urlsplit(url).hostname or ""
+            if seen and not may_follow(url):
+                raise FetchError(f"it redirects to another site ({host})", unwanted=True)
+            if url in seen:
+                raise FetchError("it redirects in a circle")
+            if len(seen) > MOST_REDIRECTS:
+                raise FetchError(f"more than {MOST_REDIRECTS} redirects")
+            seen.add(url)
+            with turn(host), Clock(seconds) as clock:
+                try:
+                    found = _send(request, clock, settings.fetch_loopback, media_types, limit)
+                except BROKEN as error:
+                    raise failure(error) from None
+            if isinstance(found, Fetched):
+                return replace(found, redirected=redirected)
+            seconds, url = clock.left(), found.url
+            # It is of another address.
+            headers.pop("If-None-Match", None)
+            redirected = "for good" if found.permanent and redirected != "for now" else "for now"
+    except FetchError as error:
+        error.redirected = redirected
+        raise
 
 
 def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.PreparedRequest:
@@ -165,7 +184,7 @@ def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.Prep
 
 def _send(
     request: requests.PreparedRequest, clock: Clock, loopback: bool, media_types: tuple[str, ...], limit: int
-) -> Fetched | str:
+) -> Fetched | _Redirect:
     """Send one request; what was fetched, or where it redirects to."""
     # Not by a session: that keeps cookies, asks the environment for proxies and passwords, and reads the body
     # of a redirect to its end. The clock ends what takes too long; the timeout of a read is a net below it.
@@ -178,7 +197,7 @@ def _send(
         if status in REDIRECTS and (location := headers.get("Location")):
             with suppress(UnicodeError):
                 location = location.encode("latin-1").decode()
-            return urljoin(url, location)
+            return _Redirect(urljoin(url, location), status in PERMANENT)
         if status != 200 and not (status == 304 and "If-None-Match" in request.headers):
             again = status in (408, 425, 429) or 500 <= status < 600
             wait = _retry_after(headers.get("Retry-After", ""), utc_now())

@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from documents.web.robots import Robots, parse_robots, read_robots
 from documents.web.scope import Scope
 from documents.web.sitemap import read_sitemaps
 from documents.web.turns import Turns
-from documents.web.urls import key, normalised, site
+from documents.web.urls import key, normalised, shown, site
 from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
@@ -55,13 +56,21 @@ class Visitor:
         self._robots = made_once(self._read_robots)
         self._robots_bytes = 0
 
-    def fetch(self, url: str, etag: str | None = None, *, first: bool = False) -> Fetched:
+    def fetch(
+        self,
+        url: str,
+        etag: str | None = None,
+        *,
+        first: bool = False,
+        has_own_turn: Callable[[str], bool] = lambda _key: False,
+    ) -> Fetched:
         """Fetch a page that robots.txt allows.
 
         Args:
             url: of the page.
             etag: as in `fetch.fetch`.
             first: whether it is the first page of a site. That one may redirect out of the scope, once.
+            has_own_turn: whether a page, by its key, is fetched anyway: no redirect to it is followed.
 
         Raises:
             FetchError: it cannot be had, or is no page.
@@ -71,6 +80,14 @@ class Visitor:
         robots = self._robots_of(url)
         if not robots.allows(url):
             raise FetchError("robots.txt forbids it", unwanted=True)
+
+        def may_follow(target: str) -> bool:
+            follows = self.may_follow(target, first=first)
+            address = normalised(target) if follows else ""
+            if follows and key(address) != key(url) and has_own_turn(key(address)):
+                raise FetchError(f"it redirects to {shown(address)}", unwanted=True)
+            return follows
+
         with self._keeping(url, robots):
             return self._patiently(
                 lambda: fetch(
@@ -79,7 +96,7 @@ class Visitor:
                     media_types=PAGES,
                     seconds=SECONDS_OF_TRY,
                     etag=etag,
-                    may_follow=partial(self.may_follow, first=first),
+                    may_follow=may_follow,
                     turn=lambda host: self._turns.turn(host, self._delays.get(host, 0), page=True),
                 )
             )
@@ -89,8 +106,9 @@ class Visitor:
         """Whether a host wants its requests one by one."""
         return bool(self._delays)
 
-    def sitemap(self, url: str, pages_wanted: int) -> list[str]:
-        """The pages of the site that its sitemaps name: those of robots.txt, or else /sitemap.xml.
+    def sitemap(self, url: str, pages_wanted: int) -> dict[str, datetime | None]:
+        """Return the pages of the site that its sitemaps name, those of robots.txt or else /sitemap.xml: by
+        normalised address, each with the last moment at which it may have changed, if that is told.
 
         Raises:
             HostRestsError: a host has asked us to slow down.
@@ -122,7 +140,8 @@ class Visitor:
                 # No turn, or no address: the page that was read before is worth more.
                 raise FetchError(str(error)) from None
 
-        return self.of_site(read_sitemaps(addresses, fetch_text, pages_wanted, may_be_wanted))
+        named = read_sitemaps(addresses, fetch_text, pages_wanted, may_be_wanted)
+        return {address: named[url] for address, url in self._of_site(named).items()}
 
     @contextmanager
     def _keeping(self, url: str, robots: Robots) -> Iterator[None]:
@@ -154,17 +173,21 @@ class Visitor:
             raise FetchError("robots.txt forbids it", unwanted=True)
         return True
 
-    def of_site(self, urls: list[str]) -> list[str]:
+    def of_site(self, urls: Iterable[str]) -> list[str]:
         """Keep the addresses that may be fetched: normalised, each page once, in their order."""
-        found: dict[str, str] = {}
+        return list(self._of_site(urls))
+
+    def _of_site(self, urls: Iterable[str]) -> dict[str, str]:
+        """Return the normalised address of each page that may be fetched, with the address that names it."""
+        found: dict[str, tuple[str, str]] = {}
         for url in urls:
             try:
                 address = normalised(url)
             except ValueError:
                 continue
             if self._scope.holds(address):
-                found.setdefault(key(address), address)
-        return list(found.values())
+                found.setdefault(key(address), (address, url))
+        return dict(found.values())
 
     def _robots_of(self, url: str) -> Robots:
         parts = urlsplit(url)

@@ -1,0 +1,58 @@
+"""With which pages an invocation of a crawl begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from documents.create_from_website import known, page_store
+from documents.create_from_website.frontier import Address, Found
+from documents.create_from_website.settings import CrawlSettings
+from documents.message import CreateFromWebsite
+from documents.web import urls
+from mojodex import jobs
+from mojodex.clock import utc_now
+from mojodex.errors import InvalidMessageError, NothingToDoError
+from mojodex.schema import BackgroundPage, MdUser
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The pages that are found until now, in order, the first one being where the crawl began; and those of
+    them that are to be fetched.
+    """
+
+    pages: Sequence[BackgroundPage]
+    found: Sequence[Found]
+
+
+def begin(
+    session: Session, settings: CrawlSettings, message: CreateFromWebsite, first: str, job: jobs.Job
+) -> Begun:
+    """Begin with the first page, or what is known of the site, or what an earlier invocation has left.
+
+    Raises:
+        InvalidMessageError: there is no such user.
+        NothingToDoError: it is a refresh, and there is nothing left to refresh.
+    """
+    if session.get(MdUser, message.user_id) is None:
+        raise InvalidMessageError("there is no such user")
+    if job.progress is None:
+        # An operator has deleted the ledger's row, so that the request is new.
+        page_store.delete_pages(session, job)
+    pages = page_store.pages_of(session, job)
+    if not pages:
+        # Whatever its name looks like: its type is what its server says.
+        addresses = [Address(first, urls.key(first), 0, None)]
+        if message.refresh:
+            addresses = known.addresses_of_site(session, message.user_id, first, utc_now())
+        if not addresses:
+            known.forget(session, message.user_id, first)
+            session.commit()
+            raise NothingToDoError("there are no documents of it any more")
+        page_store.insert_pages(session, job, message.user_id, addresses)
+        pages = page_store.pages_of(session, job)
+    # A message that a schedule publishes has it from here.
+    asked = message.model_dump(include={"scope", "refresh"})
+    jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
+    return Begun(pages, known.found_pages(session, message.user_id, pages, settings.embedding_model))

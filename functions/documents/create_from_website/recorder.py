@@ -1,0 +1,102 @@
+"""Writes down what became of the pages of a crawl, and what they lead to. Nothing here commits."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy.orm import Session
+
+from documents.create_from_website import known, page_store
+from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
+from documents.create_from_website.page import NotModified, Read, Visited
+from documents.document_store import miss, was_found
+from documents.message import CreateFromWebsite
+from documents.progress import KEPT, NOT_TO_BE_INDEXED, end_page
+from documents.web import urls
+from documents.web.errors import GONE, FetchError
+from mojodex import jobs
+from mojodex.clock import utc_now
+
+
+class Recorder:
+    """Records the visits of one crawl.
+
+    Args:
+        message: the request.
+        job: of the website; held by this invocation.
+        embedding_model: as of `CrawlSettings`.
+        frontier: gets the pages that are found.
+    """
+
+    def __init__(
+        self, message: CreateFromWebsite, job: jobs.Job, embedding_model: str, frontier: Frontier
+    ) -> None:
+        self._message, self._job = message, job
+        self._embedding_model, self._frontier = embedding_model, frontier
+
+    def record(self, session: Session, page: Found, result: Visited) -> None:
+        """Write down what became of a page, and what it leads to."""
+        if isinstance(result, FetchError):
+            self._record_failure(session, page, result)
+        elif isinstance(result, NotModified):
+            html_hash = known.keep(session, page, result.etag, result.fetched_at)
+            self._frontier.keep(html_hash, page.url)
+        else:
+            self._record_page(session, page, result)
+
+    def add(self, session: Session, addresses: Iterable[str], depth: int) -> None:
+        """Let the pages be fetched to which a page of this depth leads, as far as they are not known."""
+        self._frontier.add(self._insert(session, self._frontier.links(addresses, depth)))
+
+    def _record_failure(self, session: Session, page: Found, error: FetchError) -> None:
+        leads_away = error.status in GONE or (error.redirected and not error.again)
+        if page.document_pk and leads_away:
+            # A circle is a mistake that somebody may mend, whatever its status.
+            is_certain = error.redirected == "for good" and (error.unwanted or error.status in GONE)
+            self._miss(session, page, error.reason, for_good=is_certain)
+        else:
+            end_page(session, page.page_pk, "skipped" if error.unwanted else "failed", error.reason)
+
+    def _record_page(self, session: Session, page: Found, result: Read) -> None:
+        frontier = self._frontier
+        if urls.key(result.url) != urls.key(page.url):
+            reason = f"it redirects to {urls.shown(result.url)}"
+            is_gone = self._miss(session, page, reason, for_good=result.redirected == "for good")
+            if page.document_pk and not is_gone:
+                # Where it leads to for now is no page of the site yet.
+                return
+            target = self._insert(session, frontier.other_addresses([result.url], page.depth))
+            if not target:
+                # It is fetched in its own turn, or was.
+                return
+            (page,) = target
+        if len(result.url) > urls.LONGEST_NAME:
+            end_page(session, page.page_pk, "skipped", TOO_LONG)
+        elif result.noindex:
+            self._miss(session, page, NOT_TO_BE_INDEXED, for_good=True)
+        elif twin := frontier.twin(result.html_hash):
+            self._miss(session, page, f"it is the same page as {urls.shown(twin)}")
+        elif self._stage(session, page, result):
+            # An unchanged page leads where it has led before.
+            return
+        if result.canonical:
+            frontier.add(self._insert(session, frontier.other_addresses([result.canonical], page.depth)))
+        self.add(session, result.links, page.depth)
+
+    def _stage(self, session: Session, page: Found, result: Read) -> bool:
+        """Stage a page. Whether nothing more is to be learned of it."""
+        state = page_store.stage(session, page.page_pk, self._message.user_id, result, self._embedding_model)
+        if state in KEPT:
+            self._frontier.keep(result.html_hash, result.url)
+        if page.document_pk:
+            was_found(session, page.document_pk)
+        return self._message.refresh and state == "unchanged"
+
+    def _miss(self, session: Session, page: Found, reason: str, *, for_good: bool = False) -> bool:
+        """Let a page end that cannot be found. Whether it had a document that has left the index."""
+        change = None
+        if page.document_pk:
+            change = miss(session, page.document_pk, utc_now(), for_good=for_good)
+        end_page(session, page.page_pk, "skipped", reason, change)
+        return change == "gone"
+
+    def _insert(self, session: Session, addresses: Sequence[Address]) -> list[Found]:
+        return page_store.insert_pages(session, self._job, self._message.user_id, addresses)
