@@ -25,6 +25,8 @@ from simulation.sqs import Queue, StoredMessage
 TIDY_HOUR, MOST_MOVES = 16, 3
 # Of a hundred to-dos that are due, those that are ticked off on their day.
 DONE_IN_TIME = 40
+# A refresh is not begun so many seconds before the end: it takes some minutes.
+LAST_REFRESH_BEFORE = 2 * HOUR
 TWICE_SECONDS = (0.5, 900.0)
 DUE_TODOS = """
     SELECT todo_pk, count(scheduling.*) - 1 AS moves, max(scheduling.scheduled_date) AS day
@@ -83,6 +85,7 @@ class Backend:
                 _insert_user(connection, user)
         for work in self.plan.work:
             self.kernel.call_later(work.at, lambda work=work: self._do(work))  # type: ignore[misc]
+        self.kernel.call_later(self.plan.seconds - LAST_REFRESH_BEFORE, self._end_refreshes)
         for day in range(int(self.plan.days) + 1):
             self.kernel.call_later(day * DAY + TIDY_HOUR * HOUR, self._tidy)
 
@@ -150,15 +153,24 @@ class Backend:
         body = {"user_id": user.user_id, "website_url": url, "request_id": "1"}
         self._publish("create_from_website", body, user, (0, 0))
 
+    def _end_refreshes(self) -> None:
+        """Let no website be due any more, so that no refresh is under way at the end."""
+        with self._transaction() as connection:
+            connection.execute(text("UPDATE md_background_website SET refresh_at = 'infinity'"))
+
     def _change_site(self, work: Work) -> None:
-        """Change a site, and ask for the update of its documents that are there."""
+        """Change a site, maybe let its last page be gone, and ask for the update of its documents."""
         if not self.sites.editions:
             return
         host = sorted(self.sites.editions)[work.number % len(self.sites.editions)]
         self.sites.editions[host] += 1
+        if work.number % 3 == 2:
+            self.sites.gone.setdefault(f"https://{host}{paths()[-1]}", self.kernel.now)
         found = self.server.rows(DOCUMENTS, site=f"https://{host}/%")
         assert len(found) <= len(paths())
         for document in found:
+            if document.name in self.sites.gone:
+                continue
             self.asked.editions[document.author_user_id, document.name] = self.sites.editions[host]
             body = {"user_id": document.author_user_id, "document_pk": document.document_pk}
             user = next(each for each in self.plan.users if each.user_id == document.author_user_id)

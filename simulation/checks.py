@@ -19,6 +19,9 @@ from simulation.world import Run, World, dead_letters, end_of
 
 # A night is over at six, the hours of the daily mail at eleven (template.yaml).
 NIGHT_ENDS, MAIL_ENDS = 6, 11
+# After so long, the document of a page that is gone has left: two refreshes a day apart, and 72 hours away.
+GONE_SECONDS = timedelta(days=6).total_seconds()
+PAGE_GONE = "the page cannot be fetched: the page answers 404"
 # Of a mail that SES may have taken: it is not sent a second time.
 UNKNOWN = "it is not known whether"
 # Of a mail whose day has passed.
@@ -72,6 +75,7 @@ class Facts:
         unknown: how many mails may have been sent without an answer: each death while mails are sent.
         documents: texts of the chunks by user and name, in order; None for no chunk.
         editions: the least edition of each document.
+        gone: addresses of pages that are gone, each with the moment (seconds since 1970).
         websites: subjects of the websites' jobs.
         ends: when the run ended, and the faults (aware).
         requests: process, subject and occasion of the jobs that were asked for without a day.
@@ -89,6 +93,7 @@ class Facts:
     unknown: int
     documents: Mapping[tuple[str, str], list[str | None]]
     editions: Mapping[tuple[str, str], int]
+    gone: Mapping[str, float]
     ends: datetime
     faults_end: datetime
     requests: frozenset[tuple[str, str, str]] = frozenset()
@@ -162,6 +167,7 @@ def facts_of(world: World, run: Run) -> Facts:
         len(run.services.sesv2.unknown) + run.lambdas.deaths["EventsWorkerFunction"] * MAILS_AT_ONCE,
         documents,
         asked.editions,
+        run.sites.gone,
         START + timedelta(seconds=end_of(run.plan)),
         START + timedelta(days=run.plan.days),
         frozenset(asked.requests),
@@ -197,6 +203,9 @@ def failures_explained(known: Facts) -> Iterator[str]:
             continue
         if job.process == "events" and job.reason.startswith(UNKNOWN):
             unknown.append(job)
+        elif job.process == "update_document" and job.reason == PAGE_GONE and known.gone:
+            # It was asked for before the page was gone.
+            continue
         elif not (refused and job.reason == REFUSES):
             yield f"{job}: failed after {job.attempts} attempts, {job.reason!r}"
     if len(unknown) > known.unknown:
@@ -308,13 +317,19 @@ def nobody_without_mail(known: Facts) -> Iterator[str]:
 
 
 def documents_complete(known: Facts) -> Iterator[str]:
-    """Every page is a document of the edition that was asked for, each chunk once and in its place."""
+    """Every page is a document of the edition that was asked for, each chunk once and in its place; one that
+    has been gone for long is none.
+    """
     for subject in known.wanted.websites:
         user_id, url = subject.split(" ")
         host = url.split("/")[2]
         for path in paths():
             name = f"https://{host}{path}"
             chunks = known.documents.get((user_id, name))
+            if name in known.gone:
+                if chunks and known.ends.timestamp() - known.gone[name] > GONE_SECONDS:
+                    yield f"document {name} of {user_id}: is there, although its page is gone"
+                continue
             if not chunks or None in chunks:
                 yield f"document {name} of {user_id}: is not there"
                 continue

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from chaos.load import FIRST_KEY
+from documents.message import REFRESH
 from mojodex.queues import message_group
 from simulation.aws import Copy
 from simulation.faults import Fault
@@ -150,7 +151,7 @@ def _died_with(run: Run, message: StoredMessage, now: float) -> bool:
 
 
 def grouped(run: Run) -> Iterator[str]:
-    """Every message that the bundle sends carries its user as MessageGroupId."""
+    """Every message that the bundle sends carries its user as MessageGroupId; refreshes share a group."""
     users = {FIRST_KEY + w.number: run.plan.users[w.user] for w in run.plan.work if w.kind == "execution"}
     for queue, body, group in run.services.sqs.sent:
         if body in run.asked.bad:
@@ -158,8 +159,9 @@ def grouped(run: Run) -> Iterator[str]:
             continue
         named = json.loads(body) if body.startswith("{") else {}
         user = users.get(named.get("user_task_execution_pk", 0))
-        user_id = user.user_id if user else named.get("user_id")
-        if not group or (user_id and group != message_group(user_id)):
+        owner = user.user_id if user else named.get("user_id")
+        owner = REFRESH if named.get("refresh") else owner
+        if not group or (owner and group != message_group(owner)):
             yield f"{queue} {body}: its group is {group!r}"
 
 

@@ -15,6 +15,8 @@ PARAMETERS: Mapping[str, str] = {
     "EmailSender": "mojo@example.com",
     "MojodexWebappUri": "https://app.example.com",
     "LlmBaseUrl": "https://model.example.com/v1",
+    # So that websites are refreshed in a run of a few days.
+    "RefreshDays": "1",
 }
 PSEUDO_PARAMETERS = {"AWS::StackName": "simulation", "AWS::Partition": "aws", "AWS::NoValue": ""}
 MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}

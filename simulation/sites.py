@@ -24,16 +24,18 @@ class Sites:
 
     Attributes:
         editions: how often each site has changed, by host.
+        gone: addresses of pages that are gone, each with the moment (seconds since 1970).
     """
 
     outside: Outside
     editions: dict[str, int] = field(default_factory=dict)
+    gone: dict[str, float] = field(default_factory=dict)
 
     def get(self, url: str) -> tuple[int, str]:
         """Return status and HTML of an address."""
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if host not in self.editions or parts.path not in paths():
+        if host not in self.editions or parts.path not in paths() or url in self.gone:
             return 404, "gone"
         return 200, html(host, parts.path, self.editions[host])
 

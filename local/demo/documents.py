@@ -52,6 +52,9 @@ QUESTIONS = (
     ("When is the lost property office open?", "/", "open on Wednesdays"),
     ("What did we agree with Martin Keller on the delivery fee?", stories.NOTES_NAME, "pay nothing at all"),
 )
+# What a refresh finds: a page, a passage, what it is changed to; and a page that is gone.
+CHANGED = ("/contact", "10:00 to 18:30", "9:00 to 19:00")
+REMOVED = "/team"
 CHUNK_CHARS = 120
 
 DOCUMENT = "SELECT document_pk FROM md_document WHERE author_user_id = :user_id AND name = :name"
@@ -60,6 +63,23 @@ CHUNKS = """
     WHERE d.author_user_id = :user_id
 """
 UPDATED = "SELECT * FROM md_background_job WHERE process = 'update_document' AND subject = :subject"
+DUE = """
+    UPDATE md_background_website SET refresh_at = now() WHERE user_id = :user_id RETURNING site
+"""
+A_DAY_PASSES = """
+    UPDATE md_background_document SET missing_since = missing_since - interval '1 day' RETURNING document_fk
+"""
+REFRESH = """
+    SELECT subject, occasion FROM md_background_job
+    WHERE process = 'create_from_website' AND starts_with(subject, :user_id || ' ')
+        AND starts_with(occasion, 'refresh') ORDER BY queued_at DESC LIMIT 1
+"""
+GONE = """
+    SELECT d.deleted_by_user, (
+        SELECT count(*) FROM md_document_chunk c WHERE c.document_fk = d.document_pk
+    ) AS chunks
+    FROM md_document d WHERE d.author_user_id = :user_id AND d.name = :name
+"""
 NEAREST = """
     SELECT d.name, c.chunk_text, c.embedding <=> CAST(:question AS vector) AS distance
     FROM md_document d JOIN md_document_chunk c ON c.document_fk = d.document_pk
@@ -84,6 +104,7 @@ def show(stage: Stage) -> list[str]:
             *_update_text(stage),
             *_ask(stage),
             *_learn_again(stage, site),
+            *_refresh(stage, site),
         ]
 
 
@@ -242,6 +263,59 @@ def _learn_again(stage: Stage, site: Site) -> list[str]:
         *_if(UNLINKED not in pages, f"documents: once more: unchanged are {pages}"),
         *_if(any((made or {}).values()), f"documents: once more: {made}"),
     ]
+
+
+def _refresh(stage: Stage, site: Site) -> list[str]:
+    """Let a page change and another one go, and let the days pass after which that is noticed."""
+    terminal.title("A week later: the website is refreshed")
+    path, old, new = CHANGED
+    site.change(path, old, new)
+    site.remove(REMOVED)
+    terminal.paragraph(
+        f"{path} has changed, and {REMOVED} is gone. Nobody tells the bundle: after RefreshDays, the schedule"
+        " finds that the website is due. The crawler asks once for each page that it knows, with its ETag."
+    )
+    print()
+    calls = _Calls(stage)
+    site.requests.clear()
+    refreshed = _refreshed(stage)
+    made = calls.made()
+    more_than_once = [path for path, times in site.requests.items() if times > 1]
+    first = _show_changes(site, refreshed)
+    _show_calls(made)
+    print()
+    terminal.paragraph("A day later it looks again, since a page may be missing by mistake:")
+    stage.rows(A_DAY_PASSES)
+    second = _show_changes(site, _refreshed(stage))
+    (document,) = stage.rows(GONE, user_id=stage.account.claire.user_id, name=site.base + REMOVED)
+    return [
+        *_if(first != {path: "changed", REMOVED: "missing"}, f"documents: refresh: {first}"),
+        *_if(second != {REMOVED: "gone"}, f"documents: refresh, a day later: {second}"),
+        *_if(more_than_once, f"documents: refresh: asked more than once: {more_than_once}"),
+        *_if(stage.offline and (made or {}).get("completions") != 1, f"documents: refresh: {made}"),
+        *_if(document != (True, 0), f"documents: refresh: {REMOVED} has not left the index: {document}"),
+    ]
+
+
+def _refreshed(stage: Stage) -> Learned:
+    """Let the website be due, let the schedule find it, and wait for the end of its refresh."""
+    user_id = stage.account.claire.user_id
+    stage.rows(DUE, user_id=user_id)
+    # The one that EventBridge invokes may have been quicker.
+    stage.fire("DocumentsScheduleFunction")
+    (job,) = stage.rows(REFRESH, user_id=user_id)
+    return website.follow(stage.stack, stage.connection, job.subject, job.occasion)
+
+
+def _show_changes(site: Site, refreshed: Learned) -> dict[str, str]:
+    """Print what a refresh has found; what has changed, by path."""
+    changes = {
+        page["url"].removeprefix(site.base): page["change"] for page in refreshed.outcome.get("changes", [])
+    }
+    reasons = {page.path: page.reason for page in refreshed.pages if page.reason}
+    for path, change in changes.items():
+        print(f"  {path}: {change}{f' ({reasons[path]})' if path in reasons else ''}")
+    return changes
 
 
 class _Calls:

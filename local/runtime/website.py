@@ -99,7 +99,20 @@ def learn(stack: Stack, connection: Connection, user_id: str, url: str) -> Learn
     stack.publish(
         "CreateFromWebsiteQueueUrl", {"user_id": user_id, "website_url": url, "request_id": request_id}
     )
-    job = {"subject": f"{user_id} {url}", "occasion": request_id}
+    return follow(stack, connection, f"{user_id} {url}", request_id)
+
+
+def follow(stack: Stack, connection: Connection, subject: str, occasion: str) -> Learned:
+    """Show how far a website is until its job has ended.
+
+    Args:
+        stack, connection: as of `learn`.
+        subject, occasion: of the job.
+
+    Raises:
+        StackError: as `learn`.
+    """
+    job = {"subject": subject, "occasion": occasion}
     seen, changed = None, time.monotonic()
     progress = _Progress()
     while True:

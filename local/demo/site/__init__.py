@@ -132,6 +132,10 @@ class Site:
             raise ValueError(f"{path} has {source.count(old)} times: {old}")
         self._sources[path] = source.replace(old, new)
 
+    def remove(self, path: str) -> None:
+        """Let a page be gone, from the next request on."""
+        del self._sources[path]
+
     def page(self, address: str) -> str:
         """The HTML of a page.
 
