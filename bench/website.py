@@ -23,6 +23,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine, text
@@ -201,9 +202,9 @@ class Bundle:
         with self.engine.begin() as connection:
             return list(connection.execute(text(sql), values))
 
-    def learn(self, site: Website, path: str = "/") -> Run:
-        """Ask for a website, from one of its pages on, and wait until all of it is there."""
-        message = {"user_id": USER, "website_url": site.url + path}
+    def learn(self, site: Website, *, refresh: bool = False) -> Run:
+        """Ask for a website, or for its refresh, and wait until all of it is there."""
+        message = {"user_id": USER, "website_url": f"{site.url}/", "refresh": refresh}
         return self._run("create_from_website", "CreateFromWebsiteQueueUrl", message, site)
 
     def update(self, site: Website, path: str) -> Run:
@@ -380,6 +381,11 @@ def measure(bundle: Bundle, report: Report, *, full: bool) -> None:
         again(bundle, site, report)
         put(site, "/4/4", [], edition=1)
         changed("One paragraph of one page changed, the website again", bundle.learn(site), report)
+        refreshed("Refreshed, unchanged, without ETags", bundle.learn(site, refresh=True), report)
+        for page in site.pages.values():
+            page.headers = page.headers | {"ETag": f'"{crc32(str(page.body).encode())}"'}
+        bundle.learn(site, refresh=True)
+        refreshed("Refreshed, unchanged, with ETags", bundle.learn(site, refresh=True), report)
         put(site, "/5/5", [], edition=1)
         changed("One paragraph of another page changed, update_document", bundle.update(site, "/5/5"), report)
 
@@ -437,6 +443,19 @@ def again(bundle: Bundle, site: Website, report: Report) -> None:
     report.figure("seconds", run.seconds)
     report.exactly("chat calls", run.chat, 0)
     report.exactly("requests for embeddings", run.embeddings, 0)
+    report.exactly(
+        "rows of documents and chunks rewritten", run.moved + run.documents + run.gone + len(run.new), 0
+    )
+
+
+def refreshed(title: str, run: Run, report: Report) -> None:
+    """A refresh has found nothing changed."""
+    report.part(title)
+    report.figure("seconds", run.seconds)
+    report.figure("processor of the crawler, seconds", run.processor["create_from_website"])
+    # Of each page, robots.txt and the sitemap.
+    report.at_most("requests to the website", run.requests, PAGES + 2)
+    report.exactly("calls of the model", run.calls, 0)
     report.exactly(
         "rows of documents and chunks rewritten", run.moved + run.documents + run.gone + len(run.new), 0
     )
