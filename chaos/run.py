@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, text
 
 from chaos import facts, model
 from chaos.breakage import Breakage
@@ -95,6 +95,7 @@ UNDISTURBED_REST, MOST_KILLS = 0.1, 2
 # The undisturbed run of a site takes some seconds.
 UNDISTURBED_PATIENCE = 240
 SAY_SECONDS = 30
+DUE = text("UPDATE md_background_website SET refresh_at = now() WHERE user_id = :user_id")
 SCHEDULES = ("ExtractTodos", "RescheduleTodo", "Events", "Documents")
 
 
@@ -254,6 +255,9 @@ def _disturbed(all_: Running, load: Load, size: Size, say: Callable[[str], None]
     """Publish wave after wave, and kill after each; now and then break the database. It goes on until most of
     the work is done.
     """
+    with all_.breakage.engine.begin() as connection:
+        # What an update brings to a page, a refresh may bring at the same time.
+        connection.execute(DUE, {"user_id": DISTURBED})
     all_.plan.on = True
     breakage, waves = all_.breakage, load.waves(round(size.kills * PUBLISHED))
     restarts = {size.kills * (n + 1) // (size.restarts + 1) for n in range(size.restarts)}

@@ -769,3 +769,16 @@ def test_a_new_request_reads_the_whole_site_as_before(documents: Documents) -> N
     assert documents.site.asked() == ["/", "/a"]
     assert not any("If-None-Match" in headers for headers in documents.site.headers)
     assert "changes" not in job.outcome
+
+
+def test_a_website_that_an_operator_has_taken_out_is_refreshed_when_it_is_asked_for_again(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.mojodex.run("UPDATE md_background_website SET refresh_at = 'infinity'")
+    refreshing.after(1000, is_due=False)
+
+    documents.read(request="r2")
+
+    refreshing.after(8)

@@ -27,3 +27,4 @@ def test_given_faults_of_every_kind_when_all_has_calmed_down_then_nothing_is_los
     assert (outcome.breakage.restarts, outcome.breakage.cuts) == (SHORT.restarts, SHORT.cuts)
     assert len(outcome.wanted.executions) > 0
     assert outcome.proxies.doubled > 0
+    assert any(job.occasion.startswith("refresh") for job in outcome.found.jobs)
