@@ -47,10 +47,10 @@ class Recorder:
         self._frontier.add(self._insert(session, self._frontier.links(addresses, depth)))
 
     def _record_failure(self, session: Session, page: Found, error: FetchError) -> None:
-        leads_away = error.status in GONE or (error.redirected and not error.again)
+        leads_away = error.status in GONE or (error.moved and not error.again)
         if page.document_pk and leads_away:
             # A circle is a mistake that somebody may mend, whatever its status.
-            is_certain = error.redirected == "for good" and (error.unwanted or error.status in GONE)
+            is_certain = error.moved == "for good" and (error.unwanted or error.status in GONE)
             self._miss(session, page, error.reason, for_good=is_certain)
         else:
             end_page(session, page.page_pk, "skipped" if error.unwanted else "failed", error.reason)
