@@ -190,7 +190,7 @@ class Pages:
 
     def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:
         """Whether a page leads to another one by itself, and that one may be fetched."""
-        if target is None or not self._visitor.may_follow(target, first=first):
+        if target is None or not self._visitor.may_follow(target, url, first=first):
             return False
         # Many pages load themselves again.
         return key(normalised(target)) != key(normalised(url))
