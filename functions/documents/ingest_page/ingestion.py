@@ -17,7 +17,7 @@ from documents.document_store import (
     was_fetched_later,
     write,
 )
-from documents.message import IngestPage
+from documents.message import CREATE_FROM_WEBSITE, IngestPage
 from documents.progress import DELETED_BY_USER, NO_TEXT, NOTHING_RELEVANT, settle
 from documents.recipe import recipe_of
 from documents.text.errors import UnreadableError
@@ -31,7 +31,7 @@ from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Model
 from mojodex.observability import count
-from mojodex.schema import BackgroundPage, MdDocument
+from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,20 @@ def collect(session: Session, page_pk: int) -> Staged:
     Raises:
         InvalidMessageError, NothingToDoError: as `ingest_page`.
     """
-    page = session.get(BackgroundPage, page_pk, options=[undefer(BackgroundPage.html)])
-    if page is None:
+    is_of_website = (
+        (BackgroundJob.process == CREATE_FROM_WEBSITE)
+        & (BackgroundJob.subject == BackgroundPage.subject)
+        & (BackgroundJob.occasion == BackgroundPage.occasion)
+    )
+    found = session.execute(
+        select(BackgroundPage, BackgroundJob.outcome["refresh"].as_boolean())
+        .outerjoin(BackgroundJob, is_of_website)
+        .where(BackgroundPage.page_pk == page_pk)
+        .options(undefer(BackgroundPage.html))
+    ).one_or_none()
+    if found is None:
         raise InvalidMessageError(f"there is no page {page_pk}")
+    page, is_refresh = found
     if page.state != "staged" or page.html is None:
         raise NothingToDoError("it does not wait any more")
     document = session.scalars(_its_document(page.user_id, page.url)).first()
@@ -112,7 +123,7 @@ def collect(session: Session, page_pk: int) -> Staged:
         page.etag,
         page.fetched_at,
         page.depth,
-        page.document_fk is not None,
+        is_refresh or page.document_fk is not None,
         boilerplate_of(session, page.user_id, page.url),
         known_of(session, document.document_pk) if document else Known(),
     )
@@ -163,7 +174,9 @@ def save(
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
     if document and document.deleted_by_user and page.refreshes:
-        raise NothingToDoError(DELETED_BY_USER)
+        remembered = session.get(BackgroundDocument, document.document_pk)
+        if remembered is None or remembered.gone_at is None:
+            raise NothingToDoError(DELETED_BY_USER)
     is_new = document is None or document.deleted_by_user
     if document is None:
         document = MdDocument(
