@@ -146,7 +146,9 @@ def _save_website(
     if before and (before.scope, extent) == ("site", "path"):
         # More of it is known, and refreshed, than was asked for now.
         return
-    address = home if 0 < len(home) <= LONGEST_WEBSITE_URL else message.website_url
+    address = home or message.website_url
+    if len(address) > LONGEST_WEBSITE_URL:
+        address = site
     found: dict[str, object] = {"refresh_at": refresh_at, "website_url": address, "scope": extent}
     if read and not (message.refresh and before and _has_first_page(session, job, before)):
         found["first_page"] = read[0].key
