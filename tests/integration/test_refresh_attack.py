@@ -1,10 +1,13 @@
 """What an attack on the refresh has found."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from documents.create_from_website import crawl
+from documents.create_from_website import crawl, known
+from documents.web.errors import FetchError
+from documents.web.visit import Visitor
 from mojodex.clock import RESERVE_SECONDS
 from tests.integration.conftest import Documents
 from tests.integration.test_refresh import (
@@ -232,6 +235,30 @@ def test_a_first_page_that_is_broken_does_not_keep_the_others_from_being_refresh
 
     assert (job.state, job.outcome["waiting"]) == ("done", 0)
     assert changes(documents, job) == {"/a": "changed"}
+
+
+def test_a_host_that_is_away_does_not_keep_the_others_of_its_site_from_being_refreshed(
+    documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.read()
+    fetch = Visitor.fetch
+
+    def away(self: Visitor, url: str, *args: Any, **more: Any) -> Any:
+        if url.startswith("https://shop."):
+            raise FetchError("its name cannot be resolved")
+        return fetch(self, url, *args, **more)
+
+    monkeypatch.setattr(Visitor, "fetch", away)
+    # There is one site on loopback.
+    monkeypatch.setattr(known.urls, "site", lambda _url: "127.0.0.1")
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+
+    documents.ask("https://shop.example.com/", "refresh now", refresh=True)
+    documents.ingest()
+
+    job = documents.job("https://shop.example.com/", "refresh now")
+    assert (job.state, changes(documents, job)) == ("done", {"/a": "changed"})
 
 
 def test_a_site_that_is_all_broken_is_not_asked_for_all_pages(
