@@ -124,7 +124,13 @@ def _save_website(
     where it is to be refreshed.
     """
     of_job = of_website(job.subject, job.occasion)
-    columns = (BackgroundPage.url, BackgroundPage.key, BackgroundPage.state, BackgroundPage.lines)
+    columns = (
+        BackgroundPage.url,
+        BackgroundPage.key,
+        BackgroundPage.state,
+        BackgroundPage.lines,
+        BackgroundPage.document_fk,
+    )
     kept = session.execute(
         select(*columns).where(*of_job, BackgroundPage.state.in_(KEPT)).order_by(BackgroundPage.page_pk)
     ).all()
@@ -140,6 +146,10 @@ def _save_website(
         return
     ledger = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
     home = (ledger.outcome or {}).get("home", "")
+    new = {page.key for page in kept if page.document_fk is None}
+    if home and message.refresh and urls.key(home) not in new:
+        # The first page may lead there for a while only.
+        home = ""
     site = urls.site(home or urls.normalised(message.website_url))
     before = session.get(BackgroundWebsite, (message.user_id, site))
     extent: Extent = "path" if scope_of(urls.normalised(message.website_url), message.scope).below else "site"
