@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from documents.create_from_website.frontier import Address, Found
 from documents.document_store import boilerplate_of, was_seen
-from documents.progress import DELETED_BY_USER
+from documents.progress import DELETED_BY_USER, OPEN
 from documents.recipe import recipe_of
 from documents.web import urls
 from mojodex.schema import BackgroundDocument, BackgroundPage, BackgroundWebsite, MdDocument
@@ -127,7 +127,14 @@ def has_not_changed(page: Found, changed: Mapping[str, datetime | None], now: da
 
 
 def forget(session: Session, user_id: str, first: str) -> None:
-    """Forget a website of which there are no documents any more; `first` as of `addresses_of_site`."""
+    """Forget a website of which there are no documents any more, and none will be made of pages that wait;
+    `first` as of `addresses_of_site`.
+    """
+    waiting = select(BackgroundPage.url).where(
+        BackgroundPage.user_id == user_id, BackgroundPage.state.in_(OPEN)
+    )
+    if any(urls.site(url) == urls.site(first) for url in session.scalars(waiting)):
+        return
     session.execute(delete(BackgroundWebsite).filter_by(user_id=user_id, site=urls.site(first)))
 
 
