@@ -52,7 +52,7 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
     first_key = urls.key(first)
     addresses = {first_key: Address(first, first_key, 0, None)}
     for key, row in order:
-        depth = 1 if row.depth is None else row.depth
+        depth = 0 if key == first_key else 1 if row.depth is None else row.depth
         reason = DELETED_BY_USER if row.deleted_by_user else None
         addresses[key] = Address(urls.normalised(row.name), key, depth, reason, row.document_pk)
     return list(addresses.values())
