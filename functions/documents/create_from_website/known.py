@@ -106,7 +106,8 @@ def found_pages(
                 page.refusals or 0,
                 page.document_fk,
                 document.etag if document and is_current else None,
-                document.fetched_at if document and is_current else None,
+                # One that was missing is asked for whatever the sitemap says.
+                document.fetched_at if document and is_current and not document.missing_since else None,
             )
         )
     return found
