@@ -19,7 +19,7 @@ from documents.create_from_website.publishing import publish_pages
 from documents.create_from_website.recorder import Recorder
 from documents.create_from_website.settings import CrawlSettings
 from documents.message import REFRESH, CreateFromWebsite
-from documents.progress import KEPT, close, progress
+from documents.progress import DELETED_BY_USER, KEPT, close, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
 from documents.web.scope import scope_of
@@ -120,7 +120,7 @@ class _Crawl:
         pages = begun.pages
         self._first = pages[0]
         # All that is known is refreshed, whatever the limit is by now.
-        documents = sum(page.document_fk is not None for page in pages)
+        documents = sum(page.document_fk is not None and page.reason != DELETED_BY_USER for page in pages)
         self._page_limit = max(settings.crawl_page_limit, documents)
         self._frontier = Frontier(
             self._page_limit,
