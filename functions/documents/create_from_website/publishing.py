@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -160,8 +160,10 @@ def _save_website(
     if len(address) > LONGEST_WEBSITE_URL:
         address = site
     found: dict[str, object] = {"refresh_at": refresh_at, "website_url": address, "scope": extent}
-    if read and not (message.refresh and before and _has_first_page(session, job, before)):
-        found["first_page"] = read[0].key
+    # What a refresh did not need to read may keep what repeats as well, unless it is a file.
+    keeping = read or [page for page in kept if message.refresh and not urls.names_file(page.url)]
+    if keeping and not (message.refresh and before and _has_first_page(session, job, before)):
+        found["first_page"] = keeping[0].key
     # Of a few pages of a site, too little is known; and from those that a refresh finds changed, what repeats
     # would be another set each time, and all pages stale.
     changed = [page for page in read if page.state == "staged"]
@@ -179,6 +181,8 @@ def _has_first_page(session: Session, job: jobs.Job, website: BackgroundWebsite)
         *of_website(job.subject, job.occasion),
         BackgroundPage.key == website.first_page,
         BackgroundPage.change.is_distinct_from("gone"),
+        # Where the refresh began is among its pages though it may be gone since an earlier one.
+        or_(BackgroundPage.document_fk.is_not(None), BackgroundPage.state.in_(KEPT)),
     )
     return session.scalars(page.limit(1)).first() is not None
 
