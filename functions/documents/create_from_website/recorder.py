@@ -83,7 +83,7 @@ class Recorder:
 
     def _stage(self, session: Session, page: Found, result: Read) -> bool:
         """Stage a page. Whether nothing more is to be learned of it."""
-        state = page_store.stage(session, page.page_pk, self._message.user_id, result, self._embedding_model)
+        state = page_store.stage(session, page, self._message.user_id, result, self._embedding_model)
         if state in KEPT:
             self._frontier.keep(result.html_hash, result.url)
         if page.document_pk:

@@ -36,7 +36,10 @@ from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, Md
 
 @dataclass(frozen=True)
 class Staged:
-    """A page that waits, and what is known of its document; `refreshes`: the user has not asked for it."""
+    """A page that waits, and what is known of its document.
+
+    `document_pk` is the one that a refresh looks after; `refreshes`: the user has not asked for the page.
+    """
 
     page_pk: int
     subject: str
@@ -49,6 +52,7 @@ class Staged:
     etag: str | None
     fetched_at: datetime | None
     depth: int
+    document_pk: int | None
     refreshes: bool
     boilerplate: Boilerplate
     known: Known = field(repr=False)
@@ -110,7 +114,7 @@ def collect(session: Session, page_pk: int) -> Staged:
     page, is_refresh = found
     if page.state != "staged" or page.html is None:
         raise NothingToDoError("it does not wait any more")
-    document = session.scalars(_its_document(page.user_id, page.url)).first()
+    document = session.scalars(_its_document(page.user_id, page.url, page.document_fk)).first()
     return Staged(
         page_pk,
         page.subject,
@@ -123,17 +127,18 @@ def collect(session: Session, page_pk: int) -> Staged:
         page.etag,
         page.fetched_at,
         page.depth,
+        page.document_fk,
         is_refresh or page.document_fk is not None,
         boilerplate_of(session, page.user_id, page.url),
         known_of(session, document.document_pk) if document else Known(),
     )
 
 
-def _its_document(user_id: str, url: str) -> Select[MdDocument]:
+def _its_document(user_id: str, url: str, document_pk: int | None) -> Select[MdDocument]:
     """A user's documents of a page, the one to be kept up to date first."""
     return (
         select(MdDocument)
-        .where(*of_page(user_id, url))
+        .where(*of_page(user_id, url, document_pk))
         .order_by(MdDocument.deleted_by_user, MdDocument.document_pk)
     )
 
@@ -169,7 +174,8 @@ def save(
         # What it says by now is in the document.
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
-    document = session.scalars(_its_document(page.user_id, page.url).with_for_update()).first()
+    its = _its_document(page.user_id, page.url, page.document_pk)
+    document = session.scalars(its.with_for_update()).first()
     if document and was_fetched_later(session, document.document_pk, page.fetched_at):
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
