@@ -14,7 +14,7 @@ from documents.recipe import recipe_of
 from documents.web import urls
 from mojodex.schema import BackgroundDocument, BackgroundPage, BackgroundWebsite, MdDocument
 
-# A site of which all pages are gone is looked for so long.
+# A page that is gone is looked for so long, since what links to it may not change when it comes back.
 GONE_FOR_GOOD = timedelta(days=90)
 NEVER = datetime.min.replace(tzinfo=UTC)
 # Some sites never change what their sitemap says of a page: after so long, the page itself is asked.
@@ -33,19 +33,21 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
 
     Returns:
         The first page, then the one that was fetched longest ago, and so on: if the limit of minutes ends a
-        refresh, the next one goes on with the others. Nothing if there are no documents.
+        refresh, the next one goes on with the others. Pages that were gone follow. Nothing if there are no
+        documents.
     """
-    known, may_come_back = {}, False
+    known: dict[str, Any] = {}
+    gone: dict[str, Any] = {}
     for row in session.execute(_documents(user_id)):
         key = _key_of_site(row.name, urls.site(first))
         if key is None or key in known:
             continue
         if row.deleted_by_user and row.gone_at:
-            # If something leads to it, it comes back.
-            may_come_back = may_come_back or now - row.gone_at < GONE_FOR_GOOD
+            if now - row.gone_at < GONE_FOR_GOOD:
+                gone.setdefault(key, row)
         else:
             known[key] = row
-    if all(row.deleted_by_user for row in known.values()) and not may_come_back:
+    if all(row.deleted_by_user for row in known.values()) and not _may_come_back(known, gone):
         return []
     # A page that is missing comes last: of two that are the same, the other one stays.
     order = sorted(known.items(), key=lambda each: (bool(each[1].missing_since), each[1].fetched_at or NEVER))
@@ -55,7 +57,17 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
         depth = 0 if key == first_key else 1 if row.depth is None else row.depth
         reason = DELETED_BY_USER if row.deleted_by_user else None
         addresses[key] = Address(urls.normalised(row.name), key, depth, reason, row.document_pk)
+    for key, row in gone.items():
+        # What has moved for good, or asks not to be indexed, was not missing before.
+        if row.missing_since and row.missing_since < row.gone_at and key not in addresses:
+            addresses[key] = Address(urls.normalised(row.name), key, row.depth or 1, None)
     return list(addresses.values())
+
+
+def _may_come_back(deleted: Mapping[str, Any], gone: Mapping[str, Any]) -> bool:
+    """Whether a site without documents may come back: not if the user has deleted what was left of it."""
+    last = max((row.missing_since or row.gone_at for row in gone.values()), default=None)
+    return last is not None and all((row.fetched_at or NEVER) < last for row in deleted.values())
 
 
 def _documents(user_id: str) -> Select[*tuple[Any, ...]]:
