@@ -281,7 +281,6 @@ def test_a_site_that_is_all_broken_is_not_asked_for_all_pages(
     assert len(names(documents)) == 41
 
 
-@pytest.mark.xfail(strict=True, reason="not mended: a page that fails for now is told apart nowhere")
 def test_a_new_page_that_fails_when_it_is_found_is_learned_the_next_time(
     documents: Documents, refreshing: Refreshing
 ) -> None:

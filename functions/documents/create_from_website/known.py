@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from documents.create_from_website.frontier import Address, Found
@@ -12,6 +13,7 @@ from documents.document_store import boilerplate_of, was_seen
 from documents.progress import DELETED_BY_USER, OPEN
 from documents.recipe import recipe_of
 from documents.web import urls
+from documents.web.errors import GONE
 from mojodex.schema import BackgroundDocument, BackgroundPage, BackgroundWebsite, MdDocument
 
 # A page that is gone is looked for so long, since what links to it may not change when it comes back.
@@ -62,6 +64,33 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
         if row.missing_since and row.missing_since < row.gone_at and key not in addresses:
             addresses[key] = Address(urls.normalised(row.name), key, row.depth or 1, None)
     return list(addresses.values())
+
+
+def failed_before(session: Session, user_id: str, first: str, known: Iterable[Address]) -> list[Address]:
+    """Return the addresses of pages that could not be fetched the last time, for a reason that may be over by
+    now: what leads to them may not change, so that nothing would lead to them again.
+
+    Args:
+        session, user_id, first: as of `addresses_of_site`.
+        known: what is asked for anyway.
+    """
+    columns = (BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
+    more = (BackgroundPage.key, BackgroundPage.reason, BackgroundPage.html_hash)
+    last = (
+        select(*columns, *more)
+        .ext(distinct_on(BackgroundPage.key))
+        .where(BackgroundPage.user_id == user_id, BackgroundPage.document_fk.is_(None))
+        .order_by(BackgroundPage.key, BackgroundPage.page_pk.desc())
+    ).subquery()
+    # What was fetched has failed in ingest_page, and would again.
+    failed = (last.c.state == "failed") & last.c.html_hash.is_(None)
+    is_gone = last.c.reason.in_([f"the page answers {status}" for status in GONE])
+    keys, site = {address.key for address in known}, urls.site(first)
+    return [
+        Address(row.url, row.key, row.depth, None)
+        for row in session.execute(select(last).where(failed, ~is_gone))
+        if row.key not in keys and urls.site(row.url) == site
+    ]
 
 
 def _may_come_back(deleted: Mapping[str, Any], gone: Mapping[str, Any]) -> bool:
