@@ -156,7 +156,11 @@ class Pages:
         redirected: Redirected = ""
         for _ in range(MOST_REDIRECTS + 1):
             fetched_at = utc_now()
-            fetched = self._visitor.fetch(url, etag, first=first, has_own_turn=self._has_own_turn)
+            try:
+                fetched = self._visitor.fetch(url, etag, first=first, has_own_turn=self._has_own_turn)
+            except FetchError as error:
+                error.redirected = redirected or error.redirected
+                raise
             if fetched.status == 304:
                 return NotModified(fetched.etag or etag, fetched_at)
             redirected = redirected or fetched.redirected
