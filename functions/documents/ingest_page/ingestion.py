@@ -167,7 +167,10 @@ def save(
     later = select(BackgroundPage.page_pk).where(
         BackgroundPage.user_id == page.user_id,
         BackgroundPage.key == urls.key(page.url),
-        BackgroundPage.page_pk > page.page_pk,
+        # A refresh inserts its pages when it begins, and may fetch them days later.
+        BackgroundPage.fetched_at > page.fetched_at
+        if page.fetched_at
+        else BackgroundPage.page_pk > page.page_pk,
         BackgroundPage.state.in_(("stored", "unchanged")),
     )
     if session.scalars(later.limit(1)).first() is not None:
