@@ -21,6 +21,8 @@ GONE_FOR_GOOD = timedelta(days=90)
 NEVER = datetime.min.replace(tzinfo=UTC)
 # Some sites never change what their sitemap says of a page: after so long, the page itself is asked.
 SITEMAP_TRUSTED = timedelta(days=30)
+# The clock of a site may be slow, and what was fetched of it may have been in a cache.
+CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def addresses_of_site(session: Session, user_id: str, first: str, now: datetime) -> list[Address]:
@@ -165,7 +167,7 @@ def has_not_changed(page: Found, changed: Mapping[str, datetime | None], now: da
     last = changed.get(urls.key(page.url))
     if last is None or page.fetched_at is None:
         return False
-    return last < page.fetched_at and now - page.fetched_at < SITEMAP_TRUSTED
+    return last + CLOCKS_DIFFER < page.fetched_at and now - page.fetched_at < SITEMAP_TRUSTED
 
 
 def forget(session: Session, user_id: str, first: str) -> None:
