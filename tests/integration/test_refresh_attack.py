@@ -1,6 +1,7 @@
 """What an attack on the refresh has found."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from documents.create_from_website import crawl, known
 from documents.web.errors import FetchError
 from documents.web.visit import Visitor
 from mojodex.clock import RESERVE_SECONDS
+from mojodex.errors import TransientError
 from tests.integration.conftest import Documents
 from tests.integration.test_refresh import (
     TEXT,
@@ -460,3 +462,75 @@ def test_a_new_page_of_a_site_whose_pages_all_name_the_first_is_learned(
     refreshing.after(8)
 
     assert "/new" in documents.documents()
+
+
+# Moments.
+
+
+def test_a_page_that_leads_on_by_itself_to_one_that_has_moved_and_is_not_there_is_missing_only(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.pages |= {
+        "/a": Page('<meta http-equiv="refresh" content="0; url=/b"><p>wait</p>'),
+        "/b": redirect("/c", 301),
+        "/c": Page("not now", status=404),
+    }
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "missing"}
+
+
+def test_what_a_refresh_fetches_later_than_a_request_counts_though_it_began_earlier(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+
+    def killed(_self: object, _url: str, *_args: Any, **_more: Any) -> Any:
+        raise TransientError("its worker was killed")
+
+    with monkeypatch.context() as context:
+        context.setattr(Visitor, "fetch", killed)
+        message = {"user_id": documents.user_id, "website_url": documents.site.url, "refresh": True}
+        documents.websites.work(message | {"request_id": "refresh now"}, seconds=300)
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+    documents.read(request="r2")
+    documents.site.html("/a", WORDS.format(thing="twice changed thing"))
+
+    documents.ask(request="refresh now", refresh=True)
+    documents.ingest()
+
+    assert "twice changed thing" in documents.text(documents.documents()["/a"])[0]
+    assert changes(documents, documents.job(request="refresh now")) == {"/a": "changed"}
+
+
+def test_the_clock_of_a_site_may_be_slow(documents: Documents, refreshing: Refreshing) -> None:
+    """Its page was changed after it was read, but a minute before, by the site's clock."""
+    documents.site.simple("/", "/a")
+    documents.read()
+    fetched_at = documents.mojodex.run(
+        "SELECT fetched_at FROM md_background_document WHERE document_fk = :a", a=documents.documents()["/a"]
+    )
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+    sitemap(documents, a=(fetched_at - timedelta(minutes=1)).isoformat())
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "changed"}
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: a document keeps the address under which it was learned")
+def test_a_page_that_redirects_to_itself_costs_one_request(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.pages |= {"/a/": documents.site.pages["/a"], "/a": redirect("/a/", 301)}
+    refreshing.after(8)
+
+    refreshing.after(8)
+
+    assert len(documents.site.asked()) == 2
