@@ -11,6 +11,7 @@ from documents.web.errors import FetchError
 from documents.web.visit import Visitor
 from mojodex.clock import RESERVE_SECONDS
 from mojodex.errors import TransientError
+from tests.fake_model import FakeModel, relevance
 from tests.integration.conftest import Documents
 from tests.integration.test_refresh import (
     TEXT,
@@ -534,3 +535,54 @@ def test_a_page_that_redirects_to_itself_costs_one_request(
     refreshing.after(8)
 
     assert len(documents.site.asked()) == 2
+
+
+def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
+    documents: Documents, refreshing: Refreshing, other: Website
+) -> None:
+    documents.site.simple("/home", "/a")
+    documents.site.pages["/"] = redirect("/home", 302)
+    documents.read()
+    other.simple("/", "/buy", "/this", "/domain")
+    documents.site.pages["/"] = redirect(f"{other.url}/", 302)
+
+    refreshing.after(8)
+
+    assert names(documents) == ["/a", "/home"]
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: what was not read does not change the document's row")
+def test_a_page_that_an_update_has_seen_is_not_missing_any_more(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    page = documents.site.pages.pop("/a")
+    refreshing.after(8)
+    documents.site.pages["/a"] = page
+    documents.update(documents.documents()["/a"])
+    del documents.site.pages["/a"]
+
+    job = refreshing.after(1.1)
+
+    assert changes(documents, job) == {"/a": "missing"}
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: what has ended is purged after 30 days")
+def test_with_more_than_30_days_a_page_that_is_not_relevant_is_not_judged_each_time(
+    documents: Documents, refreshing: Refreshing, model: FakeModel
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.site.html("/cookies", "We use cookies. " * 30)
+    sitemap(documents, cookies="")
+    model.script = lambda request: relevance(request, lambda text: "cookies" in text)
+    documents.read()
+    assert names(documents) == ["/", "/a"]
+    paid = len(model.calls)
+    # The purge.
+    documents.mojodex.run("DELETE FROM md_background_page")
+    documents.mojodex.run("DELETE FROM md_background_job")
+
+    refreshing.after(60)
+
+    assert len(model.calls) == paid

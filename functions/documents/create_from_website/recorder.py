@@ -60,7 +60,8 @@ class Recorder:
         if urls.key(result.url) != urls.key(page.url):
             reason = f"it redirects to {urls.shown(result.url)}"
             is_gone = self._miss(session, page, reason, for_good=result.redirected == "for good")
-            if page.document_pk and not is_gone:
+            is_for_now = result.redirected == "for now" and urls.site(result.url) != urls.site(page.url)
+            if (page.document_pk and not is_gone) or (self._message.refresh and is_for_now):
                 # Where it leads to for now is no page of the site yet.
                 return
             target = self._insert(session, frontier.other_addresses([result.url], page.depth))
