@@ -84,16 +84,18 @@ class Written:
         return {"document_pk": document_pk, **counts, **unread}
 
 
-def of_page(user_id: str, url: str) -> tuple[ColumnElement[bool], ...]:
+def of_page(user_id: str, url: str, document_pk: int | None) -> tuple[ColumnElement[bool], ...]:
     """The condition for a user's documents of a page, deleted ones included.
 
     Args:
         user_id: their author.
         url: normalised.
+        document_pk: one that is known to be of this page, however its name is written.
     """
+    named = MdDocument.name.in_(urls.names(url))
     return (
         MdDocument.author_user_id == user_id,
-        MdDocument.name.in_(urls.names(url)),
+        named if document_pk is None else or_(named, MdDocument.document_pk == document_pk),
         MdDocument.document_type == "webpage",
     )
 

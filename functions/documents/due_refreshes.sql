@@ -24,10 +24,12 @@ WITH due AS MATERIALIZED (
     ORDER BY website.refresh_at, website.user_id, website.site
     LIMIT :at_a_time
 )
-SELECT
+-- Of two websites with the same address, one: their refresh is the same job.
+SELECT DISTINCT ON (refresh_at, user_id, website_url)
     user_id || ' ' || website_url AS subject,
     'refresh ' || CAST(refresh_at AT TIME ZONE 'UTC' AS text) AS occasion,
     user_id,
     website_url,
     scope
 FROM due
+ORDER BY refresh_at, user_id, website_url, scope

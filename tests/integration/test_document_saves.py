@@ -226,6 +226,9 @@ def save_page(
     staged = Staged(
         *(page_pk, "site", "r1", user_id, url, b"", None, "hash", '"etag"'),
         fetched_at=fetched_at,
+        depth=0,
+        document_pk=None,
+        refreshes=False,
         boilerplate=Boilerplate(),
         known=Known(),
     )
@@ -573,6 +576,9 @@ def test_a_holder_whose_job_was_taken_over_saves_nothing(mojodex: Mojodex, user_
     job = replace(begun(mojodex, "p", "s"), lease=NOW - timedelta(seconds=1))
     staged = Staged(
         *(page_pk, "site", "r1", user_id, URL, b"", None, "", None, None),
+        depth=0,
+        document_pk=None,
+        refreshes=False,
         boilerplate=Boilerplate(),
         known=Known(),
     )

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy.orm import Session
 
 from documents.create_from_website.publishing import publish_pages
+from documents.create_from_website.settings import CrawlSettings
+from documents.message import CreateFromWebsite
 from documents.web import urls
 from mojodex import jobs, queues
 from tests.integration.conftest import Bundle
@@ -57,9 +60,14 @@ class Crawl:
             )
         )
 
+    def publish(self) -> None:
+        settings = SimpleNamespace(ingest_page_queue_url=self.bundle.queue_url, refresh_days=7)
+        message = CreateFromWebsite(user_id=self.user_id, website_url=SITE)
+        publish_pages(self.bundle.database, cast(CrawlSettings, settings), message, self.job)
+
     def end(self) -> list[int]:
         """End the crawl; the pages that are published."""
-        publish_pages(self.bundle.database, self.bundle.queue_url, self.job)
+        self.publish()
         return sorted(body["page_pk"] for body in self.bundle.queued())
 
     def state(self, page_pk: int) -> tuple[str, str | None]:
@@ -88,7 +96,7 @@ def test_each_staged_page_of_the_website_is_published_once_with_its_user(crawl: 
     crawl.page("/x", subject="another site")
     crawl.page("/x", occasion="r2")
 
-    publish_pages(crawl.bundle.database, crawl.bundle.queue_url, crawl.job)
+    crawl.publish()
 
     assert crawl.bundle.groups() == [crawl.user_id] * 12
     ledger = crawl.mojodex.rows("SELECT * FROM md_background_job WHERE process = 'ingest_page'")

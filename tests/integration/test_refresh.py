@@ -382,8 +382,10 @@ def test_a_page_that_is_gone_twice_a_day_apart_leaves_the_index(
     assert why(documents, job) == {"/a": f"the page answers {status}"}
     assert sorted(documents.documents()) == ["/", "/b"]
     assert documents.chunks(a) == []
-    # Nothing asks for it any more.
+    # It is looked for, in case that it comes back, but not for ever.
     refreshing.after(8)
+    assert sorted(documents.site.asked()) == ["/", "/a", "/b"]
+    refreshing.after(91)
     assert sorted(documents.site.asked()) == ["/", "/b"]
 
 
@@ -681,7 +683,7 @@ def test_a_site_of_which_all_pages_are_gone_is_looked_for_and_learned_again(
     assert set(changes(documents, refreshing.after(1.1)).values()) == {"gone"}
     assert documents.documents() == {}
     assert refreshing.after(8).state == "done"
-    assert documents.site.asked() == ["/"]
+    assert sorted(documents.site.asked()) == ["/", "/a"]
 
     documents.site.pages |= pages
     refreshing.after(8)

@@ -46,6 +46,8 @@ def begin(
         addresses = [Address(first, urls.key(first), 0, None)]
         if message.refresh:
             addresses = known.addresses_of_site(session, message.user_id, first, utc_now())
+        if message.refresh and addresses:
+            addresses += known.failed_before(session, message.user_id, first, addresses)
         if not addresses:
             known.forget(session, message.user_id, first)
             session.commit()

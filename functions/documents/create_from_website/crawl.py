@@ -6,6 +6,7 @@ next invocation or after its worker was killed. When all is fetched, one message
 
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,7 @@ from documents.create_from_website.publishing import publish_pages
 from documents.create_from_website.recorder import Recorder
 from documents.create_from_website.settings import CrawlSettings
 from documents.message import REFRESH, CreateFromWebsite
-from documents.progress import KEPT, close, progress
+from documents.progress import DELETED_BY_USER, KEPT, close, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
 from documents.web.scope import scope_of
@@ -119,7 +120,7 @@ class _Crawl:
         pages = begun.pages
         self._first = pages[0]
         # All that is known is refreshed, whatever the limit is by now.
-        documents = sum(page.document_fk is not None for page in pages)
+        documents = sum(page.document_fk is not None and page.reason != DELETED_BY_USER for page in pages)
         self._page_limit = max(settings.crawl_page_limit, documents)
         self._frontier = Frontier(
             self._page_limit,
@@ -149,8 +150,11 @@ class _Crawl:
         # through.
         self._ahead = 1 if any(page.refusals for page in begun.found) else AHEAD
         self._recorder = Recorder(message, job, settings.embedding_model, self._frontier)
-        # Whether the website has answered at all, as far as this invocation knows.
-        self._answers = False
+        # Whether the website has answered at all. Until then: the hosts that may do so, and the pages that
+        # answered that they are broken.
+        self._answers = bool((job.progress or {}).get("answers"))
+        self._hosts = {urlsplit(page.url).netloc for page in begun.found}
+        self._broken = 0
 
     def run(self) -> bool:
         """Fetch what is found, and what that leads to. Whether nothing is left to be fetched.
@@ -191,7 +195,7 @@ class _Crawl:
             named = self._pages.sitemap(page, first.url, frontier.addresses_wanted)
         except FetchError:
             named = {}
-        self._answers = bool(named)
+        self._answers = self._answers or bool(named)
         changed = {urls.key(url): moment for url, moment in named.items()}
         now = utc_now()
         with self._database.session() as session:
@@ -213,9 +217,10 @@ class _Crawl:
                 failure = failure or self._fatal(page, result)
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
             more = {"home": self._visitor.home} if self._visitor.home else {}
-            found = page_store.outcome(session, self._job, seconds=round(seconds), **more)
+            answers = {"answers": True} if self._answers and self._message.refresh else {}
+            found = page_store.outcome(session, self._job, seconds=round(seconds), **more, **answers)
             jobs.save_progress(session, self._job, found)
-        if failure:
+        if failure and not (self._message.refresh and self._answers):
             raise failure
 
     def _fatal(self, page: Found, result: Visited) -> PermanentError | NothingToDoError | None:
@@ -226,7 +231,12 @@ class _Crawl:
         self._answers = self._answers or result.is_answer
         reason = f"the website cannot be read: {result.reason}"
         if self._message.refresh:
-            return None if self._answers else NothingToDoError(reason)
+            if result.status is None:
+                self._hosts.discard(urlsplit(page.url).netloc)
+            else:
+                self._broken += 1
+            is_away = not self._hosts or self._broken >= AHEAD
+            return NothingToDoError(reason) if is_away else None
         return PermanentError(reason) if page.page_pk == self._first.page_pk else None
 
     def _limit(self) -> str:

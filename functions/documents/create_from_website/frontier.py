@@ -20,7 +20,8 @@ class Found:
     Attributes:
         page_pk, url, depth, refusals: as in `BackgroundPage`.
         document_pk: the document that a refresh looks after here.
-        etag, fetched_at: as in `BackgroundDocument`; None if that must be made anew.
+        etag, fetched_at: as in `BackgroundDocument`; None if that must be made anew, `fetched_at` also if its
+            page was missing.
     """
 
     page_pk: int

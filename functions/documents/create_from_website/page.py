@@ -156,7 +156,11 @@ class Pages:
         redirected: Redirected = ""
         for _ in range(MOST_REDIRECTS + 1):
             fetched_at = utc_now()
-            fetched = self._visitor.fetch(url, etag, first=first, has_own_turn=self._has_own_turn)
+            try:
+                fetched = self._visitor.fetch(url, etag, first=first, has_own_turn=self._has_own_turn)
+            except FetchError as error:
+                error.redirected = redirected or error.redirected
+                raise
             if fetched.status == 304:
                 return NotModified(fetched.etag or etag, fetched_at)
             redirected = redirected or fetched.redirected
@@ -190,7 +194,7 @@ class Pages:
 
     def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:
         """Whether a page leads to another one by itself, and that one may be fetched."""
-        if target is None or not self._visitor.may_follow(target, first=first):
+        if target is None or not self._visitor.may_follow(target, url, first=first):
             return False
         # Many pages load themselves again.
         return key(normalised(target)) != key(normalised(url))

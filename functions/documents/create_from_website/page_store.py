@@ -66,7 +66,7 @@ def count_refusal(session: Session, page_pk: int) -> None:
     session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page_pk).values(refusals=refusals))
 
 
-def stage(session: Session, page_pk: int, user_id: str, read: Read, embedding_model: str) -> str:
+def stage(session: Session, page: Found, user_id: str, read: Read, embedding_model: str) -> str:
     """Keep a page for ingest_page, unless it is known already what will become of it; return its state."""
     values: dict[str, object] = {
         "url": read.url,
@@ -79,7 +79,7 @@ def stage(session: Session, page_pk: int, user_id: str, read: Read, embedding_mo
         "lines": sorted(read.lines)[:MOST_LINES] or None,
     }
     state = "staged"
-    if document_pk := _unchanged_document(session, user_id, read, embedding_model):
+    if document_pk := _unchanged_document(session, page, user_id, read, embedding_model):
         state = "unchanged"
         was_seen(session, document_pk, read.etag, read.fetched_at)
     elif reason := _skipped_before(session, user_id, read):
@@ -87,18 +87,20 @@ def stage(session: Session, page_pk: int, user_id: str, read: Read, embedding_mo
         values["reason"] = reason
     else:
         values["html"] = read.staged
-    page = update(BackgroundPage).where(BackgroundPage.page_pk == page_pk)
-    session.execute(page.values(state=state, **values))
+    staged = update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk)
+    session.execute(staged.values(state=state, **values))
     return state
 
 
-def _unchanged_document(session: Session, user_id: str, read: Read, embedding_model: str) -> int | None:
+def _unchanged_document(
+    session: Session, page: Found, user_id: str, read: Read, embedding_model: str
+) -> int | None:
     document = (
         select(BackgroundDocument.document_fk, BackgroundDocument.recipe)
         .select_from(MdDocument)
         .join(BackgroundDocument, BackgroundDocument.document_fk == MdDocument.document_pk)
         .where(
-            *of_page(user_id, read.url),
+            *of_page(user_id, read.url, page.document_pk),
             ~MdDocument.deleted_by_user,
             BackgroundDocument.html_hash == read.html_hash,
         )

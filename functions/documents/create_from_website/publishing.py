@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -124,7 +124,13 @@ def _save_website(
     where it is to be refreshed.
     """
     of_job = of_website(job.subject, job.occasion)
-    columns = (BackgroundPage.url, BackgroundPage.key, BackgroundPage.state, BackgroundPage.lines)
+    columns = (
+        BackgroundPage.url,
+        BackgroundPage.key,
+        BackgroundPage.state,
+        BackgroundPage.lines,
+        BackgroundPage.document_fk,
+    )
     kept = session.execute(
         select(*columns).where(*of_job, BackgroundPage.state.in_(KEPT)).order_by(BackgroundPage.page_pk)
     ).all()
@@ -140,16 +146,24 @@ def _save_website(
         return
     ledger = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
     home = (ledger.outcome or {}).get("home", "")
+    new = {page.key for page in kept if page.document_fk is None}
+    if home and message.refresh and urls.key(home) not in new:
+        # The first page may lead there for a while only.
+        home = ""
     site = urls.site(home or urls.normalised(message.website_url))
     before = session.get(BackgroundWebsite, (message.user_id, site))
     extent: Extent = "path" if scope_of(urls.normalised(message.website_url), message.scope).below else "site"
     if before and (before.scope, extent) == ("site", "path"):
         # More of it is known, and refreshed, than was asked for now.
         return
-    address = home if 0 < len(home) <= LONGEST_WEBSITE_URL else message.website_url
+    address = home or message.website_url
+    if len(address) > LONGEST_WEBSITE_URL:
+        address = site
     found: dict[str, object] = {"refresh_at": refresh_at, "website_url": address, "scope": extent}
-    if read and not (message.refresh and before and _has_first_page(session, job, before)):
-        found["first_page"] = read[0].key
+    # What a refresh did not need to read may keep what repeats as well, unless it is a file.
+    keeping = read or [page for page in kept if message.refresh and not urls.names_file(page.url)]
+    if keeping and not (message.refresh and before and _has_first_page(session, job, before)):
+        found["first_page"] = keeping[0].key
     # Of a few pages of a site, too little is known; and from those that a refresh finds changed, what repeats
     # would be another set each time, and all pages stale.
     changed = [page for page in read if page.state == "staged"]
@@ -167,6 +181,8 @@ def _has_first_page(session: Session, job: jobs.Job, website: BackgroundWebsite)
         *of_website(job.subject, job.occasion),
         BackgroundPage.key == website.first_page,
         BackgroundPage.change.is_distinct_from("gone"),
+        # Where the refresh began is among its pages though it may be gone since an earlier one.
+        or_(BackgroundPage.document_fk.is_not(None), BackgroundPage.state.in_(KEPT)),
     )
     return session.scalars(page.limit(1)).first() is not None
 

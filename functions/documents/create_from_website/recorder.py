@@ -47,10 +47,10 @@ class Recorder:
         self._frontier.add(self._insert(session, self._frontier.links(addresses, depth)))
 
     def _record_failure(self, session: Session, page: Found, error: FetchError) -> None:
-        leads_away = error.status in GONE or (error.redirected and not error.again)
+        leads_away = error.status in GONE or (error.moved and not error.again)
         if page.document_pk and leads_away:
             # A circle is a mistake that somebody may mend, whatever its status.
-            is_certain = error.redirected == "for good" and (error.unwanted or error.status in GONE)
+            is_certain = error.moved == "for good" and (error.unwanted or error.status in GONE)
             self._miss(session, page, error.reason, for_good=is_certain)
         else:
             end_page(session, page.page_pk, "skipped" if error.unwanted else "failed", error.reason)
@@ -60,7 +60,8 @@ class Recorder:
         if urls.key(result.url) != urls.key(page.url):
             reason = f"it redirects to {urls.shown(result.url)}"
             is_gone = self._miss(session, page, reason, for_good=result.redirected == "for good")
-            if page.document_pk and not is_gone:
+            is_for_now = result.redirected == "for now" and urls.site(result.url) != urls.site(page.url)
+            if (page.document_pk and not is_gone) or (self._message.refresh and is_for_now):
                 # Where it leads to for now is no page of the site yet.
                 return
             target = self._insert(session, frontier.other_addresses([result.url], page.depth))
@@ -83,7 +84,7 @@ class Recorder:
 
     def _stage(self, session: Session, page: Found, result: Read) -> bool:
         """Stage a page. Whether nothing more is to be learned of it."""
-        state = page_store.stage(session, page.page_pk, self._message.user_id, result, self._embedding_model)
+        state = page_store.stage(session, page, self._message.user_id, result, self._embedding_model)
         if state in KEPT:
             self._frontier.keep(result.html_hash, result.url)
         if page.document_pk:

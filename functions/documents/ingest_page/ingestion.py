@@ -17,7 +17,7 @@ from documents.document_store import (
     was_fetched_later,
     write,
 )
-from documents.message import IngestPage
+from documents.message import CREATE_FROM_WEBSITE, IngestPage
 from documents.progress import DELETED_BY_USER, NO_TEXT, NOTHING_RELEVANT, settle
 from documents.recipe import recipe_of
 from documents.text.errors import UnreadableError
@@ -31,12 +31,15 @@ from mojodex.embeddings import EmbeddingModel
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Model
 from mojodex.observability import count
-from mojodex.schema import BackgroundPage, MdDocument
+from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A page that waits, and what is known of its document; `refreshes`: the user has not asked for it."""
+    """A page that waits, and what is known of its document.
+
+    `document_pk` is the one that a refresh looks after; `refreshes`: the user has not asked for the page.
+    """
 
     page_pk: int
     subject: str
@@ -49,6 +52,7 @@ class Staged:
     etag: str | None
     fetched_at: datetime | None
     depth: int
+    document_pk: int | None
     refreshes: bool
     boilerplate: Boilerplate
     known: Known = field(repr=False)
@@ -94,12 +98,23 @@ def collect(session: Session, page_pk: int) -> Staged:
     Raises:
         InvalidMessageError, NothingToDoError: as `ingest_page`.
     """
-    page = session.get(BackgroundPage, page_pk, options=[undefer(BackgroundPage.html)])
-    if page is None:
+    is_of_website = (
+        (BackgroundJob.process == CREATE_FROM_WEBSITE)
+        & (BackgroundJob.subject == BackgroundPage.subject)
+        & (BackgroundJob.occasion == BackgroundPage.occasion)
+    )
+    found = session.execute(
+        select(BackgroundPage, BackgroundJob.outcome["refresh"].as_boolean())
+        .outerjoin(BackgroundJob, is_of_website)
+        .where(BackgroundPage.page_pk == page_pk)
+        .options(undefer(BackgroundPage.html))
+    ).one_or_none()
+    if found is None:
         raise InvalidMessageError(f"there is no page {page_pk}")
+    page, is_refresh = found
     if page.state != "staged" or page.html is None:
         raise NothingToDoError("it does not wait any more")
-    document = session.scalars(_its_document(page.user_id, page.url)).first()
+    document = session.scalars(_its_document(page.user_id, page.url, page.document_fk)).first()
     return Staged(
         page_pk,
         page.subject,
@@ -112,17 +127,18 @@ def collect(session: Session, page_pk: int) -> Staged:
         page.etag,
         page.fetched_at,
         page.depth,
-        page.document_fk is not None,
+        page.document_fk,
+        is_refresh or page.document_fk is not None,
         boilerplate_of(session, page.user_id, page.url),
         known_of(session, document.document_pk) if document else Known(),
     )
 
 
-def _its_document(user_id: str, url: str) -> Select[MdDocument]:
+def _its_document(user_id: str, url: str, document_pk: int | None) -> Select[MdDocument]:
     """A user's documents of a page, the one to be kept up to date first."""
     return (
         select(MdDocument)
-        .where(*of_page(user_id, url))
+        .where(*of_page(user_id, url, document_pk))
         .order_by(MdDocument.deleted_by_user, MdDocument.document_pk)
     )
 
@@ -151,19 +167,25 @@ def save(
     later = select(BackgroundPage.page_pk).where(
         BackgroundPage.user_id == page.user_id,
         BackgroundPage.key == urls.key(page.url),
-        BackgroundPage.page_pk > page.page_pk,
+        # A refresh inserts its pages when it begins, and may fetch them days later.
+        BackgroundPage.fetched_at > page.fetched_at
+        if page.fetched_at
+        else BackgroundPage.page_pk > page.page_pk,
         BackgroundPage.state.in_(("stored", "unchanged")),
     )
     if session.scalars(later.limit(1)).first() is not None:
         # What it says by now is in the document.
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
-    document = session.scalars(_its_document(page.user_id, page.url).with_for_update()).first()
+    its = _its_document(page.user_id, page.url, page.document_pk)
+    document = session.scalars(its.with_for_update()).first()
     if document and was_fetched_later(session, document.document_pk, page.fetched_at):
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
     if document and document.deleted_by_user and page.refreshes:
-        raise NothingToDoError(DELETED_BY_USER)
+        remembered = session.get(BackgroundDocument, document.document_pk)
+        if remembered is None or remembered.gone_at is None:
+            raise NothingToDoError(DELETED_BY_USER)
     is_new = document is None or document.deleted_by_user
     if document is None:
         document = MdDocument(

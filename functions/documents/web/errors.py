@@ -45,6 +45,7 @@ class FetchError(Exception):
         unwanted: it could be had, maybe, but is not for us.
         retry_after: seconds for which the server does not want to be asked, if it says so.
         redirected: whether the address had redirected to another one before.
+        of_same_page: whether that one has the same `urls.key`: with TLS, with `www.`, with a slash.
     """
 
     def __init__(
@@ -60,6 +61,12 @@ class FetchError(Exception):
         self.reason, self.status, self.again, self.unwanted = reason, status, again, unwanted
         self.retry_after = retry_after
         self.redirected: Redirected = ""
+        self.of_same_page = False
+
+    @property
+    def moved(self) -> Redirected:
+        """Whether the page had led to another page before."""
+        return "" if self.of_same_page else self.redirected
 
     @property
     def slow_down(self) -> bool:

@@ -23,7 +23,7 @@ from documents.web.dialling import CONNECT_SECONDS, Adapter, Clock, check_port
 from documents.web.directives import AGENT, directives
 from documents.web.errors import BROKEN, FetchError, Redirected, failure
 from documents.web.media import fits, meant
-from documents.web.urls import DEFAULT_PORTS, netloc
+from documents.web.urls import DEFAULT_PORTS, key, netloc, normalised
 from mojodex.clock import utc_now
 from mojodex.runtime import is_local
 from mojodex.settings import Settings
@@ -131,7 +131,7 @@ def fetch(
         "Connection": "close",
     } | ({"If-None-Match": etag} if etag else {})
     limit = settings.page_bytes_limit if bytes_limit is None else bytes_limit
-    seen: set[str] = set()
+    first, seen = url, set[str]()
     redirected: Redirected = ""
     try:
         while True:
@@ -157,8 +157,15 @@ def fetch(
             headers.pop("If-None-Match", None)
             redirected = "for good" if found.permanent and redirected != "for now" else "for now"
     except FetchError as error:
-        error.redirected = redirected
+        error.redirected, error.of_same_page = redirected, _is_same_page(first, url)
         raise
+
+
+def _is_same_page(url: str, other: str) -> bool:
+    try:
+        return key(normalised(url)) == key(normalised(other))
+    except ValueError:
+        return False
 
 
 def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.PreparedRequest:

@@ -82,7 +82,7 @@ class Visitor:
             raise FetchError("robots.txt forbids it", unwanted=True)
 
         def may_follow(target: str) -> bool:
-            follows = self.may_follow(target, first=first)
+            follows = self.may_follow(target, url, first=first)
             address = normalised(target) if follows else ""
             if follows and key(address) != key(url) and has_own_turn(key(address)):
                 raise FetchError(f"it redirects to {shown(address)}", unwanted=True)
@@ -153,8 +153,14 @@ class Visitor:
                 self._turns.keep_robots(*_origin(url), robots.body)
             raise
 
-    def may_follow(self, url: str, *, first: bool) -> bool:
-        """Whether a redirect to an address is followed; `first` as in `fetch`.
+    def may_follow(self, url: str, leads_there: str, *, first: bool) -> bool:
+        """Whether a redirect to an address is followed.
+
+        Args:
+            url: the address.
+            leads_there: the page that does (normalised). One that is out of the scope itself, as only in a
+                refresh, may lead anywhere in its site.
+            first: as in `fetch`.
 
         Raises:
             FetchError: it is not, and the reason is not that it is another site.
@@ -166,9 +172,14 @@ class Visitor:
         if not self._scope.holds(address):
             if not first or self.home:
                 if site(address) == self._scope.site:
+                    if not first and not self._scope.holds(leads_there):
+                        return self._allows(address)
                     raise FetchError("it redirects out of the path that is read", unwanted=True)
                 return False
             self.home, self._scope = address, self._scope.moved(address)
+        return self._allows(url)
+
+    def _allows(self, url: str) -> bool:
         if not self._robots_of(url).allows(url):
             raise FetchError("robots.txt forbids it", unwanted=True)
         return True

@@ -1,0 +1,588 @@
+"""What an attack on the refresh has found."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from documents.create_from_website import crawl, known
+from documents.web.errors import FetchError
+from documents.web.visit import Visitor
+from mojodex.clock import RESERVE_SECONDS
+from mojodex.errors import TransientError
+from tests.fake_model import FakeModel, relevance
+from tests.integration.conftest import Documents
+from tests.integration.test_refresh import (
+    TEXT,
+    Refreshing,
+    changes,
+    redirect,
+    refreshing,
+    sitemap,
+    why,
+    with_etags,
+)
+from tests.website import WORDS, Page, Website, website
+
+__all__ = ["refreshing"]
+
+
+@pytest.fixture
+def other() -> Iterator[Website]:
+    """Another site."""
+    with website() as running:
+        yield running
+
+
+def names(documents: Documents) -> list[str]:
+    return sorted(documents.documents())
+
+
+# A redirect to the same page, as from http to https, is no move.
+
+
+@pytest.mark.parametrize("status", [301, 302])
+def test_a_page_that_redirects_to_itself_and_is_not_there_is_missing_and_not_gone(
+    documents: Documents, refreshing: Refreshing, status: int
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    page = documents.site.pages["/a"]
+    documents.site.pages |= {"/a": redirect("/a/", status), "/a/": Page("not now", status=404)}
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "missing"}
+    documents.site.pages["/a/"] = page
+    refreshing.after(1.1)
+    assert names(documents) == ["/", "/a"]
+
+
+@pytest.mark.parametrize("status", [301, 302])
+def test_a_page_that_redirects_to_itself_and_is_forbidden_stays(
+    documents: Documents, refreshing: Refreshing, status: int
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.read()
+    documents.site.pages |= {
+        "/a": redirect("/a/", status),
+        "/b": redirect("/b/", status),
+        "/b/": Page("no", status=403),
+        "/robots.txt": Page("User-agent: *\nDisallow: /a/", headers=TEXT),
+    }
+
+    for _ in range(2):
+        job = refreshing.after(8)
+        assert changes(documents, job) == {}
+
+    assert names(documents) == ["/", "/a", "/b"]
+    assert why(documents, job) == {"/a": "robots.txt forbids it", "/b": "the page answers 403"}
+
+
+def test_pages_that_want_a_cookie_stay(documents: Documents, refreshing: Refreshing) -> None:
+    """They redirect to themselves until they get it back."""
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.pages["/a"] = redirect("/a", 302)
+
+    refreshing.after(8)
+    refreshing.after(8)
+
+    assert names(documents) == ["/", "/a"]
+
+
+# Documents of another part of a site than the one that was asked for last.
+
+
+def test_a_page_of_another_part_that_gets_a_slash_stays(documents: Documents, refreshing: Refreshing) -> None:
+    documents.site.simple("/shop/", "/shop/a")
+    documents.site.simple("/docs/", "/docs/a")
+    documents.read(f"{documents.site.url}/shop/")
+    documents.read(f"{documents.site.url}/docs/", "r2")
+    before = names(documents)
+    page = documents.site.pages["/shop/a"]
+    documents.site.pages |= {"/shop/a": redirect("/shop/a/", 301), "/shop/a/": page}
+
+    job = refreshing.after(8)
+
+    # What repeats is on the first page of the part that was asked for last.
+    assert changes(documents, job) == {"/shop/": "changed"}
+    assert names(documents) == before
+    assert job.outcome["not_stored"] == []
+
+
+def test_a_page_of_another_part_that_moves_is_learned_at_its_new_place(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/shop/", "/shop/a")
+    documents.site.simple("/docs/", "/docs/a")
+    documents.read(f"{documents.site.url}/shop/")
+    documents.read(f"{documents.site.url}/docs/", "r2")
+    page = documents.site.pages["/shop/a"]
+    documents.site.pages |= {"/shop/a": redirect("/shop/b", 301), "/shop/b": page}
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/shop/": "changed", "/shop/a": "gone", "/shop/b": "new"}
+    assert names(documents) == ["/docs/", "/docs/a", "/shop/", "/shop/b"]
+
+
+# What the user deleted.
+
+
+def test_what_the_user_deleted_does_not_come_back_by_another_site(
+    documents: Documents, other: Website
+) -> None:
+    other.simple("/", "/x")
+    documents.site.simple("/", "/a")
+    documents.read(other.url, "r0")
+    documents.read()
+    documents.mojodex.run("UPDATE md_document SET deleted_by_user = true WHERE name LIKE '%/x'")
+    other.html("/", WORDS.format(thing="changed thing"), links=("/x",))
+    documents.site.pages["/"] = redirect(f"{other.url}/", 301)
+
+    documents.ask(request="refresh now", refresh=True)
+    documents.ingest()
+
+    assert f"{other.url}/x" not in documents.documents()
+
+
+def test_nothing_comes_of_a_site_of_which_the_user_deleted_all_that_was_left(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    sitemap(documents, a="", b="")
+    documents.read()
+    page = documents.site.pages.pop("/a")
+    refreshing.after(8)
+    refreshing.after(1.1)
+    documents.mojodex.run("UPDATE md_document SET deleted_by_user = true")
+    # The others were seen when this one was gone.
+    documents.mojodex.run(
+        "UPDATE md_background_document SET fetched_at = (SELECT max(gone_at) FROM md_background_document)"
+        " WHERE gone_at IS NULL"
+    )
+    documents.site.pages["/a"] = page
+
+    refreshing.after(8)
+
+    assert names(documents) == []
+
+
+# The schedule.
+
+
+def test_two_websites_with_the_same_address_do_not_stop_the_refreshes_of_all(documents: Documents) -> None:
+    """As the list of public suffixes changes, an address becomes one of another site."""
+    for site, address in (("b.example", "a.example"), ("a.example", "a.example"), ("c.example", None)):
+        documents.mojodex.run(
+            "INSERT INTO md_background_website (user_id, site, website_url, repeated_lines, refresh_at)"
+            " VALUES (:u, :s, :a, '{}', '2026-01-01')",
+            u=documents.user_id,
+            s=site,
+            a=address,
+        )
+
+    assert documents.websites.schedule() == 2
+
+    published = sorted(body["website_url"] for body in documents.websites.queued())
+    assert published == ["a.example", "c.example"]
+
+
+def test_a_website_that_is_at_a_long_address_is_refreshed_from_its_site(
+    documents: Documents, refreshing: Refreshing, other: Website
+) -> None:
+    long = f"/{'long' * 70}"
+    other.pages[long] = redirect("/b", 301)
+    other.html("/b", WORDS.format(thing="thing"))
+    documents.site.pages["/"] = redirect(other.url + long, 301)
+    documents.read()
+    assert names(documents) == [f"{other.url}/b"]
+    other.html("/b", WORDS.format(thing="changed thing"))
+
+    job = refreshing.after(8)
+
+    assert job.outcome["changes"] == [{"url": f"{other.url}/b", "change": "changed"}]
+
+
+# Pages that do not answer.
+
+
+def test_a_page_that_does_not_answer_does_not_end_a_refresh_that_is_continued(
+    documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.site.simple("/", *(f"/{n}" for n in range(6)))
+    documents.read()
+    seconds = documents.websites.worker.process.seconds_needed + 1
+    monkeypatch.setattr(crawl, "SECONDS_NEEDED", seconds - 0.2)
+    monkeypatch.setattr(crawl, "AHEAD", 1)
+    documents.site.html("/0", WORDS.format(thing="changed thing"))
+    for number in range(1, 6):
+        documents.site.pages[f"/{number}"] = Page("no", status=500)
+    for page in documents.site.pages.values():
+        page.delay = 0.1
+
+    job = refreshing.after(8, seconds=seconds + RESERVE_SECONDS)
+
+    assert job.state == "done"
+    assert job.outcome["rounds"] > 0
+    assert changes(documents, job) == {"/0": "changed"}
+
+
+def test_a_first_page_that_is_broken_does_not_keep_the_others_from_being_refreshed(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.read()
+    documents.site.pages["/"] = Page("broken", status=500)
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+
+    job = refreshing.after(8)
+
+    assert (job.state, job.outcome["waiting"]) == ("done", 0)
+    assert changes(documents, job) == {"/a": "changed"}
+
+
+def test_a_host_that_is_away_does_not_keep_the_others_of_its_site_from_being_refreshed(
+    documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.read()
+    fetch = Visitor.fetch
+
+    def away(self: Visitor, url: str, *args: Any, **more: Any) -> Any:
+        if url.startswith("https://shop."):
+            raise FetchError("its name cannot be resolved")
+        return fetch(self, url, *args, **more)
+
+    monkeypatch.setattr(Visitor, "fetch", away)
+    # There is one site on loopback.
+    monkeypatch.setattr(known.urls, "site", lambda _url: "127.0.0.1")
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+
+    documents.ask("https://shop.example.com/", "refresh now", refresh=True)
+    documents.ingest()
+
+    job = documents.job("https://shop.example.com/", "refresh now")
+    assert (job.state, changes(documents, job)) == ("done", {"/a": "changed"})
+
+
+def test_a_site_that_is_all_broken_is_not_asked_for_all_pages(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    paths = [f"/{n}" for n in range(40)]
+    documents.site.simple("/", *paths)
+    documents.read()
+    for path in ("/", *paths):
+        documents.site.pages[path] = Page("broken", status=500)
+
+    job = refreshing.after(8)
+
+    assert job.state == "skipped"
+    assert len(set(documents.site.asked())) <= 2 * crawl.AHEAD
+    assert len(names(documents)) == 41
+
+
+def test_a_new_page_that_fails_when_it_is_found_is_learned_the_next_time(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.html("/a", WORDS.format(thing="changed thing"), links=("/new",))
+    documents.site.pages["/new"] = Page("not now", status=500)
+    refreshing.after(8)
+    documents.site.html("/new", WORDS.format(thing="new thing"))
+
+    refreshing.after(8)
+
+    assert names(documents) == ["/", "/a", "/new"]
+
+
+# What was lost for a while.
+
+
+def test_pages_that_were_gone_for_two_days_come_back_though_what_links_to_them_has_not_changed(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    with_etags(documents)
+    documents.read()
+    before = documents.contents()
+    pages = {path: documents.site.pages.pop(path) for path in ("/a", "/b")}
+    refreshing.after(8)
+    refreshing.after(1.1)
+    assert names(documents) == ["/"]
+    documents.site.pages |= pages
+
+    refreshing.after(8)
+
+    assert documents.contents() == before
+
+
+def test_a_page_that_was_missing_is_asked_for_whatever_the_sitemap_says(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.read()
+    del documents.site.pages["/a"]
+    assert changes(documents, refreshing.after(8)) == {"/a": "missing"}
+    sitemap(documents, a="2026-01-01", b="2026-01-01")
+
+    job = refreshing.after(1.1)
+
+    assert changes(documents, job) == {"/a": "gone"}
+
+
+def test_where_a_website_begins_stays_though_its_first_page_redirects_for_a_while(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/docs/", "/docs/a")
+    documents.read(f"{documents.site.url}/docs/")
+    first = documents.site.pages["/docs/"]
+    documents.site.html("/login", "Please log in.")
+    documents.site.pages["/docs/"] = redirect("/login", 302)
+    refreshing.after(8)
+    documents.site.pages["/docs/"] = first
+    documents.site.html("/docs/a", WORDS.format(thing="changed thing"), links=("/docs/new",))
+    documents.site.html("/docs/new", WORDS.format(thing="new thing"))
+
+    job = refreshing.after(1.1)
+
+    assert changes(documents, job) == {"/docs/a": "changed", "/docs/new": "new"}
+    website_url = documents.mojodex.run("SELECT website_url FROM md_background_website")
+    assert website_url == f"{documents.site.url}/docs/"
+
+
+def test_a_website_whose_pages_still_wait_is_not_forgotten(
+    make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model was away for two days."""
+    documents = make_documents(refresh_days=1)
+    refreshing = Refreshing(documents, monkeypatch)
+    documents.site.simple("/", "/a", "/b")
+    documents.ask()
+
+    refreshing.after(1.1)
+
+    assert names(documents) == ["/", "/a", "/b"]
+    footers = [pk for pk in documents.documents().values() if "rights" in " ".join(documents.text(pk))]
+    assert len(footers) == 1
+    assert refreshing.after(1.1).outcome["unchanged"] == 3
+
+
+def test_what_repeats_is_kept_by_another_page_once_the_first_is_gone(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a", "/b", "/c")
+    with_etags(documents)
+    documents.read()
+    del documents.site.pages["/"]
+    refreshing.after(8)
+    refreshing.after(1.1)
+    assert names(documents) == ["/a", "/b", "/c"]
+
+    refreshing.after(8)
+    refreshing.after(8)
+
+    footers = [pk for pk in documents.documents().values() if "rights" in " ".join(documents.text(pk))]
+    assert len(footers) == 1
+
+
+# Documents of an earlier release.
+
+
+def test_a_document_whose_name_is_written_otherwise_is_not_doubled(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    a = documents.documents()["/a"]
+    documents.mojodex.run("UPDATE md_document SET name = name || '#top' WHERE document_pk = :a", a=a)
+    documents.mojodex.run("DELETE FROM md_background_document WHERE document_fk = :a", a=a)
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+
+    job = refreshing.after(8)
+
+    assert sorted(documents.documents().values()) == sorted({a, documents.documents()["/"]})
+    assert changes(documents, job) == {"/a": "changed"}
+    assert refreshing.after(8).outcome["unchanged"] == 2
+
+
+def test_the_first_page_of_an_earlier_release_leads_as_deep_as_before(
+    make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = make_documents(crawl_depth_limit=1)
+    refreshing = Refreshing(documents, monkeypatch)
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.mojodex.run("UPDATE md_background_document SET depth = NULL")
+    documents.site.html("/", WORDS.format(thing="changed thing"), links=("/a", "/new"))
+    documents.site.html("/new", WORDS.format(thing="new thing"))
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/": "changed", "/new": "new"}
+
+
+# Limits, and what pages say of themselves.
+
+
+def test_what_the_user_deleted_makes_no_room_beyond_the_limit(
+    make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = make_documents(crawl_page_limit=4)
+    refreshing = Refreshing(documents, monkeypatch)
+    documents.site.simple("/", "/old0", "/old1", "/old2")
+    documents.read()
+    for name in ("new", "newest"):
+        documents.mojodex.run("UPDATE md_document SET deleted_by_user = true WHERE name NOT LIKE '%/'")
+        documents.site.simple("/", *(f"/{name}{number}" for number in range(4)))
+
+        job = refreshing.after(8)
+
+        assert names(documents) == ["/", *(f"/{name}{number}" for number in range(3))]
+        assert job.outcome["limits"] == ["4 pages"]
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: what unread pages name is not kept")
+def test_a_new_page_of_a_site_whose_pages_all_name_the_first_is_learned(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    head = f'<link rel="canonical" href="{documents.site.url}/">'
+    paths = [f"/{n}" for n in range(4)]
+    documents.site.html("/", WORDS.format(thing="first thing"), links=tuple(paths), head=head)
+    for path in paths:
+        documents.site.html(path, WORDS.format(thing=f"thing of {path}"), head=head)
+    with_etags(documents)
+    documents.read()
+    assert names(documents) == ["/", *paths]
+    documents.site.html("/0", WORDS.format(thing="changed thing"), head=head, links=("/new",))
+    documents.site.html("/new", WORDS.format(thing="new thing"), head=head)
+
+    refreshing.after(8)
+
+    assert "/new" in documents.documents()
+
+
+# Moments.
+
+
+def test_a_page_that_leads_on_by_itself_to_one_that_has_moved_and_is_not_there_is_missing_only(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.pages |= {
+        "/a": Page('<meta http-equiv="refresh" content="0; url=/b"><p>wait</p>'),
+        "/b": redirect("/c", 301),
+        "/c": Page("not now", status=404),
+    }
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "missing"}
+
+
+def test_what_a_refresh_fetches_later_than_a_request_counts_though_it_began_earlier(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+
+    def killed(_self: object, _url: str, *_args: Any, **_more: Any) -> Any:
+        raise TransientError("its worker was killed")
+
+    with monkeypatch.context() as context:
+        context.setattr(Visitor, "fetch", killed)
+        message = {"user_id": documents.user_id, "website_url": documents.site.url, "refresh": True}
+        documents.websites.work(message | {"request_id": "refresh now"}, seconds=300)
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+    documents.read(request="r2")
+    documents.site.html("/a", WORDS.format(thing="twice changed thing"))
+
+    documents.ask(request="refresh now", refresh=True)
+    documents.ingest()
+
+    assert "twice changed thing" in documents.text(documents.documents()["/a"])[0]
+    assert changes(documents, documents.job(request="refresh now")) == {"/a": "changed"}
+
+
+def test_the_clock_of_a_site_may_be_slow(documents: Documents, refreshing: Refreshing) -> None:
+    """Its page was changed after it was read, but a minute before, by the site's clock."""
+    documents.site.simple("/", "/a")
+    documents.read()
+    fetched_at = documents.mojodex.run(
+        "SELECT fetched_at FROM md_background_document WHERE document_fk = :a", a=documents.documents()["/a"]
+    )
+    documents.site.html("/a", WORDS.format(thing="changed thing"))
+    sitemap(documents, a=(fetched_at - timedelta(minutes=1)).isoformat())
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "changed"}
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: a document keeps the address under which it was learned")
+def test_a_page_that_redirects_to_itself_costs_one_request(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.pages |= {"/a/": documents.site.pages["/a"], "/a": redirect("/a/", 301)}
+    refreshing.after(8)
+
+    refreshing.after(8)
+
+    assert len(documents.site.asked()) == 2
+
+
+def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
+    documents: Documents, refreshing: Refreshing, other: Website
+) -> None:
+    documents.site.simple("/home", "/a")
+    documents.site.pages["/"] = redirect("/home", 302)
+    documents.read()
+    other.simple("/", "/buy", "/this", "/domain")
+    documents.site.pages["/"] = redirect(f"{other.url}/", 302)
+
+    refreshing.after(8)
+
+    assert names(documents) == ["/a", "/home"]
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: what was not read does not change the document's row")
+def test_a_page_that_an_update_has_seen_is_not_missing_any_more(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    page = documents.site.pages.pop("/a")
+    refreshing.after(8)
+    documents.site.pages["/a"] = page
+    documents.update(documents.documents()["/a"])
+    del documents.site.pages["/a"]
+
+    job = refreshing.after(1.1)
+
+    assert changes(documents, job) == {"/a": "missing"}
+
+
+@pytest.mark.xfail(strict=True, reason="not mended: what has ended is purged after 30 days")
+def test_with_more_than_30_days_a_page_that_is_not_relevant_is_not_judged_each_time(
+    documents: Documents, refreshing: Refreshing, model: FakeModel
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.site.html("/cookies", "We use cookies. " * 30)
+    sitemap(documents, cookies="")
+    model.script = lambda request: relevance(request, lambda text: "cookies" in text)
+    documents.read()
+    assert names(documents) == ["/", "/a"]
+    paid = len(model.calls)
+    # The purge.
+    documents.mojodex.run("DELETE FROM md_background_page")
+    documents.mojodex.run("DELETE FROM md_background_job")
+
+    refreshing.after(60)
+
+    assert len(model.calls) == paid
