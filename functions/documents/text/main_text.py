@@ -9,7 +9,7 @@ and `python -m bench.extraction` measures it.
 import json
 import logging
 from collections.abc import Callable, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -101,23 +101,33 @@ def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Li
 
 def extracted_lines(tree: etree._Element) -> list[Line]:
     """Return what trafilatura takes for the main text; nothing if it fails."""
-    from lxml.html import HTMLParser
     from trafilatura import bare_extraction
     from trafilatura.settings import Document
 
     # Its warnings say nothing that matters, and may quote the page.
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     try:
-        # Its elements have methods that make ours slow, so it gets a tree of its own.
-        html = etree.tostring(tree, encoding="utf-8", method="html")
-        its_tree = etree.fromstring(html, HTMLParser(encoding="utf-8"))
-        document = bare_extraction(its_tree, include_comments=False, fast=True)
+        # The format is never written: with the default one, it would write the text, too.
+        document = bare_extraction(_html_tree(tree), include_comments=False, fast=True, output_format="xml")
     except MemoryError:
         raise
     # A page that it fails on, be it by recursion, is read without it.
     except Exception:
         return []
     return lines_of(document.body) if isinstance(document, Document) else []
+
+
+def _html_tree(tree: etree._Element) -> Any:
+    """Return a copy of a tree whose elements have the methods of `lxml.html`, which make ours slow."""
+    from lxml.html import HtmlElement
+
+    parser = etree.HTMLParser()
+    # One class for all: lxml's own parser asks Python for the class of each element.
+    parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
+    root = parser.makeelement(tree.tag, dict(tree.attrib))
+    root.text = tree.text
+    root.extend(deepcopy(tree))
+    return root
 
 
 def main_element_lines(tree: etree._Element) -> list[Line]:
