@@ -8,25 +8,12 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from documents.text.ancestry import OUTSIDE, ancestry
 from documents.text.lines import Line, Placed, squashed
 from documents.text.page import begins_with_link
 
-# Words in the class and id of elements, as most templates use them.
-CONTENT = re.compile("content|article|post|entry|story|text|body|main|page", re.IGNORECASE)
-COMMENT = re.compile("comment|kommentar|disqus|respond|discussion|replies", re.IGNORECASE)
-TEASER = re.compile(
-    "relat|recommend|teaser|popular|trending|similar|more|latest|read-?next|also|promo|advert|sponsor|widget"
-    "|sidebar|outbrain|taboola|newsletter|subscri|banner|cookie|consent",
-    re.IGNORECASE,
-)
-DETAIL = re.compile(
-    r"shar[ei]|social|meta|tags?\b|byline|author|breadcrumb|date|time|caption|credit|copyright|pager|paginat"
-    "|login|signup|popup|modal",
-    re.IGNORECASE,
-)
-FRAME = re.compile("comment|side-?bar|foot|nav|menu|disclaimer|hidden", re.IGNORECASE)
 # Full-width ! , ? are written as escapes.
-SENTENCE_END = re.compile('[.!?…。\uff01\uff1f:;»”"][\\s"”»)]*$')
+SENTENCE_ENDS = tuple('.!?…。\uff01\uff1f:;»”"')
 MARKS = re.compile("[.,!?;:。、\uff01\uff0c\uff1f]")
 # Shorter lines are kept only if trafilatura has the same line; of longer ones, both ends may be looked for.
 SHORT, LONG, END = 20, 50, 25
@@ -85,10 +72,11 @@ def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[f
         for length, placed in zip(lengths, lines, strict=True)
     ]
     led = _led(lines)
-    blocks = _blocks(lines, lengths, is_kept, paragraph, led)
+    blocks, innermost_first = _blocks(lines, lengths, is_kept, paragraph, led)
     own_words = [length * (1 - placed.links) for length, placed in zip(lengths, lines, strict=True)]
-    outside_kept = _outside(blocks, [own * keep for own, keep in zip(own_words, is_kept, strict=True)])
-    outside_long = _outside(blocks, [own * min(own, LONGEST_WEIGHED) for own in own_words])
+    kept_words = [own * keep for own, keep in zip(own_words, is_kept, strict=True)]
+    outside_kept = _outside(blocks, innermost_first, kept_words)
+    outside_long = _outside(blocks, innermost_first, [own * min(own, LONGEST_WEIGHED) for own in own_words])
     total = sum(lengths)
     kept_chars = sum(length for length, keep in zip(lengths, is_kept, strict=True) if keep)
     in_paragraphs = sum(length for length, long in zip(lengths, paragraph, strict=True) if long)
@@ -119,7 +107,7 @@ def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[f
         found.append(
             (
                 *(kept[n], math.log(1 + length) / 5, placed.links, float(placed.line.level > 0)),
-                *(float(tag in ("li", "dd", "dt")), float(SENTENCE_END.search(text) is not None)),
+                *(float(tag in ("li", "dd", "dt")), float(_ends_sentence(text))),
                 *(min(1.0, 20 * len(MARKS.findall(text)) / (1 + length)), float(placed.is_row)),
                 *(float(tag in ("figcaption", "caption")), float(times[text] > 1)),
                 *block.ancestry,
@@ -154,22 +142,24 @@ def _led(lines: Sequence[Placed]) -> list[bool]:
     return found
 
 
-def _outside(blocks: Sequence[_Block], weights: Sequence[float]) -> list[float]:
+def _ends_sentence(text: str) -> bool:
+    # A quote that is closed ends a sentence, too.
+    return text.rstrip(" )").endswith(SENTENCE_ENDS)
+
+
+def _outside(
+    blocks: Sequence[_Block], innermost_first: Sequence[_Block], weights: Sequence[float]
+) -> list[float]:
     """Return how far each line stands outside of the block that holds the text: 0 (in it) to 1.
 
     Args:
         blocks: of each line.
+        innermost_first: these blocks, and those around them.
         weights: of each line. The text is in the innermost block of several lines with most of the weight.
     """
-    held: dict[_Block, float] = {}
-    for each in blocks:
-        ancestor: _Block | None = each
-        while ancestor is not None and ancestor not in held:
-            held[ancestor] = 0.0
-            ancestor = ancestor.parent
+    held = dict.fromkeys(innermost_first, 0.0)
     for each, weight in zip(blocks, weights, strict=True):
         held[each] += weight
-    innermost_first = sorted(held, key=lambda block: -block.depth)
     for each in innermost_first:
         if each.parent is not None:
             held[each.parent] += held[each]
@@ -178,7 +168,7 @@ def _outside(blocks: Sequence[_Block], weights: Sequence[float]) -> list[float]:
     if centre is None:
         return [0.0] * len(blocks)
     far: dict[_Block, float] = {}
-    ancestor = centre
+    ancestor: _Block | None = centre
     while ancestor is not None:
         far[ancestor] = min(1.0, (centre.depth - ancestor.depth) / ANCESTORS)
         ancestor = ancestor.parent
@@ -201,12 +191,12 @@ def _kept(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[float]:
     kept = []
     for placed in lines:
         text = squashed(placed.line.text)
-        if text in whole or (len(text) >= SHORT and text in everything):
+        if text in whole:
             kept.append(1.0)
         elif len(text) >= LONG:
             kept.append(((text[:END] in everything) + (text[-END:] in everything)) / 2)
         else:
-            kept.append(0.0)
+            kept.append(float(len(text) >= SHORT and text in everything))
     return kept
 
 
@@ -216,32 +206,36 @@ def _blocks(
     kept: Sequence[bool],
     paragraph: Sequence[bool],
     led: Sequence[bool],
-) -> list[_Block]:
-    """Return the block of each line, with the sums over all lines that it and its neighbours hold."""
+) -> tuple[list[_Block], list[_Block]]:
+    """Return the block of each line, with the sums over all lines that it and its neighbours hold.
+
+    Behind them, all blocks that there are, the innermost first.
+    """
     known: dict[etree._Element, _Block] = {}
-    names: dict[str, tuple[int, int, int, int, int]] = {}
+    names: dict[str, tuple[bool, ...]] = {}
     blocks = []
     for placed, length, keep, long, leads in zip(lines, lengths, kept, paragraph, led, strict=True):
         block = _block(placed.element, known, names)
         blocks.append(block)
+        kept_chars, linked, in_paragraph = length * keep, length * placed.links, length * long
         ancestor: _Block | None = block
         for _ in range(ANCESTORS):
             if ancestor is None:
                 break
             ancestor.chars += length
-            ancestor.kept += length * keep
-            ancestor.linked += length * placed.links
-            ancestor.paragraphs += length * long
+            ancestor.kept += kept_chars
+            ancestor.linked += linked
+            ancestor.paragraphs += in_paragraph
             ancestor.lines += 1
             ancestor.led += leads
             ancestor = ancestor.parent
-    return blocks
+    return blocks, sorted(known.values(), key=lambda block: -block.depth)
 
 
 def _block(
     element: etree._Element,
     known: dict[etree._Element, _Block],
-    names: dict[str, tuple[int, int, int, int, int]],
+    names: dict[str, tuple[bool, ...]],
 ) -> _Block:
     # Without recursion: a page may be nested deeply.
     path = []
@@ -251,35 +245,11 @@ def _block(
         current = current.getparent()
     block = None if current is None else known[current]
     for each in reversed(path):
-        above = block.ancestry if block else (0.0,) * 11
+        above = block.ancestry if block else OUTSIDE
         depth = block.depth + 1 if block else 0
-        block = known[each] = _Block(block, _ancestry(each, above, names), depth)
+        block = known[each] = _Block(block, ancestry(each, above, names), depth)
     assert block is not None
     return block
-
-
-def _ancestry(
-    element: etree._Element, above: tuple[float, ...], names: dict[str, tuple[int, int, int, int, int]]
-) -> tuple[float, ...]:
-    nav, edge, aside, form, main, paragraph, content, frame, comment, teaser, detail = above
-    tag = element.tag
-    name = f"{element.get('class', '')} {element.get('id', '')}"
-    if len(name) > 1 and tag not in ("html", "body"):
-        if name not in names:
-            patterns = (CONTENT, FRAME, COMMENT, TEASER, DETAIL)
-            names[name] = tuple(int(bool(pattern.search(name))) for pattern in patterns)  # type: ignore[assignment]
-        is_content, is_frame, is_comment, is_teaser, is_detail = names[name]
-        content, frame = min(content + is_content / 3, 1.0), min(frame + is_frame / 3, 1.0)
-        comment, teaser, detail = max(comment, is_comment), max(teaser, is_teaser), max(detail, is_detail)
-    return (
-        float(nav or tag in ("nav", "menu")),
-        float(edge or tag in ("header", "footer")),
-        float(aside or tag == "aside"),
-        float(form or tag in ("form", "dialog", "button", "label")),
-        float(main or tag in ("main", "article") or element.get("role") == "main"),
-        float(paragraph or tag == "p"),
-        *(content, frame, float(comment), float(teaser), float(detail)),
-    )
 
 
 def _distances(lengths: Sequence[int], kept: Sequence[bool]) -> list[int]:

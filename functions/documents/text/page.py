@@ -35,10 +35,10 @@ VALUE = r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+)"""
 # Its name may begin with an equals sign.
 ATTRIBUTE = rf"(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+{VALUE})?+"
 TAG = re.compile(
-    r"<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*+"
-    r"|<(?:(script|style|textarea|title|xmp|iframe|noembed|noframes)(?=[\s/>])|[a-z][^\s/>]*+)"
-    rf"((?:[\s/]++|{ATTRIBUTE})*+)(?:>|\Z)(?(1).*?(?=</\1|\Z))",
-    re.IGNORECASE | re.DOTALL,
+    r"<!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))|<[!?][^>]*+"
+    r"|<(?:((?i:script|style|textarea|title|xmp|iframe|noembed|noframes))(?=[\s/>])|[a-zA-Z][^\s/>]*+)"
+    rf"((?:[\s/]++|{ATTRIBUTE})*+)(?:>|\Z)(?(1)[^<]*+(?:<(?!/(?i:\1))[^<]*+)*+)",
+    re.ASCII,
 )
 
 

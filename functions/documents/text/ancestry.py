@@ -1,0 +1,67 @@
+"""What an element of a page is in, by the tags, classes and ids of the elements around it."""
+
+import re
+
+from lxml import etree
+
+# Words in the class and id of elements, as most templates use them, in small letters.
+CONTENT = re.compile("content|article|post|entry|story|text|body|main|page")
+COMMENT = re.compile("comment|kommentar|disqus|respond|discussion|replies")
+TEASER = re.compile(
+    "relat|recommend|teaser|popular|trending|similar|more|latest|read-?next|also|promo|advert|sponsor|widget"
+    "|sidebar|outbrain|taboola|newsletter|subscri|banner|cookie|consent"
+)
+DETAIL = re.compile(
+    r"shar[ei]|social|meta|tags?\b|byline|author|breadcrumb|date|time|caption|credit|copyright|pager|paginat"
+    "|login|signup|popup|modal"
+)
+FRAME = re.compile("comment|side-?bar|foot|nav|menu|disclaimer|hidden")
+NAMED = (CONTENT, FRAME, COMMENT, TEASER, DETAIL)
+# By the tag of an element, which of the features it sets.
+PLACES = {
+    **dict.fromkeys(("nav", "menu"), 0),
+    **dict.fromkeys(("header", "footer"), 1),
+    "aside": 2,
+    **dict.fromkeys(("form", "dialog", "button", "label"), 3),
+    **dict.fromkeys(("main", "article"), 4),
+    "p": 5,
+}
+MAIN = 4
+# So many features before them; the first two count how often such a name is around.
+COUNTED = 6
+# Of what is in nothing.
+OUTSIDE = (0.0,) * 11
+
+
+def ancestry(
+    element: etree._Element, above: tuple[float, ...], names: dict[str, tuple[bool, ...]]
+) -> tuple[float, ...]:
+    """Return what an element is in, itself too: the features from `in_nav` to `detail_name`.
+
+    Args:
+        element: of a page.
+        above: what its parent is in.
+        names: by class and id, which words they hold; filled here.
+    """
+    tag = str(element.tag)
+    name = f"{element.get('class', '')} {element.get('id', '')}"
+    is_named = len(name) > 1 and tag not in ("html", "body")
+    place = PLACES.get(tag)
+    is_main = element.get("role") == "main"
+    if not is_named and place is None and not is_main:
+        return above
+    found = list(above)
+    if place is not None:
+        found[place] = 1.0
+    if is_main:
+        found[MAIN] = 1.0
+    if is_named:
+        if name not in names:
+            small = name.lower()
+            names[name] = tuple(pattern.search(small) is not None for pattern in NAMED)
+        *counted, comment, teaser, detail = names[name]
+        for index, is_so in enumerate(counted, COUNTED):
+            found[index] = min(found[index] + is_so / 3, 1.0)
+        for index, is_so in enumerate((comment, teaser, detail), COUNTED + 2):
+            found[index] = max(found[index], float(is_so))
+    return tuple(found)
