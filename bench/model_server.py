@@ -26,7 +26,7 @@ from mojodex.embeddings import DIMENSIONS
 EVIDENCE = "I will call Ann on Friday about the offer"
 # The schema that a request names tells which prompt it is.
 SCHEMA = re.compile(rb'"name":\s?"(Extraction|Rescheduling|DailyEmail|Relevance)"')
-CHUNK = re.compile(rb'<chunk number=\\"(\d+)\\">')
+CHUNK = re.compile(rb'<chunk-\w+ number=\\"(\d+)\\">')
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 EMBEDDING_SECONDS = 0.1
 

@@ -272,7 +272,7 @@ def old_seconds(model: FakeModel, chunks: Sequence[str]) -> float:
     connection = http.client.HTTPConnection(address.hostname or "", address.port)
     began = time.perf_counter()
     for chunk in chunks:
-        prompt = {"role": "user", "content": f'<chunk number="1">\n{chunk}\n</chunk>'}
+        prompt = {"role": "user", "content": f'<chunk-1 number="1">\n{chunk}\n</chunk-1>'}
         for path, body in (
             ("/chat/completions", {"model": "old", "messages": [prompt]}),
             ("/embeddings", {"model": "old", "input": [chunk]}),

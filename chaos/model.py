@@ -58,8 +58,8 @@ def _find(pattern: str, prompt: str) -> str:
 # Of each schema: what a question is about, and its good answer.
 ABOUT: dict[str, tuple[Callable[[str], str], Callable[[str], Reply]]] = {
     "Extraction": (lambda p: "extract_todos " + _find(r"the minutes of (\d+)", p), _extraction),
-    "Rescheduling": (lambda p: "reschedule_todo " + _find(r"<todo>\nThing (\d+)", p), _rescheduling),
-    "DailyEmail": (lambda p: "events " + _find(r"the assistant of (\S+):", p), _daily_email),
+    "Rescheduling": (lambda p: "reschedule_todo " + _find(r"<todo-\w+>\nThing (\d+)", p), _rescheduling),
+    "DailyEmail": (lambda p: "events " + _find(r"\nName: (\S+)", p), _daily_email),
 }
 
 

@@ -139,9 +139,9 @@ def _subject(schema: str, prompt: str) -> str:
         case "Extraction":
             return f"extract_todos {_find(r'the minutes of (\d+)', prompt)}"
         case "Rescheduling":
-            return f"reschedule_todo {_find(r'<todo>\n(.+)', prompt)}"
+            return f"reschedule_todo {_find(r'<todo-\w+>\n(.+)', prompt)}"
         case "DailyEmail":
-            return f"events {_find(r'the assistant of (\S+):', prompt)}"
+            return f"events {_find(r'\nName: (\S+)', prompt)}"
     raise ValueError(f"a question that is not simulated: {schema}")
 
 

@@ -62,6 +62,17 @@ class FakeModel:
         self.script = script
 
 
+# A fenced chunk in a prompt: nonce, number, text.
+CHUNK = re.compile(r'<chunk-(\w+) number="(\d+)">\n(.*?)\n</chunk-\1>', re.DOTALL)
+
+
+def section(prompt: str, tag: str) -> str:
+    """What is in a prompt between the tags `<tag-NONCE>` and `</tag-NONCE>`."""
+    found = re.search(rf"^<{tag}-(\w+)>\n(.*?)^</{tag}-\1>", prompt, re.MULTILINE | re.DOTALL)
+    assert found, tag
+    return found[2]
+
+
 def prompt_of(request: dict[str, Any]) -> str:
     """The text of the first message of a request."""
     return str(request["messages"][0]["content"])
@@ -75,8 +86,8 @@ def todos(*steps: tuple[str, str | None, str]) -> Reply:
 
 def relevance(request: dict[str, Any], irrelevant: Callable[[str], bool] = lambda _: False) -> Reply:
     """A valid answer to the question which chunks are relevant."""
-    chunks = re.findall(r'<chunk number="(\d+)">\n(.*?)\n</chunk>', prompt_of(request), re.DOTALL)
-    return Reply({"verdicts": [{"chunk": int(n), "relevant": not irrelevant(text)} for n, text in chunks]})
+    chunks = CHUNK.findall(prompt_of(request))
+    return Reply({"verdicts": [{"chunk": int(n), "relevant": not irrelevant(text)} for _, n, text in chunks]})
 
 
 def vector(text: str) -> list[float]:

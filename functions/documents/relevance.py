@@ -1,6 +1,5 @@
 """Which chunks say something: a model looks at twenty of them at a time."""
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,8 +19,6 @@ from mojodex.text import well_formed
 PROMPT = read_prompt(Path(__file__).with_name("relevance.mpt"))
 CHUNKS_PER_CALL = 20
 CALLS_AT_ONCE = 5
-# What could end a chunk's tags in the prompt.
-TAG = re.compile(r"<(?=\s*/?\s*chunk)", re.IGNORECASE)
 
 
 def _bool_or_none(value: Any) -> Any:
@@ -75,9 +72,9 @@ def judge(
 
 
 def _ask(model: Model, url: str, deadline: Deadline, chunks: Sequence[str]) -> list[bool]:
-    shown = [TAG.sub("&lt;", well_formed(chunk)) for chunk in chunks]
+    shown = {"url": url, "chunks": [well_formed(chunk) for chunk in chunks]}
     try:
-        answer = model.ask(PROMPT, {"url": url, "chunks": shown}, Relevance, deadline)
+        answer = model.ask(PROMPT, shown, Relevance, deadline)
     except PermanentError:
         # It refuses, or answers nonsense: what is not judged is kept.
         count("ChunksNotJudged", len(chunks))

@@ -1,19 +1,45 @@
 """Evidence: the user's own words, with which a model must prove that the user said they would take a step."""
 
 import re
-from collections.abc import Iterable
-from unicodedata import category, normalize
+from collections.abc import Iterable, Sequence
+from unicodedata import category, name, normalize
 
 from mojodex.text import well_formed
 
-# A shorter quotation ("ok", "I") is found anywhere and proves nothing. "我明天去" is a whole sentence.
-MIN_CHARS = 4
+# Fewer words ("ok", "I will") are found anywhere and prove nothing. A character of a script that writes no
+# spaces counts as half a word: "我明天去买票" is a whole sentence.
+LEAST_WORDS = 3
 QUOTATION_MARKS = re.compile("[\"'`´‘’‚‛“”„‟«»‹›′″＇＂]")  # noqa: RUF001
+SCRIPTS_WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "BOPOMOFO")
 
 
-def is_quoted(evidence: str, texts: Iterable[str]) -> bool:
-    """Tell whether evidence is long enough and is in one of the texts. All of them are folded, see `fold`."""
-    return len(evidence) >= MIN_CHARS and any(evidence in text for text in texts)
+class Said:
+    """What the user said, to look up quotations in.
+
+    Args:
+        texts: messages and results; a quotation is of one of them.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = [(_joined(words(text)), text) for text in texts]
+
+    def source(self, evidence: str) -> str | None:
+        """Return the text of which evidence is a run of whole words, without a gap; None if there is none.
+
+        Typography does not matter: letter case, white space, quotation marks, punctuation.
+        """
+        quotation = words(evidence)
+        if sum(0.5 if _writes_no_spaces(word[0]) else 1 for word in quotation) < LEAST_WORDS:
+            return None
+        wanted = _joined(quotation)
+        return next((text for joined, text in self._texts if wanted in joined), None)
+
+
+def words(text: str) -> list[str]:
+    """Split a text into its words, folded; a character of a script without spaces is a word of its own."""
+    folded = fold(text)
+    kinds = {letter: _spaced(letter) for letter in set(folded)}
+    return folded.translate({ord(letter): spaced for letter, spaced in kinds.items()}).split()
 
 
 def fold(text: str) -> str:
@@ -25,3 +51,20 @@ def fold(text: str) -> str:
         {letter: "-" if kind == "Pd" else "" for letter, kind in kinds.items() if kind in ("Pd", "Cf")}
     )
     return " ".join(text.split()).strip(" .,;:!?-")
+
+
+def _spaced(letter: str) -> str:
+    """Return what a character becomes, so that words are what stands between spaces."""
+    # Letters, marks and numbers.
+    if category(letter)[0] not in "LMN":
+        return " "
+    return f" {letter} " if _writes_no_spaces(letter) else letter
+
+
+def _writes_no_spaces(letter: str) -> bool:
+    return name(letter, "").startswith(SCRIPTS_WITHOUT_SPACES)
+
+
+def _joined(text: Sequence[str]) -> str:
+    # To find a text in another is what Python is fast at; no word holds a space.
+    return f" {' '.join(text)} "

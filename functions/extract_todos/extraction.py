@@ -1,8 +1,7 @@
 """Extract the to-dos of a finished task: collect what was said, ask a model, check its answer, save it."""
 
-from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,22 @@ from zlib import crc32
 from sqlalchemy import Select, bindparam, func, literal, select, text, true, union_all, update
 from sqlalchemy.orm import Session
 
-from extract_todos.evidence import fold, is_quoted
+from extract_todos.checking import (
+    ON_THE_LIST,
+    Extraction,
+    LeftOut,
+    Todo,
+    check,
+    date_errors,
+    with_dates_of,
+)
+from extract_todos.evidence import fold
+from extract_todos.task import Line, Result, Task
 from mojodex import jobs
-from mojodex.clock import Deadline, next_working_day, utc_now
+from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError
-from mojodex.model import Answer, Model, ModelSettings, Question
+from mojodex.model import Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, executions_of, is_open, newest_version, todos_of, user_lock
@@ -33,11 +42,8 @@ from mojodex.tokens import keep_newest
 
 PROMPT = read_prompt(Path(__file__).with_name("extract_todos.mpt"))
 INSERT_TODOS = text(read_sql(Path(__file__).with_name("insert_todos.sql")))
-LATEST_DUE_DATE = timedelta(days=2 * 365)
 # Open to-dos in the prompt, so that a long list does not crowd out the conversation. `check` knows all.
 OPEN_TODOS_SHOWN = 100
-# Why a step is left out that equals an open to-do.
-ON_THE_LIST = "it is on the list already"
 
 
 class ExtractionSettings(ModelSettings):
@@ -50,73 +56,6 @@ class ExtractionSettings(ModelSettings):
 
     conversation_token_budget: int
     default_timezone_offset: int = 0
-
-
-# What `collect` returns.
-
-
-@dataclass(frozen=True)
-class Line:
-    """One message of the conversation; `sender` is user or mojo."""
-
-    sender: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Result:
-    """The newest version of what the task produced."""
-
-    title: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Task:
-    """A finished task: its definition, conversation (oldest first) and result, and the user's open to-dos."""
-
-    name: str
-    definition: str
-    conversation: list[Line]
-    result: Result
-    open_todos: list[str]
-
-
-# What the model answers. Its prompt has their JSON schema, docstrings included.
-
-
-class Step(Answer):
-    """A next step."""
-
-    description: str | None
-    due_date: str | None
-    evidence: str | None
-
-
-class Extraction(Answer):
-    """The next steps of the user."""
-
-    todos: list[Step] | None
-
-
-# What `check` returns.
-
-
-@dataclass(frozen=True)
-class Todo:
-    """A to-do to save; `evidence` is the user's own words."""
-
-    description: str
-    due_date: date
-    evidence: str
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A step that is not saved, and the reason."""
-
-    description: str
-    reason: str
 
 
 def extract_todos(
@@ -267,108 +206,6 @@ def shorten(task: Task, token_budget: int) -> Task:
         conversation=[Line(line.sender, text) for line, text in zip(lines, kept, strict=True)],
         open_todos=task.open_todos[:OPEN_TODOS_SHOWN],
     )
-
-
-def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list[LeftOut]]:
-    """Check a model's answer: which steps to save, and which to leave out.
-
-    A step without a valid due date is due on the user's next working day.
-
-    Args:
-        answer: the model's.
-        task: the whole task, not the shortened one.
-        today: the user's local day.
-    """
-    kept, left_out = _check_steps(answer, task)
-    todos = []
-    for step in kept:
-        try:
-            due_date = _due_date(step, today)
-        except ValueError:
-            due_date = next_working_day(today)
-        description, evidence = (
-            well_formed(text or "").strip() for text in (step.description, step.evidence)
-        )
-        todos.append(Todo(description, due_date, evidence))
-    return todos, left_out
-
-
-def date_errors(answer: Extraction, task: Task, today: date) -> str:
-    """Tell the model what is wrong with the due dates of the steps to save; '' if nothing is."""
-    wrong = []
-    for step in _check_steps(answer, task)[0]:
-        try:
-            _due_date(step, today)
-        except ValueError as error:
-            wrong.append(f'"{step.description}": {error}.')
-    return " ".join(wrong)
-
-
-def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
-    """Take the steps of the first answer and the due dates of the second.
-
-    A model that was asked about a date may leave out steps that were right.
-    """
-    by_description = {fold(step.description or ""): step.due_date for step in second.todos or []}
-    often = Counter(fold(step.evidence or "") for step in second.todos or [])
-    by_evidence = {
-        evidence: step.due_date
-        for step in second.todos or []
-        if often[evidence := fold(step.evidence or "")] == 1
-    }
-    return Extraction(
-        todos=[
-            step.model_copy(
-                update={
-                    "due_date": by_description.get(fold(step.description or ""))
-                    or by_evidence.get(fold(step.evidence or ""))
-                    or step.due_date
-                }
-            )
-            for step in first.todos or []
-        ]
-    )
-
-
-def _due_date(step: Step, today: date) -> date:
-    """Parse a step's due date.
-
-    Raises:
-        ValueError: it is not valid. The text tells the model why.
-    """
-    try:
-        due_date = date.fromisoformat(step.due_date or "")
-    except ValueError:
-        raise ValueError("its due_date is not a date in the form YYYY-MM-DD") from None
-    if due_date < today:
-        raise ValueError(f"its due_date is before today, {today.isoformat()}")
-    if due_date > today + LATEST_DUE_DATE:
-        raise ValueError("its due_date is more than two years away")
-    return due_date
-
-
-def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]]:
-    """Split the steps into those that the user said and that are new, and the others."""
-    # What Mojo proposed is no evidence: the user did not say that they would do it.
-    said = [fold(line.text) for line in task.conversation if line.sender == "user"]
-    said += [fold(task.result.title), fold(task.result.text)]
-    known = {fold(description) for description in task.open_todos}
-    kept, left_out = [], []
-    for step in answer.todos or []:
-        description, evidence = fold(step.description or ""), fold(step.evidence or "")
-        reason = None
-        if not description:
-            reason = "it says nothing"
-        elif not is_quoted(evidence, said):
-            reason = "the user did not say so"
-        elif description in known:
-            reason = ON_THE_LIST
-        if reason is None:
-            known.add(description)
-            kept.append(step)
-        else:
-            left_out.append(LeftOut(well_formed(step.description or ""), reason))
-    return kept, left_out
 
 
 def save(

@@ -2,11 +2,18 @@
 
     #! gpt-5-mini
     #! gpt-4.1
-    You are helping {{ user.name }} …
+    Find the next steps in the conversation …
 
-The models are those that the prompt is written for, in order of preference.
+    <conversation-{{ nonce }}>
+    {{ text }}
+    </conversation-{{ nonce }}>
+
+The models are those that the prompt is written for, in order of preference. What is the same for all users
+stands first, so that providers can cache it. What users, websites and others have written stands behind it,
+in fences: tags that end in the nonce, which nobody who writes such a text can know.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +21,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 
 MODEL_LINE = "#!"
+NONCE_BYTES = 8
 # A prompt is plain text for a model: nothing to escape. A variable that is missing is an error, not an empty
 # space.
 _ENVIRONMENT = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
@@ -36,10 +44,15 @@ class Prompt:
     def render(self, **variables: Any) -> str:
         """Render the text for the model.
 
+        The nonce is a hash of all that is in the prompt: the same prompt has the same one, and a text that
+        holds its own cannot be found (64 bits).
+
         Raises:
             jinja2.UndefinedError: the template names a variable that is not given.
         """
-        return self.template.render(**variables)
+        text = self.template.render(**variables, nonce="")
+        nonce = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=NONCE_BYTES).hexdigest()
+        return self.template.render(**variables, nonce=nonce)
 
 
 def read_prompt(path: Path) -> Prompt:

@@ -23,7 +23,7 @@ from mojodex import database as db
 from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from mojodex.settings import SettingsError
-from tests.fake_model import FakeModel, Reply, embedded, prompt_of, todos, vector
+from tests.fake_model import FakeModel, Reply, embedded, prompt_of, section, todos, vector
 from tests.fake_ses import TAKEN, Answer, FakeSes, fake_ses
 from tests.integration.conftest import Bundle, Documents
 from tests.mails import check_mail, text_of
@@ -250,7 +250,7 @@ def test_defect_8_the_first_todos_are_the_next_ones(
 
     bundle.work({"todo_pk": pk})
 
-    shown = prompt_of(model.calls[0]).partition("<open_todos>\n")[2].partition("\n</open_todos>")[0]
+    shown = section(prompt_of(model.calls[0]), "open_todos")
     assert [line.partition("Number ")[2] for line in shown.splitlines()] == [f"{n}." for n in range(1, 101)]
 
 

@@ -306,7 +306,8 @@ def test_each_todo_has_its_own_date_and_its_own_evidence(
 
     bundle.work(message(pk))
 
-    assert mojodex.todos_of(pk) == [(f"{text} no. {n}".strip(), days[n]) for n, text in enumerate(odd)]
+    described = [(" ".join(f"{text} no. {n}".split()), days[n]) for n, text in enumerate(odd)]
+    assert mojodex.todos_of(pk) == described
     found = mojodex.job(pk).outcome["todos"]
     assert [todo["evidence"] for todo in found] == [words.strip() for words in said]
     keys = [row.todo_pk for row in mojodex.rows("SELECT todo_pk FROM md_todo ORDER BY todo_pk")]

@@ -40,7 +40,7 @@ def prompt(*messages: str, result: str = "") -> str:
     conversation = "\n\n".join(messages)
     return (
         f"Today is {TODAY}\nLanguage: en\n\n"
-        f"<conversation>\n{conversation}\n</conversation>\n<result>\n{result}\n</result>\n"
+        f"<conversation-7>\n{conversation}\n</conversation-7>\n<result-7>\n{result}\n</result-7>\n"
     )
 
 
@@ -408,7 +408,7 @@ CONTENT = [
 def test_chunks_that_say_something_are_relevant_and_menus_are_not(client: openai.OpenAI) -> None:
     chunks = [chunk for pair in zip_longest(CONTENT, CHROME) for chunk in pair if chunk]
     given = "Which of these chunks?\n" + "".join(
-        f'<chunk number="{number}">\n{chunk}\n</chunk>\n' for number, chunk in enumerate(chunks, 1)
+        f'<chunk-7 number="{number}">\n{chunk}\n</chunk-7>\n' for number, chunk in enumerate(chunks, 1)
     )
 
     got = answer(client, "Relevance", given)["verdicts"]

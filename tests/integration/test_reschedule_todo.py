@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from mojodex import jobs
 from mojodex.queues import MAX_RECEIVES
-from tests.fake_model import FakeModel, Reply, prompt_of
+from tests.fake_model import FakeModel, Reply, prompt_of, section
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event, sqs_record
 from tests.mojodex import Mojodex
@@ -632,7 +632,7 @@ def test_what_keeps_slipping_is_told_how_often_once_and_in_our_words(
     work(bundle, five)
 
     (call,) = model.calls
-    assert "keeps slipping" in prompt_of(call)
+    assert "It keeps slipping." in section(prompt_of(call), "history")
     assert mojodex.schedulings(five)[-1][1] == f"{argument} {ours}"
 
 
@@ -643,7 +643,7 @@ def test_what_slips_less_often_is_not_told_so(bundle: Bundle, mojodex: Mojodex, 
     work(bundle, four)
 
     (call,) = model.calls
-    assert "keeps slipping" not in prompt_of(call)
+    assert "It keeps slipping." not in prompt_of(call)
     assert mojodex.schedulings(four)[-1][1] == WHY
 
 
@@ -691,13 +691,13 @@ def test_the_prompt_holds_the_todo_its_history_its_task_and_the_agenda(
 
     prompt = prompt_of(model.calls[0])
     assert "Today is 2026-12-01 (Tuesday), 03:30" in prompt
-    assert "<todo>\nCall Bob\n</todo>" in prompt
+    assert section(prompt, "todo") == "Call Bob\n"
     assert "First planned for 2026-11-20 (Friday), on 2026-11-28." in prompt
     assert "Moved to 2026-11-30 (Monday), on 2026-11-29: Reason 1." in prompt
     assert "Moved 1 time until now; this will be move number 2." in prompt
     assert '"meeting_minutes": Write the minutes of a meeting' in prompt
     assert "The minutes." in prompt
-    agenda = prompt.partition("<agenda>\n")[2].partition("\n</agenda>")[0].splitlines()
+    agenda = section(prompt, "agenda").splitlines()
     assert len(agenda) == 14
     assert agenda[0] == "2026-12-01 (Tuesday): 0 to-dos"
     assert agenda[2] == "2026-12-03 (Thursday): 2 to-dos"

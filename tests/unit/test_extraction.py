@@ -6,19 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract_todos.extraction import (
-    PROMPT,
-    Extraction,
-    Line,
-    Result,
-    Step,
-    Task,
-    User,
-    check,
-    date_errors,
-    fold,
-    shorten,
-)
+from extract_todos.checking import Extraction, Step, check, date_errors
+from extract_todos.evidence import Said, fold, words
+from extract_todos.extraction import PROMPT, shorten
+from extract_todos.task import Line, Result, Task
+from mojodex.reads import User
 
 FRIDAY = date(2026, 11, 27)
 SAID = "I'll send the offer to Bob."
@@ -63,10 +55,10 @@ def test_folding_again_changes_nothing(text: str) -> None:
 
 
 @given(st.text(min_size=1), st.text(), st.text())
-def test_words_that_were_said_are_found_whatever_is_around_them(words: str, before: str, after: str) -> None:
-    if len(fold(words)) < 4:
+def test_words_that_were_said_are_found_whatever_is_around_them(said: str, before: str, after: str) -> None:
+    if len(words(said)) < 6:
         return
-    todos, _ = check(answer(("x", "2026-11-27", words)), task(f"{before} {words} {after}"), FRIDAY)
+    todos, _ = check(answer(("x", "2026-11-27", said)), task(f"{before} {said} {after}"), FRIDAY)
 
     assert len(todos) == 1
 
@@ -78,12 +70,116 @@ def test_evidence_may_be_in_the_result() -> None:
     assert left_out == []
 
 
-@pytest.mark.parametrize("evidence", [None, "", " ", "I", "...", "'I'"])
+@pytest.mark.parametrize("evidence", [None, "", " ", "I", "...", "'I'", "the offer", "offer to", ". - , !"])
 def test_too_little_is_no_evidence(evidence: str | None) -> None:
     todos, left_out = check(answer(("Send it", "2026-11-27", evidence)), task(SAID), FRIDAY)
 
     assert todos == []
     assert left_out[0].reason == "the user did not say so"
+
+
+@pytest.mark.parametrize(
+    ("said", "evidence"),
+    [
+        (SAID, "I'll send the offer"),
+        (SAID, "send the offer to Bob"),
+        (SAID, "“I’ll  send\u00a0the offer …”"),
+        ("First, I’ll call Ann – tomorrow – about it.", "I'll call Ann, tomorrow"),
+        ("I will follow-up with Ann.", "will follow up with"),
+        ("我明天去买票。", "我明天去买票"),
+        ("明日までに見積書をABC社に送ります。", "見積書をABC社に"),
+        ("내일까지 보고서를 보낼게요", "내일까지 보고서를 보낼게요"),
+        ("मैं कल उन्हें फ़ोन करूँगा", "कल उन्हें फ़ोन"),
+        ("พรุ่งนี้ฉันจะโทรหาลูกค้า", "ฉันจะโทรหา"),
+    ],
+)
+def test_a_run_of_whole_words_is_evidence(said: str, evidence: str) -> None:
+    assert Said([said]).source(evidence) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "evidence"),
+    [
+        # Inside words, with a gap, in another order, out of two texts, too short.
+        ("Our customer will become too tome-like.", "tome r will be"),
+        ("The customer says so.", "he customer say"),
+        ("I'll send the offer to Bob by Friday.", "I'll send the offer by Friday"),
+        ("I'll send the offer to Bob by Friday.", "I'll send … by Friday"),
+        ("I'll send the offer.", "the offer I'll send"),
+        ("I'll send", "I'll send the offer"),
+        ("我明天去买票。", "明天去买"),
+        ("I'll call 10000 people", "call 1000 people"),
+    ],
+)
+def test_all_else_is_no_evidence(said: str, evidence: str) -> None:
+    assert Said([said, "the offer"]).source(evidence) is None
+
+
+def test_one_answer_with_302_todos_of_small_words_makes_none() -> None:
+    """So it was done: each with "with", or with "tome", which is inside of "customer"."""
+    said = "I talked with the customer. We agreed on the price."
+    steps = [(f"Step {n}", "2026-11-30", ("with", "tome", "date", "name")[n % 4]) for n in range(302)]
+
+    todos, left_out = check(answer(*steps), task(said), FRIDAY)
+
+    assert todos == []
+    assert {step.reason for step in left_out} == {"the user did not say so"}
+
+
+def test_no_more_than_so_many_todos_come_of_one_task() -> None:
+    todos, left_out = check(
+        answer(*((f"Step {n}", "2026-11-30", SAID) for n in range(25))), task(SAID), FRIDAY
+    )
+
+    assert [todo.description for todo in todos] == [f"Step {n}" for n in range(20)]
+    assert [step.reason for step in left_out] == ["there are 20 others"] * 5
+
+
+FOREIGN_ADDRESS = "its description names an address that is not where the user said so"
+
+
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [
+        ("a" * 501, "its description is longer than 500 characters"),
+        ("a" * 200_000, "its description is longer than 500 characters"),
+        ("Send\x07 it", "its description holds control characters"),
+        ("Send \u202eti", "its description holds control characters"),
+        (
+            "Pay at https://evil.example/pay",
+            "its description names an address that is not where the user said so",
+        ),
+        ("Pay at evil.com", FOREIGN_ADDRESS),
+        ("Write to bob@evil.example", FOREIGN_ADDRESS),
+        (" \n ", "it says nothing"),
+    ],
+)
+def test_what_a_description_may_not_be(description: str, reason: str) -> None:
+    other = "Have a look at https://evil.example/pay, evil.com and bob@evil.example."
+
+    todos, left_out = check(answer((description, "2026-11-30", SAID)), task(SAID, other), FRIDAY)
+
+    assert todos == []
+    assert left_out[0].reason == reason
+    assert len(left_out[0].description) <= 500
+
+
+@pytest.mark.parametrize("address", ["https://a.example/x?y=1", "shop.com", "bob@a.example", "www.a.example"])
+def test_an_address_that_is_where_the_user_said_so_may_stay(address: str) -> None:
+    said = f"I'll look at {address.upper()} tomorrow."
+
+    todos, _ = check(answer((f"Look at {address}", "2026-11-30", said)), task(said), FRIDAY)
+
+    assert [todo.description for todo in todos] == [f"Look at {address}"]
+
+
+@pytest.mark.parametrize(
+    "description", ["Send report.pdf to Mr. Smith, e.g. by 5.30", "Try Node.js 2.0\tnow"]
+)
+def test_what_only_looks_like_an_address_may_stay(description: str) -> None:
+    todos, _ = check(answer((description, "2026-11-30", SAID)), task(SAID), FRIDAY)
+
+    assert [todo.description for todo in todos] == [" ".join(description.split())]
 
 
 def test_the_same_step_twice_is_one_todo() -> None:

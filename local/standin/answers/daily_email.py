@@ -99,7 +99,7 @@ def daily_email(prompt: str) -> dict[str, Any]:
         PromptError: the prompt does not hold these.
     """
     words = _FRENCH if is_french(prompt) else _ENGLISH
-    name = line(prompt, r".*the assistant of (\S.*?): one friendly look", "name of the user").split()[0]
+    name = line(prompt, r"Name: (\S.*)", "line 'Name: …'").split()[0]
     todos = re.findall(
         r"^\[(\w+)\] (.*?)(?=^\[\w+\] |\Z)", section(prompt, "today"), re.MULTILINE | re.DOTALL
     )

@@ -9,15 +9,15 @@ class PromptError(Exception):
 
 
 def section(prompt: str, tag: str) -> str:
-    """The lines between `<tag>` and `</tag>`.
+    """The lines between the tags `<tag-NONCE>` and `</tag-NONCE>`.
 
     Raises:
         PromptError: there is no such pair.
     """
-    found = re.search(rf"^<{tag}>\n(.*?)^</{tag}>", prompt, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^<{tag}-(\w+)>\n(.*?)^</{tag}-\1>", prompt, re.MULTILINE | re.DOTALL)
     if not found:
         raise PromptError(f"the stand-in finds no <{tag}> in the prompt")
-    return found[1]
+    return found[2]
 
 
 def line(prompt: str, pattern: str, what: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from local.standin.answers.prompts import PromptError
 
-_CHUNK = re.compile(r'^<chunk number="(\d+)">\n(.*?)\n?^</chunk>', re.MULTILINE | re.DOTALL)
+_CHUNK = re.compile(r'^<chunk-(\w+) number="(\d+)">\n(.*?)\n?^</chunk-\1>', re.MULTILINE | re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\s*\n\s*")
 # Between the entries of a menu or a breadcrumb that stand on one line.
 _SEPARATORS = re.compile(r"\s+[|›»>/·•→]\s+")
@@ -59,7 +59,7 @@ def relevance(prompt: str) -> dict[str, Any]:
     """A verdict for each chunk of a rendered relevance prompt.
 
     Args:
-        prompt: holds the chunks, each between `<chunk number="N">` and `</chunk>` on lines of their own.
+        prompt: holds the chunks, each between `<chunk-NONCE number="N">` and `</chunk-NONCE>`.
 
     Returns:
         `{"verdicts": [{"chunk", "relevant"}]}`, in the order of the chunks.
@@ -70,7 +70,7 @@ def relevance(prompt: str) -> dict[str, Any]:
     chunks = _CHUNK.findall(prompt)
     if not chunks:
         raise PromptError("the stand-in finds no <chunk> in the prompt")
-    return {"verdicts": [{"chunk": int(number), "relevant": _relevant(text)} for number, text in chunks]}
+    return {"verdicts": [{"chunk": int(number), "relevant": _relevant(text)} for _, number, text in chunks]}
 
 
 def _relevant(text: str) -> bool:

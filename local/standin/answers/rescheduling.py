@@ -42,7 +42,7 @@ def rescheduling(prompt: str) -> dict[str, Any]:
     working_days = [day for day in load if day > now and day.weekday() <= FRIDAY][:DAYS]
     if not working_days:
         raise PromptError("the stand-in finds no working day in the agenda")
-    slips = "This to-do keeps slipping." in prompt
+    slips = "It keeps slipping." in history
     best = min(working_days, key=lambda day: load[day] if slips else max(load[day], LIGHT))
     topic = shorten(section(prompt, "todo"), TOPIC_CHARS, placeholder="…").rstrip(".")
     first = line(history, r"First planned for (\d{4}-\d\d-\d\d)", "line 'First planned for …'")

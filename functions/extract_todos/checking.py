@@ -1,0 +1,188 @@
+"""Check a model's answer: which steps to save as to-dos, and which to leave out."""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+from unicodedata import category
+
+from extract_todos.evidence import Said, fold
+from extract_todos.task import Task
+from mojodex.clock import next_working_day
+from mojodex.model import Answer
+from mojodex.text import well_formed
+
+LATEST_DUE_DATE = timedelta(days=2 * 365)
+# Of one execution: nobody promises more in a conversation, and nobody reads more.
+MOST_TODOS = 20
+# Two sentences, with room for names.
+DESCRIPTION_CHARS = 500
+# Web and e-mail addresses; without a scheme, those of usual top-level domains.
+ADDRESS = re.compile(
+    r"[a-z][a-z0-9+.-]*://\S+|www\.\S+|[^\s@<>]+@[^\s@<>]+\.\w+|(?:[\w-]+\.)+(?:com|org|net|info|biz|io|co|app|dev|ai|me"
+    r"|eu|de|fr|es|it|nl|be|ch|at|uk|us|ca|au|in|br|ru|cn|jp|xyz|top|site|online|shop|link|click)\b(?:/\S*)?",
+    re.IGNORECASE,
+)
+# They let the rest of a line be written from right to left, and so look like something else.
+DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Why a step is left out.
+SAYS_NOTHING = "it says nothing"
+TOO_LONG = f"its description is longer than {DESCRIPTION_CHARS} characters"
+CONTROL_CHARACTERS = "its description holds control characters"
+NOT_SAID = "the user did not say so"
+FOREIGN_ADDRESS = "its description names an address that is not where the user said so"
+ON_THE_LIST = "it is on the list already"
+TOO_MANY = f"there are {MOST_TODOS} others"
+
+
+# What the model answers. Its prompt has their JSON schema, docstrings included.
+
+
+class Step(Answer):
+    """A next step."""
+
+    description: str | None
+    due_date: str | None
+    evidence: str | None
+
+
+class Extraction(Answer):
+    """The next steps of the user."""
+
+    todos: list[Step] | None
+
+
+# What `check` returns.
+
+
+@dataclass(frozen=True)
+class Todo:
+    """A to-do to save; `evidence` is the user's own words."""
+
+    description: str
+    due_date: date
+    evidence: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A step that is not saved, and the reason."""
+
+    description: str
+    reason: str
+
+
+def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list[LeftOut]]:
+    """Check a model's answer: which steps to save, and which to leave out.
+
+    A step without a valid due date is due on the user's next working day.
+
+    Args:
+        answer: the model's.
+        task: the whole task, not the shortened one.
+        today: the user's local day.
+    """
+    kept, left_out = _check_steps(answer, task)
+    todos = []
+    for step in kept:
+        try:
+            due_date = _due_date(step, today)
+        except ValueError:
+            due_date = next_working_day(today)
+        todos.append(Todo(_description(step), due_date, well_formed(step.evidence or "").strip()))
+    return todos, left_out
+
+
+def date_errors(answer: Extraction, task: Task, today: date) -> str:
+    """Tell the model what is wrong with the due dates of the steps to save; '' if nothing is."""
+    wrong = []
+    for step in _check_steps(answer, task)[0]:
+        try:
+            _due_date(step, today)
+        except ValueError as error:
+            wrong.append(f'"{step.description}": {error}.')
+    return " ".join(wrong)
+
+
+def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
+    """Take the steps of the first answer and the due dates of the second.
+
+    A model that was asked about a date may leave out steps that were right.
+    """
+    by_description = {fold(step.description or ""): step.due_date for step in second.todos or []}
+    often = Counter(fold(step.evidence or "") for step in second.todos or [])
+    by_evidence = {
+        evidence: step.due_date
+        for step in second.todos or []
+        if often[evidence := fold(step.evidence or "")] == 1
+    }
+    return Extraction(
+        todos=[
+            step.model_copy(
+                update={
+                    "due_date": by_description.get(fold(step.description or ""))
+                    or by_evidence.get(fold(step.evidence or ""))
+                    or step.due_date
+                }
+            )
+            for step in first.todos or []
+        ]
+    )
+
+
+def _due_date(step: Step, today: date) -> date:
+    """Parse a step's due date.
+
+    Raises:
+        ValueError: it is not valid. The text tells the model why.
+    """
+    try:
+        due_date = date.fromisoformat(step.due_date or "")
+    except ValueError:
+        raise ValueError("its due_date is not a date in the form YYYY-MM-DD") from None
+    if due_date < today:
+        raise ValueError(f"its due_date is before today, {today.isoformat()}")
+    if due_date > today + LATEST_DUE_DATE:
+        raise ValueError("its due_date is more than two years away")
+    return due_date
+
+
+def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]]:
+    """Split the steps into those that the user said and that are new, and the others."""
+    said = Said(task.said)
+    known = {fold(description) for description in task.open_todos}
+    kept: list[Step] = []
+    left_out = []
+    for step in answer.todos or []:
+        reason = _reason_against(step, said, known)
+        if reason is None and len(kept) == MOST_TODOS:
+            reason = TOO_MANY
+        if reason is None:
+            known.add(fold(_description(step)))
+            kept.append(step)
+        else:
+            left_out.append(LeftOut(_description(step)[:DESCRIPTION_CHARS], reason))
+    return kept, left_out
+
+
+def _reason_against(step: Step, said: Said, known: Collection[str]) -> str | None:
+    """Return why a step is left out; None if nothing speaks against it."""
+    description = _description(step)
+    source = said.source(step.evidence or "")
+    if not fold(description):
+        return SAYS_NOTHING
+    if len(description) > DESCRIPTION_CHARS:
+        return TOO_LONG
+    if any(category(letter) == "Cc" or letter in DIRECTIONS for letter in description):
+        return CONTROL_CHARACTERS
+    if source is None:
+        return NOT_SAID
+    if any(address.lower() not in source.lower() for address in ADDRESS.findall(description)):
+        return FOREIGN_ADDRESS
+    return ON_THE_LIST if fold(description) in known else None
+
+
+def _description(step: Step) -> str:
+    """Return a step's description as one line."""
+    return " ".join(well_formed(step.description or "").split())
