@@ -32,6 +32,9 @@ class Reply:
     header_drips: int = 0
     body: str | None = None
     error_code: str | None = None
+    error_param: str | None = None
+    # Beside the numbers of tokens.
+    usage: dict[str, Any] = field(default_factory=dict)
 
 
 Script = Callable[[dict[str, Any]], Reply]
@@ -145,7 +148,8 @@ def fake_model() -> Iterator[FakeModel]:
 
 def _body(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
     if reply.status != 200:
-        return {"error": {"message": "no", "type": "error", "param": None, "code": reply.error_code}}
+        error = {"message": "no", "type": "error", "param": reply.error_param, "code": reply.error_code}
+        return {"error": error}
     content = reply.content if isinstance(reply.content, str | None) else json.dumps(reply.content)
     message = {"role": "assistant", "content": content, "refusal": reply.refusal}
     return {
@@ -154,5 +158,5 @@ def _body(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         "created": int(time.time()),
         "model": request["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120} | reply.usage,
     }

@@ -1,10 +1,11 @@
 """The language model: a prompt goes in, a valid pydantic object comes out."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
 
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
@@ -16,6 +17,7 @@ from mojodex.prompts import Prompt
 from mojodex.provider import (
     Attempt,
     CallFailedError,
+    CallNotAllowedError,
     Deployment,
     ModelRefusedError,
     ProviderSettings,
@@ -78,10 +80,16 @@ class Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Model:
-    """The language models that the settings name, and the circuits that tell which of them are away."""
+    """The language models that the settings name, and the circuits that tell which of them are away.
+
+    Attributes:
+        not_taken: options that a server did not take, each with what the server calls the model. They are
+            left out from then on, for as long as the execution environment lives.
+    """
 
     settings: ModelSettings
     circuits: Circuits
+    not_taken: set[tuple[str, str]] = field(default_factory=set)
 
     def ask[A: BaseModel](
         self, prompt: Prompt, variables: dict[str, Any], answer: type[A], deadline: Deadline
@@ -162,14 +170,7 @@ class Question[A: BaseModel]:
 
     def _call(self, attempt: Attempt) -> str:
         """Make one call, count its tokens, and return the text; raises as `one_call`."""
-        # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
-        with one_call(self.model.settings, self.model.circuits, attempt.model) as api:
-            completion = api.chat.completions.create(
-                model=attempt.deployment,
-                messages=self._messages,
-                response_format=_format(self.answer),
-                timeout=attempt.timeout,
-            )
+        completion = self._completion(attempt)
         try:
             # The SDK lets servers leave out fields; the message is needed.
             choice = completion.choices[0]
@@ -182,9 +183,48 @@ class Question[A: BaseModel]:
         if usage := completion.usage:
             count("LlmPromptTokens", usage.prompt_tokens, model=model, prompt=prompt)
             count("LlmCompletionTokens", usage.completion_tokens, model=model, prompt=prompt)
+            # Both are in the sums above; the ones are cheaper, the others are no words.
+            if (details := usage.prompt_tokens_details) and details.cached_tokens:
+                count("LlmCachedTokens", details.cached_tokens, model=model, prompt=prompt)
+            if (thought := usage.completion_tokens_details) and thought.reasoning_tokens:
+                count("LlmReasoningTokens", thought.reasoning_tokens, model=model, prompt=prompt)
         if refusal or choice.finish_reason == "content_filter":
             raise ModelRefusedError("the model refuses this content")
         return content or ""
+
+    def _completion(self, attempt: Attempt) -> ChatCompletion:
+        """Make one call, and again without options that the server does not take; raises as `one_call`."""
+        wanted = self.prompt.models[attempt.model]
+        options = {
+            name: value
+            for name, value in wanted.items()
+            if (attempt.deployment, name) not in self.model.not_taken
+        }
+        while True:
+            try:
+                completion = self._create(attempt, options)
+                break
+            except CallNotAllowedError as failure:
+                if not options:
+                    raise
+                # Many servers do not say which one they do not know.
+                refused = {failure.parameter} if failure.parameter in options else set(options)
+                options = {name: value for name, value in options.items() if name not in refused}
+        # Only now it is known that the options were the reason.
+        self.model.not_taken.update((attempt.deployment, name) for name in wanted.keys() - options.keys())
+        return completion
+
+    def _create(self, attempt: Attempt, options: Mapping[str, Any]) -> ChatCompletion:
+        # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
+        with one_call(self.model.settings, self.model.circuits, attempt.model) as api:
+            completion: ChatCompletion = api.chat.completions.create(
+                model=attempt.deployment,
+                messages=self._messages,
+                response_format=_format(self.answer),
+                timeout=attempt.timeout,
+                **options,
+            )
+            return completion
 
 
 @cache

@@ -83,7 +83,16 @@ class CallTimedOutError(CallFailedError):
 
 
 class CallNotAllowedError(CallFailedError):
-    """The provider does not take this call (400). Others may work, so it says nothing of the provider."""
+    """The provider does not take this call (400). Others may work, so it says nothing of the provider.
+
+    Args:
+        code: the provider's.
+        parameter: which one it does not take, if it says so.
+    """
+
+    def __init__(self, code: str | None, parameter: str | None) -> None:
+        super().__init__(f"400 ({code})", try_next_model=True)
+        self.parameter = parameter
 
 
 @made_once
@@ -213,7 +222,7 @@ def _sorted_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
             raise ModelRefusedError(f"the model's provider refuses this content ({error.code})") from None
         if error.code in TOO_LONG_CODES:
             raise PermanentError(f"the content is too long for the model ({error.code})") from None
-        raise CallNotAllowedError(f"400 ({error.code})", try_next_model=True) from None
+        raise CallNotAllowedError(error.code, error.param) from None
     except openai.APIStatusError as error:
         again_later = error.status_code >= 500 or error.status_code in (408, 409, 425, 429)
         raise CallFailedError(

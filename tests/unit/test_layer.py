@@ -81,11 +81,14 @@ def test_a_deadline_keeps_a_reserve() -> None:
 
 def test_a_prompt_names_its_models_and_renders(tmp_path: Path) -> None:
     path = tmp_path / "greet.mpt"
-    path.write_text("#! gpt-5-mini\n#!gpt-4.1\nHello {{ name }}\n")
+    path.write_text("#! gpt-5-mini reasoning_effort=low  temperature=0.5\n#!gpt-4.1\nHello {{ name }}\n")
 
     prompt = read_prompt(path)
 
-    assert (prompt.name, prompt.models) == ("greet", ("gpt-5-mini", "gpt-4.1"))
+    assert prompt.name == "greet"
+    assert list(prompt.models) == ["gpt-5-mini", "gpt-4.1"]
+    assert prompt.models["gpt-5-mini"] == {"reasoning_effort": "low", "temperature": 0.5}
+    assert prompt.models["gpt-4.1"] == {}
     assert prompt.render(name="Ann") == "Hello Ann"
     with pytest.raises(Exception, match="undefined"):
         prompt.render()
@@ -97,6 +100,25 @@ def test_a_prompt_without_a_model_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
 
     with pytest.raises(ValueError, match="name models"):
+        read_prompt(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("reasoning_effort=much", "reasoning_effort: Input should be 'none', 'minimal'"),
+        ("max_completion_tokens=0", "max_completion_tokens: Input should be greater than or equal to 1"),
+        ("max_completion_tokens=some", "max_completion_tokens: Input should be a valid integer"),
+        ("temperature=3", "temperature: Input should be less than or equal to 2"),
+        ("top_p=1", "top_p: Extra inputs are not permitted"),
+        ("temperature", "temperature: Input should be a valid number"),
+    ],
+)
+def test_an_option_that_is_not_valid_is_refused_by_name(tmp_path: Path, option: str, wrong: str) -> None:
+    path = tmp_path / "bad.mpt"
+    path.write_text(f"#! gpt-5-mini {option}\nHello")
+
+    with pytest.raises(ValueError, match=f"bad.mpt, gpt-5-mini: {wrong}"):
         read_prompt(path)
 
 
