@@ -56,11 +56,13 @@ class ReschedulingSettings(ModelSettings):
     Attributes:
         load_cap: no to-do is moved to a day with so many to-dos while a lighter day is near.
         slipping_after_moves: after so many moves, the argument says that the to-do keeps slipping.
+        night_until_hour: hour of the user's wall clock, 1 to 24, at which the night ends.
         default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
     """
 
     load_cap: int = Field(ge=1)
     slipping_after_moves: int = Field(ge=1)
+    night_until_hour: int = Field(ge=1, le=24)
     default_timezone_offset: int = 0
 
 
@@ -214,7 +216,9 @@ def think(model: Model, settings: ReschedulingSettings, overdue: Overdue, deadli
         "agenda": overdue.agenda,
         "load_cap": settings.load_cap,
     }
-    question = Question(model, PROMPT, variables, Rescheduling, deadline)
+    # In the last hour of the night, and after it.
+    is_late = int(overdue.user.time.partition(":")[0]) >= settings.night_until_hour - 1
+    question = Question(model, PROMPT, variables, Rescheduling, deadline, urgent=is_late)
     answer = question.ask()
     if wrong := objection(answer, overdue, settings.load_cap):
         return question.ask_again(wrong) or answer

@@ -92,10 +92,16 @@ class Model:
     not_taken: set[tuple[str, str]] = field(default_factory=set)
 
     def ask[A: BaseModel](
-        self, prompt: Prompt, variables: dict[str, Any], answer: type[A], deadline: Deadline
+        self,
+        prompt: Prompt,
+        variables: dict[str, Any],
+        answer: type[A],
+        deadline: Deadline,
+        *,
+        urgent: bool = False,
     ) -> A:
         """Ask one question, and return the first valid answer; see `Question` and its `ask`."""
-        return Question(self, prompt, variables, answer, deadline).ask()
+        return Question(self, prompt, variables, answer, deadline, urgent).ask()
 
 
 @dataclass
@@ -109,6 +115,7 @@ class Question[A: BaseModel]:
         answer: the form of the answer; with `extra="forbid"` and no defaults, as strict structured output
             demands.
         deadline: when the invocation ends.
+        urgent: whether it is too late for a tier that may have to be waited for.
     """
 
     model: Model
@@ -116,6 +123,7 @@ class Question[A: BaseModel]:
     variables: dict[str, Any]
     answer: type[A]
     deadline: Deadline
+    urgent: bool = False
 
     def __post_init__(self) -> None:
         text = well_formed(self.prompt.render(**self.variables))
@@ -194,7 +202,7 @@ class Question[A: BaseModel]:
 
     def _completion(self, attempt: Attempt) -> ChatCompletion:
         """Make one call, and again without options that the server does not take; raises as `one_call`."""
-        wanted = self.prompt.models[attempt.model]
+        wanted = {**self.prompt.models[attempt.model], **self._tier()}
         options = {
             name: value
             for name, value in wanted.items()
@@ -213,6 +221,12 @@ class Question[A: BaseModel]:
         # Only now it is known that the options were the reason.
         self.model.not_taken.update((attempt.deployment, name) for name in wanted.keys() - options.keys())
         return completion
+
+    def _tier(self) -> dict[str, str]:
+        tier = self.model.settings.llm_service_tier
+        if tier == "auto":
+            return {}
+        return {"service_tier": "default" if self.urgent else tier}
 
     def _create(self, attempt: Attempt, options: Mapping[str, Any]) -> ChatCompletion:
         # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.

@@ -51,6 +51,7 @@ class ProviderSettings(Settings):
         llm_base_url: address of the API; needed for Azure, otherwise OpenAI's own without it.
         llm_api_version: Azure's API version; needed for Azure.
         llm_timeout_seconds: longest time for one call, from connecting to the last byte of the answer.
+        llm_service_tier: which tier of the provider answers, at its price; `auto` lets the provider choose.
     """
 
     llm_secret_arn: str
@@ -58,6 +59,7 @@ class ProviderSettings(Settings):
     llm_base_url: str | None = None
     llm_api_version: str | None = None
     llm_timeout_seconds: float = 60
+    llm_service_tier: Literal["auto", "flex", "default"] = "auto"
 
     @model_validator(mode="after")
     def _azure_is_complete(self) -> "ProviderSettings":

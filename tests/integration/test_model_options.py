@@ -1,5 +1,6 @@
 """What a prompt asks of a model besides its text: sent, and left out where a server does not take it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -87,6 +88,35 @@ def test_a_call_that_fails_without_options_too_says_nothing_of_them(
     assert extract(bundle, mojodex) == "done"
 
     assert sent(model) == [OPTIONS]
+
+
+@pytest.mark.parametrize(("tier", "sent_as"), [("auto", None), ("flex", "flex"), ("default", "default")])
+def test_the_service_tier_is_sent_unless_it_is_left_to_the_provider(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, tier: str, sent_as: str | None
+) -> None:
+    extract(make_bundle(llm_service_tier=tier), mojodex)
+
+    assert model.calls[0].get("service_tier") == sent_as
+
+
+def test_a_server_that_knows_no_tiers_is_asked_without(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
+) -> None:
+    bundle = make_bundle(llm_service_tier="flex")
+    model.script = not_taking("service_tier")
+
+    assert [extract(bundle, mojodex) for _ in range(2)] == ["done"] * 2
+
+    assert ["service_tier" in call for call in model.calls] == [True, False, False]
+
+
+def test_flex_that_has_no_room_is_waited_for(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
+) -> None:
+    bundle = make_bundle(llm_service_tier="flex")
+    model.answers(Reply(status=429, error_code="resource_unavailable", headers={"Retry-After": "600"}))
+
+    assert extract(bundle, mojodex) == "queued"
 
 
 @pytest.mark.parametrize("usage", [{}, {"prompt_tokens_details": None, "completion_tokens_details": None}])

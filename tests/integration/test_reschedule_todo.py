@@ -767,3 +767,18 @@ def _jobs(mojodex: Mojodex, pk: int, state: str) -> list[Any]:
     return mojodex.rows(
         "SELECT * FROM md_background_job WHERE subject = :s AND state = :state", s=str(pk), state=state
     )
+
+
+@pytest.mark.parametrize(
+    ("time", "tier"), [("03:00", "flex"), ("04:59", "flex"), ("05:00", "default"), ("14:00", "default")]
+)
+def test_a_move_takes_the_default_tier_when_the_night_ends(
+    make_bundle: Any, mojodex: Mojodex, model: FakeModel, time: str, tier: str
+) -> None:
+    bundle = make_bundle("reschedule_todo", llm_service_tier="flex")
+    pk = overdue(mojodex)
+
+    with time_machine.travel(f"2026-12-01T{time}:00+00:00"):
+        work(bundle, pk)
+
+    assert [call["service_tier"] for call in model.calls] == [tier]

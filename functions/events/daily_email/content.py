@@ -263,7 +263,13 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
     }
     try:
         # Whatever is wrong with the words, ours stand in for them: no reason to ask and pay again.
-        return model.ask(PROMPT, variables, DailyEmail, deadline.sooner(SENDING_SECONDS))
+        return model.ask(
+            PROMPT,
+            variables,
+            DailyEmail,
+            deadline.sooner(SENDING_SECONDS),
+            urgent=utc_now() > job.queued_at + LONGEST_WAIT / 2,
+        )
     except PermanentError as error:
         reason = str(error)
     except TransientError as error:
