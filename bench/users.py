@@ -355,10 +355,12 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
 def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
     from events import schedule
     from events.daily_email import audience, content
+    from events.message import SendEvent
 
     with_offset, without_offset = audience.due_work(schedule.settings, NOW)
     settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
     its_claim = "`events/daily_email/due.sql` within `mojodex.jobs.claim`."
+    message = SendEvent(event_type="todo_daily_emails", user_id="user-55")
     collected = "`events.daily_email.content.collect`."
     named = partial(_named, connection)
     return [
@@ -377,7 +379,7 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
         ),
         *named(
             # Due, and their open to-do's execution has no title of its own.
-            lambda session: content.collect(session, "user-55", TODAY, NOW, settings),
+            lambda session: content.collect(session, message, TODAY, NOW, settings),
             ("events, worker: the user", collected),
             ("events, worker: their to-dos of today, and those that were moved", collected),
             ("events, worker: the title of a result", collected),

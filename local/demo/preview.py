@@ -28,6 +28,7 @@ from events.daily_email.content import (
 )
 from events.daily_email.rendering import render
 from events.mail.mime import Rendered, as_bytes, unsubscribe_link
+from events.message import EventType, SendEvent
 from local.demo import stories
 from local.demo.seed import Account, SeededUser, move, seed
 from local.runtime import model, postgres
@@ -39,7 +40,7 @@ from mojodex.database import Database, DatabaseSettings
 from mojodex.jobs import Job
 from mojodex.model import Model
 
-EVENT_TYPE = "todo_daily_emails"
+EVENT_TYPE: EventType = "todo_daily_emails"
 MORNING = time(8, 5)
 # What the template has for the functions, where the caller does not say otherwise.
 MODELS = "gpt-5-mini,gpt-4.1"
@@ -93,7 +94,8 @@ def _write(
     ask: bool,
 ) -> Preview:
     now, day = user.at(account.morning, MORNING), account.morning
-    today = database.with_db_session(collect, user.user_id, day, now, settings)
+    message = SendEvent(event_type=EVENT_TYPE, user_id=user.user_id)
+    today = database.with_db_session(collect, message, day, now, settings)
     # A model that is away is not waited for.
     job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=1, queued_at=now - LONGEST_WAIT)
     answer = (

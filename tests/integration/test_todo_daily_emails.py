@@ -810,3 +810,41 @@ def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
     assert mojodex.rows("SELECT state, count(*) FROM md_background_job GROUP BY 1") == [("done", 500)]
     for _, raw in ses.mails:
         check_mail(raw)
+
+
+def moved_at(mojodex: Mojodex, user_id: str, description: str, at: datetime) -> None:
+    """A to-do of the user that was moved to Thursday at this moment."""
+    execution = mojodex.execution("x", user_id=user_id, extracted=True)
+    mojodex.scheduled(execution, description, YESTERDAY, THURSDAY, moved_at=at)
+
+
+def test_a_move_is_told_once_and_none_is_left_out(bundle: Bundle, mojodex: Mojodex, ses: FakeSes) -> None:
+    """One was made in the night before Monday's mail, one after it."""
+    user_id = user_with(mojodex, "Call Bob")
+    monday = NOW - timedelta(days=1)
+    moved_at(mojodex, user_id, "Moved in the night", monday - timedelta(hours=6))
+    with time_machine.travel(monday):
+        send(bundle, user_id, day=YESTERDAY)
+    moved_at(mojodex, user_id, "Moved at noon", monday + timedelta(hours=4))
+
+    send(bundle, user_id)
+
+    first, second = (text_of(check_mail(raw)) for _, raw in ses.mails)
+    assert "Moved in the night" in first
+    assert "Moved in the night" not in second
+    assert "Moved at noon" in second
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(4, True), (20, False)])
+def test_what_was_moved_since_the_last_mail_is_told_unless_that_is_too_long_ago(
+    bundle: Bundle, mojodex: Mojodex, ses: FakeSes, days: int, is_told: bool
+) -> None:
+    user_id = user_with(mojodex, "Call Bob", day=TODAY - timedelta(days=30))
+    last = NOW - timedelta(days=days)
+    with time_machine.travel(last):
+        send(bundle, user_id, day=last.date())
+    moved_at(mojodex, user_id, "Moved on Friday", NOW - timedelta(days=3))
+
+    send(bundle, user_id)
+
+    assert ("Moved on Friday" in text_of(check_mail(ses.mails[-1][1]))) is is_told

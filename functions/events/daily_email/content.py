@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import ScalarSelect, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, undefer
 
 from events.daily_email.rendering import Content, MovedLine, TodoLine, render
@@ -18,7 +18,7 @@ from events.mail.delivery import SECONDS_NEEDED as SENDING_SECONDS
 from events.mail.delivery import Mail
 from events.mail.mime import EmailSettings, check_address, unsubscribe_link
 from events.mail.plain_text import plain
-from events.message import SendEvent
+from events.message import PROCESS, SendEvent
 from mojodex import jobs
 from mojodex.clock import Deadline, local_time, previous_working_day, start_of_day, utc_now
 from mojodex.database import Database
@@ -27,7 +27,7 @@ from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, newest_version, offset_of, open_todos
-from mojodex.schema import MdUser
+from mojodex.schema import BackgroundJob, MdUser
 from mojodex.text import well_formed
 
 PROMPT = read_prompt(Path(__file__).with_name("todo_daily_emails.mpt"))
@@ -40,6 +40,8 @@ TEXT_CHARS = 500
 # A model that is away is waited for. If it asks for longer, or after that time, the mail goes out without it:
 # a mail about today is of no use tomorrow.
 LONGEST_WAIT = timedelta(minutes=5)
+# What was moved since the last mail is told, if that is no longer ago.
+LONGEST_SILENCE = timedelta(days=14)
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -140,7 +142,7 @@ def todo_daily_emails(
     """
     now = utc_now()
     day = date.fromisoformat(job.occasion)
-    today = database.with_db_session(collect, message.user_id, day, now, settings)
+    today = database.with_db_session(collect, message, day, now, settings)
     # Before anything is paid for.
     check_address(today.address)
     link = unsubscribe_link(settings, message.user_id, message.event_type)
@@ -175,13 +177,13 @@ def local_date(session: Session, user_id: str, moment: datetime, default_timezon
 
 
 def collect(
-    session: Session, user_id: str, day: date, now: datetime, settings: TodoDailyEmailsSettings
+    session: Session, message: SendEvent, day: date, now: datetime, settings: TodoDailyEmailsSettings
 ) -> Today:
     """Read what the user's day holds, as plain data.
 
     Args:
         session: the caller's.
-        user_id: the user's.
+        message: names the user.
         day: the user's local day that the mail is for.
         now: the present moment (aware).
         settings: the default offset, and whether a mail may be empty.
@@ -189,18 +191,22 @@ def collect(
     Raises:
         InvalidMessageError, NothingToDoError: as `todo_daily_emails`.
     """
-    row = session.scalars(
-        select(MdUser).options(undefer(MdUser.email)).where(MdUser.user_id == user_id)
+    user_id = message.user_id
+    found_user = session.execute(
+        select(MdUser, _last_mail(message.subject, day))
+        .options(undefer(MdUser.email))
+        .where(MdUser.user_id == user_id)
     ).one_or_none()
-    if row is None:
+    if found_user is None:
         raise InvalidMessageError("there is no such user")
+    row, last_mail = found_user
     if not row.todo_email_reception:
         raise NothingToDoError("the user does not want it")
     user = as_user(row, now, settings.default_timezone_offset)
     if user.today != day:
         raise NothingToDoError(f"it is not {day.isoformat()} where the user is")
 
-    since = start_of_day(
+    since = last_mail or start_of_day(
         previous_working_day(day), offset_of(row.timezone_offset, settings.default_timezone_offset)
     )
     found = session.execute(_todos_to_tell(), {"user_id": user_id, "day": day, "since": since}).all()
@@ -222,6 +228,17 @@ def collect(
     if not todos and not moved and not settings.send_empty_todo_emails:
         raise NothingToDoError("there is nothing to tell")
     return Today(user, row.name, row.email, row.language_code, todos, moved)
+
+
+def _last_mail(subject: str, day: date) -> ScalarSelect[datetime | None]:
+    """Select when the user got the last mail before this day's; NULL if that is long ago, or was never."""
+    job, earliest = BackgroundJob, (day - LONGEST_SILENCE).isoformat()
+    return (
+        select(func.max(job.finished_at))
+        .where(job.process == PROCESS, job.subject == subject, job.state == "done")
+        .where(job.occasion >= earliest, job.occasion < day.isoformat())
+        .scalar_subquery()
+    )
 
 
 @cache
