@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from unicodedata import category
 
+from extract_todos.days import named_day
 from extract_todos.evidence import Said, fold
 from extract_todos.task import Task
 from mojodex.clock import next_working_day
@@ -76,7 +77,8 @@ class LeftOut:
 def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list[LeftOut]]:
     """Check a model's answer: which steps to save, and which to leave out.
 
-    A step without a valid due date is due on the user's next working day.
+    A step whose evidence names a day is due on that day, whatever the model says. One without a valid due
+    date is due on the user's next working day.
 
     Args:
         answer: the model's.
@@ -87,7 +89,7 @@ def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list
     todos = []
     for step in kept:
         try:
-            due_date = _due_date(step, today)
+            due_date = _named_day(step, today) or _due_date(step, today)
         except ValueError:
             due_date = next_working_day(today)
         todos.append(Todo(_description(step), due_date, well_formed(step.evidence or "").strip()))
@@ -98,8 +100,14 @@ def date_errors(answer: Extraction, task: Task, today: date) -> str:
     """Tell the model what is wrong with the due dates of the steps to save; '' if nothing is."""
     wrong = []
     for step in _check_steps(answer, task)[0]:
+        named = _named_day(step, today)
         try:
-            _due_date(step, today)
+            due_date = _due_date(step, today)
+            if named and due_date != named:
+                raise ValueError(
+                    f"its due_date is {due_date.isoformat()}, while its evidence names {named:%A},"
+                    f" {named.isoformat()}"
+                )
         except ValueError as error:
             wrong.append(f'"{step.description}": {error}.')
     return " ".join(wrong)
@@ -129,6 +137,12 @@ def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
             for step in first.todos or []
         ]
     )
+
+
+def _named_day(step: Step, today: date) -> date | None:
+    """Return the day that a step's evidence names, if there is one reading of it; see `named_day`."""
+    named = named_day(step.evidence or "", today)
+    return named if named and named <= today + LATEST_DUE_DATE else None
 
 
 def _due_date(step: Step, today: date) -> date:

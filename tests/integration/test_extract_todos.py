@@ -463,7 +463,7 @@ def test_a_model_that_keeps_the_connection_alive_but_does_not_answer_times_out(
 def test_a_second_answer_corrects_dates_and_loses_no_step(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, answer: Any
 ) -> None:
-    other = "I'll call Ann on Monday."
+    other = "I'll call Ann about it."
     pk = mojodex.execution(SAID, other)
     wrong = [("Send the offer", TOMORROW, SAID), ("Call Ann", "2020-01-01", other)]
     corrected = todos(("Call Ann", TOMORROW, other))

@@ -207,6 +207,37 @@ def test_another_date_falls_on_the_next_working_day(due: str | None) -> None:
     assert check(got, task(SAID), FRIDAY)[0][0].due_date == date(2026, 11, 30)
 
 
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("I'll send the offer to Bob by Tuesday.", "2026-12-01"),
+        ("J'envoie l'offre à Bob le 3 décembre.", "2026-12-03"),
+        ("Ich schicke Bob das Angebot übermorgen.", "2026-11-29"),
+        ("Mañana le mando la oferta a Bob.", "2026-11-28"),
+    ],
+)
+def test_a_date_that_contradicts_the_users_words_is_asked_about_and_then_the_words_win(
+    said: str, named: str
+) -> None:
+    wrong, right = answer(("Send it", "2026-12-24", said)), answer(("Send it", named, said))
+
+    assert "its due_date is 2026-12-24, while its evidence names" in date_errors(wrong, task(said), FRIDAY)
+    assert named in date_errors(wrong, task(said), FRIDAY)
+    assert date_errors(right, task(said), FRIDAY) == ""
+    for each in (wrong, right, answer(("Send it", None, said))):
+        assert check(each, task(said), FRIDAY)[0][0].due_date.isoformat() == named
+
+
+@pytest.mark.parametrize(
+    "said", [SAID, "I'll send the offer to Bob next week.", "I'll send it on Monday or on Tuesday."]
+)
+def test_words_that_name_no_single_day_contradict_nothing(said: str) -> None:
+    got = answer(("Send it", "2026-12-24", said))
+
+    assert date_errors(got, task(said), FRIDAY) == ""
+    assert check(got, task(said), FRIDAY)[0][0].due_date.isoformat() == "2026-12-24"
+
+
 def test_the_date_of_a_step_that_is_left_out_is_not_asked_again() -> None:
     assert date_errors(answer(("Invented", "soon", "I'll invent.")), task(SAID), FRIDAY) == ""
 
