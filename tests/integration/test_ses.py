@@ -175,6 +175,21 @@ def test_an_ses_that_stays_busy_brings_the_message_back(ses: FakeSes, pauses: li
     assert len(pauses) == 2
 
 
+@pytest.mark.parametrize("code", ["TooManyRequestsException", "ThrottlingException", "Throttling"])
+def test_a_used_up_daily_quota_is_waited_for_and_not_asked_again_at_once(
+    ses: FakeSes, pauses: list[float], code: str
+) -> None:
+    """It has the same codes as the rate, and another message."""
+    ses.does(Answer(400, code, "Daily message quota exceeded."))
+
+    error = refused()
+
+    assert type(error) is TransientError
+    assert (str(error), error.retry_after) == ("SES does not send now (daily quota)", 900)
+    assert len(ses.requests) == 1
+    assert pauses == []
+
+
 # SES refuses.
 
 

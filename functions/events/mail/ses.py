@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # SES counts sends by the second, so a short pause is often enough.
 TRIES = 3
 PAUSE_SECONDS = (0.5, 2.0)
+# "Daily message quota exceeded."
+DAILY_QUOTA = re.compile(r"daily\b.*\bquota", re.IGNORECASE)
 # An answer that comes later leaves it open whether the mail was sent. Quick refusals, the pauses and a last
 # answer that is slow fit into 15 seconds.
 ANSWER_SECONDS = 8
@@ -113,14 +115,18 @@ def _refusal(error: aws_errors.ClientError) -> PermanentError | TransientError:
     """Classify SES's error."""
     code = error.response["Error"]["Code"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    message = error.response["Error"].get("Message", "")
     if code.startswith(("TooManyRequests", "Throttl")):
+        # The quota of a day and the rate of a second have the same code.
+        if DAILY_QUOTA.search(message):
+            return TransientError("SES does not send now (daily quota)", retry_after=OPERATOR_SECONDS)
         return ThrottledError("SES is busy")
     if code.startswith("ServiceUnavailable"):
         return TransientError("SES is not available")
     if status >= 500:
         # Something went wrong in SES, or in a gateway before it, perhaps after it took the mail.
         return NotKnownIfSentError("it is not known whether SES took the mail")
-    not_verified = "not verified" in error.response["Error"].get("Message", "")
+    not_verified = "not verified" in message
     if code == "BadRequestException" or (code == "MessageRejected" and not not_verified):
         return PermanentError(f"SES refuses the mail ({code})")
     # The quota, the account, a permission, the configuration set, the sender: not the user's fault.
