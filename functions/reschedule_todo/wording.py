@@ -1,6 +1,10 @@
-"""Fixed sentences of this process, in English and French. Other languages get English with local dates."""
+"""Fixed sentences of this process, in English, French, German and Spanish.
+
+Other languages get English with local dates.
+"""
 
 import re
+from dataclasses import dataclass
 from datetime import date
 
 from mojodex.language import FALLBACK, locale_for, long_day
@@ -11,36 +15,81 @@ WEEKEND = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class Words:
+    """Sentences of one language.
+
+    Attributes:
+        rule: why a rule chose the day; with {day} and {others}.
+        others: how many other to-dos that day has: none, one, {n}.
+        slips: how often a to-do was moved, and what to do about it: once, {n} times.
+    """
+
+    rule: str
+    others: tuple[str, str, str]
+    slips: tuple[str, str]
+
+
+ENGLISH = Words(
+    "Mojo did not find a date that fits. So this to-do goes to the lightest of your next five working days,"
+    " {day}, on which you have {others}.",
+    ("no other to-do", "one other to-do", "{n} other to-dos"),
+    (
+        "It has been moved once already: maybe it is time to split it, to ask somebody, to block time for it,"
+        " or to let it go.",
+        "It has been moved {n} times already: maybe it is time to split it, to ask somebody, to block time"
+        " for it, or to let it go.",
+    ),
+)
+FRENCH = Words(
+    "Mojo n'a pas trouvé de date qui convienne. Cette tâche passe donc au plus léger de vos cinq prochains"
+    " jours ouvrés, {day}, où vous avez {others}.",
+    ("aucune autre tâche", "une seule autre tâche", "{n} autres tâches"),
+    (
+        "Elle a déjà été reportée {n} fois : peut-être faut-il la découper, la confier à quelqu'un, lui"
+        " réserver un moment, ou y renoncer.",
+    )
+    * 2,
+)
+GERMAN = Words(
+    "Mojo hat kein passendes Datum gefunden. Deshalb liegt diese Aufgabe nun auf dem ruhigsten Ihrer nächsten"
+    " fünf Arbeitstage, {day}, mit {others}.",
+    ("keiner anderen Aufgabe", "einer anderen Aufgabe", "{n} anderen Aufgaben"),
+    (
+        "Sie wurde schon einmal verschoben: Vielleicht hilft es, sie zu teilen, jemanden zu fragen, sich Zeit"
+        " dafür freizuhalten oder sie aufzugeben.",
+        "Sie wurde schon {n}-mal verschoben: Vielleicht hilft es, sie zu teilen, jemanden zu fragen, sich"
+        " Zeit dafür freizuhalten oder sie aufzugeben.",
+    ),
+)
+SPANISH = Words(
+    "Mojo no ha encontrado una fecha adecuada. Por eso esta tarea pasa al más tranquilo de sus próximos cinco"
+    " días laborables, {day}, en el que tiene {others}.",
+    ("ninguna otra tarea", "otra tarea", "otras {n} tareas"),
+    (
+        "Ya se ha aplazado una vez: quizá convenga dividirla, pedírsela a alguien, reservarle un rato o"
+        " dejarla.",
+        "Ya se ha aplazado {n} veces: quizá convenga dividirla, pedírsela a alguien, reservarle un rato o"
+        " dejarla.",
+    ),
+)
+WORDS = {"en": ENGLISH, "fr": FRENCH, "de": GERMAN, "es": SPANISH}
+
+
 def rule_wording(language: str, day: date, todos: int) -> str:
     """Give the argument for a day that the rule chose; `todos` is how many other to-dos it has."""
-    when = long_day(day, language)
-    if locale_for(language).language == "fr":
-        others = (
-            ("aucune autre tâche", "une seule autre tâche")[todos] if todos < 2 else f"{todos} autres tâches"
-        )
-        return (
-            "Mojo n'a pas trouvé de date qui convienne. Cette tâche passe donc au plus léger de vos cinq "
-            f"prochains jours ouvrés, {when}, où vous avez {others}."
-        )
-    others = ("no other to-do", "one other to-do")[todos] if todos < 2 else f"{todos} other to-dos"
-    return (
-        "Mojo did not find a date that fits. So this to-do goes to the lightest of your next five working "
-        f"days, {when}, on which you have {others}."
-    )
+    words = _words_for(language)
+    others = words.others[min(todos, 2)].format(n=todos)
+    return words.rule.format(day=long_day(day, language), others=others)
 
 
 def keeps_slipping_wording(language: str, moves: int) -> str:
     """Say how often a to-do was moved already, and what to do about it."""
-    if locale_for(language).language == "fr":
-        return (
-            f"Elle a déjà été reportée {moves} fois : peut-être faut-il la découper, la confier à quelqu'un, "
-            "lui réserver un moment, ou y renoncer."
-        )
-    times = "once" if moves == 1 else f"{moves} times"
-    return (
-        f"It has been moved {times} already: maybe it is time to split it, to ask somebody, to block time "
-        "for it, or to let it go."
-    )
+    return _words_for(language).slips[min(moves, 2) - 1].format(n=moves)
+
+
+def _words_for(language: str) -> Words:
+    return WORDS.get(locale_for(language).language, ENGLISH)
 
 
 def names_day(text: str, day: date, language: str) -> bool:

@@ -14,7 +14,7 @@ import time_machine
 from itsdangerous import URLSafeSerializer
 
 import events.mail.delivery
-from events.daily_email.wording import ENGLISH, FRENCH
+from events.daily_email.wording import ENGLISH, words_for
 from mojodex import jobs
 from mojodex.errors import TransientError
 from mojodex.queues import MAX_RECEIVES
@@ -282,7 +282,7 @@ def test_every_todo_is_there_once_whatever_the_model_forgets_doubles_or_invents(
     assert len(model.calls) == 1
 
 
-@pytest.mark.parametrize("language", ["en", "fr", "fr-CA", "de", None])
+@pytest.mark.parametrize("language", ["en", "fr", "fr-CA", "de", "es-AR", "it", None])
 def test_if_the_model_fails_for_good_the_mail_goes_out_in_our_words(
     bundle: Bundle,
     mojodex: Mojodex,
@@ -296,7 +296,7 @@ def test_if_the_model_fails_for_good_the_mail_goes_out_in_our_words(
 
     send(bundle, user_id)
 
-    ours = FRENCH if language and language.startswith("fr") else ENGLISH
+    ours = words_for(language)
     mail = only_mail(ses)
     assert mail["subject"] == ours.subject(1, 0)
     assert joined(ours.closing) in text_of(mail)

@@ -59,7 +59,9 @@ def test_french_is_set_as_french() -> None:
         ("fr", "fr"),
         ("fr-FR", "fr"),
         ("FR_ca", "fr"),
-        ("de", "en"),
+        ("de-AT", "de"),
+        ("es_MX", "es"),
+        ("it", "en"),
         (None, "en"),
         ("", "en"),
         ("rubbish", "en"),
@@ -67,7 +69,7 @@ def test_french_is_set_as_french() -> None:
         ("root", "en"),
     ],
 )
-def test_words_are_french_or_english(code: str | None, language: str) -> None:
+def test_words_are_in_the_users_language_if_we_have_it(code: str | None, language: str) -> None:
     assert words_for(code).language == language
 
 

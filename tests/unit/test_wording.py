@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from reschedule_todo.wording import names_day
+from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
 
 SATURDAY = date(2026, 12, 5)
 
@@ -32,3 +32,35 @@ def test_a_todo_that_is_for_the_weekend_says_so_in_its_language(language: str, t
 @pytest.mark.parametrize("text", ["Clear the garage this week", "Ferier med helga"])
 def test_a_todo_for_the_week_is_not_for_the_weekend(text: str) -> None:
     assert not names_day(text, SATURDAY, "en")
+
+
+@pytest.mark.parametrize(
+    ("language", "none", "one", "many"),
+    [
+        ("en", "no other to-do.", "one other to-do.", "3 other to-dos."),
+        ("fr-CA", "aucune autre tâche.", "une seule autre tâche.", "3 autres tâches."),
+        ("de", "keiner anderen Aufgabe.", "einer anderen Aufgabe.", "3 anderen Aufgaben."),
+        ("es", "ninguna otra tarea.", "otra tarea.", "otras 3 tareas."),
+        ("it", "no other to-do.", "one other to-do.", "3 other to-dos."),
+    ],
+)
+def test_the_rule_says_how_full_its_day_is(language: str, none: str, one: str, many: str) -> None:
+    said = [rule_wording(language, SATURDAY, todos) for todos in (0, 1, 3)]
+
+    assert [text.endswith(end) for text, end in zip(said, (none, one, many), strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("language", "once", "often"),
+    [
+        ("en", "moved once already", "moved 7 times"),
+        ("fr", "reportée 1 fois", "reportée 7 fois"),
+        ("de", "schon einmal verschoben", "7-mal verschoben"),
+        ("es", "aplazado una vez", "aplazado 7 veces"),
+    ],
+)
+def test_how_often_a_todo_was_moved_is_said_in_the_users_language(
+    language: str, once: str, often: str
+) -> None:
+    assert once in keeps_slipping_wording(language, 1)
+    assert often in keeps_slipping_wording(language, 7)

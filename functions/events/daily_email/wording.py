@@ -1,4 +1,4 @@
-"""The fixed words of the daily mail, in English and French.
+"""The fixed words of the daily mail, in English, French, German and Spanish.
 
 They are also the mail's stand-in wording, for when no model can be asked.
 """
@@ -19,7 +19,7 @@ class Words:
     """Fixed words of one language. What `{date}` stands for comes from `language.day`.
 
     Attributes:
-        language: which language it is (en, fr).
+        language: which language it is (en, fr, de, es).
         today: heading of today's list.
         moved: heading of the list of to-dos with a new date.
         planned_for: note of an overdue to-do; with {date}.
@@ -150,6 +150,75 @@ FRENCH = Words(
 )
 
 
+GERMAN = Words(
+    language="de",
+    today="Heute auf Ihrer Liste",
+    moved="Auf einen anderen Tag verschoben",
+    planned_for="Geplant für {date}",
+    moved_to="Verschoben auf {date}",
+    button="Mojodex öffnen",
+    footer="Sie erhalten diese Nachricht, weil die tägliche Liste in Ihrem Mojodex-Konto eingeschaltet ist.",
+    unsubscribe="Abbestellen",
+    closing="Einen guten Tag!",
+    hello="Guten Tag,",
+    hello_name="Guten Tag, {name},",
+    subjects=("Ihre Aufgabenliste für heute", "Eine Aufgabe für heute", "{n} Aufgaben für heute"),
+    subjects_moved=("", "Eine Aufgabe hat ein neues Datum", "{n} Aufgaben haben ein neues Datum"),
+    intro_today=(
+        "Heute steht nichts auf Ihrer Liste.",
+        "Heute steht eine Aufgabe auf Ihrer Liste.",
+        "Heute stehen {n} Aufgaben auf Ihrer Liste.",
+    ),
+    intro_moved=(
+        "",
+        "Eine Aufgabe, die liegen geblieben war, habe ich auf einen späteren Tag verschoben.",
+        "{n} Aufgaben, die liegen geblieben waren, habe ich auf spätere Tage verschoben.",
+    ),
+    more_todos=("", "und 1 weitere in Mojodex", "und {n} weitere in Mojodex"),
+    todo_lines=(
+        "Gut, wenn das heute erledigt ist.",
+        "Eins nach dem anderen.",
+        "Ein Haken mehr auf der Liste.",
+    ),
+    overdue_lines=(
+        "Noch da, kein Problem.",
+        "Vielleicht ist heute der Tag dafür.",
+        "Ein paar Minuten genügen vielleicht.",
+    ),
+)
+
+SPANISH = Words(
+    language="es",
+    today="Hoy en su lista",
+    moved="Aplazado a otro día",
+    planned_for="Previsto para el {date}",
+    moved_to="Aplazado al {date}",
+    button="Abrir Mojodex",
+    footer="Recibe este mensaje porque la lista diaria de tareas está activada en su cuenta de Mojodex.",
+    unsubscribe="Darse de baja",
+    closing="¡Que tenga un buen día!",
+    hello="Hola:",
+    hello_name="Hola, {name}:",
+    subjects=("Su lista de tareas de hoy", "Una tarea para hoy", "{n} tareas para hoy"),
+    subjects_moved=("", "Una tarea tiene nueva fecha", "{n} tareas tienen nueva fecha"),
+    intro_today=(
+        "Hoy no hay nada en su lista.",
+        "Hoy hay una tarea en su lista.",
+        "Hoy hay {n} tareas en su lista.",
+    ),
+    intro_moved=(
+        "",
+        "He pasado a otro día una que estaba pendiente.",
+        "He pasado a otros días {n} que estaban pendientes.",
+    ),
+    more_todos=("", "y 1 más en Mojodex", "y {n} más en Mojodex"),
+    todo_lines=("Una buena para tachar hoy.", "Paso a paso.", "Será un alivio tenerla hecha."),
+    overdue_lines=("Sigue ahí, no pasa nada.", "Quizá hoy sea el día.", "¿Unos minutos para ella hoy?"),
+)
+
+WORDS = {words.language: words for words in (ENGLISH, FRENCH, GERMAN, SPANISH)}
+
+
 def words_for(language_code: str | None) -> Words:
-    """Return the fixed words: French for any kind of French, English for everything else."""
-    return FRENCH if locale_for(language_code).language == "fr" else ENGLISH
+    """Return the fixed words: those of any kind of a language that we have, English for everything else."""
+    return WORDS.get(locale_for(language_code).language, ENGLISH)
