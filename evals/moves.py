@@ -1,0 +1,71 @@
+"""Score moves by rules: is the day plausible, and is the argument true and in the user's language?"""
+
+import re
+from dataclasses import dataclass
+
+from evals.cases import MoveCase
+from evals.languages import days_in, is_in, month_and_day
+from evals.work import overdue_of
+from reschedule_todo.rescheduling import Move
+
+
+@dataclass(frozen=True)
+class MoveScore:
+    """What is right of a move; `by_model` tells whether the model's day was taken, and not the rule's.
+
+    Attributes:
+        is_plausible: a sensible colleague would accept the day.
+        is_not_invented: the argument claims nothing of what the case says that it must not.
+        knows_days: each weekday and date in the argument is a known one, see `unknown_days`.
+        is_in_language: the argument is in the language of the user's account.
+    """
+
+    by_model: bool
+    is_plausible: bool
+    is_not_invented: bool
+    knows_days: bool
+    is_in_language: bool
+
+    @property
+    def is_right(self) -> bool:
+        """Tell whether nothing is wrong, and the model did it."""
+        return all(vars(self).values())
+
+
+def score(case: MoveCase, move: Move | None) -> MoveScore:
+    """Score a move; None if there was none."""
+    if move is None:
+        return MoveScore(*(False,) * 5)
+    return MoveScore(
+        by_model=move.chosen_by == "model",
+        is_plausible=case.is_plausible(move.scheduled_date),
+        is_not_invented=not any(re.search(pattern, move.argument) for pattern in case.invented),
+        knows_days=not unknown_days(case, move),
+        is_in_language=is_in(move.argument, case.language),
+    )
+
+
+def unknown_days(case: MoveCase, move: Move) -> set[str]:
+    """Return the days that the argument names and that the prompt gives no reason to name.
+
+    Known are the chosen day, today, the days of the history, days with other to-dos, and what the texts name.
+    Any other day of the agenda is known if the argument names the chosen day, too: named alone, it
+    contradicts the choice.
+    """
+    overdue = overdue_of(case)
+    named = days_in(move.argument, case.language)
+    chosen = move.scheduled_date
+    days = {chosen, overdue.user.today}
+    days |= {day for each in case.schedulings for day in (each.day, each.made_on)}
+    days |= {day for day, _ in case.open_todos}
+    texts = [case.todo, case.title, case.result, case.definition, case.goal]
+    texts += [each.why for each in case.schedulings] + [text for _, text in case.open_todos]
+    said = days_in("\n".join(texts), case.language)
+    weekdays = {day.weekday() for day in days} | said.weekdays
+    dates = {month_and_day(day) for day in days} | said.dates
+    if chosen.weekday() in named.weekdays or month_and_day(chosen) in named.dates:
+        agenda = [day.day for day in overdue.agenda.days]
+        weekdays |= {day.weekday() for day in agenda}
+        dates |= {month_and_day(day) for day in agenda}
+    wrong = {f"weekday {day}" for day in named.weekdays - weekdays}
+    return wrong | {f"{month}-{day}" for month, day in named.dates - dates}
