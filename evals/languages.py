@@ -64,14 +64,18 @@ def days_in(text: str, language: str) -> NamedDays:
     each = "|".join(map(re.escape, sorted(months, key=len, reverse=True)))
     found = [
         (months[month], int(day))
-        for day, month in re.findall(rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+)?({each})\b", text)
+        for day, month in re.findall(
+            rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+)?({each})\b", text
+        )
     ]
     found += [
         (months[month], int(day)) for month, day in re.findall(rf"\b({each})\s+(\d{{1,2}})(?!\d)", text)
     ]
     found += [(int(month), int(day)) for month, day in re.findall(r"\b\d{4}-(\d\d)-(\d\d)\b", text)]
     found += [(int(month), int(day)) for month, day in re.findall(r"(\d{1,2})月(\d{1,2})日", text)]
-    bounded = (lambda word: re.escape(word)) if language == "ja" else (lambda word: rf"\b{re.escape(word)}s?\b")
+    bounded = (
+        (lambda word: re.escape(word)) if language == "ja" else (lambda word: rf"\b{re.escape(word)}s?\b")
+    )
     return NamedDays(
         frozenset(day for word, day in weekdays.items() if re.search(bounded(word), text)), frozenset(found)
     )

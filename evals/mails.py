@@ -50,7 +50,9 @@ def score(case: MailCase, mail: Content | None) -> MailScore:
         return MailScore(*(False,) * 6)
     ours = compose(None, today_of(case), WEBAPP, None)
     said = words_of(mail)
-    there = Counter(todo.description for todo in mail.todos) + Counter(todo.description for todo in mail.moved)
+    there = Counter(todo.description for todo in mail.todos) + Counter(
+        todo.description for todo in mail.moved
+    )
     wanted = Counter(todo.text for todo in case.todos) + Counter(todo.text for todo in case.moved)
     return MailScore(
         by_model=(mail.subject, mail.intro, mail.closing) != (ours.subject, ours.intro, ours.closing),

@@ -7,6 +7,7 @@ from evals.cases import MoveCase
 from evals.languages import days_in, is_in, month_and_day
 from evals.work import overdue_of
 from reschedule_todo.rescheduling import Move
+from reschedule_todo.wording import keeps_slipping_wording
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,14 @@ def score(case: MoveCase, move: Move | None) -> MoveScore:
         is_plausible=case.is_plausible(move.scheduled_date),
         is_not_invented=not any(re.search(pattern, move.argument) for pattern in case.invented),
         knows_days=not unknown_days(case, move),
-        is_in_language=is_in(move.argument, case.language),
+        is_in_language=is_in(models_words(case, move), case.language),
     )
+
+
+def models_words(case: MoveCase, move: Move) -> str:
+    """Return the argument without the sentence of ours on how often a to-do was moved."""
+    ours = keeps_slipping_wording(case.language, overdue_of(case).todo.moves)
+    return move.argument.removesuffix(ours)
 
 
 def unknown_days(case: MoveCase, move: Move) -> set[str]:

@@ -91,9 +91,7 @@ def caching_proxy(base_url: str, folder: Path, version: str = "") -> Iterator[Pr
 
         def _count(self, seconds: float, answer: dict[str, Any]) -> None:
             usage = answer.get("usage") or {}
-            exchange = Exchange(
-                seconds, usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-            )
+            exchange = Exchange(seconds, usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
             with proxy.lock:
                 proxy.exchanges.append(exchange)
 

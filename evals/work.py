@@ -112,7 +112,9 @@ def _made(model: str, base_url: str, case: Case) -> Made:
 
 
 def _make_todos(model: str, base_url: str, case: TaskCase) -> Made:
-    settings = extraction.ExtractionSettings.from_environment(_environment(model, base_url, extraction.PROMPT))
+    settings = extraction.ExtractionSettings.from_environment(
+        _environment(model, base_url, extraction.PROMPT)
+    )
     asked = Model(settings, _circuits())
     user = user_of(case)
     answer = extraction.think(asked, settings, user, case.task, _deadline())
@@ -180,10 +182,10 @@ def user_of(case: Case) -> User:
 def overdue_of(case: MoveCase) -> rescheduling.Overdue:
     """Return an overdue to-do, as `rescheduling.collect` would."""
     user = user_of(case)
-    schedulings = [
-        rescheduling.Scheduling(each.day, each.made_on, each.why) for each in case.schedulings
+    schedulings = [rescheduling.Scheduling(each.day, each.made_on, each.why) for each in case.schedulings]
+    others = [
+        rescheduling.OpenTodo(day, text[: rescheduling.OPEN_TODO_CHARS]) for day, text in case.open_todos
     ]
-    others = [rescheduling.OpenTodo(day, text[: rescheduling.OPEN_TODO_CHARS]) for day, text in case.open_todos]
     load = Counter(day for day, _ in case.open_todos)
     coming = [user.today + n * DAY for n in range(rescheduling.AGENDA_DAYS)]
     return rescheduling.Overdue(
@@ -196,12 +198,12 @@ def overdue_of(case: MoveCase) -> rescheduling.Overdue:
             newest_scheduling_pk=1,
             keeps_slipping=len(schedulings) - 1 >= SLIPPING_AFTER_MOVES,
         ),
-        rescheduling.Task(
-            case.task, case.definition, case.title, case.result[: rescheduling.RESULT_CHARS]
-        ),
+        rescheduling.Task(case.task, case.definition, case.title, case.result[: rescheduling.RESULT_CHARS]),
         rescheduling.Agenda(
             [rescheduling.Day(day, load[day]) for day in coming],
-            [other for other in others if other.scheduled_date >= user.today][: rescheduling.OPEN_TODOS_SHOWN],
+            [other for other in others if other.scheduled_date >= user.today][
+                : rescheduling.OPEN_TODOS_SHOWN
+            ],
             load,
         ),
     )
@@ -221,6 +223,4 @@ def today_of(case: MailCase) -> content.Today:
         content.Moved(1000 + n, short(todo.text), short(todo.task), todo.day or case.now.date(), todo.reason)
         for n, todo in enumerate(case.moved)
     ]
-    return content.Today(
-        user_of(case), case.name or None, "user@example.com", case.language, todos, moved
-    )
+    return content.Today(user_of(case), case.name or None, "user@example.com", case.language, todos, moved)
