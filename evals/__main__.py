@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,11 @@ from local.standin.model_server import ModelServer
 STANDIN = "standin"
 OPENAI = "https://api.openai.com/v1"
 LOCAL = ROOT / ".local" / "evals"
-LOADERS = {"todos": load_tasks, "moves": load_moves, "mails": load_mails}
+LOADERS: dict[str, Callable[[Sequence[str]], Sequence[Case]]] = {
+    "todos": load_tasks,
+    "moves": load_moves,
+    "mails": load_mails,
+}
 
 
 def main() -> int:

@@ -1,17 +1,19 @@
-"""The action items of the AMI meeting corpus (CC BY 4.0), as finished tasks. Its data is not in this repository.
+"""The action items of the AMI meeting corpus (CC BY 4.0), as finished tasks.
 
-DIR is the folder `ami_public_manual_1.6.2` of the GitHub repository Hasetomo2142/ami-corpus-preprocessing,
-with `abstractive`, `extractive`, `dialogueActs` and `words`.
+Its data is not in this repository. DIR is the folder `ami_public_manual_1.6.2` of the GitHub
+repository Hasetomo2142/ami-corpus-preprocessing, with `abstractive`, `extractive`, `dialogueActs` and `words`.
 
 Each speaker of a meeting with action items becomes the user of a task: what they said, turn by turn, are the
-user's messages. What the others said is left out, because a quotation of it would count as the user's words.
-So each utterance is read once, but the model does not see what "I'll do that" answers. The worker's own budget
-cuts what is too long. There is no result and no list.
+user's messages. What the others said is left out, because a quotation of it would count as the user's
+words. So each utterance is read once, but the model does not see what "I'll do that" answers. The worker's
+own budget cuts what is too long. There is no result and no list.
 
 Labelled are the utterances that the corpus links to the sentences of its action items. An utterance is found
-if the evidence of a to-do that would be saved shares a word with it. F1 is over utterances, of each meeting and
-of all together. What others publish for it (38 to 43 %) are classifiers that were trained on this corpus and
-see the whole meeting; of ours each evidence must also be a promise of the speaker's own.
+if the evidence of a to-do that would be saved shares a word with it. F1 is over utterances.
+
+It is not the same question. Most labelled utterances are of a project manager who hands out work ("as the
+industrial designer, you're gonna be working on the design"): here that is somebody else's step. What others
+publish (38 to 43 %) are classifiers that were trained on this corpus and saw the whole meeting.
 """
 
 import re
@@ -150,7 +152,7 @@ def _case(name: str, speaker: str, messages: Sequence[Sequence[Utterance]]) -> T
 
 
 def found_in(messages: Sequence[Sequence[Utterance]], evidence: str) -> set[str]:
-    """Return the ids of the utterances that share a word with evidence, in the first message that holds it."""
+    """Return the ids of the utterances that evidence is of, in the first message that holds it."""
     wanted = words(evidence)
     for message in messages:
         # Which utterance each word of the message is of.
@@ -178,9 +180,8 @@ def show(meetings: Sequence[Meeting], made: Sequence[Made], calls: int) -> None:
         missing += len(meeting.labelled) - hits
         scores.append(2 * hits / (len(found) + len(meeting.labelled)))
     speakers = sum(len(meeting.cases) for meeting in meetings)
-    print(
-        f"\n{len(meetings)} meetings, {speakers} speakers, {right + missing} labelled utterances; {calls} calls"
-    )
+    labelled = right + missing
+    print(f"\n{len(meetings)} meetings, {speakers} speakers, {labelled} labelled utterances; {calls} calls")
     print(f"{'precision':24}{right / max(1, right + false):>8.1%}")
     print(f"{'recall':24}{right / max(1, right + missing):>8.1%}")
     print(f"{'F1':24}{2 * right / (2 * right + false + missing):>8.1%}   published: {PUBLISHED}")

@@ -7,14 +7,14 @@ from functools import cache
 from unicodedata import name
 
 STOP_WORDS = {
-    "en": "the a an and or of to in is are you your it for on with that this so have has be can will not before at"
-    " from one today",
-    "fr": "le la les un une des et ou de du à au aux en est sont vous votre vos il elle pour sur avec que qui ce"
-    " cette dans pas plus ne se par avant aujourd hui d l c j n s",
-    "de": "der die das den dem des ein eine einen einem einer und oder von zu im in ist sind sie ihr ihre ihren du"
-    " dein deine es für auf mit dass so hat haben wird nicht vor am bei heute noch",
-    "es": "el la los las un una unos y o de del a al en es son usted su sus tu tus lo para por con que se no más"
-    " antes hoy esta este está",
+    "en": "the a an and or of to in is are you your it for on with that this so have has be can will not"
+    " before at from one today",
+    "fr": "le la les un une des et ou de du à au aux en est sont vous votre vos il elle pour sur avec que qui"
+    " ce cette dans pas plus ne se par avant aujourd hui d l c j n s",
+    "de": "der die das den dem des ein eine einen einem einer und oder von zu im in ist sind sie ihr ihre"
+    " ihren du dein deine es für auf mit dass so hat haben wird nicht vor am bei heute noch",
+    "es": "el la los las un una unos y o de del a al en es son usted su sus tu tus lo para por con que se no"
+    " más antes hoy esta este está",
 }
 # Of a Japanese text; the rest may be names and numbers.
 LEAST_JAPANESE = 0.4
@@ -62,12 +62,8 @@ def days_in(text: str, language: str) -> NamedDays:
     weekdays, months = _names(language)
     text = text.lower()
     each = "|".join(map(re.escape, sorted(months, key=len, reverse=True)))
-    found = [
-        (months[month], int(day))
-        for day, month in re.findall(
-            rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+)?({each})\b", text
-        )
-    ]
+    before = rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+)?({each})\b"
+    found = [(months[month], int(day)) for day, month in re.findall(before, text)]
     found += [
         (months[month], int(day)) for month, day in re.findall(rf"\b({each})\s+(\d{{1,2}})(?!\d)", text)
     ]

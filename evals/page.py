@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from evals import mails, moves, results, todos
 from evals.cases import Case, Label, MailCase, MoveCase, TaskCase
@@ -25,17 +26,22 @@ STYLE = """
   :root { --mark: #6db3f2; --fault: #f0906b; --line: #444; --soft: #222; }
 }
 * { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; } h3 { font-size: 1rem; margin-bottom: 0; }
-.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem;
+  overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; }
+h2 { font-size: 1.2rem; margin-top: 2rem; }
+h3 { font-size: 1rem; margin-bottom: 0; }
+.pictures { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 svg { width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem .25rem 0; text-align: left; overflow-wrap: normal; }
+th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem .25rem 0; text-align: left;
+  overflow-wrap: normal; }
 details { border-bottom: 1px solid var(--line); padding: .5rem 0; }
 summary { cursor: pointer; }
-blockquote { background: var(--soft); border-left: 3px solid var(--line); margin: .3rem 0; padding: .3rem .6rem;
-  white-space: pre-line; }
+blockquote { background: var(--soft); border-left: 3px solid var(--line); margin: .3rem 0;
+  padding: .3rem .6rem; white-space: pre-line; }
 .fault { color: var(--fault); } .right { color: var(--mark); }
 """
 
@@ -58,11 +64,11 @@ def write(found: Results, cases: Sequence[Case], made: Sequence[Made], folder: P
             rows = [(name, f"{held} of {cases}") for name, (held, cases) in shares.items()]
             parts.append(f"<h2>{title}</h2>{_table(('rule', 'held'), rows)}")
     if found.deeds:
-        rows = [
+        done = [
             (way, str(tried), str(saved), "" if can_be_caught else "no check can know")
             for way, (tried, saved, can_be_caught) in found.deeds.items()
         ]
-        parts.append(f"<h2>Wrong on purpose</h2>{_table(('way', 'tried', 'saved', ''), rows)}")
+        parts.append(f"<h2>Wrong on purpose</h2>{_table(('way', 'tried', 'saved', ''), done)}")
     if found.left_out:
         rows = [(reason, str(steps)) for reason, steps in found.left_out.items()]
         parts.append(f"<h2>Left out by the check</h2>{_table(('reason', 'steps'), rows)}")
@@ -88,7 +94,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str], tag: str) -> str:
         return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
-    return f'<div class="scroll"><table>{line(head, "th")}{"".join(line(row, "td") for row in rows)}</table></div>'
+    body = "".join(line(row, "td") for row in rows)
+    return f'<div class="scroll"><table>{line(head, "th")}{body}</table></div>'
 
 
 def _todo_table(found: Results) -> str:
@@ -97,9 +104,7 @@ def _todo_table(found: Results) -> str:
         for code in ("", *found.languages)
     ]
     taken, labelled = found.agreed
-    agreed = (
-        f"<p>To-dos that the user only agreed to, which count neither way: {taken} of {labelled} taken.</p>"
-    )
+    agreed = f"<p>Only agreed to, and so neither right nor wrong: {taken} of {labelled} taken.</p>"
     return f"<h2>To-dos</h2>{_table(('language', *SHARES), rows)}{agreed}"
 
 
@@ -125,7 +130,7 @@ def _false_picture(found: Results) -> str:
     for row, (_, (false, cases)) in enumerate(traps):
         axes.text(false, row, f" {false} in {cases}", va="center", color=INK, fontsize=9)
     axes.set_xlim(0, max(1, *(false for _, (false, _) in traps)) * 1.3)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _svg(figure, "False to-dos by trap")
 
 

@@ -3,6 +3,8 @@
 from evals.intervals import Interval, paired
 from evals.results import SHARES, Results
 
+# What is printed where there is nothing to reckon from.
+NOTHING = "-"
 COMPARED = ("F1", "exact dates")
 
 
@@ -24,7 +26,7 @@ def show(found: Results, calls: int) -> None:
             print(f"{name:8}{reason}")
     print()
     for name, value in found.cost.items():
-        print(f"{name:30}{'–' if value is None else f'{value:,}':>14}")
+        print(f"{name:30}{NOTHING if value is None else f'{value:,}':>14}")
 
 
 def _show_todos(found: Results) -> None:
@@ -53,7 +55,7 @@ def _show_deeds(found: Results) -> None:
 def as_text(each: Interval) -> str:
     """Write an interval: 71 % [60, 80]."""
     if each.value is None or each.low is None or each.high is None:
-        return "–"
+        return NOTHING
     return f"{each.value:.1%} [{each.low:.0%}, {each.high:.0%}]"
 
 

@@ -95,13 +95,44 @@ def right_move(case: MoveCase) -> dict[str, str]:
     return answer
 
 
+# Subject, greeting, intro, line, closing.
 MAILS = {
-    "en": ("Your list for the day", "Hello", "Here is a look at the list.", "A small step is enough to begin.", "All the best."),
-    "fr": ("Votre liste du jour", "Bonjour", "Voici un regard sur la liste.", "Un petit pas suffit pour avancer.", "À bientôt."),
-    "de": ("Die Liste für den Tag", "Guten Tag", "Hier ist ein Blick auf die Liste.", "Ein kleiner Schritt ist ein Anfang.", "Alles Gute."),
-    "es": ("La lista del día", "Buenos días", "Esta es la lista.", "Un pequeño paso es un buen comienzo.", "Un saludo."),
-    "ja": ("本日のリスト", "おはようございます", "本日のリストをお届けします。", "小さな一歩から始めてみましょう。", "それでは失礼いたします。"),
-}  # fmt: skip
+    "en": (
+        "Your list for the day",
+        "Hello",
+        "Here is a look at the list.",
+        "A small step is enough to begin.",
+        "All the best.",
+    ),
+    "fr": (
+        "Votre liste du jour",
+        "Bonjour",
+        "Voici un regard sur la liste.",
+        "Un petit pas suffit pour avancer.",
+        "À bientôt.",
+    ),
+    "de": (
+        "Die Liste für den Tag",
+        "Guten Tag",
+        "Hier ist ein Blick auf die Liste.",
+        "Ein kleiner Schritt ist ein Anfang.",
+        "Alles Gute.",
+    ),
+    "es": (
+        "La lista del día",
+        "Buenos días",
+        "Esta es la lista.",
+        "Un pequeño paso es un buen comienzo.",
+        "Un saludo.",
+    ),
+    "ja": (
+        "本日のリスト",
+        "おはようございます",
+        "本日のリストをお届けします。",
+        "小さな一歩から始めてみましょう。",
+        "それでは失礼いたします。",
+    ),
+}
 
 
 def right_mail(case: MailCase) -> dict[str, Any]:
