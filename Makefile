@@ -31,7 +31,7 @@ VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
-	test-simulation test-stack test-structure mutate audit lock bench chaos simulate clean
+	test-simulation test-stack test-structure mutate audit lock bench evaluate chaos simulate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.throughput
 	$(RUN)/python -m bench.cost
 	$(RUN)/python -m bench.retrieval
+
+evaluate: $(VENV_STAMP) ## Score how well a model finds to-dos, moves them and words mails (MODEL=… OPENAI_BASE_URL=…; MODEL=standin needs no key)
+	@$(RUN)/python -m evals "$${MODEL:-standin}"
 
 chaos: setup build-local ## Break the deployed system at random under 2,200 jobs and check that nothing is lost or done twice (SEED=…)
 	@$(RUN)/python -m chaos $(if $(SEED),--seed $(SEED))

@@ -1,7 +1,7 @@
 """The action items of the AMI meeting corpus (CC BY 4.0), as finished tasks.
 
-Its data is not in this repository. DIR is the folder `ami_public_manual_1.6.2` of the GitHub
-repository Hasetomo2142/ami-corpus-preprocessing, with `abstractive`, `extractive`, `dialogueActs` and `words`.
+Its data is not in this repository. DIR is the folder `ami_public_manual_1.6.2` of the GitHub repository
+Hasetomo2142/ami-corpus-preprocessing, with `abstractive`, `extractive`, `dialogueActs` and `words`.
 
 Each speaker of a meeting with action items becomes the user of a task: what they said, turn by turn, are the
 user's messages. What the others said is left out, because a quotation of it would count as the user's

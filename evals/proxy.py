@@ -14,8 +14,8 @@ import httpx2
 
 from tests.http_server import QuietHandler, serve
 
-# Longer than any worker waits, who hangs up first.
-UPSTREAM_SECONDS = 600
+# As long as `work.CALL_SECONDS`: one slow server works off eight questions.
+UPSTREAM_SECONDS = 1200
 
 
 @dataclass(frozen=True)

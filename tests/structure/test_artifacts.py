@@ -53,7 +53,9 @@ def test_a_function_brings_its_handler_its_prompts_and_its_sql_and_nothing_of_ou
     assert {path.suffix for path in files} == {".mpt", ".sql"}
     for path in files:
         assert (BUILD / name / path.relative_to(ROOT / "functions")).is_file()
-    assert not {"tests", "local", "bench", "shared"} & {path.name for path in (BUILD / name).iterdir()}
+    assert not {"tests", "local", "bench", "evals", "shared"} & {
+        path.name for path in (BUILD / name).iterdir()
+    }
 
 
 def test_only_the_migration_has_alembic_and_nothing_that_the_layer_has() -> None:

@@ -14,7 +14,7 @@ from tests.structure.template import functions
 PROCESSES = {
     path.name for path in (ROOT / "functions").iterdir() if path.is_dir() and path.name != "__pycache__"
 }
-OURS = PROCESSES | {"mojodex", "local", "tests", "bench"}
+OURS = PROCESSES | {"mojodex", "local", "tests", "bench", "evals"}
 
 
 def modules(path: Path) -> set[str]:
@@ -43,6 +43,17 @@ def test_a_process_imports_only_itself_and_the_layer(process: str) -> None:
 def test_the_layer_imports_only_itself() -> None:
     for path in (ROOT / "shared" / "mojodex").rglob("*.py"):
         assert imported(path) & OURS <= {"mojodex"}, path
+
+
+def test_nothing_but_its_tests_imports_the_evaluation() -> None:
+    for folder in ("functions", "shared", "local", "bench", "chaos", "simulation", "tools"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert "evals" not in imported(path), path
+
+
+def test_the_evaluation_does_not_climb() -> None:
+    for path in (ROOT / "evals").rglob("*.py"):
+        assert not imported(path) & {"bench", "chaos", "simulation", "tools"}, path
 
 
 DATABASE = ("sqlalchemy", "mojodex.database", "mojodex.schema")
