@@ -173,11 +173,13 @@ def path_of(model: str, folder: Path = RESULTS, ending: str = "json") -> Path:
 
 
 def write(found: Results, folder: Path = RESULTS) -> Path:
-    """Write results, figures included, and return where."""
+    """Write results and return where; each figure is a value with its interval."""
     folder.mkdir(parents=True, exist_ok=True)
     data: dict[str, Any] = {
         "figures": {
-            code or "all": {name: asdict(each) for name, each in found.figures(code).items()}
+            code or "all": {
+                name: [each.value, each.low, each.high] for name, each in found.figures(code).items()
+            }
             for code in ("", *found.languages)
         },
         "moves": found.rule_shares("m"),
@@ -187,7 +189,7 @@ def write(found: Results, folder: Path = RESULTS) -> Path:
     path = path_of(found.model, folder)
     # A line for each case keeps a diff readable.
     text = json.dumps(data, indent=1, ensure_ascii=False)
-    text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
+    text = re.sub(r"([\[{])\s+([^\[\]{}]*?)\s+([\]}])", lambda m: m[1] + " ".join(m[2].split()) + m[3], text)
     path.write_text(text + "\n", encoding="utf-8")
     return path
 

@@ -315,7 +315,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = results.write(found, tmp_path)
 
     assert path.name == "a-model.json"
-    assert json.loads(path.read_text())["figures"]["all"]["recall"]["value"] == 0
+    assert json.loads(path.read_text())["figures"]["all"]["recall"][0] == 0
     assert results.read(str(path)).counts == found.counts
 
 
