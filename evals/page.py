@@ -128,7 +128,7 @@ def _false_picture(found: Results) -> str:
     figure, axes = _axes(len(traps), "False to-dos, by kind of trap")
     axes.barh([trap for trap, _ in traps], [false for _, (false, _) in traps], color=FAULT, height=0.6)
     for row, (_, (false, cases)) in enumerate(traps):
-        axes.text(false, row, f" {false} in {cases}", va="center", color=INK, fontsize=9)
+        axes.text(false, row, f" {false} in {cases}", va="center", color=INK, fontsize=10)
     axes.set_xlim(0, max(1, *(false for _, (false, _) in traps)) * 1.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _svg(figure, "False to-dos by trap")
@@ -139,8 +139,8 @@ def _axes(rows: int, title: str) -> tuple[Figure, Axes]:
     figure.patch.set_alpha(0)
     axes = figure.subplots()
     axes.patch.set_alpha(0)
-    axes.set_title(title, fontsize=10, color=INK, loc="left")
-    axes.tick_params(colors=INK, labelsize=9)
+    axes.set_title(title, fontsize=11, color=INK, loc="left")
+    axes.tick_params(colors=INK, labelsize=10)
     axes.xaxis.label.set_color(INK)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
