@@ -10,6 +10,7 @@ import pytest
 
 from bench.cost import Assumed
 from documents.create_from_website import crawl, worker
+from evals import work
 from maintenance.purge import KEPT
 from mojodex.circuit import PROBE_SECONDS
 from mojodex.queues import HIDDEN_SECONDS, MAX_RECEIVES, RETENTION
@@ -448,6 +449,15 @@ def test_attempts_of_a_job_outlast_one_dispatch_of_its_message() -> None:
     receives = [q["RedrivePolicy"]["maxReceiveCount"] for q in QUEUES.values() if "RedrivePolicy" in q]
 
     assert min(receives) * 2 == max(receives) * 2 == MAX_ATTEMPTS
+
+
+def test_the_evaluation_runs_the_workers_with_the_templates_defaults() -> None:
+    parameters = template()["Parameters"]
+
+    assert int(parameters["RescheduleTodoLoadCap"]["Default"]) == work.LOAD_CAP
+    assert int(parameters["RescheduleTodoSlippingAfterMoves"]["Default"]) == work.SLIPPING_AFTER_MOVES
+    budget = parameters["ExtractTodosConversationTokenBudget"]["Default"]
+    assert int(budget) == work.CONVERSATION_TOKEN_BUDGET
 
 
 def test_the_bench_reckons_with_the_alarms_that_there_are() -> None:
