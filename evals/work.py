@@ -34,6 +34,7 @@ CASE_SECONDS = 7200
 # As template.yaml has them.
 LOAD_CAP = 8
 SLIPPING_AFTER_MOVES = 5
+NIGHT_UNTIL_HOUR = 6
 CONVERSATION_TOKEN_BUDGET = 16000
 WEBAPP = "https://app.example.com"
 
@@ -145,12 +146,13 @@ def _environment(model: str, base_url: str, prompt: Prompt) -> dict[str, str]:
     """Return the environment of a worker whose prompt must take the model, whatever it is called."""
     return {
         "LLM_SECRET_ARN": "evals",
-        "LLM_MODELS": model if model in prompt.models else f"{prompt.models[0]}={model}",
+        "LLM_MODELS": model if model in prompt.models else f"{next(iter(prompt.models))}={model}",
         "LLM_BASE_URL": base_url,
         "LLM_TIMEOUT_SECONDS": str(CALL_SECONDS),
         "CONVERSATION_TOKEN_BUDGET": str(CONVERSATION_TOKEN_BUDGET),
         "LOAD_CAP": str(LOAD_CAP),
         "SLIPPING_AFTER_MOVES": str(SLIPPING_AFTER_MOVES),
+        "NIGHT_UNTIL_HOUR": str(NIGHT_UNTIL_HOUR),
         "EMAIL_SENDER": "mojo@example.com",
         "SES_CONFIGURATION_SET": "evals",
         "MOJODEX_WEBAPP_URI": WEBAPP,
