@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mojodex.validation import error_summary
 
 MODEL_LINE = "#!"
-NONCE_BYTES = 8
+NONCE_DIGITS = 15
 # A prompt is plain text for a model: nothing to escape. A variable that is missing is an error, not an empty
 # space.
 _ENVIRONMENT = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
@@ -65,15 +65,16 @@ class Prompt:
     def render(self, **variables: Any) -> str:
         """Render the text for the model.
 
-        The nonce is a hash of all that is in the prompt: the same prompt has the same one, and a text that
-        holds its own cannot be found (64 bits).
+        The nonce is a hash of all that is in the prompt: the same prompt has the same one, and who writes a
+        part of it cannot know it. Tokenizers take three digits for a token.
 
         Raises:
             jinja2.UndefinedError: the template names a variable that is not given.
         """
         text = self.template.render(**variables, nonce="")
-        nonce = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=NONCE_BYTES).hexdigest()
-        return self.template.render(**variables, nonce=nonce)
+        digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
+        nonce = int.from_bytes(digest) % 10**NONCE_DIGITS
+        return self.template.render(**variables, nonce=f"{nonce:0{NONCE_DIGITS}}")
 
 
 def read_prompt(path: Path) -> Prompt:
