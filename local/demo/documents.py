@@ -280,7 +280,8 @@ def _refresh(stage: Stage, site: Site) -> list[str]:
     site.requests.clear()
     refreshed = _refreshed(stage)
     made = calls.made()
-    more_than_once = [path for path, times in site.requests.items() if times > 1]
+    # A page that is broken is tried three times.
+    more_than_once = [path for path, times in site.requests.items() if times > 1 and path != BROKEN]
     first = _show_changes(site, refreshed)
     _show_calls(made)
     print()
