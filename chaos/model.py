@@ -69,7 +69,7 @@ def answer(plan: Plan, request: dict[str, Any]) -> Reply:
     schema = request["response_format"]["json_schema"]["name"]
     if schema == "Relevance":
         # Without the port, which is another one each time.
-        path = urlsplit(_find(r"The text comes from (\S+)", prompt)).path
+        path = urlsplit(_find(r"<source-\w+>\n(\S+)", prompt)).path
         subject, good = f"relevance {path}", relevance(request)
     else:
         about, reply = ABOUT[schema]

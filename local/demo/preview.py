@@ -34,6 +34,7 @@ from local.demo.seed import Account, SeededUser, move, seed
 from local.runtime import model, postgres
 from local.runtime.stack import MAIL_PARAMETERS
 from local.standin.model_server import ModelServer
+from maintenance.migrate.migration import migrate
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database, DatabaseSettings
@@ -122,6 +123,7 @@ def _surroundings() -> Iterator[tuple[Database, TodoDailyEmailsSettings, Account
         try:
             server = postgres.start(directory)
             postgres.run_sql_file(server, postgres.MOJODEX_SCHEMA)
+            migrate(server.secret())
             secrets = {
                 "database": server.secret(),
                 "model": {"api_key": model.api_key()},
