@@ -20,7 +20,7 @@ from extract_todos.evidence import Said, words
 from local.standin.answers.prompts import section
 from mojodex.clock import DAY, next_working_day
 from reschedule_todo.rescheduling import Rescheduling, objection
-from tests.http_server import QuietHandler, serve
+from tests.fake_model import Reply, fake_model, prompt_of
 
 RIGHT, WRONG = "scripted-right", "scripted-wrong"
 REFUSAL = object()
@@ -455,38 +455,20 @@ def scripted(answers: dict[str, Any]) -> Iterator[str]:
         answers: by the key of their case.
     """
 
-    class Handler(QuietHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            prompt = request["messages"][0]["content"]
-            answer = answers.get(_key_in(request["response_format"]["json_schema"]["name"], prompt))
-            body = json.dumps(_completion(request, answer)).encode()
-            self.send_response(404 if answer is None else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def script(request: dict[str, Any]) -> Reply:
+        prompt = prompt_of(request)
+        answer = answers.get(_key_in(request["response_format"]["json_schema"]["name"], prompt))
+        if answer is None:
+            return Reply(status=404)
+        if answer is REFUSAL:
+            reply = Reply(refusal="I cannot help with that.")
+        else:
+            reply = Reply(answer if isinstance(answer, str) else json.dumps(answer))
+        read = sum(len(message["content"]) for message in request["messages"]) // 4
+        written = len(reply.content or "") // 4
+        reply.usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        return reply
 
-    with serve(Handler) as url:
-        yield url
-
-
-def _completion(request: dict[str, Any], answer: Any) -> dict[str, Any]:
-    content = None if answer is REFUSAL else answer if isinstance(answer, str) else json.dumps(answer)
-    refusal = "I cannot help with that." if answer is REFUSAL else None
-    read = sum(len(message["content"]) for message in request["messages"]) // 4
-    written = len(content or "") // 4
-    return {
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": 0,
-        "model": request["model"],
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": content, "refusal": refusal},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
-    }
+    with fake_model() as model:
+        model.script = script
+        yield model.url

@@ -1,7 +1,6 @@
 """Run the real workers' code on cases, without a database: what comes out is what would be saved."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
@@ -18,7 +17,7 @@ from extract_todos import extraction
 from extract_todos.checking import LeftOut, Todo, check
 from mojodex import provider
 from mojodex.circuit import Circuits
-from mojodex.clock import DAY, Deadline, utc_now
+from mojodex.clock import Deadline, utc_now
 from mojodex.errors import MojodexError
 from mojodex.jobs import Job
 from mojodex.model import Model
@@ -188,8 +187,6 @@ def overdue_of(case: MoveCase) -> rescheduling.Overdue:
     others = [
         rescheduling.OpenTodo(day, text[: rescheduling.OPEN_TODO_CHARS]) for day, text in case.open_todos
     ]
-    load = Counter(day for day, _ in case.open_todos)
-    coming = [user.today + n * DAY for n in range(rescheduling.AGENDA_DAYS)]
     return rescheduling.Overdue(
         case.id,
         user,
@@ -201,13 +198,7 @@ def overdue_of(case: MoveCase) -> rescheduling.Overdue:
             keeps_slipping=len(schedulings) - 1 >= SLIPPING_AFTER_MOVES,
         ),
         rescheduling.Task(case.task, case.definition, case.title, case.result[: rescheduling.RESULT_CHARS]),
-        rescheduling.Agenda(
-            [rescheduling.Day(day, load[day]) for day in coming],
-            [other for other in others if other.scheduled_date >= user.today][
-                : rescheduling.OPEN_TODOS_SHOWN
-            ],
-            load,
-        ),
+        rescheduling.agenda_of(others, user.today),
     )
 
 

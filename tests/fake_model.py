@@ -69,13 +69,6 @@ class FakeModel:
 CHUNK = re.compile(r'<chunk-(\w+) number="(\d+)">\n(.*?)\n</chunk-\1>', re.DOTALL)
 
 
-def section(prompt: str, tag: str) -> str:
-    """What is in a prompt between the tags `<tag-NONCE>` and `</tag-NONCE>`."""
-    found = re.search(rf"^<{tag}-(\w+)>\n(.*?)^</{tag}-\1>", prompt, re.MULTILINE | re.DOTALL)
-    assert found, tag
-    return found[2]
-
-
 def prompt_of(request: dict[str, Any]) -> str:
     """The text of the first message of a request."""
     return str(request["messages"][0]["content"])

@@ -226,7 +226,8 @@ def was_seen(session: Session, document_pk: int, etag: str | None, fetched_at: d
 
 def was_found(session: Session, document_pk: int) -> None:
     """Take note that a document's page was there. Does not commit."""
-    document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk)
+    was_missing = BackgroundDocument.missing_since.is_not(None)
+    document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk, was_missing)
     session.execute(document.values(missing_since=None))
 
 

@@ -183,18 +183,19 @@ def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftO
 def _reason_against(step: Step, said: Said, known: Collection[str]) -> str | None:
     """Return why a step is left out; None if nothing speaks against it."""
     description = _description(step)
-    source = said.source(step.evidence or "")
-    if not fold(description):
+    folded = fold(description)
+    if not folded:
         return SAYS_NOTHING
     if len(description) > DESCRIPTION_CHARS:
         return TOO_LONG
     if any(category(letter) == "Cc" or letter in DIRECTIONS for letter in description):
         return CONTROL_CHARACTERS
+    source = said.source(step.evidence or "")
     if source is None:
         return NOT_SAID
     if any(address.lower() not in source.lower() for address in ADDRESS.findall(description)):
         return FOREIGN_ADDRESS
-    return ON_THE_LIST if fold(description) in known else None
+    return ON_THE_LIST if folded in known else None
 
 
 def _description(step: Step) -> str:

@@ -1,6 +1,7 @@
 """Move an overdue to-do: collect what is known of it, ask a model for a better day, check it, save it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -331,6 +332,16 @@ def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda
         for todo, scheduled in session.execute(_open_todos(), {"user_id": user_id})
         if todo.todo_pk != todo_pk
     ]
+    return agenda_of(others, today)
+
+
+def agenda_of(others: Sequence[OpenTodo], today: date) -> Agenda:
+    """Return the agenda of a user.
+
+    Args:
+        others: the other open to-dos, in the order in which the model is shown them.
+        today: the user's local day.
+    """
     load = Counter(other.scheduled_date for other in others)
     coming = [today + n * DAY for n in range(AGENDA_DAYS)]
     return Agenda(

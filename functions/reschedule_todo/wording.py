@@ -22,56 +22,46 @@ class Words:
     Attributes:
         rule: why a rule chose the day; with {day} and {others}.
         others: how many other to-dos that day has: none, one, {n}.
-        slips: how often a to-do was moved, and what to do about it: once, {n} times.
+        slips: how often a to-do was moved, and what to do about it; with {times}.
+        times: once, {n} times.
     """
 
     rule: str
     others: tuple[str, str, str]
-    slips: tuple[str, str]
+    slips: str
+    times: tuple[str, str]
 
 
 ENGLISH = Words(
     "Mojo did not find a date that fits. So this to-do goes to the lightest of your next five working days,"
     " {day}, on which you have {others}.",
     ("no other to-do", "one other to-do", "{n} other to-dos"),
-    (
-        "It has been moved once already: maybe it is time to split it, to ask somebody, to block time for it,"
-        " or to let it go.",
-        "It has been moved {n} times already: maybe it is time to split it, to ask somebody, to block time"
-        " for it, or to let it go.",
-    ),
+    "It has been moved {times} already: maybe it is time to split it, to ask somebody, to block time for it,"
+    " or to let it go.",
+    ("once", "{n} times"),
 )
 FRENCH = Words(
     "Mojo n'a pas trouvé de date qui convienne. Cette tâche passe donc au plus léger de vos cinq prochains"
     " jours ouvrés, {day}, où vous avez {others}.",
     ("aucune autre tâche", "une seule autre tâche", "{n} autres tâches"),
-    (
-        "Elle a déjà été reportée {n} fois : peut-être faut-il la découper, la confier à quelqu'un, lui"
-        " réserver un moment, ou y renoncer.",
-    )
-    * 2,
+    "Elle a déjà été reportée {times} : peut-être faut-il la découper, la confier à quelqu'un, lui réserver"
+    " un moment, ou y renoncer.",
+    ("{n} fois", "{n} fois"),
 )
 GERMAN = Words(
     "Mojo hat kein passendes Datum gefunden. Deshalb liegt diese Aufgabe nun auf dem ruhigsten Ihrer nächsten"
     " fünf Arbeitstage, {day}, mit {others}.",
     ("keiner anderen Aufgabe", "einer anderen Aufgabe", "{n} anderen Aufgaben"),
-    (
-        "Sie wurde schon einmal verschoben: Vielleicht hilft es, sie zu teilen, jemanden zu fragen, sich Zeit"
-        " dafür freizuhalten oder sie aufzugeben.",
-        "Sie wurde schon {n}-mal verschoben: Vielleicht hilft es, sie zu teilen, jemanden zu fragen, sich"
-        " Zeit dafür freizuhalten oder sie aufzugeben.",
-    ),
+    "Sie wurde schon {times} verschoben: Vielleicht hilft es, sie zu teilen, jemanden zu fragen, sich Zeit"
+    " dafür freizuhalten oder sie aufzugeben.",
+    ("einmal", "{n}-mal"),
 )
 SPANISH = Words(
     "Mojo no ha encontrado una fecha adecuada. Por eso esta tarea pasa al más tranquilo de sus próximos cinco"
     " días laborables, {day}, en el que tiene {others}.",
     ("ninguna otra tarea", "otra tarea", "otras {n} tareas"),
-    (
-        "Ya se ha aplazado una vez: quizá convenga dividirla, pedírsela a alguien, reservarle un rato o"
-        " dejarla.",
-        "Ya se ha aplazado {n} veces: quizá convenga dividirla, pedírsela a alguien, reservarle un rato o"
-        " dejarla.",
-    ),
+    "Ya se ha aplazado {times}: quizá convenga dividirla, pedírsela a alguien, reservarle un rato o dejarla.",
+    ("una vez", "{n} veces"),
 )
 WORDS = {"en": ENGLISH, "fr": FRENCH, "de": GERMAN, "es": SPANISH}
 
@@ -85,7 +75,8 @@ def rule_wording(language: str, day: date, todos: int) -> str:
 
 def keeps_slipping_wording(language: str, moves: int) -> str:
     """Say how often a to-do was moved already, and what to do about it."""
-    return _words_for(language).slips[min(moves, 2) - 1].format(n=moves)
+    words = _words_for(language)
+    return words.slips.format(times=words.times[min(moves, 2) - 1].format(n=moves))
 
 
 def _words_for(language: str) -> Words:

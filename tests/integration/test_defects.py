@@ -19,11 +19,12 @@ from sqlalchemy import text
 import events.worker
 from documents.web import visit
 from local.runtime.postgres import Database
+from local.standin.answers.prompts import section
 from mojodex import database as db
 from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from mojodex.settings import SettingsError
-from tests.fake_model import FakeModel, Reply, embedded, prompt_of, section, todos, vector
+from tests.fake_model import FakeModel, Reply, embedded, prompt_of, todos, vector
 from tests.fake_ses import TAKEN, Answer, FakeSes, fake_ses
 from tests.integration.conftest import Bundle, Documents
 from tests.mails import check_mail, text_of

@@ -12,9 +12,10 @@ import pytest
 import time_machine
 from sqlalchemy import text
 
+from local.standin.answers.prompts import section
 from mojodex import jobs
 from mojodex.queues import MAX_RECEIVES
-from tests.fake_model import FakeModel, Reply, prompt_of, section
+from tests.fake_model import FakeModel, Reply, prompt_of
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event, sqs_record
 from tests.mojodex import Mojodex

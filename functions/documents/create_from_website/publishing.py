@@ -144,15 +144,15 @@ def _save_website(
         known.postpone(session, job.subject, refresh_at)
     if not kept:
         return
-    ledger = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
-    home = (ledger.outcome or {}).get("home", "")
+    asked = urls.normalised(message.website_url)
+    home = _home(session, job)
     new = {page.key for page in kept if page.document_fk is None}
     if home and message.refresh and urls.key(home) not in new:
         # The first page may lead there for a while only.
         home = ""
-    site = urls.site(home or urls.normalised(message.website_url))
+    site = urls.site(home or asked)
     before = session.get(BackgroundWebsite, (message.user_id, site))
-    extent: Extent = "path" if scope_of(urls.normalised(message.website_url), message.scope).below else "site"
+    extent: Extent = "path" if scope_of(asked, message.scope).below else "site"
     if before and (before.scope, extent) == ("site", "path"):
         # More of it is known, and refreshed, than was asked for now.
         return
@@ -173,6 +173,13 @@ def _save_website(
         user_id=message.user_id, site=site, **{"repeated_lines": []} | found
     )
     session.execute(website.on_conflict_do_update(index_elements=["user_id", "site"], set_=found))
+
+
+def _home(session: Session, job: jobs.Job) -> str:
+    """Return the address to which the first page led, as the crawl noted it; '' if it led nowhere."""
+    ledger = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
+    home: str = (ledger.outcome or {}).get("home", "")
+    return home
 
 
 def _has_first_page(session: Session, job: jobs.Job, website: BackgroundWebsite) -> bool:
