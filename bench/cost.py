@@ -76,8 +76,8 @@ class Assumed:
     empty_receives: float = 6 * 5 * 86_400 / 20
     # A metric is a name with one value of each of its dimensions: at most so many, when every process has
     # had every outcome, and one model is asked. Alarms, keys and dashboards are the template's.
-    metrics: float = 103
-    alarms: float = 55
+    metrics: float = 109
+    alarms: float = 56
     keys: float = 1
     dashboards: float = 1
     # None outside of a VPC, or with one that is there anyway.

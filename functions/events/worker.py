@@ -17,6 +17,7 @@ from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
+from mojodex.spending import Budget
 from mojodex.worker import Process, WorkerSettings, run_batch
 
 
@@ -27,6 +28,7 @@ class Settings(WorkerSettings, TodoDailyEmailsSettings, EmailSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
+budget = Budget(database, settings, circuits)
 settings.models_for(content.PROMPT)
 model = Model(settings, circuits)
 
@@ -34,7 +36,7 @@ model = Model(settings, circuits)
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
     # A second event type would be told apart here, by the message's `event_type`.
-    mail = content.todo_daily_emails(database, model, settings, message, job, deadline)
+    mail = content.todo_daily_emails(database, model.paid_by(job), settings, message, job, deadline)
     delivery.deliver(database, circuits, settings, mail, job, deadline)
 
 
@@ -45,7 +47,15 @@ def _occasion(message: SendEvent, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion, circuits=circuits)
+process = Process(
+    PROCESS,
+    SendEvent,
+    seconds_needed=30,
+    run=_run,
+    occasion=_occasion,
+    circuits=circuits,
+    budget=budget,
+)
 
 
 @logger.inject_lambda_context

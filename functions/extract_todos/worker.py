@@ -13,6 +13,7 @@ from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
+from mojodex.spending import Budget
 from mojodex.worker import Process, WorkerSettings, run_batch
 
 
@@ -23,15 +24,23 @@ class Settings(WorkerSettings, ExtractionSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
+budget = Budget(database, settings, circuits)
 settings.models_for(PROMPT)
 model = Model(settings, circuits)
 
 
 def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
-    extract_todos(database, model, settings, message.user_task_execution_pk, job, deadline)
+    extract_todos(database, model.paid_by(job), settings, message.user_task_execution_pk, job, deadline)
 
 
-process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run, circuits=circuits)
+process = Process(
+    PROCESS,
+    ExtractTodos,
+    seconds_needed=20,
+    run=_run,
+    circuits=circuits,
+    budget=budget,
+)
 
 
 @logger.inject_lambda_context

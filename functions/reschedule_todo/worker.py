@@ -12,6 +12,7 @@ from mojodex.database import Database
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
+from mojodex.spending import Budget
 from mojodex.worker import Process, WorkerSettings, run_batch
 from reschedule_todo.message import PROCESS, RescheduleTodo
 from reschedule_todo.rescheduling import PROMPT, ReschedulingSettings, local_date, reschedule_todo
@@ -24,12 +25,13 @@ class Settings(WorkerSettings, ReschedulingSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
+budget = Budget(database, settings, circuits)
 settings.models_for(PROMPT)
 model = Model(settings, circuits)
 
 
 def _run(message: RescheduleTodo, job: Job, deadline: Deadline) -> None:
-    reschedule_todo(database, model, settings, message.todo_pk, job, deadline)
+    reschedule_todo(database, model.paid_by(job), settings, message.todo_pk, job, deadline)
 
 
 def _occasion(message: RescheduleTodo, sent: datetime) -> str:
@@ -39,7 +41,15 @@ def _occasion(message: RescheduleTodo, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion, circuits=circuits)
+process = Process(
+    PROCESS,
+    RescheduleTodo,
+    seconds_needed=20,
+    run=_run,
+    occasion=_occasion,
+    circuits=circuits,
+    budget=budget,
+)
 
 
 @logger.inject_lambda_context

@@ -103,12 +103,19 @@ class Circuits:
             has_probed = provider in self._probing
             self._probing.discard(provider)
             opens = self._failures[provider] >= FAILURES_TO_OPEN and provider not in self._open
-            if opens:
-                self._open.add(provider)
         if has_probed:
             self._write(PROBE_FAILED, provider, seconds=seconds_until_probe)
-        elif opens and self._write(OPEN, provider, seconds=seconds_until_probe, reason=reason):
+        elif opens:
+            self.open(provider, reason, seconds_until_probe=seconds_until_probe)
+
+    def open(self, provider: str, reason: str, *, seconds_until_probe: float = PROBE_SECONDS) -> bool:
+        """Open a circuit; tell whether it was closed before. Arguments: as `failed`."""
+        with self._lock:
+            self._open.add(provider)
+        is_new = self._write(OPEN, provider, seconds=seconds_until_probe, reason=reason)
+        if is_new:
             logger.error("circuit opened", extra={"provider": provider, "reason": reason})
+        return is_new
 
     def _forget(self, provider: str) -> None:
         with self._lock:

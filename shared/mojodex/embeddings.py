@@ -3,14 +3,15 @@
 import json
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from mojodex.batches import batches
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
+from mojodex.jobs import Job
 from mojodex.observability import count
 from mojodex.provider import (
     Attempt,
@@ -21,6 +22,7 @@ from mojodex.provider import (
     one_call,
     parse_deployments,
 )
+from mojodex.spending import Spending
 
 # Of `md_document_chunk.embedding`.
 DIMENSIONS = 1536
@@ -47,13 +49,23 @@ class EmbeddingSettings(ProviderSettings):
 
     embedding_model: Annotated[Deployment, BeforeValidator(_parse_deployment)]
 
+    @model_validator(mode="after")
+    def _embedding_is_priced(self) -> "EmbeddingSettings":
+        self.check_priced([self.embedding_model[0]])
+        return self
+
 
 @dataclass(frozen=True)
 class EmbeddingModel:
-    """The model that turns texts into vectors, and the circuit that tells whether it is away."""
+    """The model that turns texts into vectors, the circuit that tells whether it is away, and who pays."""
 
     settings: EmbeddingSettings
     circuits: Circuits
+    spending: Spending = field(default_factory=Spending)
+
+    def paid_by(self, job: Job) -> "EmbeddingModel":
+        """Return the same model, whose calls are paid by a job."""
+        return replace(self, spending=job.spending)
 
     @property
     def name(self) -> str:
@@ -100,7 +112,10 @@ class EmbeddingModel:
         count("EmbeddingCalls", model=attempt.model)
         usage = answer.get("usage")
         if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
-            count("EmbeddingTokens", usage["prompt_tokens"], model=attempt.model)
+            tokens = usage["prompt_tokens"]
+            count("EmbeddingTokens", tokens, model=attempt.model)
+            price = self.settings.price_of(attempt.model)
+            self.spending.add(attempt.model, None, price, prompt_tokens=tokens)
         return vectors
 
 

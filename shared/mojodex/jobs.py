@@ -18,7 +18,7 @@ final: there was nothing to do, and a later message looks again.
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
@@ -37,6 +37,7 @@ from mojodex.errors import (
 )
 from mojodex.queues import RETENTION
 from mojodex.schema import BackgroundJob, MdError
+from mojodex.spending import Spending
 
 # Across all messages and redrives: twice a queue's maxReceiveCount (template.yaml), so that one redrive gets
 # a full second try.
@@ -72,6 +73,7 @@ class Job:
         superseded: whether a job of the same subject and a later occasion waits or runs: after an outage,
             each night and each request may have left one.
         open_circuits: providers that are away, see `circuit`.
+        spending: what it has paid to models. Whatever is written about the job writes that, too.
     """
 
     process: str
@@ -84,6 +86,7 @@ class Job:
     taken_over: bool = False
     superseded: bool = False
     open_circuits: frozenset[str] = frozenset()
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def attempts_exhausted(self) -> bool:
@@ -132,6 +135,7 @@ RETURNING
     attempts,
     queued_at,
     outcome,
+    spent,
     -- A subquery sees the row as it was before this statement.
     EXISTS (
         SELECT
@@ -253,18 +257,18 @@ def begin(
     taken = session.execute(BEGIN, key | values).one_or_none()
     session.commit()
     if taken is not None:
-        attempts, queued_at, progress, is_taken_over, is_superseded, providers = taken
         return Job(
             process,
             subject,
             occasion,
-            now,
-            attempts,
-            queued_at,
-            progress,
-            is_taken_over,
-            is_superseded,
-            frozenset(providers or ()),
+            lease=now,
+            attempts=taken.attempts,
+            queued_at=taken.queued_at,
+            progress=taken.outcome,
+            taken_over=taken.taken_over,
+            superseded=taken.superseded,
+            open_circuits=frozenset(taken.open_circuits or ()),
+            spending=Spending.read(taken.spent),
         )
     state = session.execute(select(BackgroundJob.state).filter_by(**key)).scalar()
     if state in ("done", "failed"):
@@ -389,5 +393,6 @@ def _update_held(session: Session, job: Job, **values: Any) -> None:
         BackgroundJob.state == "running",
         BackgroundJob.started_at == job.lease,
     )
+    values["spent"] = job.spending.as_json()
     if session.execute(held.values(**values).returning(BackgroundJob.attempts)).scalar() is None:
         raise LeaseLostError("job was taken over by another invocation")

@@ -1,7 +1,7 @@
 """The language model: a prompt goes in, a valid pydantic object comes out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.errors import MojodexError, PermanentError
+from mojodex.jobs import Job
 from mojodex.observability import count
 from mojodex.prompts import Prompt
 from mojodex.provider import (
@@ -25,6 +26,7 @@ from mojodex.provider import (
     one_call,
     parse_deployments,
 )
+from mojodex.spending import Spending
 from mojodex.text import well_formed
 from mojodex.validation import error_summary
 
@@ -43,6 +45,11 @@ class ModelSettings(ProviderSettings):
     """
 
     llm_models: Annotated[tuple[Deployment, ...], BeforeValidator(parse_deployments)]
+
+    @model_validator(mode="after")
+    def _models_are_priced(self) -> "ModelSettings":
+        self.check_priced([name for name, _deployment in self.llm_models])
+        return self
 
     def models_for(self, prompt: Prompt) -> list[Deployment]:
         """Return the available models that the prompt is written for, best first.
@@ -85,11 +92,17 @@ class Model:
     Attributes:
         not_taken: options that a server did not take, each with what the server calls the model. They are
             left out from then on, for as long as the execution environment lives.
+        spending: where each call is written down.
     """
 
     settings: ModelSettings
     circuits: Circuits
     not_taken: set[tuple[str, str]] = field(default_factory=set)
+    spending: Spending = field(default_factory=Spending)
+
+    def paid_by(self, job: Job) -> "Model":
+        """Return the same models, whose calls are paid by a job."""
+        return replace(self, spending=job.spending)
 
     def ask[A: BaseModel](
         self,
@@ -178,7 +191,7 @@ class Question[A: BaseModel]:
 
     def _call(self, attempt: Attempt) -> str:
         """Make one call, count its tokens, and return the text; raises as `one_call`."""
-        completion = self._completion(attempt)
+        completion, tier = self._completion(attempt)
         try:
             # The SDK lets servers leave out fields; the message is needed.
             choice = completion.choices[0]
@@ -189,19 +202,34 @@ class Question[A: BaseModel]:
         model, prompt = attempt.model, self.prompt.name
         count("LlmCalls", model=model, prompt=prompt)
         if usage := completion.usage:
+            # Cached and reasoning tokens are in the two sums; the ones are cheaper, the others are no words.
+            cached = ((details := usage.prompt_tokens_details) and details.cached_tokens) or 0
+            reasoning = ((thought := usage.completion_tokens_details) and thought.reasoning_tokens) or 0
             count("LlmPromptTokens", usage.prompt_tokens, model=model, prompt=prompt)
             count("LlmCompletionTokens", usage.completion_tokens, model=model, prompt=prompt)
-            # Both are in the sums above; the ones are cheaper, the others are no words.
-            if (details := usage.prompt_tokens_details) and details.cached_tokens:
-                count("LlmCachedTokens", details.cached_tokens, model=model, prompt=prompt)
-            if (thought := usage.completion_tokens_details) and thought.reasoning_tokens:
-                count("LlmReasoningTokens", thought.reasoning_tokens, model=model, prompt=prompt)
+            if cached:
+                count("LlmCachedTokens", cached, model=model, prompt=prompt)
+            if reasoning:
+                count("LlmReasoningTokens", reasoning, model=model, prompt=prompt)
+            self.model.spending.add(
+                model,
+                tier,
+                self.model.settings.price_of(model),
+                prompt_tokens=usage.prompt_tokens,
+                cached_tokens=cached,
+                completion_tokens=usage.completion_tokens,
+                reasoning_tokens=reasoning,
+            )
         if refusal or choice.finish_reason == "content_filter":
             raise ModelRefusedError("the model refuses this content")
         return content or ""
 
-    def _completion(self, attempt: Attempt) -> ChatCompletion:
-        """Make one call, and again without options that the server does not take; raises as `one_call`."""
+    def _completion(self, attempt: Attempt) -> tuple[ChatCompletion, str | None]:
+        """Make one call, and again without options that the server does not take; raises as `one_call`.
+
+        Returns:
+            The answer, and the service tier that has given it; None if nobody says.
+        """
         wanted = {**self.prompt.models[attempt.model], **self._tier()}
         options = {
             name: value
@@ -220,7 +248,7 @@ class Question[A: BaseModel]:
                 options = {name: value for name, value in options.items() if name not in refused}
         # Only now it is known that the options were the reason.
         self.model.not_taken.update((attempt.deployment, name) for name in wanted.keys() - options.keys())
-        return completion
+        return completion, completion.service_tier or options.get("service_tier")
 
     def _tier(self) -> dict[str, str]:
         tier = self.model.settings.llm_service_tier

@@ -20,7 +20,7 @@ from mojodex.clock import Deadline, utc_now
 from mojodex.errors import PermanentError, TransientError
 from mojodex.runtime import made_once
 from mojodex.secrets import read_secret
-from mojodex.settings import Settings
+from mojodex.spending import DAILY_SPEND_LIMIT, SpendingSettings
 
 ATTEMPTS_PER_MODEL = 2
 # A call is not begun with less time than this left.
@@ -42,7 +42,7 @@ def parse_deployments(text: str) -> tuple[Deployment, ...]:
     return tuple((name.strip(), deployment.strip() or name.strip()) for name, _, deployment in pairs)
 
 
-class ProviderSettings(Settings):
+class ProviderSettings(SpendingSettings):
     """Where models are.
 
     Attributes:
@@ -143,8 +143,11 @@ def attempts(
         deadline: when the invocation ends.
 
     Raises:
-        TransientError: all models are away or keep failing, or too little time is left; as `Circuits.allows`.
+        TransientError: all models are away or keep failing, the daily spend limit is reached, or too little
+            time is left; as `Circuits.allows`.
     """
+    if not circuits.allows(DAILY_SPEND_LIMIT):
+        raise TransientError("the daily spend limit is reached")
     failures: list[CallFailedError] = []
     for model, deployment in deployments:
         for number in range(1, ATTEMPTS_PER_MODEL + 1):

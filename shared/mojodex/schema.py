@@ -227,6 +227,8 @@ class BackgroundJob(Base):
     started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    # What it has paid to models (see `spending.Spending`); None for nothing.
+    spent: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     # The message that began it last; None while its message was not received yet.
     message_id: Mapped[str | None] = mapped_column(Text)
     # From when on SQS does not deliver its message; None in rows of an earlier release.
@@ -242,6 +244,16 @@ class BackgroundCircuit(Base):
     # When the next probe may ask it.
     probe_at: Mapped[datetime] = mapped_column(WITH_ZONE)
     reason: Mapped[str] = mapped_column(Text)
+
+
+class BackgroundSpending(Base):
+    """What a process has paid to models on a day of UTC, in as many rows as `spending` says."""
+
+    __tablename__ = "md_background_spending"
+    day: Mapped[date] = mapped_column(primary_key=True)
+    process: Mapped[str] = mapped_column(String(64), primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    usd: Mapped[float]
 
 
 class BackgroundPage(Base):

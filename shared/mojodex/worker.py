@@ -28,6 +28,7 @@ from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
+from mojodex.spending import Budget
 from mojodex.validation import error_summary
 
 # Body and attributes together must stay below SQS's size limit, and pydantic lists each wrong field.
@@ -71,6 +72,7 @@ class Process[M: Message]:
         occasion: returns the job's occasion (see `jobs.Job`) from the message and the time it was sent. Each
             delivery of a message must give the same one. By default '': the work is done once.
         circuits: of the providers that `run` calls; None if it calls none.
+        budget: pays for the models that `run` asks; None if it asks none.
         cleanup: runs in the transaction that ends a job as failed or skipped; gets the state and the reason.
             It writes what else must be written, and returns more fields of the outcome.
     """
@@ -81,6 +83,7 @@ class Process[M: Message]:
     run: Callable[[M, jobs.Job, Deadline], str | None]
     occasion: Callable[[M, datetime], str] = _once
     circuits: Circuits | None = None
+    budget: Budget | None = None
     cleanup: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _no_cleanup
 
 
@@ -119,12 +122,15 @@ def run_batch[M: Message](
                 queues.delete(settings.queue_url, done)
         running |= start(last)
         # Powertools runs records one after the other, so its record handler only waits for each.
-        return process_partial_response(
+        response = process_partial_response(
             event=event,
             record_handler=partial(_wait_for, running),
             processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
             context=context,
         )
+    if process.budget:
+        process.budget.save(process.name, utc_now())
+    return response
 
 
 def _wait_for(running: dict[str, Future[None]], record: SQSRecord) -> None:
@@ -253,6 +259,9 @@ def _run_job[M: Message](
         with suppress(MojodexError):
             database.with_db_session(jobs.release, job, counts=counts)
         raise
+    finally:
+        if process.budget:
+            process.budget.add(job.spending.usd)
 
 
 def _end[M: Message](

@@ -26,6 +26,7 @@ from mojodex.circuit import Circuits
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
 from mojodex.model import Model
+from mojodex.spending import Budget
 from tests.fake_model import FakeModel, fake_model, relevance, vector
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
@@ -33,6 +34,10 @@ from tests.website import Website, website
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+
+# USD for a million tokens of a prompt, of its cached part, and of an answer, as template.yaml has them.
+PRICES = "gpt-5-mini=0.25/0.025/2, gpt-4.1=2/0.5/8, text-embedding-ada-002=0.1"
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +174,7 @@ def make_bundle(
             "llm_secret_arn": "model",
             "llm_models": "gpt-5-mini,gpt-4.1",
             "llm_base_url": model.url,
+            "model_prices": PRICES,
             "conversation_token_budget": 16000,
             "minimum_age_minutes": 10,
             "look_back_days": 7,
@@ -189,7 +195,9 @@ def make_bundle(
             if hasattr(module, "circuits"):
                 circuits = Circuits(databases[-1])
                 monkeypatch.setattr(module, "circuits", circuits)
-                monkeypatch.setattr(module, "process", replace(module.process, circuits=circuits))
+                budget = Budget(databases[-1], settings, circuits)
+                process_there = replace(module.process, circuits=circuits, budget=budget)
+                monkeypatch.setattr(module, "process", process_there)
                 for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
                     if hasattr(module, name):
                         monkeypatch.setattr(module, name, kind(settings, circuits))

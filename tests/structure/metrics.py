@@ -28,28 +28,33 @@ def emitted() -> dict[tuple[str, frozenset[str]], set[str]]:
     for path in [*(ROOT / "functions").rglob("*.py"), *(ROOT / "shared" / "mojodex").rglob("*.py")]:
         process = path.relative_to(ROOT).parts[1]
         of = services.get(process, everybody)
-        for name, dimensions, of_another in calls(path):
-            metrics.setdefault((name, dimensions), set()).update(everybody if of_another else of)
+        for name, dimensions, service in calls(path):
+            named = everybody if service is None else {service} if service else of
+            metrics.setdefault((name, dimensions), set()).update(named)
             if "model" in dimensions:
                 # `count` adds these up for the whole stack.
                 metrics[name, frozenset({"scope"})] = {"stack"}
     return metrics
 
 
-def calls(path: Path) -> Iterator[tuple[str, frozenset[str], bool]]:
-    """Name and names of the dimensions of a metric that a file counts, and whether it names the service."""
+def calls(path: Path) -> Iterator[tuple[str, frozenset[str], str | None]]:
+    """Name and names of the dimensions of a metric that a file counts, and the service that it names.
+
+    The service is '' if it names none, so that it is the function's own; None if it is a variable.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count"):
             continue
-        named = {str(k.arg) for k in node.keywords if k.arg != "value"}
-        dimensions, of_another = frozenset({"service"} | named), "service" in named
+        named = {str(k.arg): k.value for k in node.keywords if k.arg != "value"}
+        dimensions = frozenset({"service", *named})
+        service = getattr(named.get("service", ast.Constant("")), "value", None)
         metric = node.args[0]
         if isinstance(metric, ast.Constant):
-            yield str(metric.value), dimensions, of_another
+            yield str(metric.value), dimensions, service
         else:
             assert isinstance(metric, ast.JoinedStr), f"{path}:{node.lineno}"
             prefix, ending = metric.values
             assert isinstance(prefix, ast.Constant)
             assert isinstance(ending, ast.FormattedValue)
             endings = ENDINGS[str(prefix.value)]
-            yield from ((f"{prefix.value}{end}", dimensions, of_another) for end in endings)
+            yield from ((f"{prefix.value}{end}", dimensions, service) for end in endings)

@@ -32,8 +32,6 @@ AWS_METRICS = {
 }
 # A namespace with a "/" or "-" in it must be quoted.
 SEARCH = re.compile(r"""SEARCH\('\{"([<>\w]+)",([\w,]+)\} MetricName="(\w+)"', '(?:Sum|Maximum)'\)""")
-# One metric, by its id, times a parameter, for a million.
-PRICED = re.compile(r"^(\w+) \* <(\w+)> / 1000000$")
 
 
 def substituted(text: str) -> str:
@@ -64,13 +62,11 @@ def widgets() -> list[dict[str, Any]]:
 def lines(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Namespace, name and dimensions of each metric of a widget; a search has dimensions without values."""
     before: list[str] = []
-    ids = {line[-1].get("id") for line in widget["metrics"] if isinstance(line[-1], dict)}
     for line in widget["metrics"]:
         options = line[-1] if isinstance(line[-1], dict) else {}
         if expression := options.get("expression"):
             found = SEARCH.findall(expression)
-            priced = PRICED.findall(expression)
-            assert found or (priced and priced[0][0] in ids), expression
+            assert found, expression
             for namespace, dimensions, name in found:
                 yield namespace, name, dict.fromkeys(dimensions.split(","), "")
             continue
@@ -138,27 +134,13 @@ def test_every_queue_and_every_function_that_runs_by_itself_is_on_the_dashboard(
         assert (metric, f"<{name}>") in watched
 
 
-def test_what_the_models_cost_is_tokens_times_the_price_of_a_million() -> None:
+def test_what_the_models_cost_is_shown_by_process() -> None:
     (cost,) = [widget for widget in widgets() if "USD" in widget["title"]]
 
-    metrics = dict(
-        zip(
-            [line[-1]["id"] for line in cost["metrics"] if "id" in line[-1]],
-            [(name, dimensions) for _, name, dimensions in lines(cost)],
-            strict=True,
-        )
-    )
-    expressions = [line[-1]["expression"] for line in cost["metrics"] if "expression" in line[-1]]
-    prices = dict(PRICED.findall(expression)[0] for expression in expressions)
-    assert set(prices) == set(metrics)
-    assert all(dimensions == {"scope": "stack"} for _, dimensions in metrics.values())
-    priced = {(metrics[each][0], price) for each, price in prices.items()}
-
-    assert priced == {
-        ("LlmPromptTokens", "LlmPromptTokenPrice"),
-        ("LlmCompletionTokens", "LlmCompletionTokenPrice"),
-        ("EmbeddingTokens", "EmbeddingTokenPrice"),
-    }
+    assert list(lines(cost)) == [
+        (OURS, "ModelCost", {"service": ""}),
+        (OURS, "SpendLimitReached", {"service": "all"}),
+    ]
 
 
 def test_the_dashboard_leads_to_its_page_of_the_runbook() -> None:

@@ -16,6 +16,7 @@ from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
+from mojodex.spending import Budget
 from mojodex.worker import Process, WorkerSettings, run_batch
 
 
@@ -26,17 +27,24 @@ class Settings(WorkerSettings, ThinkingSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
+budget = Budget(database, settings, circuits)
 settings.models_for(PROMPT)
 model = Model(settings, circuits)
 embedding_model = EmbeddingModel(settings, circuits)
 
 
 def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
-    ingest_page(database, model, embedding_model, message, job, deadline)
+    ingest_page(database, model.paid_by(job), embedding_model.paid_by(job), message, job, deadline)
 
 
 process = Process(
-    INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, circuits=circuits, cleanup=end_page_of
+    INGEST_PAGE,
+    IngestPage,
+    seconds_needed=50,
+    run=_run,
+    circuits=circuits,
+    budget=budget,
+    cleanup=end_page_of,
 )
 
 

@@ -17,6 +17,7 @@ from mojodex.embeddings import EmbeddingModel
 from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
+from mojodex.spending import Budget
 from mojodex.worker import Process, WorkerSettings, run_batch
 
 
@@ -27,13 +28,15 @@ class Settings(WorkerSettings, UpdatingSettings):
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
+budget = Budget(database, settings, circuits)
 settings.models_for(PROMPT)
 model = Model(settings, circuits)
 embedding_model = EmbeddingModel(settings, circuits)
 
 
 def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
-    return update_document(database, model, embedding_model, settings, message, job, deadline)
+    paid = model.paid_by(job), embedding_model.paid_by(job)
+    return update_document(database, *paid, settings, message, job, deadline)
 
 
 def _occasion(message: UpdateDocument, sent: datetime) -> str:
@@ -43,7 +46,13 @@ def _occasion(message: UpdateDocument, sent: datetime) -> str:
 
 
 process = Process(
-    UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion, circuits=circuits
+    UPDATE_DOCUMENT,
+    UpdateDocument,
+    seconds_needed=60,
+    run=_run,
+    occasion=_occasion,
+    circuits=circuits,
+    budget=budget,
 )
 
 

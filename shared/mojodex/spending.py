@@ -1,0 +1,192 @@
+"""What models are paid: the price of a call, what a job has spent, and the daily limit of all jobs."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from sqlalchemy import text
+
+from mojodex.circuit import Circuits
+from mojodex.database import Database
+from mojodex.errors import TransientError
+from mojodex.observability import count
+from mojodex.settings import Settings
+
+MILLION = 1_000_000
+# OpenAI, Flex processing: priced at the rates of the Batch API, which are half of the standard ones.
+SHARE_OF_TIER = {"flex": 0.5}
+# Its circuit's name: while it is open, no model is asked.
+DAILY_SPEND_LIMIT = "daily spend limit"
+# Rows among which a process divides its sum of a day, so that its workers do not wait for one row.
+SLOTS = 16
+# A statement sees the table as it was before its own insert.
+SPEND = text("""
+WITH spent AS (
+    INSERT INTO md_background_spending AS spending (day, process, slot, usd)
+    VALUES (:day, :process, :slot, :usd)
+    ON CONFLICT (day, process, slot) DO UPDATE SET usd = spending.usd + excluded.usd
+)
+SELECT :usd + COALESCE(sum(usd), 0) FROM md_background_spending WHERE day = :day
+""")
+
+
+@dataclass(frozen=True)
+class Price:
+    """USD for a million tokens of a model: of a prompt, of its part that was cached, and of an answer."""
+
+    prompt: float
+    cached: float
+    answer: float
+
+    def of(self, tokens: Mapping[str, int], tier: str | None) -> float:
+        """Return the USD for a call; see `Spending.add`."""
+        cached = tokens.get("cached_tokens", 0)
+        fresh = tokens.get("prompt_tokens", 0) - cached
+        answer = tokens.get("completion_tokens", 0)
+        usd = (fresh * self.prompt + cached * self.cached + answer * self.answer) / MILLION
+        return usd * SHARE_OF_TIER.get(tier or "", 1)
+
+
+def parse_prices(listed: str) -> tuple[tuple[str, Price], ...]:
+    """Parse prices as `name=prompt/cached/answer`, separated by commas; an embedding model has one number.
+
+    Raises:
+        ValueError: one is not of this form.
+    """
+    prices = []
+    for item in filter(None, (item.strip() for item in listed.split(","))):
+        name, _, numbers = (part.strip() for part in item.partition("="))
+        try:
+            each = [float(number) for number in numbers.split("/")]
+            prompt, cached, answer = (each[0], each[0], 0) if len(each) == 1 else each
+            valid = name and min(prompt, cached, answer) >= 0 and max(prompt, cached, answer) < float("inf")
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ValueError(f"{item!r} is not a price, as name=prompt/cached/answer")
+        prices.append((name, Price(prompt, cached, answer)))
+    return tuple(prices)
+
+
+class SpendingSettings(Settings):
+    """What models cost, and how much of it a day may.
+
+    Attributes:
+        model_prices: of each model; one that is not there has no price in the ledger.
+        daily_spend_limit: USD that all processes together may spend in a day (UTC); 0 for no limit.
+    """
+
+    model_prices: Annotated[tuple[tuple[str, Price], ...], BeforeValidator(parse_prices)] = ()
+    daily_spend_limit: float = Field(default=0, ge=0)
+
+    def price_of(self, model: str) -> Price | None:
+        """Return the price of a model; None if it is not known."""
+        return dict(self.model_prices).get(model)
+
+    def check_priced(self, models: Sequence[str]) -> None:
+        """Check that a limit can be kept.
+
+        Raises:
+            ValueError: there is a limit, and a model has no price.
+        """
+        missing = [model for model in models if self.price_of(model) is None]
+        if self.daily_spend_limit and missing:
+            raise ValueError(f"DAILY_SPEND_LIMIT needs MODEL_PRICES of {', '.join(missing)}")
+
+
+@dataclass
+class Spending:
+    """What one job has paid to models, in all its attempts. Threads can share it.
+
+    Attributes:
+        usage: by model and tier, how many `calls`, tokens by their kind, and `usd`.
+        usd: what this attempt has spent.
+    """
+
+    usage: dict[tuple[str, str | None], dict[str, float]] = field(default_factory=dict)
+    usd: float = 0
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, spent: Sequence[dict[str, Any]] | None) -> "Spending":
+        """Return what the ledger has of earlier attempts, see `as_json`."""
+        usage = {}
+        for entry in spent or ():
+            key = entry["model"], entry.get("tier")
+            usage[key] = {name: n for name, n in entry.items() if name not in ("model", "tier")}
+        return cls(usage)
+
+    def add(self, model: str, tier: str | None, price: Price | None, **tokens: int) -> None:
+        """Add one call.
+
+        Args:
+            model: its name.
+            tier: the service tier that has answered; None if nobody says.
+            price: None if it is not known.
+            tokens: `prompt_tokens` and `completion_tokens`, and of these `cached_tokens` and
+                `reasoning_tokens`.
+        """
+        usd = price.of(tokens, tier) if price else 0
+        with self._lock:
+            usage = self.usage.setdefault((model, tier), {})
+            for name, n in {"calls": 1, **tokens, "usd": usd}.items():
+                usage[name] = usage.get(name, 0) + n
+            self.usd += usd
+
+    def as_json(self) -> list[dict[str, Any]] | None:
+        """Return what the ledger keeps: an object for each model and tier, without what is 0; or None."""
+        with self._lock:
+            found = [
+                {"model": model, **({"tier": tier} if tier else {})}
+                | {name: round(n, 9) for name, n in usage.items() if n}
+                for (model, tier), usage in self.usage.items()
+            ]
+        return found or None
+
+
+class Budget:
+    """The day's spending of all processes, and the circuit that opens when it reaches the limit."""
+
+    def __init__(self, database: Database, settings: SpendingSettings, circuits: Circuits) -> None:
+        self._database = database
+        self._limit = settings.daily_spend_limit
+        self._circuits = circuits
+        self._lock = Lock()
+        self._unsaved = 0.0
+
+    def add(self, usd: float) -> None:
+        """Take note of what a job has spent."""
+        with self._lock:
+            self._unsaved += usd
+
+    def save(self, process: str, now: datetime) -> None:
+        """Save what was added. If the database is away, the next call saves it.
+
+        While the circuit is open, a probe goes through now and then. When the day's sum is below the limit
+        after it, because a new day has begun or the limit was raised, the circuit closes.
+
+        Args:
+            process: which has spent it.
+            now: the present moment (aware); the day is that of UTC.
+        """
+        with self._lock:
+            usd, self._unsaved = self._unsaved, 0.0
+        if not usd:
+            return
+        row = {"day": now.date(), "process": process, "slot": random.randrange(SLOTS), "usd": usd}
+        try:
+            with self._database.session() as session:
+                today = session.execute(SPEND, row).scalar_one()
+                session.commit()
+        except TransientError:
+            self.add(usd)
+            return
+        count("ModelCost", usd)
+        if not self._limit or today < self._limit:
+            self._circuits.succeeded(DAILY_SPEND_LIMIT)
+        elif self._circuits.open(DAILY_SPEND_LIMIT, f"{today:.2f} USD of {self._limit:g} are spent"):
+            count("SpendLimitReached", service="all")

@@ -1,0 +1,286 @@
+"""What a job has paid to models is in the ledger, and a day's sum has a limit."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from mojodex.circuit import Circuits
+from mojodex.database import Database
+from mojodex.errors import TransientError
+from mojodex.settings import SettingsError
+from mojodex.spending import DAILY_SPEND_LIMIT, SLOTS, Budget, SpendingSettings
+from tests.fake_model import FakeModel, Reply, todos
+from tests.integration.conftest import PRICES, Bundle, Documents
+from tests.integration.test_circuit import let_probe, open_circuits
+from tests.integration.test_docs import STATEMENTS
+from tests.metrics import emitted
+from tests.mojodex import Mojodex
+
+# Of gpt-5-mini: 100 tokens of a prompt and 20 of an answer, as the fake model counts them.
+USD = 100 * 0.25e-6 + 20 * 2e-6
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+def calls(mojodex: Mojodex, pk: int) -> list[int]:
+    return [entry["calls"] for entry in mojodex.job(pk).spent or []]
+
+
+def spent_today(mojodex: Mojodex) -> float:
+    return float(mojodex.run("SELECT COALESCE(sum(usd), 0) FROM md_background_spending"))
+
+
+def extract(bundle: Bundle, mojodex: Mojodex, executions: int = 1) -> list[int]:
+    pks = [mojodex.execution("I'll send the offer to Bob.") for _ in range(executions)]
+    bundle.work(*({"user_task_execution_pk": pk} for pk in pks))
+    return pks
+
+
+def test_the_ledger_has_model_tier_tokens_and_price(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    answer = todos()
+    answer.usage = {
+        "prompt_tokens": 1000,
+        "prompt_tokens_details": {"cached_tokens": 600},
+        "completion_tokens_details": {"reasoning_tokens": 12},
+    }
+    answer.service_tier = "flex"
+    model.answers(answer)
+
+    (pk,) = extract(bundle, mojodex)
+
+    assert mojodex.job(pk).spent == [
+        {
+            "model": "gpt-5-mini",
+            "tier": "flex",
+            "calls": 1,
+            "prompt_tokens": 1000,
+            "cached_tokens": 600,
+            "completion_tokens": 20,
+            "reasoning_tokens": 12,
+            "usd": pytest.approx((400 * 0.25 + 600 * 0.025 + 20 * 2) * 1e-6 / 2),
+        }
+    ]
+
+
+def test_the_tier_that_was_asked_for_counts_where_a_server_does_not_say(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
+) -> None:
+    bundle = make_bundle(llm_service_tier="flex")
+
+    (pk,) = extract(bundle, mojodex)
+
+    (entry,) = mojodex.job(pk).spent
+    assert (entry["tier"], entry["usd"]) == ("flex", pytest.approx(USD / 2))
+
+
+def test_a_model_without_a_price_has_none_in_the_ledger(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex
+) -> None:
+    bundle = make_bundle(model_prices="")
+
+    (pk,) = extract(bundle, mojodex)
+
+    assert mojodex.job(pk).spent == [
+        {"model": "gpt-5-mini", "calls": 1, "prompt_tokens": 100, "completion_tokens": 20}
+    ]
+    assert spent_today(mojodex) == 0
+
+
+def test_what_an_attempt_has_paid_for_nothing_stays_in_the_ledger(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    away = Reply(status=503)
+    model.answers(Reply({"no": "todos"}), away, away, away, away, away, todos())
+    (pk,) = extract(bundle, mojodex)
+    assert (mojodex.job(pk).state, calls(mojodex, pk)) == ("queued", [1])
+    mojodex.close_circuits()
+
+    model.answers(todos())
+    bundle.work({"user_task_execution_pk": pk})
+
+    assert (mojodex.job(pk).state, calls(mojodex, pk)) == ("done", [2])
+    assert spent_today(mojodex) == pytest.approx(2 * USD)
+
+
+def test_a_job_that_fails_or_is_skipped_has_what_it_paid(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    model.answers(Reply(refusal="No."))
+    (refused,) = extract(bundle, mojodex)
+
+    def deleted_meanwhile(_request: dict[str, Any]) -> Reply:
+        mojodex.run("UPDATE md_user_task_execution SET deleted_by_user = now()")
+        return todos()
+
+    model.script = deleted_meanwhile
+    (skipped,) = extract(bundle, mojodex)
+
+    assert (mojodex.job(refused).state, calls(mojodex, refused)) == ("failed", [1])
+    assert (mojodex.job(skipped).state, calls(mojodex, skipped)) == ("skipped", [1])
+
+
+def test_a_page_pays_for_its_judgement_and_its_embeddings(documents: Documents, mojodex: Mojodex) -> None:
+    documents.site.simple("/")
+
+    documents.read()
+
+    (row,) = mojodex.rows("SELECT spent FROM md_background_job WHERE process = 'ingest_page'")
+    assert {entry["model"]: entry["calls"] for entry in row.spent} == {
+        "gpt-5-mini": 1,
+        "text-embedding-ada-002": 1,
+    }
+    assert spent_today(mojodex) == pytest.approx(sum(entry["usd"] for entry in row.spent))
+
+
+def test_the_sum_of_a_day_is_the_sum_of_its_jobs(
+    bundle: Bundle, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        extract(bundle, mojodex, 10)
+    with time_machine.travel(NOON + timedelta(days=1), tick=False):
+        extract(bundle, mojodex, 5)
+
+    rows = mojodex.rows("SELECT day, process, sum(usd) AS usd FROM md_background_spending GROUP BY 1, 2")
+    assert {(str(row.day), row.process): row.usd for row in rows} == {
+        ("2026-12-01", "extract_todos"): pytest.approx(10 * USD),
+        ("2026-12-02", "extract_todos"): pytest.approx(5 * USD),
+    }
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "ModelCost" in line]
+    assert [line["ModelCost"] for line in lines] == [[pytest.approx(10 * USD)], [pytest.approx(5 * USD)]]
+
+
+def test_workers_at_once_lose_no_cent(bundle: Bundle, mojodex: Mojodex) -> None:
+    settings = SpendingSettings.from_environment({})
+
+    def spend(_: int) -> None:
+        budget = Budget(bundle.database, settings, Circuits(bundle.database))
+        budget.add(0.25)
+        budget.save("extract_todos", NOON)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(spend, range(100)))
+
+    assert spent_today(mojodex) == 25
+    assert 1 < mojodex.run("SELECT count(*) FROM md_background_spending") <= SLOTS
+
+
+def test_what_a_database_that_is_away_did_not_get_is_saved_later(
+    bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = Budget(bundle.database, SpendingSettings(), Circuits(bundle.database))
+    with monkeypatch.context() as away:
+        away.setattr(Database, "session", _away)
+        budget.add(1)
+        budget.save("events", NOON)
+
+    budget.add(2)
+    budget.save("events", NOON)
+
+    assert spent_today(mojodex) == 3
+
+
+def _away(_: Database) -> Any:
+    raise TransientError("database is away")
+
+
+def test_at_the_limit_nobody_asks_a_model_and_no_job_fails(
+    make_bundle: Callable[..., Bundle],
+    mojodex: Mojodex,
+    model: FakeModel,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = make_bundle(daily_spend_limit=3 * USD)
+    extract(bundle, mojodex, 2)
+    assert open_circuits(mojodex) == set()
+    # What is in flight when the limit is reached is still paid for.
+    extract(bundle, mojodex, 4)
+    assert open_circuits(mojodex) == {DAILY_SPEND_LIMIT}
+    assert mojodex.run("SELECT reason FROM md_background_circuit") == "0.00 USD of 0.000195 are spent"
+
+    waiting = extract(bundle, mojodex, 5)
+
+    assert len(model.calls) == 6
+    jobs = [mojodex.job(pk) for pk in waiting]
+    assert {(job.state, job.attempts, job.spent) for job in jobs} == {("queued", 0, None)}
+    sums = emitted(capsys.readouterr().out)
+    assert sums["all", "SpendLimitReached"] == 1
+
+
+def test_the_limit_holds_for_all_processes(
+    make_bundle: Callable[..., Bundle], documents: Documents, mojodex: Mojodex, model: FakeModel
+) -> None:
+    documents.site.simple("/")
+    documents.ask()
+    extract(make_bundle(daily_spend_limit=USD), mojodex)
+    asked = len(model.calls)
+
+    documents.pages.work(*documents.pages.queued())
+
+    assert len(model.calls) == asked
+    assert model.embeddings == []
+
+
+@pytest.mark.parametrize("changes", ["the day", "the limit", "no limit"])
+def test_a_new_day_and_another_limit_let_a_probe_close_the_circuit(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, changes: str
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        bundle = make_bundle(daily_spend_limit=2 * USD)
+        extract(bundle, mojodex, 3)
+        assert open_circuits(mojodex) == {DAILY_SPEND_LIMIT}
+        let_probe(mojodex)
+        extract(bundle, mojodex)
+        # The probe was paid, and the circuit stays open.
+        assert (len(model.calls), open_circuits(mojodex)) == (4, {DAILY_SPEND_LIMIT})
+    if changes != "the day":
+        bundle = make_bundle(daily_spend_limit=10 * USD if changes == "the limit" else 0)
+    let_probe(mojodex)
+
+    with time_machine.travel(NOON + timedelta(days=changes == "the day"), tick=False):
+        (pk,) = extract(bundle, mojodex)
+
+        assert mojodex.job(pk).state == "done"
+        assert open_circuits(mojodex) == set()
+
+
+def test_a_limit_without_prices_does_not_start(make_bundle: Callable[..., Bundle]) -> None:
+    with pytest.raises(ValueError, match=r"DAILY_SPEND_LIMIT needs MODEL_PRICES of gpt-4\.1"):
+        make_bundle(daily_spend_limit=1, model_prices="gpt-5-mini=0.25/0.025/2")
+    with pytest.raises(SettingsError, match="MODEL_PRICES"):
+        SpendingSettings.from_environment({"MODEL_PRICES": "gpt-5-mini=cheap"})
+    assert SpendingSettings.from_environment({"MODEL_PRICES": PRICES}).price_of("gpt-4.1")
+
+
+def test_the_query_of_the_docs_tells_what_was_paid_for_whom(documents: Documents, mojodex: Mojodex) -> None:
+    (query,) = [statement for statement in STATEMENTS if "AS its_user" in statement]
+    documents.site.simple("/")
+    documents.read()
+    reader, (document, *_) = documents.user_id, documents.documents().values()
+    (page,) = mojodex.rows("SELECT page_pk FROM md_background_page")
+    talker = mojodex.user()
+    execution = mojodex.execution("x", user_id=talker, extracted=True)
+    mojodex.run("UPDATE md_background_job SET spent = NULL")
+    for process, subject, usd in (
+        ("extract_todos", execution, 1),
+        ("reschedule_todo", mojodex.todo(execution, "Call Bob"), 2),
+        ("events", f"todo_daily_emails:{talker}", 4),
+        ("ingest_page", page.page_pk, 8),
+        ("update_document", document, 16),
+    ):
+        mojodex.run(
+            "INSERT INTO md_background_job (process, subject, occasion, state, finished_at, spent)"
+            " VALUES (:p, :s, 'then', 'done', now(), CAST(:spent AS jsonb))",
+            p=process,
+            s=str(subject),
+            spent=json.dumps([{"model": "a", "usd": usd}, {"model": "b", "calls": 1}]),
+        )
+
+    found = {row.user_id: row.usd for row in mojodex.rows(query)}
+
+    assert found == {talker: 7, reader: 24}
