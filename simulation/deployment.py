@@ -17,6 +17,8 @@ PARAMETERS: Mapping[str, str] = {
     "LlmBaseUrl": "https://model.example.com/v1",
     # So that websites are refreshed in a run of a few days.
     "RefreshDays": "1",
+    # The promise is about users who are here: theirs is every night's move, and every day's mail.
+    "DormantAfterDays": "0",
 }
 PSEUDO_PARAMETERS = {"AWS::StackName": "simulation", "AWS::Partition": "aws", "AWS::NoValue": ""}
 MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}

@@ -13,7 +13,15 @@ from sqlalchemy import Select, bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from mojodex import jobs
-from mojodex.clock import DAY, Deadline, is_working_day, local_time, next_working_day, utc_now
+from mojodex.clock import (
+    DAY,
+    Deadline,
+    is_working_day,
+    local_time,
+    next_working_day,
+    previous_working_day,
+    utc_now,
+)
 from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Answer, Model, ModelSettings, Question
@@ -22,6 +30,7 @@ from mojodex.prompts import read_prompt
 from mojodex.reads import (
     User,
     as_user,
+    is_alive,
     is_open,
     newest_scheduling,
     newest_version,
@@ -31,10 +40,12 @@ from mojodex.reads import (
 )
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
 from mojodex.text import well_formed
-from reschedule_todo.wording import keeps_slipping_wording, names_day, rule_wording
+from reschedule_todo.wording import dormant_wording, keeps_slipping_wording, names_day, rule_wording
 
 PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
 FURTHEST = timedelta(days=365)
+WEEK = timedelta(days=7)
+DORMANT = "the user is dormant"
 # Days of the agenda in a prompt.
 AGENDA_DAYS = 14
 # Working days among which the rule chooses.
@@ -58,12 +69,14 @@ class ReschedulingSettings(ModelSettings):
         load_cap: no to-do is moved to a day with so many to-dos while a lighter day is near.
         slipping_after_moves: after so many moves, the argument says that the to-do keeps slipping.
         night_until_hour: hour of the user's wall clock, 1 to 24, at which the night ends.
+        dormant_after_days: who has given no sign of life for so many days is dormant; 0 for nobody.
         default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
     """
 
     load_cap: int = Field(ge=1)
     slipping_after_moves: int = Field(ge=1)
     night_until_hour: int = Field(ge=1, le=24)
+    dormant_after_days: int = Field(default=0, ge=0)
     default_timezone_offset: int = 0
 
 
@@ -137,13 +150,14 @@ class Agenda:
 
 @dataclass(frozen=True)
 class Overdue:
-    """All that is known of an overdue to-do."""
+    """All that is known of an overdue to-do; `is_dormant`: its user has given no sign of life for long."""
 
     user_id: str
     user: User
     todo: Todo
     task: Task
     agenda: Agenda
+    is_dormant: bool = False
 
 
 # What the model answers. It gets this model's JSON schema, docstring included.
@@ -197,11 +211,14 @@ def reschedule_todo(
         raise NothingToDoError("a later message moves it")
     overdue = database.with_db_session(collect, todo_pk, utc_now(), settings)
     about = overdue.todo.newest_scheduling_pk
-    if kept := job.kept_answer(about):
+    if overdue.is_dormant:
+        answer = None
+    elif kept := job.kept_answer(about):
         answer = Rescheduling.model_validate(kept)
     else:
         answer = think(model, settings, overdue, deadline)
-    with jobs.kept_until_saved(database, job, {"answer": answer.model_dump(), "about": about}, deadline):
+    paid_for = {"answer": answer.model_dump(), "about": about} if answer else None
+    with jobs.kept_until_saved(database, job, paid_for, deadline):
         move = database.with_db_session(save, overdue, job, answer, settings.load_cap, utc_now())
     count("TodosMoved")
     if move.chosen_by == "rule":
@@ -252,24 +269,25 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         session: the caller's.
         todo_pk: the to-do's key.
         now: the present moment (aware).
-        settings: the default offset, and after how many moves a to-do keeps slipping.
+        settings: the default offset, after how many moves a to-do keeps slipping, and who is dormant.
 
     Raises:
         InvalidMessageError, NothingToDoError: as `reschedule_todo`.
     """
     row = session.execute(
-        select(MdTodo, MdTask, MdUser)
+        select(MdTodo, MdTask, MdUser, is_alive())
         .join(
             MdUserTaskExecution, MdUserTaskExecution.user_task_execution_pk == MdTodo.user_task_execution_fk
         )
         .join(MdUserTask, MdUserTask.user_task_pk == MdUserTaskExecution.user_task_fk)
         .join(MdTask, MdTask.task_pk == MdUserTask.task_fk)
         .join(MdUser, MdUser.user_id == MdUserTask.user_id)
-        .where(MdTodo.todo_pk == todo_pk)
+        .where(MdTodo.todo_pk == todo_pk),
+        {"alive_since": now - timedelta(days=settings.dormant_after_days)},
     ).one_or_none()
     if row is None:
         raise InvalidMessageError(f"there is no todo {todo_pk}")
-    todo, task, its_user = row
+    todo, task, its_user, has_sign_of_life = row
     if todo.completed is not None:
         raise NothingToDoError("it is completed")
     if todo.deleted_by_user is not None or todo.deleted_by_mojo is not None:
@@ -298,6 +316,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
             (result.production if result else "")[:RESULT_CHARS],
         ),
         _agenda(session, todo_pk, its_user.user_id, user.today),
+        is_dormant=settings.dormant_after_days > 0 and not has_sign_of_life,
     )
 
 
@@ -359,16 +378,20 @@ def _open_todos() -> Select[MdTodo, date]:
     return query.add_columns(newest.c.scheduled_date)
 
 
-def check(answer: Rescheduling, overdue: Overdue, load_cap: int) -> Move:
+def check(answer: Rescheduling | None, overdue: Overdue, load_cap: int) -> Move:
     """Take the model's day if it is valid, otherwise the day of a rule.
 
-    The rule takes the lightest of the next five working days, and the first of several.
+    The rule takes the lightest of the next five working days, and the first of several. For a dormant user
+    it takes a day after which the to-do is overdue again in a week.
 
     Args:
-        answer: the model's, after it was asked again.
+        answer: the model's, after it was asked again; None for a dormant user.
         overdue: what is known of the to-do.
         load_cap: see the settings.
     """
+    if answer is None:
+        day = previous_working_day(overdue.user.today + WEEK)
+        return Move(day, dormant_wording(overdue.user.language, day), "rule", DORMANT)
     try:
         day = _date(answer, overdue, load_cap)
         argument = _argument(answer)
@@ -459,7 +482,12 @@ def _with_moves(argument: str, overdue: Overdue) -> str:
 
 
 def save(
-    session: Session, overdue: Overdue, job: jobs.Job, answer: Rescheduling, load_cap: int, now: datetime
+    session: Session,
+    overdue: Overdue,
+    job: jobs.Job,
+    answer: Rescheduling | None,
+    load_cap: int,
+    now: datetime,
 ) -> Move:
     """Check the answer, save the new scheduling and end the job, in one transaction.
 
@@ -467,7 +495,7 @@ def save(
         session: the caller's; committed here.
         overdue: from `collect`.
         job: held by this invocation.
-        answer: the model's.
+        answer: see `check`.
         load_cap: see the settings.
         now: the present moment (aware).
 

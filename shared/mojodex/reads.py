@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     ColumnExpressionArgument,
     FromClause,
@@ -15,7 +17,9 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    text,
     true,
+    type_coerce,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
@@ -29,6 +33,9 @@ from mojodex.schema import (
     MdUserTask,
     MdUserTaskExecution,
 )
+from mojodex.sql import read_sql
+
+SIGN_OF_LIFE = read_sql(Path(__file__).with_name("sign_of_life.sql"))
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,21 @@ def as_user(row: MdUser, now: datetime, default_timezone_offset: int) -> User:
 def offset_of(timezone_offset: int | None, default: int) -> int:
     """Return a user's offset in minutes, or the default if it is not known."""
     return default if timezone_offset is None else timezone_offset
+
+
+def sign_of_life(user_id: str, since: str) -> str:
+    """Return the SQL of the condition that a user has given a sign of life.
+
+    Args:
+        user_id: SQL expression of the user's id.
+        since: SQL expression of the moment; a bind parameter is written as `:name`.
+    """
+    return f"({SIGN_OF_LIFE.format(user_id=user_id, since=since)})"
+
+
+def is_alive() -> ColumnElement[bool]:
+    """Return the condition that the user in `md_user` has given a sign of life since :alive_since."""
+    return type_coerce(text(sign_of_life("md_user.user_id", ":alive_since")), Boolean)
 
 
 # Below, subqueries with OFFSET 0: the planner can neither turn them into joins nor change their order. Where

@@ -69,6 +69,16 @@ class MdUser(Base):
     todo_email_reception: Mapped[bool]
 
 
+class MdSession(Base):
+    __tablename__ = "md_session"
+    __table_args__ = (
+        _index("mojodex_background_session_by_user", "user_id", "creation_date", include="session_id"),
+    )
+    session_id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("md_user.user_id"))
+    creation_date: Mapped[datetime] = mapped_column(WITH_ZONE)
+
+
 class MdTask(Base):
     __tablename__ = "md_task"
     task_pk: Mapped[int] = mapped_column(primary_key=True)
@@ -254,6 +264,14 @@ class BackgroundSpending(Base):
     process: Mapped[str] = mapped_column(String(64), primary_key=True)
     slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     usd: Mapped[float]
+
+
+class BackgroundPause(Base):
+    """A user who was told that the daily mail pauses, and when: until they give a sign of life."""
+
+    __tablename__ = "md_background_pause"
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    paused_at: Mapped[datetime] = mapped_column(WITH_ZONE)
 
 
 class BackgroundPage(Base):

@@ -35,7 +35,11 @@ VERSIONS = [path.name[:4] for path in sorted((ROOT / "functions/maintenance/migr
 LATEST = VERSIONS[-1]
 TABLES = {name for name in Base.metadata.tables if name.startswith("md_background_")}
 # That later releases have added to its tables.
-NEW_INDEXES = ["mojodex_background_job_by_message", "mojodex_background_website_to_refresh"]
+NEW_INDEXES = [
+    "mojodex_background_session_by_user",
+    "mojodex_background_job_by_message",
+    "mojodex_background_website_to_refresh",
+]
 INDEXES = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
 NOTHING_LEFT = {"from": LATEST, "to": LATEST, "applied": [], "indexes": []}
 

@@ -139,9 +139,16 @@ def test_events_does_not_pin(
     monkeypatch: pytest.MonkeyPatch,
     sent: set[str],
 ) -> None:
-    bundle = make_bundle("events")
+    bundle = make_bundle("events", dormant_after_days=30)
     user_id = mojodex.user()
     mojodex.scheduled(mojodex.execution("x", user_id=user_id, extracted=True), "Call Bob", date(2026, 12, 1))
+    # The last mail before a pause.
+    for table, column in (
+        ("user", "creation_date"),
+        ("session", "creation_date"),
+        ("message", "message_date"),
+    ):
+        mojodex.run(f"UPDATE md_{table} SET {column} = '2026-01-01'")
     model.answers(Reply(refusal="No."))
 
     with fake_ses() as ses:
@@ -150,7 +157,7 @@ def test_events_does_not_pin(
         bundle.work(*bundle.queued(), {"event_type": "todo_daily_emails", "user_id": user_id})
 
     assert len(ses.mails) == 1
-    assert {"md_background_job", "md_event"} <= inserted(sent)
+    assert {"md_background_job", "md_background_pause", "md_event"} <= inserted(sent)
 
 
 def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
@@ -167,7 +174,7 @@ def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
     documents.websites.schedule()
 
     tables = {name for name in Base.metadata.tables if name.startswith("md_background_")}
-    tables.remove("md_background_circuit")
+    tables -= {"md_background_circuit", "md_background_pause"}
     assert tables | {"md_document", "md_document_chunk"} <= inserted(sent)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from events.message import PROCESS, SendEvent
 from mojodex.clock import local_windows, previous_working_day
+from mojodex.reads import sign_of_life
 from mojodex.schedule import DueWork, ScheduleSettings
 from mojodex.sql import read_sql
 
@@ -16,7 +17,10 @@ from mojodex.sql import read_sql
 HOURS_LATE = 2
 # Users that one statement looks at, so that none takes long, however few of them are due.
 USERS_PER_PAGE = 1000
-DUE = read_sql(Path(__file__).with_name("due.sql"))
+# Who was told that the mail pauses gets it again after a sign of life.
+DUE = read_sql(Path(__file__).with_name("due.sql")).format(
+    sign_of_life=sign_of_life("willing.user_id", "pause.paused_at")
+)
 
 
 class AudienceSettings(ScheduleSettings):
@@ -25,11 +29,13 @@ class AudienceSettings(ScheduleSettings):
     Attributes:
         daily_todo_email_time: hour of the user's wall clock, 0 to 21, at which the daily e-mail goes out.
         send_empty_todo_emails: whether it also goes to users for whom it has nothing.
+        dormant_after_days: 0 if the e-mail goes to users also when they have given no sign of life for long.
         default_timezone_offset: minutes, for users whose offset is not known.
     """
 
     daily_todo_email_time: int = Field(ge=0, le=23 - HOURS_LATE)
     send_empty_todo_emails: bool = False
+    dormant_after_days: int = Field(default=0, ge=0)
     default_timezone_offset: int = 0
 
 
@@ -46,6 +52,7 @@ def due_work(settings: AudienceSettings, now: datetime) -> Iterator[DueWork]:
             "previous_working_day": previous_working_day(window.local_date),
             "default_timezone_offset": default,
             "send_empty": settings.send_empty_todo_emails,
+            "may_pause": settings.dormant_after_days > 0,
             "page_size": USERS_PER_PAGE,
         }
         for without_offset in (False, True):

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import ScalarSelect, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, undefer
 
@@ -26,7 +27,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
 from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, newest_version, offset_of, open_todos
+from mojodex.reads import User, as_user, is_alive, newest_version, offset_of, open_todos
 from mojodex.schema import BackgroundJob, MdUser
 from mojodex.text import well_formed
 
@@ -42,6 +43,8 @@ TEXT_CHARS = 500
 LONGEST_WAIT = timedelta(minutes=5)
 # What was moved since the last mail is told, if that is no longer ago.
 LONGEST_SILENCE = timedelta(days=14)
+# Without a sign of life for so long, the user is told that the mail pauses.
+PAUSES_AFTER = timedelta(days=14)
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -50,10 +53,12 @@ class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
     Attributes:
         default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
         send_empty_todo_emails: whether a mail also goes to users for whom it has nothing.
+        dormant_after_days: 0 if the mail never pauses.
     """
 
     default_timezone_offset: int = 0
     send_empty_todo_emails: bool = False
+    dormant_after_days: int = Field(default=0, ge=0)
 
 
 # What is collected.
@@ -83,7 +88,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Today:
-    """What a user's day holds. `address` and `name` are as the user gave them."""
+    """What a user's day holds. `address` and `name` are as the user gave them.
+
+    `pauses`: the user has given no sign of life for two weeks, and this is the last mail until they do.
+    """
 
     user: User
     name: str | None
@@ -91,6 +99,7 @@ class Today:
     language_code: str | None
     todos: list[Todo]
     moved: list[Moved]
+    pauses: bool = False
 
     @property
     def about(self) -> list[int]:
@@ -158,7 +167,9 @@ def todo_daily_emails(
             "todos": len(today.todos),
             "moved": len(today.moved),
             "worded_by": "model" if answer else "rule",
+            **({"pauses": True} if today.pauses else {}),
         },
+        pauses=today.pauses,
         kept={"answer": answer.model_dump(), "about": today.about} if answer else None,
     )
 
@@ -186,20 +197,21 @@ def collect(
         message: names the user.
         day: the user's local day that the mail is for.
         now: the present moment (aware).
-        settings: the default offset, and whether a mail may be empty.
+        settings: the default offset, whether a mail may be empty, and whether it may pause.
 
     Raises:
         InvalidMessageError, NothingToDoError: as `todo_daily_emails`.
     """
     user_id = message.user_id
     found_user = session.execute(
-        select(MdUser, _last_mail(message.subject, day))
+        select(MdUser, _last_mail(message.subject, day), is_alive())
         .options(undefer(MdUser.email))
-        .where(MdUser.user_id == user_id)
+        .where(MdUser.user_id == user_id),
+        {"alive_since": now - PAUSES_AFTER},
     ).one_or_none()
     if found_user is None:
         raise InvalidMessageError("there is no such user")
-    row, last_mail = found_user
+    row, last_mail, has_sign_of_life = found_user
     if not row.todo_email_reception:
         raise NothingToDoError("the user does not want it")
     user = as_user(row, now, settings.default_timezone_offset)
@@ -227,7 +239,8 @@ def collect(
             )
     if not todos and not moved and not settings.send_empty_todo_emails:
         raise NothingToDoError("there is nothing to tell")
-    return Today(user, row.name, row.email, row.language_code, todos, moved)
+    pauses = settings.dormant_after_days > 0 and not has_sign_of_life
+    return Today(user, row.name, row.email, row.language_code, todos, moved, pauses)
 
 
 def _last_mail(subject: str, day: date) -> ScalarSelect[datetime | None]:
@@ -324,6 +337,7 @@ def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str 
         greeting=_said(said.greeting) or words.greeting(today.name),
         intro=_said(said.intro) or words.intro(len(today.todos), len(today.moved)),
         closing=_said(said.closing) or words.closing,
+        pause=words.pause if today.pauses else "",
         todos=tuple(
             TodoLine(
                 description=todo.description,

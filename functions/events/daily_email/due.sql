@@ -19,8 +19,10 @@
 --   local_date                  the local date of these users
 --   default_timezone_offset     offset of users for whom none is known
 --   previous_working_day        what was moved since this local day began is told
+--   may_pause                   whether who was told that the e-mail pauses gets it only after a sign of life
 --   send_empty                  whether users get the e-mail for whom there is nothing to tell
 --   page_size                   users in a page, due or not
+-- {sign_of_life} is `mojodex/sign_of_life.sql`, since the user was told.
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
     -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.
@@ -71,6 +73,12 @@ due AS (
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
+        AND NOT (:may_pause AND EXISTS (
+            SELECT
+            FROM md_background_pause AS pause
+            WHERE pause.user_id = willing.user_id AND NOT {sign_of_life}
+            OFFSET 0
+        ))
         AND (:send_empty OR EXISTS (
             SELECT
             -- LATERAL and OFFSET 0 keep this order of joins; without statistics, all open to-dos came first.

@@ -69,7 +69,10 @@ class MovedLine:
 
 @dataclass(frozen=True)
 class Content:
-    """What a mail says: plain text, from users and a model, not trusted; the links are ours."""
+    """What a mail says: plain text, from users and a model, not trusted; the links are ours.
+
+    `pause` is our own sentence, of the last mail before a pause; '' in all others.
+    """
 
     language_code: str | None
     today: date
@@ -81,6 +84,7 @@ class Content:
     moved: tuple[MovedLine, ...]
     webapp_uri: str
     unsubscribe_link: str | None
+    pause: str = ""
 
 
 def render(content: Content) -> Rendered:

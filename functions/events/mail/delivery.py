@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from events.mail import mime, ses
@@ -27,7 +28,7 @@ from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.errors import OPERATOR_SECONDS, TransientError
 from mojodex.observability import count
-from mojodex.schema import MdEvent
+from mojodex.schema import BackgroundPause, MdEvent
 
 # A send is not begun with less time than this left, so that what SES answers is saved.
 SECONDS_NEEDED = 15
@@ -48,6 +49,7 @@ class Mail:
         rendered: what it says.
         outcome: what the ledger will say of it, without any words.
         kept: what the ledger keeps if SES does not take it now, so that it need not be paid for again.
+        pauses: whether it tells the user that no other comes until they give a sign of life.
     """
 
     user_id: str
@@ -58,6 +60,7 @@ class Mail:
     rendered: Rendered
     outcome: dict[str, Any]
     kept: dict[str, Any] | None
+    pauses: bool = False
 
 
 def check_not_begun(job: jobs.Job) -> None:
@@ -125,10 +128,13 @@ def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, j
 
 
 def _save(session: Session, mail: Mail, job: jobs.Job, message_id: str, now: datetime) -> None:
-    """Write the event and the end of the job: both, once, or nothing."""
+    """Write the event, the pause that it tells of, and the end of the job: all of it, once, or nothing."""
     content = {"subject": mail.rendered.subject, "body": mail.rendered.text, "email": mail.to_address}
     session.add(
         MdEvent(event_type=mail.md_event_type, user_id=mail.user_id, message=content, creation_date=now)
     )
+    if mail.pauses:
+        pause = insert(BackgroundPause).values(user_id=mail.user_id, paused_at=now)
+        session.execute(pause.on_conflict_do_update(index_elements=["user_id"], set_={"paused_at": now}))
     jobs.finish(session, job, "done", {"ses_message_id": message_id, **mail.outcome}, now=now)
     session.commit()
