@@ -5,6 +5,9 @@ working day: for one twenty-fourth of them the hour of the daily e-mail has just
 night in which an overdue to-do is moved. Who had their hour before was served, and is in the ledger. Then it
 runs the real handlers, each time in a fresh process, with SQS and Secrets Manager over HTTP from MiniStack:
 with all of that due, again with nothing due any more, and once more as if the tables had never been analyzed.
+
+Six users of ten are gone: they gave their last sign of life months ago, and were told that their e-mail
+pauses. The calls of the model that they cost are counted: before anybody looked for signs of life, and now.
 """
 
 import argparse
@@ -28,6 +31,7 @@ from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
 from local.runtime import postgres
 from mojodex import jobs
 from mojodex.database import STATEMENT_TIMEOUT_SECONDS
+from mojodex.reads import sign_of_life
 from mojodex.schedule import DueWork
 
 COMMAND = "python -m bench.users --write"
@@ -62,6 +66,9 @@ OFFSET = (
 HAS_FAILED = f"({ZONE} NOT IN (0, 7, 8, 9, 23) AND mod(u / 24, 100) = 5)"
 WANTS_NONE = f"({ZONE} IN (8, 9) AND mod(u / 24, 10) = 0)"
 NOTHING_TO_TELL = f"({ZONE} IN (8, 9) AND mod(u / 24, 10) = 1)"
+IS_GONE = "mod(u / 24, 10) < 6"
+SHARE_GONE = 0.6
+DORMANT_AFTER_DAYS = 30
 # Four to-dos a user, one in each quarter of the keys, where the users come in no order of theirs:
 #   0-1    completed, with one date
 #   2      with a first date, one from the week before, and one that says what is above
@@ -73,6 +80,12 @@ TODOS = (
 )
 DAY = "CAST(:today AS date)"
 MOMENT = "CAST(:now AS timestamptz)"
+# Two for each user, and when they were, evenly over ninety days.
+EXECUTIONS = "(SELECT i, mod(i, :n) AS u FROM generate_series(0, 2 * :n - 1) i) numbers"
+EXECUTED = (
+    f"({MOMENT} - interval '90 days' * (1 - i / CAST(2 * :n AS float))"
+    f" - CASE WHEN {IS_GONE} THEN interval '100 days' ELSE interval '0 days' END)"
+)
 SCHEDULING = (
     "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date, reschedule_justification)"
 )
@@ -92,8 +105,13 @@ LOAD = (
     " SELECT i + 1, 1 + mod(i, :n), 'session-' || i, '{}', at,"
     " CASE WHEN mod(i, 11) > 0 THEN 'Minutes ' || i END, repeat(md5(CAST(i AS text)), 3),"
     " at + interval '20 minutes' FROM (SELECT i,"
-    f" CAST({MOMENT} - interval '90 days' * (1 - i / CAST(2 * :n AS float)) AS timestamp) AS at"
-    " FROM generate_series(0, 2 * :n - 1) i) executions",
+    f" CAST({EXECUTED} AS timestamp) AS at FROM {EXECUTIONS}) executions",
+    "INSERT INTO md_session (session_id, user_id, creation_date)"
+    f" SELECT 'session-' || i, 'user-' || u, {EXECUTED} FROM {EXECUTIONS}",
+    "INSERT INTO md_message (session_id, sender, message, creation_date, message_date)"
+    " SELECT 'session-' || i, CAST(CASE m WHEN 1 THEN 'user' ELSE 'mojo' END AS md_sender_),"
+    f" '{{\"text\": \"I will call them.\"}}', {EXECUTED}, {EXECUTED} + m * interval '1 minute'"
+    f" FROM {EXECUTIONS}, generate_series(1, 2) m",
     "INSERT INTO md_produced_text (produced_text_pk, user_id, user_task_execution_fk, session_id)"
     " SELECT i + 1, 'user-' || mod(i, :n), i + 1, 'session-' || i FROM generate_series(0, 2 * :n - 1) i",
     "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production, title)"
@@ -101,7 +119,8 @@ LOAD = (
     " repeat(md5(CAST(i AS text)), 8), 'Minutes' FROM generate_series(0, 2 * :n - 1) i",
     "INSERT INTO md_todo (todo_pk, user_task_execution_fk, description, creation_date, completed)"
     f" SELECT k, 1 + u + mod(kind, 2) * :n, 'Call them ' || k, {MOMENT} - interval '30 days',"
-    f" CASE WHEN kind < 2 THEN {MOMENT} - interval '10 days' END FROM {TODOS}",
+    f" CASE WHEN kind < 2 THEN {MOMENT} - CASE WHEN {IS_GONE} THEN interval '100 days'"
+    f" ELSE interval '10 days' END END FROM {TODOS}",
     f"{SCHEDULING} SELECT k, {DAY} + CASE kind WHEN 3 THEN 1 + mod(u / 24, 14) ELSE -20 END,"
     f" {MOMENT} - interval '30 days', NULL FROM {TODOS}",
     f"{SCHEDULING} SELECT k, {DAY} - 8, {MOMENT} - interval '19 days', 'There were three others that day.'"
@@ -137,13 +156,16 @@ LEDGER = (
     f"{JOB} SELECT 'events', 'todo_daily_emails:user-' || u, CAST({DAY} AS text), 'done', 1, {MOMENT},"
     f" {MOMENT}, {MAILED} FROM generate_series(0, :n - 1) u"
     f" WHERE {ZONE} BETWEEN 8 AND 18 AND NOT {WANTS_NONE} AND NOT {NOTHING_TO_TELL}",
+    f"INSERT INTO md_background_pause SELECT 'user-' || u, {MOMENT} - interval '50 days'"
+    f" FROM generate_series(0, :n - 1) u WHERE {IS_GONE}",
     # What should be found, by the numbers alone.
     "CREATE TABLE bench_due (process text, subject text, occasion text, PRIMARY KEY (process, subject))",
     f"INSERT INTO bench_due SELECT 'reschedule_todo', CAST(k AS text), CAST({DAY} AS text)"
     f" FROM {TODOS} WHERE kind = 2 AND {ZONE} = 0"
     f" UNION ALL SELECT 'events', 'todo_daily_emails:user-' || u, CAST({DAY} AS text)"
-    f" FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7",
+    f" FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7 AND NOT {IS_GONE}",
 )
+HAD_EMAIL = f"SELECT count(*) FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7"
 QUEUED = (
     "(SELECT process, subject, occasion FROM md_background_job WHERE process = :process AND state = 'queued')"
 )
@@ -191,6 +213,7 @@ SCHEDULES = (
         {
             "DAILY_TODO_EMAIL_TIME": str(EMAIL_HOUR),
             "SEND_EMPTY_TODO_EMAILS": "false",
+            "DORMANT_AFTER_DAYS": str(DORMANT_AFTER_DAYS),
             "DEFAULT_TIMEZONE_OFFSET": str(DEFAULT_OFFSET),
         },
         lambda body: f"{body['event_type']}:{body['user_id']}",
@@ -279,6 +302,38 @@ def measure(filled: Users, cloud: Cloud, schedule: Schedule, *, read_messages: b
     return Measured(first, again, [table for table in after if after[table] != before[table]])
 
 
+def count_calls(filled: Users) -> Verdict:
+    """Print how many jobs ask the model in the hour that was measured, and how many did before.
+
+    Before, each overdue to-do and each daily e-mail was one. A dormant user's to-do is moved once a week now,
+    and nobody is asked about it.
+    """
+    settings = {"n": filled.size, "now": NOW, "today": TODAY, "days": DORMANT_AFTER_DAYS}
+    since = f"{MOMENT} - :days * interval '1 day'"
+    moves = "FROM bench_due AS due JOIN md_todo AS todo ON due.process = 'reschedule_todo'"
+    moves += (
+        " AND todo.todo_pk = CAST(due.subject AS integer)"
+        " JOIN md_user_task_execution ON user_task_execution_pk = todo.user_task_execution_fk"
+        " JOIN md_user_task AS its_task ON user_task_pk = user_task_fk"
+    )
+    alive = sign_of_life("its_task.user_id", since)
+    before, after = (
+        [filled.value(f"SELECT count(*) {moves}", **settings), filled.value(HAD_EMAIL, **settings)],
+        [filled.value(f"SELECT count(*) {moves} WHERE {alive}", **settings), filled.due("events")],
+    )
+    print(f"\nCalls of the model in this hour, with {SHARE_GONE:.0%} of the users gone")
+    for name, was, now in (
+        *zip(("moves", "e-mails"), before, after, strict=True),
+        ("all", sum(before), sum(after)),
+    ):
+        print(f"  {name:10}{was:>10,} before{now:>10,} now{now / was:>8.0%}")
+    share = sum(after) / sum(before)
+    return (
+        f"users who are gone cost no call: {share:.2f} of the calls, bar {1 - SHARE_GONE:.2f}",
+        share < 0.41,
+    )
+
+
 def plans(filled: Users, cloud: Cloud) -> list[Plan]:
     """The plans of the statements as the functions run them, executed and rolled back.
 
@@ -315,9 +370,13 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
         day=yesterday,
     )
     todo_pk = int(
-        filled.value("SELECT max(CAST(subject AS integer)) FROM bench_due WHERE process = 'reschedule_todo'")
+        filled.value(f"SELECT max(k) FROM {TODOS} WHERE kind = 2 AND {ZONE} = 0 AND {IS_GONE}", n=filled.size)
     )
-    settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, slipping_after_moves=5)
+    settings: Any = SimpleNamespace(
+        default_timezone_offset=DEFAULT_OFFSET,
+        slipping_after_moves=5,
+        dormant_after_days=DORMANT_AFTER_DAYS,
+    )
     collected = "`reschedule_todo.rescheduling.collect`."
     named = partial(_named, connection)
     return [
@@ -344,7 +403,10 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
         ),
         *named(
             lambda session: rescheduling.collect(session, todo_pk, NOW, settings),
-            ("reschedule_todo, worker: the to-do, its task and its user", collected),
+            (
+                "reschedule_todo, worker: the to-do, its task and its user",
+                f"{collected} With the signs of life of a user who is gone: all are looked for.",
+            ),
             ("reschedule_todo, worker: the dates of the to-do", collected),
             ("reschedule_todo, worker: the newest version of the result", collected),
             ("reschedule_todo, worker: the user's other open to-dos", collected),
@@ -358,7 +420,11 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
     from events.message import SendEvent
 
     with_offset, without_offset = audience.due_work(schedule.settings, NOW)
-    settings: Any = SimpleNamespace(default_timezone_offset=DEFAULT_OFFSET, send_empty_todo_emails=False)
+    settings: Any = SimpleNamespace(
+        default_timezone_offset=DEFAULT_OFFSET,
+        send_empty_todo_emails=False,
+        dormant_after_days=DORMANT_AFTER_DAYS,
+    )
     its_claim = "`events/daily_email/due.sql` within `mojodex.jobs.claim`."
     message = SendEvent(event_type="todo_daily_emails", user_id="user-55")
     collected = "`events.daily_email.content.collect`."
@@ -371,7 +437,10 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
         *named(
             # Behind those whose hour came before.
             partial(_claim, with_offset, {"after_offset": DEFAULT_OFFSET - 59}),
-            ("events, schedule: who is due on a later page", f"{its_claim} All are due."),
+            (
+                "events, schedule: who is due on a later page",
+                f"{its_claim} Four of ten are due; the others are gone, and were told.",
+            ),
         ),
         *named(
             partial(_claim, without_offset, {}),
@@ -380,7 +449,7 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
         *named(
             # Due, and their open to-do's execution has no title of its own.
             lambda session: content.collect(session, message, TODAY, NOW, settings),
-            ("events, worker: the user", collected),
+            ("events, worker: the user", f"{collected} Who is gone: all signs of life are looked for."),
             ("events, worker: their to-dos of today, and those that were moved", collected),
             ("events, worker: the title of a result", collected),
         ),
@@ -415,6 +484,7 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
     for schedule in SCHEDULES:
         runs = [measure(small, cloud, schedule, read_messages=True), measure(big, cloud, schedule)]
         verdicts += _tables(schedule, (small, big), runs, "")
+    verdicts.append(count_calls(big))
     made = plans(big, cloud)
 
     for filled in (small, big):

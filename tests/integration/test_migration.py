@@ -36,9 +36,9 @@ LATEST = VERSIONS[-1]
 TABLES = {name for name in Base.metadata.tables if name.startswith("md_background_")}
 # That later releases have added to its tables.
 NEW_INDEXES = [
-    "mojodex_background_session_by_user",
     "mojodex_background_job_by_message",
     "mojodex_background_website_to_refresh",
+    "mojodex_background_session_by_user",
 ]
 INDEXES = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
 NOTHING_LEFT = {"from": LATEST, "to": LATEST, "applied": [], "indexes": []}
