@@ -2,14 +2,18 @@
 
 Measured, from `bench/results/throughput.json`: GB-seconds, prompt tokens, calls of the model and bytes of
 logs of a job. All else is assumed: prices (as published for us-east-1 in 2026, without free tiers), what a
-user does in a day, how long the model takes and answers, and what a page of a website costs. Each of these is
+user does in a day, how long the model takes and thinks, and what a page of a website costs. Each of these is
 an option. The database is not in it: it is Mojodex's own.
+
+A second table has what the models cost before, and after each lever, for the most users: with all of them
+there and with some gone, and with other amounts of thinking, since no model was asked here.
 """
 
 import argparse
 import json
 import sys
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from bench.results import RESULTS, write_json
@@ -23,6 +27,23 @@ BATCH = 10
 SQS_REQUESTS_A_BATCH = 3
 # At which latency of the model the bench measures GB-seconds.
 MEASURED_LATENCY = 0.3
+# What was changed since fe31edc, in this order, and whether the template's defaults have it.
+LEVERS = {
+    "fences": ("fences round foreign text, with a nonce", True),
+    "effort": ("reasoning effort low or minimal", True),
+    "gone": ("no model for users who are gone", True),
+    "flex": ("LlmServiceTier=flex", False),
+}
+BY_DEFAULT = [name for name, (_, is_default) in LEVERS.items() if is_default]
+# Tokens of a prompt at fe31edc, its schema included, as bench.throughput measured them there.
+TOKENS_BEFORE = {"extract_todos": 1747, "reschedule_todo": 1029, "events": 614}
+PAGE = "page"
+# What each prompt's header asks for.
+EFFORT = {"extract_todos": "low", "reschedule_todo": "low", "events": "minimal", PAGE: "minimal"}
+# Tokens of the right answers to the labelled cases (evals), on average; of a page, nine verdicts.
+ANSWERS = {"extract_todos": 66, "reschedule_todo": 42, "events": 116, PAGE: 101}
+# Users who are gone (of all), and tokens of thinking, of the table of levers.
+SCENARIOS = ((0.0, 220.0), (0.6, 220.0), (0.0, 1000.0), (0.6, 1000.0), (0.0, 0.0), (0.6, 0.0))
 
 
 @dataclass(frozen=True)
@@ -48,23 +69,34 @@ class Assumed:
     # aws.amazon.com/vpc/pricing: a NAT gateway; functions in a VPC need one to reach the model and websites.
     nat_hour: float = 0.045
     nat_gb: float = 0.045
-    # openai.com/api/pricing: gpt-5-mini, text-embedding-ada-002.
+    # openai.com/api/pricing: gpt-5-mini, text-embedding-ada-002. No prompt of ours has the 1,024 tokens in
+    # common that are cached: 164 to 346 (relevance, extract_todos).
     prompt_million_tokens: float = 0.25
     completion_million_tokens: float = 2.00
     embedding_million_tokens: float = 0.10
+    # Share of the price, and of the calls that are not late for it.
+    flex_price: float = 0.5
+    flex_share: float = 0.95
+    # Of all users, those without a sign of life for DormantAfterDays. They have moves and mails, and no more.
+    gone: float = 0
     # Of one user in one day; a mail on five days of seven.
     tasks: float = 2
     moves: float = 0.5
     mails: float = 5 / 7
     websites: float = 0.01
-    # Seconds of one answer, and its tokens, the model's thinking included.
+    # Seconds of one answer, and its tokens of thinking where nothing is asked (medium effort); the share of
+    # these at another effort. With 220, an answer has the 300 tokens of this bench's earlier tables.
     latency: float = 3
-    completion_tokens: float = 300
+    thinking: float = 220
+    low: float = 0.33
+    minimal: float = 0
     # Of one website.
     pages: float = 100
     # Of one page: see bench.website for its calls.
     page_gb_seconds: float = 0.6
-    page_prompt_tokens: float = 2_500
+    page_prompt_tokens_before: float = 2_500
+    # With the same growth as a prompt with nine chunks.
+    page_prompt_tokens: float = 2_700
     page_embedding_tokens: float = 2_000
     # Bytes through a NAT gateway: of one call of the model, and of one page with its own calls.
     call_bytes: float = 20_000
@@ -84,29 +116,51 @@ class Assumed:
     nat_gateways: float = 0
 
 
-def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, float]:
+def cost(
+    assumed: Assumed, measured: dict[str, Any], users: int, levers: Collection[str] = BY_DEFAULT
+) -> dict[str, float]:
     """USD of one day, by what is paid for."""
     loads = {row["process"]: row for row in measured["loads"] if row["latency"] == "0.3 s"}
+    gone = users * assumed.gone
+    here = users - gone
     jobs = {
-        "extract_todos": users * assumed.tasks,
+        "extract_todos": here * assumed.tasks,
         "reschedule_todo": users * assumed.moves,
         "events": users * assumed.mails,
     }
-    pages = users * assumed.websites * assumed.pages
+    if "gone" in levers:
+        # Moved once a week, by a rule.
+        by_rule = gone * assumed.moves / 7
+        jobs |= {"reschedule_todo": here * assumed.moves + by_rule, "events": here * assumed.mails}
+    else:
+        by_rule = 0
+    pages = here * assumed.websites * assumed.pages
+    asking = {**jobs, "reschedule_todo": jobs["reschedule_todo"] - by_rule}
+    calls = {name: n * loads[name]["calls_per_job"] for name, n in asking.items()} | {PAGE: pages}
+    tokens = {name: each["prompt"] for name, each in measured["tokens"].items()}
+    prompt = (
+        tokens | {PAGE: assumed.page_prompt_tokens}
+        if "fences" in levers
+        else TOKENS_BEFORE | {PAGE: assumed.page_prompt_tokens_before}
+    )
+    share = {"low": assumed.low, "minimal": assumed.minimal}
+    thinking = {
+        name: assumed.thinking * (share[effort] if "effort" in levers else 1)
+        for name, effort in EFFORT.items()
+    }
+    price = 1 - assumed.flex_share * (1 - assumed.flex_price) if "flex" in levers else 1
     # The model's time is shared by a batch; 1 GB is what each worker has.
     waiting = (assumed.latency - MEASURED_LATENCY) / BATCH
     own = sum(n * measured["gb_seconds_per_1000"][name] / 1000 for name, n in jobs.items())
-    calls = {name: n * loads[name]["calls_per_job"] for name, n in jobs.items()}
     gb_seconds = (
         own
-        + waiting * sum(calls.values())
+        + waiting * sum(calls[name] for name in jobs)
         + pages * assumed.page_gb_seconds
         + assumed.schedule_runs * assumed.schedule_gb_seconds
     )
     batches = (sum(jobs.values()) + pages) / BATCH
     logged = sum(n * loads[name]["log_bytes_per_job"] for name, n in jobs.items())
-    prompts = sum(calls[name] * measured["tokens"][name]["prompt"] for name in jobs)
-    through_nat = sum(calls.values()) * assumed.call_bytes + pages * assumed.page_bytes
+    through_nat = sum(calls[name] for name in jobs) * assumed.call_bytes + pages * assumed.page_bytes
     a_month = {
         "CloudWatch metrics": assumed.metrics * assumed.metric_month,
         "CloudWatch alarms": assumed.alarms * assumed.alarm_month,
@@ -125,11 +179,12 @@ def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, fl
         **{name: usd / DAYS_OF_MONTH for name, usd in a_month.items()},
         "NAT": assumed.nat_gateways * 24 * assumed.nat_hour
         + (through_nat / GIGABYTE * assumed.nat_gb if assumed.nat_gateways else 0),
-        "model, prompts": (prompts + pages * assumed.page_prompt_tokens)
+        "model, prompts": price
+        * sum(n * prompt[name] for name, n in calls.items())
         / MILLION
         * assumed.prompt_million_tokens,
-        "model, answers": (sum(calls.values()) + pages)
-        * assumed.completion_tokens
+        "model, answers": price
+        * sum(n * (ANSWERS[name] + thinking[name]) for name, n in calls.items())
         / MILLION
         * assumed.completion_million_tokens,
         "model, embeddings": pages
@@ -137,6 +192,37 @@ def cost(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, fl
         / MILLION
         * assumed.embedding_million_tokens,
     }
+
+
+def by_lever(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str, list[float]]:
+    """USD of one day that models cost, before and after each lever, for each scenario."""
+    found: dict[str, list[float]] = {}
+    for n, title in enumerate(["before", *(title for title, _ in LEVERS.values())]):
+        found[title] = []
+        for gone, thinking in SCENARIOS:
+            scenario = replace(assumed, gone=gone, thinking=thinking)
+            row = cost(scenario, measured, users, list(LEVERS)[:n])
+            found[title].append(sum(usd for name, usd in row.items() if name.startswith("model")))
+    return found
+
+
+def print_levers(found: dict[str, list[float]], users: int) -> None:
+    """Print the table of levers, with the share that is left."""
+    print(f"\nUSD a day for models, {users:,} users, each row with those before it")
+    for title, row in (
+        ("users gone", [s[0] for s in SCENARIOS]),
+        ("thinking, tokens", [s[1] for s in SCENARIOS]),
+    ):
+        print(
+            f"{title:42}"
+            + "".join(
+                f"{value:>12.0%}" if value < 1 and "gone" in title else f"{value:>12.0f}" for value in row
+            )
+        )
+    for title, usd in found.items():
+        print(f"{title:42}" + "".join(f"{each:>12,.0f}" for each in usd))
+    shares = [last / first for first, last in zip(found["before"], list(found.values())[-1], strict=True)]
+    print(f"{'of before':42}" + "".join(f"{share:>12.0%}" for share in shares))
 
 
 def main() -> int:
@@ -167,10 +253,17 @@ def main() -> int:
         ("all, a user and month", [DAYS_OF_MONTH * t / n for t, n in zip(totals, USERS, strict=True)]),
     ):
         print(f"{title:26}" + "".join(f"{usd:>20,.4f}" for usd in row))
+    levers = by_lever(assumed, measured, USERS[-1])
+    print_levers(levers, USERS[-1])
     print(f"\nMeasured: bench/results/throughput.json. Assumed: {assumed}")
     write_json(
         "cost",
-        {"assumed": vars(assumed), "usd_a_day": {str(n): one for n, one in zip(USERS, costs, strict=True)}},
+        {
+            "assumed": vars(assumed),
+            "usd_a_day": {str(n): one for n, one in zip(USERS, costs, strict=True)},
+            "scenarios": [{"gone": gone, "thinking": thinking} for gone, thinking in SCENARIOS],
+            "models_by_lever": levers,
+        },
     )
     return 0
 

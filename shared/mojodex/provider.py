@@ -143,10 +143,10 @@ def attempts(
         deadline: when the invocation ends.
 
     Raises:
-        TransientError: all models are away or keep failing, the daily spend limit is reached, or too little
+        TransientError: the daily spend limit is reached, all models are away or keep failing, or too little
             time is left; as `Circuits.allows`.
     """
-    if not circuits.allows(DAILY_SPEND_LIMIT):
+    if circuits.is_open(DAILY_SPEND_LIMIT):
         raise TransientError("the daily spend limit is reached")
     failures: list[CallFailedError] = []
     for model, deployment in deployments:

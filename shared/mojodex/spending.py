@@ -164,10 +164,10 @@ class Budget:
             self._unsaved += usd
 
     def save(self, process: str, now: datetime) -> None:
-        """Save what was added. If the database is away, the next call saves it.
+        """Save what was added, and open or close the circuit. If the database is away, the next call does it.
 
-        While the circuit is open, a probe goes through now and then. When the day's sum is below the limit
-        after it, because a new day has begun or the limit was raised, the circuit closes.
+        While the circuit is open, each call looks whether the day's sum is below the limit again: because a
+        new day has begun, or the limit was raised.
 
         Args:
             process: which has spent it.
@@ -175,7 +175,7 @@ class Budget:
         """
         with self._lock:
             usd, self._unsaved = self._unsaved, 0.0
-        if not usd:
+        if not usd and not self._circuits.is_open(DAILY_SPEND_LIMIT):
             return
         row = {"day": now.date(), "process": process, "slot": random.randrange(SLOTS), "usd": usd}
         try:
@@ -185,7 +185,8 @@ class Budget:
         except TransientError:
             self.add(usd)
             return
-        count("ModelCost", usd)
+        if usd:
+            count("ModelCost", usd)
         if not self._limit or today < self._limit:
             self._circuits.succeeded(DAILY_SPEND_LIMIT)
         elif self._circuits.open(DAILY_SPEND_LIMIT, f"{today:.2f} USD of {self._limit:g} are spent"):
