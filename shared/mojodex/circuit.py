@@ -1,9 +1,9 @@
 """Circuits: while a provider is away, one probe at a time asks it, whatever the number of workers.
 
-A provider is a model, or SES. The daily spend limit has a circuit, too (see `spending`). An execution environment opens a provider's circuit after some failures in a
+A provider is a model, or SES. An execution environment opens a provider's circuit after some failures in a
 row, for all environments: a row in `md_background_circuit`. While the row is there, jobs that need the
 provider are retried later, and now and then one of them asks it all the same: the probe. The first success
-deletes the row.
+deletes the row. The daily spend limit has a circuit, too (see `spending`), which nobody probes.
 
 `jobs.begin` reads the rows, so that a job costs no statement more. The database's clock counts.
 """
