@@ -205,8 +205,10 @@ class Question[A: BaseModel]:
             # Cached and reasoning tokens are in the two sums; the ones are cheaper, the others are no words.
             cached = ((details := usage.prompt_tokens_details) and details.cached_tokens) or 0
             reasoning = ((thought := usage.completion_tokens_details) and thought.reasoning_tokens) or 0
-            count("LlmPromptTokens", usage.prompt_tokens, model=model, prompt=prompt)
-            count("LlmCompletionTokens", usage.completion_tokens, model=model, prompt=prompt)
+            # Some servers leave out what they do not count.
+            read, written = usage.prompt_tokens or 0, usage.completion_tokens or 0
+            count("LlmPromptTokens", read, model=model, prompt=prompt)
+            count("LlmCompletionTokens", written, model=model, prompt=prompt)
             if cached:
                 count("LlmCachedTokens", cached, model=model, prompt=prompt)
             if reasoning:
@@ -215,9 +217,9 @@ class Question[A: BaseModel]:
                 model,
                 tier,
                 self.model.settings.price_of(model),
-                prompt_tokens=usage.prompt_tokens,
+                prompt_tokens=read,
                 cached_tokens=cached,
-                completion_tokens=usage.completion_tokens,
+                completion_tokens=written,
                 reasoning_tokens=reasoning,
             )
         if refusal or choice.finish_reason == "content_filter":

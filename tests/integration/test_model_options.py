@@ -143,3 +143,13 @@ def test_cached_and_reasoning_tokens_are_counted_where_a_server_tells(
     counted = {name: value for (_, name), value in sums.items() if name.startswith("Llm")}
     assert (counted["LlmCachedTokens"], counted["LlmReasoningTokens"]) == (64, 12)
     assert (counted["LlmPromptTokens"], counted["LlmCompletionTokens"]) == (200, 40)
+
+
+def test_a_server_that_counts_no_tokens_is_asked_all_the_same(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
+    uncounted = todos()
+    uncounted.usage = {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}
+    model.answers(uncounted)
+
+    assert extract(bundle, mojodex) == "done"
