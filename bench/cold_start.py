@@ -126,7 +126,10 @@ def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]
         # No parameter is given that has a default, so no condition holds.
         while isinstance(given, dict) and "Fn::If" in given:
             given = given["Fn::If"][2]
-        return parameters.get(given.get("Ref", ""), "-") if isinstance(given, dict) else str(given)
+        if isinstance(given, dict):
+            # A text with names in it, such as the redrive's queues, is as good as any for an import.
+            return str(given.get("Fn::Sub") or parameters.get(given.get("Ref", ""), "-"))
+        return str(given)
 
     found = {}
     common = template["Globals"]["Function"]["Environment"]["Variables"]
