@@ -22,8 +22,9 @@ from typing import Any
 from mojodex.clock import next_working_day
 from mojodex.embeddings import DIMENSIONS
 
-# What the users of the bench say, so that a to-do has its evidence.
-EVIDENCE = "I will call Ann on Friday about the offer"
+# What the users of the bench say, so that a to-do has its evidence. It names no day: the model would be asked
+# again on each day but one of the week.
+EVIDENCE = "I will call Ann soon about the offer"
 # The schema that a request names tells which prompt it is.
 SCHEMA = re.compile(rb'"name":\s?"(Extraction|Rescheduling|DailyEmail|Relevance)"')
 CHUNK = re.compile(rb'<chunk-\w+ number=\\"(\d+)\\">')

@@ -35,7 +35,8 @@ class Reply:
     error_param: str | None = None
     # Beside the numbers of tokens.
     usage: dict[str, Any] = field(default_factory=dict)
-    service_tier: str | None = None
+    # Instead of a completion's own fields, or beside them.
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 Script = Callable[[dict[str, Any]], Reply]
@@ -151,7 +152,7 @@ def _body(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         "object": "chat.completion",
         "created": int(time.time()),
         "model": request["model"],
-        "service_tier": reply.service_tier,
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120} | reply.usage,
+        **reply.more,
     }

@@ -47,15 +47,7 @@ def _occasion(message: SendEvent, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(
-    PROCESS,
-    SendEvent,
-    seconds_needed=30,
-    run=_run,
-    occasion=_occasion,
-    circuits=circuits,
-    budget=budget,
-)
+process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion, budget=budget)
 
 
 @logger.inject_lambda_context

@@ -33,14 +33,7 @@ def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
     extract_todos(database, model.paid_by(job), settings, message.user_task_execution_pk, job, deadline)
 
 
-process = Process(
-    PROCESS,
-    ExtractTodos,
-    seconds_needed=20,
-    run=_run,
-    circuits=circuits,
-    budget=budget,
-)
+process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run, budget=budget)
 
 
 @logger.inject_lambda_context

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from sqlalchemy import Select, bindparam, literal, select
+from sqlalchemy import Boolean, ColumnElement, Select, bindparam, literal, select, text, type_coerce
 from sqlalchemy.orm import Session
 
 from mojodex import jobs
@@ -30,12 +30,12 @@ from mojodex.prompts import read_prompt
 from mojodex.reads import (
     User,
     as_user,
-    is_alive,
     is_open,
     newest_scheduling,
     newest_version,
     offset_of,
     open_todos,
+    sign_of_life,
     user_lock,
 )
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
@@ -46,6 +46,9 @@ PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
 FURTHEST = timedelta(days=365)
 WEEK = timedelta(days=7)
 DORMANT = "the user is dormant"
+HAS_SIGN_OF_LIFE: ColumnElement[bool] = type_coerce(
+    text(sign_of_life("md_user.user_id", ":dormant_since")), Boolean
+)
 # Days of the agenda in a prompt.
 AGENDA_DAYS = 14
 # Working days among which the rule chooses.
@@ -275,7 +278,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         InvalidMessageError, NothingToDoError: as `reschedule_todo`.
     """
     row = session.execute(
-        select(MdTodo, MdTask, MdUser, is_alive())
+        select(MdTodo, MdTask, MdUser, HAS_SIGN_OF_LIFE)
         .join(
             MdUserTaskExecution, MdUserTaskExecution.user_task_execution_pk == MdTodo.user_task_execution_fk
         )
@@ -283,7 +286,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         .join(MdTask, MdTask.task_pk == MdUserTask.task_fk)
         .join(MdUser, MdUser.user_id == MdUserTask.user_id)
         .where(MdTodo.todo_pk == todo_pk),
-        {"alive_since": now - timedelta(days=settings.dormant_after_days)},
+        {"dormant_since": now - timedelta(days=settings.dormant_after_days)},
     ).one_or_none()
     if row is None:
         raise InvalidMessageError(f"there is no todo {todo_pk}")
@@ -298,7 +301,9 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
     if schedulings[-1].scheduled_date >= user.today:
         raise NothingToDoError("it is not overdue")
 
-    result = newest_version(session, todo.user_task_execution_fk)
+    is_dormant = settings.dormant_after_days > 0 and not has_sign_of_life
+    # No model is asked about a dormant user's to-do.
+    result = None if is_dormant else newest_version(session, todo.user_task_execution_fk)
     return Overdue(
         its_user.user_id,
         user,
@@ -315,8 +320,8 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
             (result and result.title) or "",
             (result.production if result else "")[:RESULT_CHARS],
         ),
-        _agenda(session, todo_pk, its_user.user_id, user.today),
-        is_dormant=settings.dormant_after_days > 0 and not has_sign_of_life,
+        agenda_of([], user.today) if is_dormant else _agenda(session, todo_pk, its_user.user_id, user.today),
+        is_dormant,
     )
 
 

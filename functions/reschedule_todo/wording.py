@@ -21,7 +21,7 @@ class Words:
 
     Attributes:
         rule: why a rule chose the day; with {day} and {others}.
-        dormant: why a to-do of somebody who has not been here for long was moved; with {day}.
+        dormant: why a to-do of a dormant user was moved; with {day}.
         others: how many other to-dos that day has: none, one, {n}.
         slips: how often a to-do was moved, and what to do about it; with {times}.
         times: once, {n} times.
@@ -37,7 +37,7 @@ class Words:
 ENGLISH = Words(
     "Mojo did not find a date that fits. So this to-do goes to the lightest of your next five working days,"
     " {day}, on which you have {others}.",
-    "You have not been in Mojodex for a while. Until you are back, Mojo has moved this to-do to {day}.",
+    "We have not seen you in Mojodex for a while, so Mojo has moved this to-do to {day}.",
     ("no other to-do", "one other to-do", "{n} other to-dos"),
     "It has been moved {times} already: maybe it is time to split it, to ask somebody, to block time for it,"
     " or to let it go.",
@@ -46,8 +46,8 @@ ENGLISH = Words(
 FRENCH = Words(
     "Mojo n'a pas trouvé de date qui convienne. Cette tâche passe donc au plus léger de vos cinq prochains"
     " jours ouvrés, {day}, où vous avez {others}.",
-    "Cela fait un moment que vous n'avez pas ouvert Mojodex. En attendant votre retour, Mojo a reporté cette"
-    " tâche à une autre date, {day}.",
+    "Cela fait un moment que nous ne vous avons pas vu sur Mojodex. Mojo a donc reporté cette tâche à une"
+    " autre date, {day}.",
     ("aucune autre tâche", "une seule autre tâche", "{n} autres tâches"),
     "Elle a déjà été reportée {times} : peut-être faut-il la découper, la confier à quelqu'un, lui réserver"
     " un moment, ou y renoncer.",
@@ -56,7 +56,7 @@ FRENCH = Words(
 GERMAN = Words(
     "Mojo hat kein passendes Datum gefunden. Deshalb liegt diese Aufgabe nun auf dem ruhigsten Ihrer nächsten"
     " fünf Arbeitstage, {day}, mit {others}.",
-    "Sie waren länger nicht in Mojodex. Bis Sie wieder da sind, hat Mojo diese Aufgabe verschoben: {day}.",
+    "Wir haben Sie länger nicht in Mojodex gesehen. Deshalb hat Mojo diese Aufgabe verschoben: {day}.",
     ("keiner anderen Aufgabe", "einer anderen Aufgabe", "{n} anderen Aufgaben"),
     "Sie wurde schon {times} verschoben: Vielleicht hilft es, sie zu teilen, jemanden zu fragen, sich Zeit"
     " dafür freizuhalten oder sie aufzugeben.",
@@ -65,7 +65,7 @@ GERMAN = Words(
 SPANISH = Words(
     "Mojo no ha encontrado una fecha adecuada. Por eso esta tarea pasa al más tranquilo de sus próximos cinco"
     " días laborables, {day}, en el que tiene {others}.",
-    "Hace tiempo que no entra en Mojodex. Hasta su vuelta, Mojo ha aplazado esta tarea: {day}.",
+    "Hace tiempo que no le vemos en Mojodex. Por eso Mojo ha aplazado esta tarea: {day}.",
     ("ninguna otra tarea", "otra tarea", "otras {n} tareas"),
     "Ya se ha aplazado {times}: quizá convenga dividirla, pedírsela a alguien, reservarle un rato o dejarla.",
     ("una vez", "{n} veces"),
@@ -81,7 +81,7 @@ def rule_wording(language: str, day: date, todos: int) -> str:
 
 
 def dormant_wording(language: str, day: date) -> str:
-    """Give the argument for the move of a to-do whose user has not been here for long."""
+    """Give the argument for the move of a dormant user's to-do."""
     return _words_for(language).dormant.format(day=long_day(day, language))
 
 

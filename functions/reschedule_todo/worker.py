@@ -41,15 +41,7 @@ def _occasion(message: RescheduleTodo, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(
-    PROCESS,
-    RescheduleTodo,
-    seconds_needed=20,
-    run=_run,
-    occasion=_occasion,
-    circuits=circuits,
-    budget=budget,
-)
+process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion, budget=budget)
 
 
 @logger.inject_lambda_context

@@ -22,7 +22,7 @@ from mojodex.provider import (
     one_call,
     parse_deployments,
 )
-from mojodex.spending import Spending
+from mojodex.spending import Spending, count_of, estimate
 
 # Of `md_document_chunk.embedding`.
 DIMENSIONS = 1536
@@ -106,16 +106,17 @@ class EmbeddingModel:
                 model=attempt.deployment, input=texts, encoding_format="float", timeout=attempt.timeout
             )
             answer = json.loads(response.content)
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        told = usage if isinstance(usage, dict) else {}
+        tokens = count_of(told.get("prompt_tokens")) or count_of(told.get("total_tokens"))
+        tokens = tokens or sum(map(estimate, texts))
+        count("EmbeddingCalls", model=attempt.model)
+        count("EmbeddingTokens", tokens, model=attempt.model)
+        price = self.settings.price_of(attempt.model)
+        self.spending.add(attempt.model, None, price, prompt_tokens=tokens)
         vectors = _vectors(answer)
         if len(vectors) != len(texts):
             raise CallFailedError(f"response has not one vector of {DIMENSIONS} numbers for each text")
-        count("EmbeddingCalls", model=attempt.model)
-        usage = answer.get("usage")
-        if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
-            tokens = usage["prompt_tokens"]
-            count("EmbeddingTokens", tokens, model=attempt.model)
-            price = self.settings.price_of(attempt.model)
-            self.spending.add(attempt.model, None, price, prompt_tokens=tokens)
         return vectors
 
 

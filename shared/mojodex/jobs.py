@@ -73,7 +73,7 @@ class Job:
         superseded: whether a job of the same subject and a later occasion waits or runs: after an outage,
             each night and each request may have left one.
         open_circuits: providers that are away, see `circuit`.
-        spending: what it has paid to models. Whatever is written about the job writes that, too.
+        spending: what it has paid to models. Every update of its row saves it.
     """
 
     process: str

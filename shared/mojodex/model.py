@@ -26,7 +26,7 @@ from mojodex.provider import (
     one_call,
     parse_deployments,
 )
-from mojodex.spending import Spending
+from mojodex.spending import Spending, count_of, estimate
 from mojodex.text import well_formed
 from mojodex.validation import error_summary
 
@@ -190,43 +190,49 @@ class Question[A: BaseModel]:
         raise AssertionError("attempts raises when none is left")
 
     def _call(self, attempt: Attempt) -> str:
-        """Make one call, count its tokens, and return the text; raises as `one_call`."""
+        """Make one call, count what it costs, and return the text; raises as `one_call`."""
         completion, tier = self._completion(attempt)
+        self._count(attempt.model, completion, tier)
         try:
             # The SDK lets servers leave out fields; the message is needed.
             choice = completion.choices[0]
             content, refusal = choice.message.content, choice.message.refusal
         except (TypeError, AttributeError, IndexError):
             raise CallFailedError("response has no message") from None
-
-        model, prompt = attempt.model, self.prompt.name
-        count("LlmCalls", model=model, prompt=prompt)
-        if usage := completion.usage:
-            # Cached and reasoning tokens are in the two sums; the ones are cheaper, the others are no words.
-            cached = ((details := usage.prompt_tokens_details) and details.cached_tokens) or 0
-            reasoning = ((thought := usage.completion_tokens_details) and thought.reasoning_tokens) or 0
-            # Some servers leave out what they do not count.
-            read, written = usage.prompt_tokens or 0, usage.completion_tokens or 0
-            count("LlmPromptTokens", read, model=model, prompt=prompt)
-            count("LlmCompletionTokens", written, model=model, prompt=prompt)
-            if cached:
-                count("LlmCachedTokens", cached, model=model, prompt=prompt)
-            if reasoning:
-                count("LlmReasoningTokens", reasoning, model=model, prompt=prompt)
-            self.model.spending.add(
-                model,
-                tier,
-                self.model.settings.price_of(model),
-                prompt_tokens=read,
-                cached_tokens=cached,
-                completion_tokens=written,
-                reasoning_tokens=reasoning,
-            )
         if refusal or choice.finish_reason == "content_filter":
             raise ModelRefusedError("the model refuses this content")
         return content or ""
 
-    def _completion(self, attempt: Attempt) -> tuple[ChatCompletion, str | None]:
+    def _count(self, model: str, completion: ChatCompletion, tier: object) -> None:
+        """Count a call and its tokens: in metrics, and in what its job has spent."""
+        # The SDK takes whatever a server sends.
+        usage = getattr(completion, "usage", None)
+        read = count_of(getattr(usage, "prompt_tokens", None))
+        written = count_of(getattr(usage, "completion_tokens", None))
+        if not read:
+            read = sum(estimate(str(message.get("content"))) for message in self._messages)
+            written = estimate(str(getattr(completion, "choices", "")))
+        # Both are part of the sums. Cached tokens are cheaper; reasoning tokens are not in the answer.
+        cached = count_of(_detail(usage, "prompt_tokens_details", "cached_tokens"))
+        reasoning = count_of(_detail(usage, "completion_tokens_details", "reasoning_tokens"))
+        count("LlmCalls", model=model, prompt=self.prompt.name)
+        count("LlmPromptTokens", read, model=model, prompt=self.prompt.name)
+        count("LlmCompletionTokens", written, model=model, prompt=self.prompt.name)
+        if cached:
+            count("LlmCachedTokens", cached, model=model, prompt=self.prompt.name)
+        if reasoning:
+            count("LlmReasoningTokens", reasoning, model=model, prompt=self.prompt.name)
+        self.model.spending.add(
+            model,
+            tier,
+            self.model.settings.price_of(model),
+            prompt_tokens=read,
+            cached_tokens=cached,
+            completion_tokens=written,
+            reasoning_tokens=reasoning,
+        )
+
+    def _completion(self, attempt: Attempt) -> tuple[ChatCompletion, object]:
         """Make one call, and again without options that the server does not take; raises as `one_call`.
 
         Returns:
@@ -250,7 +256,7 @@ class Question[A: BaseModel]:
                 options = {name: value for name, value in options.items() if name not in refused}
         # Only now it is known that the options were the reason.
         self.model.not_taken.update((attempt.deployment, name) for name in wanted.keys() - options.keys())
-        return completion, completion.service_tier or options.get("service_tier")
+        return completion, getattr(completion, "service_tier", None) or options.get("service_tier")
 
     def _tier(self) -> dict[str, str]:
         tier = self.model.settings.llm_service_tier
@@ -269,6 +275,10 @@ class Question[A: BaseModel]:
                 **options,
             )
             return completion
+
+
+def _detail(usage: Any, details: str, name: str) -> object:
+    return getattr(getattr(usage, details, None), name, None)
 
 
 @cache

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Boolean,
     ColumnElement,
     ColumnExpressionArgument,
     FromClause,
@@ -17,9 +16,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
-    text,
     true,
-    type_coerce,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
@@ -76,11 +73,6 @@ def sign_of_life(user_id: str, since: str) -> str:
         since: SQL expression of the moment; a bind parameter is written as `:name`.
     """
     return f"({SIGN_OF_LIFE.format(user_id=user_id, since=since)})"
-
-
-def is_alive() -> ColumnElement[bool]:
-    """Return the condition that the user in `md_user` has given a sign of life since :alive_since."""
-    return type_coerce(text(sign_of_life("md_user.user_id", ":alive_since")), Boolean)
 
 
 # Below, subqueries with OFFSET 0: the planner can neither turn them into joins nor change their order. Where

@@ -1,23 +1,22 @@
--- The condition that a user has given a sign of life since a moment: they registered, opened a session (a chat or
--- a task), wrote a message, started a task again, or touched a to-do. What Mojo does by itself is no sign.
+-- The condition that a user has given a sign of life since a moment: they registered, wrote a message, started a
+-- task, edited a result, or touched a to-do. What Mojo does by itself is no sign: it may open a session, write a
+-- message, make a to-do, or learn a page.
 --
 -- Part of other statements (see `mojodex.reads`), which replace {user_id} and {since} by expressions of theirs.
--- The cheap questions come first. OFFSET 0 keeps each a lookup in an index for this one user; without it, the
--- planner may read a whole table once and hash it.
+-- The cheap questions come first, and the newest sessions. OFFSET 0 keeps each a lookup in an index for this one
+-- user; without it, the planner may read a whole table once and hash it.
 EXISTS (
     SELECT FROM md_user AS its_user
     WHERE its_user.user_id = {user_id} AND its_user.creation_date > {since}
     OFFSET 0
 )
 OR EXISTS (
-    SELECT FROM md_session AS its_session
-    WHERE its_session.user_id = {user_id} AND its_session.creation_date > {since}
-    OFFSET 0
-)
-OR EXISTS (
     SELECT
     FROM (
-        SELECT session_id FROM md_session AS session WHERE session.user_id = {user_id} OFFSET 0
+        SELECT session_id FROM md_session AS session
+        WHERE session.user_id = {user_id}
+        ORDER BY session.creation_date DESC
+        OFFSET 0
     ) AS its_session
     CROSS JOIN LATERAL (
         SELECT FROM md_message AS message
@@ -44,6 +43,20 @@ OR EXISTS (
             SELECT FROM md_todo AS todo
             WHERE todo.user_task_execution_fk = its_execution.user_task_execution_pk
                 AND GREATEST(todo.completed, todo.deleted_by_user, todo.read_by_user) > {since}
+            OFFSET 0
+        )
+        OR EXISTS (
+            SELECT
+            FROM (
+                SELECT produced_text_pk FROM md_produced_text AS text
+                WHERE text.user_task_execution_fk = its_execution.user_task_execution_pk
+                OFFSET 0
+            ) AS its_text
+            CROSS JOIN LATERAL (
+                SELECT FROM md_produced_text_version AS version
+                WHERE version.produced_text_fk = its_text.produced_text_pk AND version.creation_date > {since}
+                LIMIT 1
+            ) AS its_version
             OFFSET 0
         )
     OFFSET 0

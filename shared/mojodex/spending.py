@@ -1,5 +1,6 @@
-"""What models are paid: the price of a call, what a job has spent, and the daily limit of all jobs."""
+"""What models cost: the price of a call, what a job has spent, and the daily limit of all jobs."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +13,18 @@ from sqlalchemy import text
 
 from mojodex.circuit import Circuits
 from mojodex.database import Database
-from mojodex.errors import TransientError
-from mojodex.observability import count
+from mojodex.observability import count, logger
 from mojodex.settings import Settings
+from mojodex.text import well_formed
 
 MILLION = 1_000_000
 # OpenAI, Flex processing: priced at the rates of the Batch API, which are half of the standard ones.
-SHARE_OF_TIER = {"flex": 0.5}
+SHARE_OF_PRICE = {"flex": 0.5}
+# More than any call can have; the ledger's JSON takes neither NaN nor infinity.
+MOST_TOKENS = 1_000_000_000
+MOST_CHARS_OF_TIER = 32
+# Of a server that counts no tokens: OpenAI's rule of thumb for English.
+BYTES_PER_TOKEN = 4
 # Its circuit's name: while it is open, no model is asked.
 DAILY_SPEND_LIMIT = "daily spend limit"
 # Rows among which a process divides its sum of a day, so that its workers do not wait for one row.
@@ -42,13 +48,25 @@ class Price:
     cached: float
     answer: float
 
-    def of(self, tokens: Mapping[str, int], tier: str | None) -> float:
+    def cost(self, tokens: Mapping[str, int], tier: str | None) -> float:
         """Return the USD for a call; see `Spending.add`."""
-        cached = tokens.get("cached_tokens", 0)
+        cached = min(tokens.get("cached_tokens", 0), tokens.get("prompt_tokens", 0))
         fresh = tokens.get("prompt_tokens", 0) - cached
         answer = tokens.get("completion_tokens", 0)
         usd = (fresh * self.prompt + cached * self.cached + answer * self.answer) / MILLION
-        return usd * SHARE_OF_TIER.get(tier or "", 1)
+        return usd * SHARE_OF_PRICE.get(tier or "", 1)
+
+
+def count_of(tokens: object) -> int:
+    """Return a number of tokens as a server tells it, which may be anything; 0 if it is no such number."""
+    if isinstance(tokens, bool) or not isinstance(tokens, int | float) or not tokens > 0:
+        return 0
+    return int(min(tokens, MOST_TOKENS))
+
+
+def estimate(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN
 
 
 def parse_prices(listed: str) -> tuple[tuple[str, Price], ...]:
@@ -63,7 +81,7 @@ def parse_prices(listed: str) -> tuple[tuple[str, Price], ...]:
         try:
             each = [float(number) for number in numbers.split("/")]
             prompt, cached, answer = (each[0], each[0], 0) if len(each) == 1 else each
-            valid = name and min(prompt, cached, answer) >= 0 and max(prompt, cached, answer) < float("inf")
+            valid = name and all(math.isfinite(n) and n >= 0 for n in (prompt, cached, answer))
         except ValueError:
             valid = False
         if not valid:
@@ -120,17 +138,18 @@ class Spending:
             usage[key] = {name: n for name, n in entry.items() if name not in ("model", "tier")}
         return cls(usage)
 
-    def add(self, model: str, tier: str | None, price: Price | None, **tokens: int) -> None:
-        """Add one call.
+    def add(self, model: str, tier: object, price: Price | None, **tokens: int) -> None:
+        """Add one call, as soon as it is paid, whatever the answer is worth.
 
         Args:
             model: its name.
-            tier: the service tier that has answered; None if nobody says.
+            tier: the service tier that has answered, as the server tells it; None if nobody says.
             price: None if it is not known.
             tokens: `prompt_tokens` and `completion_tokens`, and of these `cached_tokens` and
                 `reasoning_tokens`.
         """
-        usd = price.of(tokens, tier) if price else 0
+        tier = well_formed(tier)[:MOST_CHARS_OF_TIER] if isinstance(tier, str) else None
+        usd = price.cost(tokens, tier) if price else 0
         with self._lock:
             usage = self.usage.setdefault((model, tier), {})
             for name, n in {"calls": 1, **tokens, "usd": usd}.items():
@@ -152,9 +171,9 @@ class Budget:
     """The day's spending of all processes, and the circuit that opens when it reaches the limit."""
 
     def __init__(self, database: Database, settings: SpendingSettings, circuits: Circuits) -> None:
+        self.circuits = circuits
         self._database = database
         self._limit = settings.daily_spend_limit
-        self._circuits = circuits
         self._lock = Lock()
         self._unsaved = 0.0
 
@@ -164,10 +183,10 @@ class Budget:
             self._unsaved += usd
 
     def save(self, process: str, now: datetime) -> None:
-        """Save what was added, and open or close the circuit. If the database is away, the next call does it.
+        """Save what was added, and open or close the circuit. If that fails, the next call tries again.
 
         While the circuit is open, each call looks whether the day's sum is below the limit again: because a
-        new day has begun, or the limit was raised.
+        new day has begun, or the limit was raised. The batch goes on in any case: its jobs are done.
 
         Args:
             process: which has spent it.
@@ -175,19 +194,20 @@ class Budget:
         """
         with self._lock:
             usd, self._unsaved = self._unsaved, 0.0
-        if not usd and not self._circuits.is_open(DAILY_SPEND_LIMIT):
+        if not usd and not self.circuits.is_open(DAILY_SPEND_LIMIT):
             return
         row = {"day": now.date(), "process": process, "slot": random.randrange(SLOTS), "usd": usd}
         try:
             with self._database.session() as session:
                 today = session.execute(SPEND, row).scalar_one()
                 session.commit()
-        except TransientError:
+        except Exception as error:
             self.add(usd)
+            logger.error("what models cost was not saved", extra={"error": type(error).__name__})
             return
         if usd:
             count("ModelCost", usd)
         if not self._limit or today < self._limit:
-            self._circuits.succeeded(DAILY_SPEND_LIMIT)
-        elif self._circuits.open(DAILY_SPEND_LIMIT, f"{today:.2f} USD of {self._limit:g} are spent"):
+            self.circuits.succeeded(DAILY_SPEND_LIMIT)
+        elif self.circuits.open(DAILY_SPEND_LIMIT, f"{today:g} USD of {self._limit:g} are spent"):
             count("SpendLimitReached", service="all")

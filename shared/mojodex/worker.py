@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, queues
-from mojodex.circuit import Circuits
 from mojodex.clock import Deadline, enqueued_at, sent_at, utc_now
 from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import InvalidMessageError, MojodexError, NothingToDoError, PermanentError, TransientError
@@ -71,8 +70,8 @@ class Process[M: Message]:
             `errors`.
         occasion: returns the job's occasion (see `jobs.Job`) from the message and the time it was sent. Each
             delivery of a message must give the same one. By default '': the work is done once.
-        circuits: of the providers that `run` calls; None if it calls none.
-        budget: pays for the models that `run` asks; None if it asks none.
+        budget: pays for the models that `run` asks, and has the circuits of all that it calls; None if it
+            calls nobody.
         cleanup: runs in the transaction that ends a job as failed or skipped; gets the state and the reason.
             It writes what else must be written, and returns more fields of the outcome.
     """
@@ -82,7 +81,6 @@ class Process[M: Message]:
     seconds_needed: float
     run: Callable[[M, jobs.Job, Deadline], str | None]
     occasion: Callable[[M, datetime], str] = _once
-    circuits: Circuits | None = None
     budget: Budget | None = None
     cleanup: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _no_cleanup
 
@@ -120,6 +118,7 @@ def run_batch[M: Message](
             # deletes them after the batch, as usual.
             with suppress(TransientError):
                 queues.delete(settings.queue_url, done)
+            _save_costs(process)
         running |= start(last)
         # Powertools runs records one after the other, so its record handler only waits for each.
         response = process_partial_response(
@@ -128,9 +127,13 @@ def run_batch[M: Message](
             processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
             context=context,
         )
+    _save_costs(process)
+    return response
+
+
+def _save_costs[M: Message](process: Process[M]) -> None:
     if process.budget:
         process.budget.save(process.name, utc_now())
-    return response
 
 
 def _wait_for(running: dict[str, Future[None]], record: SQSRecord) -> None:
@@ -234,8 +237,8 @@ def _run_job[M: Message](
     )
     if not isinstance(job, jobs.Job):
         return "repeated"
-    if process.circuits:
-        process.circuits.learn(job.open_circuits)
+    if process.budget:
+        process.budget.circuits.learn(job.open_circuits)
     if job.taken_over:
         about = {"subject": job.subject, "occasion": job.occasion, "attempts": job.attempts}
         logger.warning("lease expired, job is taken over", extra=about)

@@ -196,7 +196,7 @@ def make_bundle(
                 circuits = Circuits(databases[-1])
                 monkeypatch.setattr(module, "circuits", circuits)
                 budget = Budget(databases[-1], settings, circuits)
-                process_there = replace(module.process, circuits=circuits, budget=budget)
+                process_there = replace(module.process, budget=budget)
                 monkeypatch.setattr(module, "process", process_there)
                 for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
                     if hasattr(module, name):

@@ -23,11 +23,12 @@ DAYS = 30
 # What a user does, each as SQL that puts it on a moment.
 SIGNS = {
     "registers": "UPDATE md_user SET creation_date = :at WHERE user_id = :user",
-    "opens a session": "UPDATE md_session SET creation_date = :at WHERE user_id = :user",
     "writes a message": "UPDATE md_message SET message_date = :at"
     " WHERE session_id IN (SELECT session_id FROM md_session WHERE user_id = :user)",
     "starts a task": "UPDATE md_user_task_execution SET start_date = :at WHERE user_task_fk IN"
     " (SELECT user_task_pk FROM md_user_task WHERE user_id = :user)",
+    "edits a result": "UPDATE md_produced_text_version SET creation_date = CAST(:at AS timestamptz)"
+    " WHERE produced_text_fk IN (SELECT produced_text_pk FROM md_produced_text WHERE user_id = :user)",
     **{
         what: f"UPDATE md_todo SET {column} = :at WHERE description = 'Old' AND user_task_execution_fk IN"
         " (SELECT user_task_execution_pk FROM md_user_task_execution JOIN md_user_task"
@@ -121,6 +122,13 @@ def test_what_mojo_does_is_no_sign(mojodex: Mojodex) -> None:
     user_id = user_gone_since(mojodex, long_ago, planned=TODAY)
     mojodex.run("UPDATE md_message SET sender = 'mojo', message_date = now()")
     mojodex.run("UPDATE md_todo SET deleted_by_mojo = now(), creation_date = now()")
+    # It also opens sessions ahead, and learns pages.
+    mojodex.run("UPDATE md_session SET creation_date = now()")
+    mojodex.run(
+        "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
+        " VALUES ('https://example.com', :user, now(), 'webpage')",
+        user=user_id,
+    )
 
     query = f"SELECT {sign_of_life(':user', 'CAST(:since AS timestamptz)')}"
 
@@ -210,12 +218,40 @@ def test_the_mail_pauses_after_two_weeks_with_a_last_line_and_comes_again(
 def test_a_second_silence_is_told_too(mojodex: Mojodex, mails: Bundle, ses: FakeSes) -> None:
     user_id = user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
     assert day_of_mails(mails, TODAY) == 1
-    does(mojodex, user_id, "opens a session", MORNING + timedelta(hours=1))
+    does(mojodex, user_id, "edits a result", MORNING + timedelta(hours=1))
 
     sent = [day_of_mails(mails, TODAY + timedelta(days=n)) for n in (20, 21)]
 
     assert sent == [1, 0]
     assert pauses_in(ses) == [True, True]
+
+
+def test_a_sign_of_life_while_the_last_mail_is_written_counts(
+    mojodex: Mojodex, mails: Bundle, model: FakeModel
+) -> None:
+    user_id = user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+    answer = model.script({})
+
+    def meanwhile(_request: object) -> Reply:
+        does(mojodex, user_id, "ticks a to-do off", datetime.now(UTC))
+        return answer
+
+    model.script = meanwhile
+
+    assert [day_of_mails(mails, TODAY + timedelta(days=n)) for n in (0, 1)] == [1, 1]
+
+
+def test_a_mail_that_is_asked_for_by_hand_does_not_tell_of_the_pause_again(
+    mojodex: Mojodex, mails: Bundle, ses: FakeSes
+) -> None:
+    user_id = user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+    assert day_of_mails(mails, TODAY) == 1
+
+    with time_machine.travel(MORNING + timedelta(days=1)):
+        mails.work({"event_type": "todo_daily_emails", "user_id": user_id})
+
+    assert pauses_in(ses) == [True, False]
+    assert day_of_mails(mails, TODAY + timedelta(days=2)) == 0
 
 
 def test_a_pause_that_was_not_told_does_not_begin(mojodex: Mojodex, mails: Bundle, ses: FakeSes) -> None:

@@ -23,6 +23,8 @@ from tests.mojodex import Mojodex
 TODAY = datetime.now(UTC).date()
 TOMORROW = (TODAY + timedelta(days=1)).isoformat()
 SAID = "I'll send the offer to Bob tomorrow."
+# Where the words name no day, so that they decide nothing.
+SOON = "I'll send the offer to Bob soon."
 
 
 def message(pk: Any) -> dict[str, Any]:
@@ -221,8 +223,8 @@ def test_a_wrong_date_is_asked_again_once_with_what_was_wrong(
 def test_a_date_that_stays_wrong_falls_on_the_next_working_day(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, wrong: str | None
 ) -> None:
-    pk = mojodex.execution(SAID)
-    model.answers(todos(("Send the offer", wrong, SAID)))
+    pk = mojodex.execution(SOON)
+    model.answers(todos(("Send the offer", wrong, SOON)))
 
     bundle.work(message(pk))
 
@@ -233,8 +235,8 @@ def test_a_date_that_stays_wrong_falls_on_the_next_working_day(
 def test_an_unusable_second_answer_leaves_the_first_in_force(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    pk = mojodex.execution(SAID)
-    model.answers(todos(("Send the offer", "soon", SAID)), Reply(refusal="No."))
+    pk = mojodex.execution(SOON)
+    model.answers(todos(("Send the offer", "soon", SOON)), Reply(refusal="No."))
 
     bundle.work(message(pk))
 

@@ -145,8 +145,8 @@ def test_events_does_not_pin(
     # The last mail before a pause.
     for table, column in (
         ("user", "creation_date"),
-        ("session", "creation_date"),
         ("message", "message_date"),
+        ("produced_text_version", "creation_date"),
     ):
         mojodex.run(f"UPDATE md_{table} SET {column} = '2026-01-01'")
     model.answers(Reply(refusal="No."))

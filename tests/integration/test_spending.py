@@ -1,9 +1,11 @@
 """What a job has paid to models is in the ledger, and a day's sum has a limit."""
 
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +17,11 @@ from mojodex.errors import TransientError
 from mojodex.settings import SettingsError
 from mojodex.spending import DAILY_SPEND_LIMIT, SLOTS, Budget, SpendingSettings
 from tests.fake_model import FakeModel, Reply, todos
+from tests.fake_ses import fake_ses
 from tests.integration.conftest import PRICES, Bundle, Documents
 from tests.integration.test_circuit import let_probe, open_circuits
 from tests.integration.test_docs import STATEMENTS
+from tests.lambda_events import sqs_event
 from tests.metrics import emitted
 from tests.mojodex import Mojodex
 
@@ -49,7 +53,7 @@ def test_the_ledger_has_model_tier_tokens_and_price(
         "prompt_tokens_details": {"cached_tokens": 600},
         "completion_tokens_details": {"reasoning_tokens": 12},
     }
-    answer.service_tier = "flex"
+    answer.more = {"service_tier": "flex"}
     model.answers(answer)
 
     (pk,) = extract(bundle, mojodex)
@@ -125,6 +129,107 @@ def test_a_job_that_fails_or_is_skipped_has_what_it_paid(
     assert (mojodex.job(skipped).state, calls(mojodex, skipped)) == ("skipped", [1])
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 7.0, "completion_tokens": 3}, (7, 3)),
+        ({"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": 1000}}, (100, 20)),
+        ({"completion_tokens": None}, (100, 0)),
+        ({"completion_tokens": -20}, (100, 0)),
+        ({"completion_tokens": math.nan}, (100, 0)),
+        # The SDK reads it as a number.
+        ({"completion_tokens": "20"}, (100, 20)),
+        ({"completion_tokens": [20]}, (100, 0)),
+        ({"completion_tokens": math.inf}, (100, 1_000_000_000)),
+        ({"completion_tokens": 10**400}, (100, 1_000_000_000)),
+        ({"completion_tokens_details": [1], "prompt_tokens_details": "many"}, (100, 20)),
+    ],
+)
+def test_odd_numbers_of_a_server_cost_neither_the_job_nor_the_sum(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, usage: dict[str, Any], tokens: tuple[int, int]
+) -> None:
+    answer = todos()
+    answer.usage = usage
+    model.answers(answer)
+
+    (pk,) = extract(bundle, mojodex)
+
+    job = mojodex.job(pk)
+    (entry,) = job.spent
+    assert (job.state, entry["prompt_tokens"], entry.get("completion_tokens", 0)) == ("done", *tokens)
+    assert entry["usd"] > 0
+    assert spent_today(mojodex) == pytest.approx(entry["usd"])
+
+
+@pytest.mark.parametrize("usage", [None, "many", {}, {"prompt_tokens": None}])
+def test_what_a_server_does_not_count_is_estimated(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, usage: Any
+) -> None:
+    answer = todos()
+    answer.more = {"usage": usage}
+    model.answers(answer)
+
+    (pk,) = extract(make_bundle(daily_spend_limit=1e-6), mojodex)
+
+    (entry,) = mojodex.job(pk).spent
+    prompt = str(model.calls[0]["messages"][0]["content"])
+    assert entry["prompt_tokens"] == len(prompt.encode()) // 4
+    assert entry["completion_tokens"] > 0
+    assert open_circuits(mojodex) == {DAILY_SPEND_LIMIT}
+
+
+@pytest.mark.parametrize(
+    ("tier", "kept"),
+    [({"a": 1}, None), (["x"], None), ("fl\x00ex", "flex"), ("\ud800" * 100, "?" * 32), ("", None)],
+)
+def test_an_odd_tier_costs_nothing_either(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel, tier: Any, kept: str | None
+) -> None:
+    answer = todos()
+    answer.more = {"service_tier": tier}
+    model.answers(answer)
+
+    (pk,) = extract(bundle, mojodex)
+
+    (entry,) = mojodex.job(pk).spent
+    assert (mojodex.job(pk).state, entry.get("tier")) == ("done", kept)
+
+
+def test_an_answer_that_is_no_answer_is_paid(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+    answer = todos()
+    answer.more = {"choices": []}
+    model.answers(answer)
+
+    (pk,) = extract(bundle, mojodex)
+
+    assert mojodex.job(pk).state == "queued"
+    # Two tries of each model.
+    assert calls(mojodex, pk) == [2, 2]
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": 100_000}, {"total_tokens": 100_000}, None, "many"])
+def test_vectors_that_are_of_no_use_are_paid_and_stop_at_the_limit(
+    make_documents: Callable[..., Documents], mojodex: Mojodex, model: FakeModel, usage: Any
+) -> None:
+    documents = make_documents(daily_spend_limit=0.0001)
+    documents.site.simple("/")
+    documents.ask()
+
+    def too_long(request: dict[str, Any]) -> Reply:
+        data = [{"index": i, "embedding": [0.1] * 3072} for i, _ in enumerate(request["input"])]
+        return Reply(body=json.dumps({"object": "list", "data": data, "usage": usage}))
+
+    model.embed = too_long
+    bodies = documents.pages.queued()
+    for _ in range(10):
+        documents.pages.work(*bodies)
+
+    (row,) = mojodex.rows("SELECT spent FROM md_background_job WHERE process = 'ingest_page'")
+    paid = {entry["model"]: entry["calls"] for entry in row.spent}
+    assert paid["text-embedding-ada-002"] == len(model.embeddings)
+    assert len(model.embeddings) < 10 or usage in (None, "many")
+
+
 def test_a_page_pays_for_its_judgement_and_its_embeddings(documents: Documents, mojodex: Mojodex) -> None:
     documents.site.simple("/")
 
@@ -185,6 +290,75 @@ def test_what_a_database_that_is_away_did_not_get_is_saved_later(
     assert spent_today(mojodex) == 3
 
 
+def test_a_sum_that_cannot_be_written_costs_no_job(
+    bundle: Bundle, mojodex: Mojodex, caplog: pytest.LogCaptureFixture
+) -> None:
+    mojodex.run("ALTER TABLE md_background_spending RENAME TO elsewhere")
+    try:
+        pk = mojodex.execution("I'll send the offer to Bob.")
+        answer = bundle.work({"user_task_execution_pk": pk}, "nonsense")
+    finally:
+        mojodex.run("ALTER TABLE elsewhere RENAME TO md_background_spending")
+
+    assert answer["batchItemFailures"] == []
+    assert (mojodex.job(pk).state, len(bundle.dead_letters())) == ("done", 1)
+    assert "what models cost was not saved" in caplog.text
+    extract(bundle, mojodex)
+    assert spent_today(mojodex) == pytest.approx(2 * USD)
+
+
+def test_what_a_batch_has_spent_before_it_is_killed_is_in_the_sum(
+    bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pks = [mojodex.execution("I'll send the offer to Bob.") for _ in range(3)]
+    event = sqs_event(*({"user_task_execution_pk": pk} for pk in pks))
+    event["Records"][2]["attributes"]["ApproximateReceiveCount"] = "2"
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, state, attempts, started_at)"
+        " VALUES ('extract_todos', :pk, 'running', 1, now() - interval '1 hour')",
+        pk=str(pks[2]),
+    )
+    run = bundle.worker.process.run
+
+    def dying(message: Any, *given: Any) -> Any:
+        if message.user_task_execution_pk == pks[2]:
+            raise SystemExit
+        return run(message, *given)
+
+    monkeypatch.setattr(bundle.worker, "process", replace(bundle.worker.process, run=dying))
+    with pytest.raises(SystemExit):
+        bundle.work_on(event)
+
+    assert [mojodex.job(pk).state for pk in pks] == ["done", "done", "running"]
+    assert spent_today(mojodex) == pytest.approx(2 * USD)
+
+
+def test_moves_mails_and_updates_pay_too(
+    make_bundle: Callable[..., Bundle],
+    documents: Documents,
+    mojodex: Mojodex,
+    model: FakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pk = documents.text_document("what was there before, which is long enough")
+    documents.update(pk, "All of this is new, and it has as many words as a chunk of a text must have.")
+    user_id = mojodex.user()
+    with time_machine.travel(NOON.replace(hour=2)):
+        todo = mojodex.scheduled(
+            mojodex.execution("x", user_id=user_id, extracted=True), "Call Bob", date(2026, 11, 30)
+        )
+        model.answers(Reply({"pros": "", "cons": "", "argument": "Quiet.", "date": "2026-12-01"}))
+        make_bundle("reschedule_todo").work({"todo_pk": todo})
+    with time_machine.travel(NOON.replace(hour=8)), fake_ses() as ses:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", ses.url)
+        make_bundle("events").work({"event_type": "todo_daily_emails", "user_id": user_id})
+
+    rows = mojodex.rows("SELECT process, spent FROM md_background_job WHERE state = 'done'")
+
+    paid = {row.process for row in rows if row.spent}
+    assert paid == {"reschedule_todo", "events", "update_document"}
+
+
 def _away(_: Database) -> Any:
     raise TransientError("database is away")
 
@@ -201,7 +375,7 @@ def test_at_the_limit_nobody_asks_a_model_and_no_job_fails(
     # What is in flight when the limit is reached is still paid for.
     extract(bundle, mojodex, 4)
     assert open_circuits(mojodex) == {DAILY_SPEND_LIMIT}
-    assert mojodex.run("SELECT reason FROM md_background_circuit") == "0.00 USD of 0.000195 are spent"
+    assert mojodex.run("SELECT reason FROM md_background_circuit") == "0.00039 USD of 0.000195 are spent"
 
     waiting = extract(bundle, mojodex, 5)
 

@@ -17,7 +17,20 @@ def test_prices_are_written_as_prompt_cached_and_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["gpt-5-mini", "=1", "a=", "a=1/2", "a=1/2/3/4", "a=x", "a=-1", "a=nan", "a=1/inf/2"]
+    "written",
+    [
+        "gpt-5-mini",
+        "=1",
+        "a=",
+        "a=1/2",
+        "a=1/2/3/4",
+        "a=x",
+        "a=-1",
+        "a=nan",
+        "a=1/nan/2",
+        "a=1/2/nan",
+        "a=1/inf/2",
+    ],
 )
 def test_what_is_no_price_is_said(written: str) -> None:
     with pytest.raises(ValueError, match="is not a price"):
@@ -32,8 +45,8 @@ def test_cached_tokens_have_a_price_of_their_own_and_reasoning_is_part_of_the_an
         "reasoning_tokens": 90_000,
     }
 
-    assert MINI.of(tokens, "default") == pytest.approx(0.6 * 0.25 + 0.4 * 0.025 + 0.1 * 2)
-    assert MINI.of(tokens, "flex") == MINI.of(tokens, None) / 2
+    assert MINI.cost(tokens, "default") == pytest.approx(0.6 * 0.25 + 0.4 * 0.025 + 0.1 * 2)
+    assert MINI.cost(tokens, "flex") == MINI.cost(tokens, None) / 2
 
 
 def test_calls_are_added_up_by_model_and_tier_and_those_of_earlier_attempts_stay() -> None:

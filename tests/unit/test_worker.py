@@ -15,6 +15,7 @@ from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
 from mojodex.messages import Message
 from mojodex.queues import MAX_RECEIVES, RETENTION
+from mojodex.spending import Budget, SpendingSettings
 from mojodex.worker import Process, WorkerSettings, run_batch
 from tests.lambda_events import failed_ids, sqs_record
 from tests.metrics import emitted
@@ -336,7 +337,11 @@ def test_what_the_ledger_says_of_providers_is_learned_before_the_work(notes: Not
     circuits = circuit.Circuits(cast(Database, notes))
     known: list[bool] = []
 
-    work(notes, lambda *_: known.append("gpt" in circuits._open), circuits=circuits)
+    work(
+        notes,
+        lambda *_: known.append("gpt" in circuits._open),
+        budget=Budget(cast(Database, notes), SpendingSettings(), circuits),
+    )
 
     assert known == [True]
 

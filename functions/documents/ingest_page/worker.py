@@ -37,15 +37,7 @@ def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
     ingest_page(database, model.paid_by(job), embedding_model.paid_by(job), message, job, deadline)
 
 
-process = Process(
-    INGEST_PAGE,
-    IngestPage,
-    seconds_needed=50,
-    run=_run,
-    circuits=circuits,
-    budget=budget,
-    cleanup=end_page_of,
-)
+process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, budget=budget, cleanup=end_page_of)
 
 
 @logger.inject_lambda_context

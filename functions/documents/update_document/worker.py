@@ -46,13 +46,7 @@ def _occasion(message: UpdateDocument, sent: datetime) -> str:
 
 
 process = Process(
-    UPDATE_DOCUMENT,
-    UpdateDocument,
-    seconds_needed=60,
-    run=_run,
-    occasion=_occasion,
-    circuits=circuits,
-    budget=budget,
+    UPDATE_DOCUMENT, UpdateDocument, seconds_needed=60, run=_run, occasion=_occasion, budget=budget
 )
 
 

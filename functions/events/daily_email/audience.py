@@ -29,7 +29,7 @@ class AudienceSettings(ScheduleSettings):
     Attributes:
         daily_todo_email_time: hour of the user's wall clock, 0 to 21, at which the daily e-mail goes out.
         send_empty_todo_emails: whether it also goes to users for whom it has nothing.
-        dormant_after_days: 0 if the e-mail goes to users also when they have given no sign of life for long.
+        dormant_after_days: with 0 the e-mail never pauses.
         default_timezone_offset: minutes, for users whose offset is not known.
     """
 

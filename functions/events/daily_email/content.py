@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import ScalarSelect, Select, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
 from sqlalchemy.orm import Session, undefer
 
 from events.daily_email.rendering import Content, MovedLine, TodoLine, render
@@ -27,7 +39,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
 from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, is_alive, newest_version, offset_of, open_todos
+from mojodex.reads import User, as_user, newest_version, offset_of, open_todos, sign_of_life
 from mojodex.schema import BackgroundJob, MdUser
 from mojodex.text import well_formed
 
@@ -43,8 +55,16 @@ TEXT_CHARS = 500
 LONGEST_WAIT = timedelta(minutes=5)
 # What was moved since the last mail is told, if that is no longer ago.
 LONGEST_SILENCE = timedelta(days=14)
-# Without a sign of life for so long, the user is told that the mail pauses.
+# Without a sign of life for so long, the user is told that the mail pauses, once.
 PAUSES_AFTER = timedelta(days=14)
+PAUSE_BEGINS: ColumnElement[bool] = type_coerce(
+    text(
+        f"NOT {sign_of_life('md_user.user_id', ':silent_since')}"
+        " AND NOT EXISTS (SELECT FROM md_background_pause AS pause WHERE pause.user_id = md_user.user_id"
+        f" AND NOT {sign_of_life('md_user.user_id', 'pause.paused_at')} OFFSET 0)"
+    ),
+    Boolean,
+)
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -53,7 +73,7 @@ class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
     Attributes:
         default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
         send_empty_todo_emails: whether a mail also goes to users for whom it has nothing.
-        dormant_after_days: 0 if the mail never pauses.
+        dormant_after_days: with 0 the mail never pauses.
     """
 
     default_timezone_offset: int = 0
@@ -90,7 +110,7 @@ class Moved:
 class Today:
     """What a user's day holds. `address` and `name` are as the user gave them.
 
-    `pauses`: the user has given no sign of life for two weeks, and this is the last mail until they do.
+    `paused_at`: since when the mail pauses, if this is the last one until the user gives a sign of life.
     """
 
     user: User
@@ -99,7 +119,7 @@ class Today:
     language_code: str | None
     todos: list[Todo]
     moved: list[Moved]
-    pauses: bool = False
+    paused_at: datetime | None = None
 
     @property
     def about(self) -> list[int]:
@@ -167,9 +187,8 @@ def todo_daily_emails(
             "todos": len(today.todos),
             "moved": len(today.moved),
             "worded_by": "model" if answer else "rule",
-            **({"pauses": True} if today.pauses else {}),
         },
-        pauses=today.pauses,
+        paused_at=today.paused_at,
         kept={"answer": answer.model_dump(), "about": today.about} if answer else None,
     )
 
@@ -204,14 +223,14 @@ def collect(
     """
     user_id = message.user_id
     found_user = session.execute(
-        select(MdUser, _last_mail(message.subject, day), is_alive())
+        select(MdUser, _last_mail(message.subject, day), PAUSE_BEGINS)
         .options(undefer(MdUser.email))
         .where(MdUser.user_id == user_id),
-        {"alive_since": now - PAUSES_AFTER},
+        {"silent_since": now - PAUSES_AFTER},
     ).one_or_none()
     if found_user is None:
         raise InvalidMessageError("there is no such user")
-    row, last_mail, has_sign_of_life = found_user
+    row, last_mail, pause_begins = found_user
     if not row.todo_email_reception:
         raise NothingToDoError("the user does not want it")
     user = as_user(row, now, settings.default_timezone_offset)
@@ -239,8 +258,8 @@ def collect(
             )
     if not todos and not moved and not settings.send_empty_todo_emails:
         raise NothingToDoError("there is nothing to tell")
-    pauses = settings.dormant_after_days > 0 and not has_sign_of_life
-    return Today(user, row.name, row.email, row.language_code, todos, moved, pauses)
+    paused_at = now if settings.dormant_after_days > 0 and pause_begins else None
+    return Today(user, row.name, row.email, row.language_code, todos, moved, paused_at)
 
 
 def _last_mail(subject: str, day: date) -> ScalarSelect[datetime | None]:
@@ -337,7 +356,7 @@ def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str 
         greeting=_said(said.greeting) or words.greeting(today.name),
         intro=_said(said.intro) or words.intro(len(today.todos), len(today.moved)),
         closing=_said(said.closing) or words.closing,
-        pause=words.pause if today.pauses else "",
+        pause=words.pause if today.paused_at else "",
         todos=tuple(
             TodoLine(
                 description=todo.description,

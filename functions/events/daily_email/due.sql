@@ -19,7 +19,8 @@
 --   local_date                  the local date of these users
 --   default_timezone_offset     offset of users for whom none is known
 --   previous_working_day        what was moved since this local day began is told
---   may_pause                   whether who was told that the e-mail pauses gets it only after a sign of life
+--   may_pause                   whether users are left out who were told that the e-mail pauses, and have given
+--                               no sign of life since
 --   send_empty                  whether users get the e-mail for whom there is nothing to tell
 --   page_size                   users in a page, due or not
 -- {sign_of_life} is `mojodex/sign_of_life.sql`, since the user was told.

@@ -90,8 +90,8 @@ ENGLISH = Words(
     footer="You get this message because the daily to-do list is switched on in your Mojodex account.",
     unsubscribe="Unsubscribe",
     closing="Have a good day!",
-    pause="You have not been in Mojodex for two weeks, so these daily messages pause now. Open Mojodex and"
-    " tick off a to-do, or write to Mojo, and they come again.",
+    pause="We have not seen you in Mojodex for two weeks, so these daily messages stop for now. Tick off a"
+    " to-do or write to Mojo, and they start again.",
     hello="Hello,",
     hello_name="Hello {name},",
     subjects=("Your to-do list today", "One to-do for today", "{n} to-dos for today"),
@@ -122,8 +122,8 @@ FRENCH = Words(
     footer="Vous recevez ce message parce que l’envoi quotidien est activé dans votre compte Mojodex.",
     unsubscribe="Se désabonner",
     closing="Belle journée à vous\u202f!",
-    pause="Vous n’avez pas ouvert Mojodex depuis deux semaines, et ces messages quotidiens s’arrêtent donc"
-    " pour l’instant. Ouvrez Mojodex, cochez une tâche ou écrivez à Mojo, et ils reprendront.",
+    pause="Nous ne vous avons pas vu sur Mojodex depuis deux semaines, et ces messages quotidiens s’arrêtent"
+    " donc pour l’instant. Cochez une tâche ou écrivez à Mojo, et ils reprendront.",
     hello="Bonjour,",
     hello_name="Bonjour {name},",
     subjects=(
@@ -166,8 +166,8 @@ GERMAN = Words(
     footer="Sie erhalten diese Nachricht, weil die tägliche Liste in Ihrem Mojodex-Konto eingeschaltet ist.",
     unsubscribe="Abbestellen",
     closing="Einen guten Tag!",
-    pause="Sie waren seit zwei Wochen nicht in Mojodex. Deshalb pausieren diese täglichen Nachrichten jetzt."
-    " Öffnen Sie Mojodex und haken Sie eine Aufgabe ab oder schreiben Sie Mojo, dann kommen sie wieder.",
+    pause="Wir haben Sie seit zwei Wochen nicht in Mojodex gesehen. Deshalb pausieren diese täglichen"
+    " Nachrichten jetzt. Haken Sie eine Aufgabe ab oder schreiben Sie Mojo, dann kommen sie wieder.",
     hello="Guten Tag,",
     hello_name="Guten Tag, {name},",
     subjects=("Ihre Aufgabenliste für heute", "Eine Aufgabe für heute", "{n} Aufgaben für heute"),
@@ -205,8 +205,8 @@ SPANISH = Words(
     footer="Recibe este mensaje porque la lista diaria de tareas está activada en su cuenta de Mojodex.",
     unsubscribe="Darse de baja",
     closing="¡Que tenga un buen día!",
-    pause="Hace dos semanas que no entra en Mojodex, así que estos mensajes diarios se detienen por ahora."
-    " Abra Mojodex y marque una tarea como hecha, o escriba a Mojo, y volverán.",
+    pause="Hace dos semanas que no le vemos en Mojodex, así que estos mensajes diarios se detienen por ahora."
+    " Marque una tarea como hecha o escriba a Mojo, y volverán.",
     hello="Hola:",
     hello_name="Hola, {name}:",
     subjects=("Su lista de tareas de hoy", "Una tarea para hoy", "{n} tareas para hoy"),

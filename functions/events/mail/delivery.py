@@ -49,7 +49,7 @@ class Mail:
         rendered: what it says.
         outcome: what the ledger will say of it, without any words.
         kept: what the ledger keeps if SES does not take it now, so that it need not be paid for again.
-        pauses: whether it tells the user that no other comes until they give a sign of life.
+        paused_at: if it tells the user that no other comes until they give a sign of life: since when.
     """
 
     user_id: str
@@ -60,7 +60,7 @@ class Mail:
     rendered: Rendered
     outcome: dict[str, Any]
     kept: dict[str, Any] | None
-    pauses: bool = False
+    paused_at: datetime | None = None
 
 
 def check_not_begun(job: jobs.Job) -> None:
@@ -133,8 +133,11 @@ def _save(session: Session, mail: Mail, job: jobs.Job, message_id: str, now: dat
     session.add(
         MdEvent(event_type=mail.md_event_type, user_id=mail.user_id, message=content, creation_date=now)
     )
-    if mail.pauses:
-        pause = insert(BackgroundPause).values(user_id=mail.user_id, paused_at=now)
-        session.execute(pause.on_conflict_do_update(index_elements=["user_id"], set_={"paused_at": now}))
-    jobs.finish(session, job, "done", {"ses_message_id": message_id, **mail.outcome}, now=now)
+    outcome = {"ses_message_id": message_id, **mail.outcome}
+    if mail.paused_at:
+        pause = {"user_id": mail.user_id, "paused_at": mail.paused_at}
+        told = insert(BackgroundPause).values(pause)
+        session.execute(told.on_conflict_do_update(index_elements=["user_id"], set_=pause))
+        outcome["pauses"] = True
+    jobs.finish(session, job, "done", outcome, now=now)
     session.commit()
