@@ -115,8 +115,8 @@ LOAD = (
     "INSERT INTO md_produced_text (produced_text_pk, user_id, user_task_execution_fk, session_id)"
     " SELECT i + 1, 'user-' || mod(i, :n), i + 1, 'session-' || i FROM generate_series(0, 2 * :n - 1) i",
     "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production, title)"
-    f" SELECT i + 1, CAST({MOMENT} - interval '30 days' AS timestamp),"
-    " repeat(md5(CAST(i AS text)), 8), 'Minutes' FROM generate_series(0, 2 * :n - 1) i",
+    f" SELECT i + 1, CAST({EXECUTED} AS timestamp), repeat(md5(CAST(i AS text)), 8), 'Minutes'"
+    f" FROM {EXECUTIONS}",
     "INSERT INTO md_todo (todo_pk, user_task_execution_fk, description, creation_date, completed)"
     f" SELECT k, 1 + u + mod(kind, 2) * :n, 'Call them ' || k, {MOMENT} - interval '30 days',"
     f" CASE WHEN kind < 2 THEN {MOMENT} - CASE WHEN {IS_GONE} THEN interval '100 days'"
@@ -369,8 +369,13 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
         " WHERE scheduled_date = :day",
         day=yesterday,
     )
-    todo_pk = int(
-        filled.value(f"SELECT max(k) FROM {TODOS} WHERE kind = 2 AND {ZONE} = 0 AND {IS_GONE}", n=filled.size)
+    there, gone = (
+        int(
+            filled.value(
+                f"SELECT max(k) FROM {TODOS} WHERE {which} AND {ZONE} = 0 AND kind = 2", n=filled.size
+            )
+        )
+        for which in (f"NOT {IS_GONE}", IS_GONE)
     )
     settings: Any = SimpleNamespace(
         default_timezone_offset=DEFAULT_OFFSET,
@@ -402,14 +407,19 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
             ),
         ),
         *named(
-            lambda session: rescheduling.collect(session, todo_pk, NOW, settings),
-            (
-                "reschedule_todo, worker: the to-do, its task and its user",
-                f"{collected} With the signs of life of a user who is gone: all are looked for.",
-            ),
+            lambda session: rescheduling.collect(session, there, NOW, settings),
+            ("reschedule_todo, worker: the to-do, its task and its user", collected),
             ("reschedule_todo, worker: the dates of the to-do", collected),
             ("reschedule_todo, worker: the newest version of the result", collected),
             ("reschedule_todo, worker: the user's other open to-dos", collected),
+        ),
+        *named(
+            lambda session: rescheduling.collect(session, gone, NOW, settings),
+            (
+                "reschedule_todo, worker: the to-do of a user who is gone",
+                f"{collected} All signs of life are looked for.",
+            ),
+            ("reschedule_todo, worker: the dates of that to-do", collected),
         ),
     ]
 
