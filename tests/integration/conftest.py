@@ -28,6 +28,7 @@ from mojodex.embeddings import EmbeddingModel
 from mojodex.model import Model
 from mojodex.spending import Budget
 from tests.fake_model import FakeModel, fake_model, relevance, vector
+from tests.fake_ses import FakeSes, fake_ses
 from tests.lambda_events import FakeContext, sqs_event
 from tests.mojodex import Mojodex
 from tests.website import Website, website
@@ -70,6 +71,13 @@ def mojodex(_engine: Any) -> Mojodex:
 def model() -> Iterator[FakeModel]:
     with fake_model() as model:
         yield model
+
+
+@pytest.fixture
+def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
+    with fake_ses() as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", running.url)
+        yield running
 
 
 @dataclass

@@ -25,7 +25,7 @@ from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from mojodex.settings import SettingsError
 from tests.fake_model import FakeModel, Reply, embedded, prompt_of, todos, vector
-from tests.fake_ses import TAKEN, Answer, FakeSes, fake_ses
+from tests.fake_ses import TAKEN, Answer, FakeSes
 from tests.integration.conftest import Bundle, Documents
 from tests.mails import check_mail, text_of
 from tests.mojodex import Mojodex
@@ -191,13 +191,6 @@ def moved_to(day: date) -> Reply:
 def overdue_todo(mojodex: Mojodex, *dates: date, **user: Any) -> int:
     execution = mojodex.execution("x", user_id=mojodex.user(**user), extracted=True)
     return mojodex.scheduled(execution, "Call Bob", *dates, moved_at=NIGHT - timedelta(days=2))
-
-
-@pytest.fixture
-def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
-    with fake_ses() as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", running.url)
-        yield running
 
 
 @time_machine.travel(NIGHT)

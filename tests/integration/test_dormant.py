@@ -10,7 +10,7 @@ from events.daily_email.wording import WORDS
 from mojodex.reads import sign_of_life
 from reschedule_todo.wording import dormant_wording
 from tests.fake_model import FakeModel, Reply
-from tests.fake_ses import TAKEN, Answer, FakeSes, fake_ses
+from tests.fake_ses import TAKEN, Answer, FakeSes
 from tests.integration.conftest import Bundle
 from tests.mails import Html, check_mail, part, squeeze
 from tests.mojodex import Mojodex
@@ -71,13 +71,6 @@ def at_night() -> Iterator[None]:
 def moves(make_bundle: Callable[..., Bundle], model: FakeModel) -> Bundle:
     model.answers(Reply({"pros": "", "cons": "", "argument": "Quiet.", "date": "2026-12-03"}))
     return make_bundle("reschedule_todo", dormant_after_days=DAYS)
-
-
-@pytest.fixture
-def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
-    with fake_ses() as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", running.url)
-        yield running
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from tests.fake_ses import (
     THROTTLED,
     Answer,
     FakeSes,
-    fake_ses,
 )
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext, failed_ids, sqs_event, sqs_record
@@ -55,13 +54,6 @@ def words(*lines: tuple[str, str], **changes: Any) -> Reply:
 def morning() -> Iterator[None]:
     with time_machine.travel(NOW):
         yield
-
-
-@pytest.fixture
-def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
-    with fake_ses() as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", running.url)
-        yield running
 
 
 @pytest.fixture
