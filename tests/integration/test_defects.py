@@ -21,7 +21,6 @@ from documents.web import visit
 from local.runtime.postgres import Database
 from local.standin.answers.prompts import section
 from mojodex import database as db
-from mojodex.clock import next_working_day
 from mojodex.observability import logger
 from mojodex.settings import SettingsError
 from tests.fake_model import FakeModel, Reply, embedded, prompt_of, todos, vector
@@ -111,10 +110,8 @@ STEP = {"description": "Send the offer to Bob", "due_date": TOMORROW, "evidence"
         ({"todos": [STEP, {"due_date": TOMORROW, "evidence": SAID}]}, ONE_TODO),
         ({"todos": [STEP, {**STEP, "description": True}]}, ONE_TODO),
         ({"todos": [{**STEP, "certain": True}]}, ONE_TODO),
-        (
-            {"todos": [{**STEP, "due_date": None}]},
-            [("Send the offer to Bob", next_working_day(TODAY).isoformat())],
-        ),
+        # The user's words name the day.
+        ({"todos": [{**STEP, "due_date": None}]}, ONE_TODO),
     ],
 )
 def test_defect_3_what_is_null_or_missing_in_an_answer_costs_one_step_and_not_the_task(
@@ -152,7 +149,7 @@ def test_defect_4_a_date_that_is_no_use_drops_no_todo_and_is_not_saved(
 
     bundle.work(message(pk))
 
-    assert mojodex.todos_of(pk) == [("Send the offer to Bob", next_working_day(TODAY).isoformat())]
+    assert mojodex.todos_of(pk) == ONE_TODO
 
 
 def test_defect_4_a_todo_that_exists_is_not_saved_again(
