@@ -13,8 +13,12 @@ from tools.mutate.targets import ROOT, Target
 NOT_OURS = (".venv", ".tools")
 
 
-def preload(target: Target) -> None:
-    """Import the tests, and forget the module and whatever imports it; a fork imports these again."""
+def preload(target: Target) -> set[str]:
+    """Import the tests, and forget the module and whatever imports it; a fork imports these again.
+
+    Returns:
+        The names of what was forgotten, without the tests.
+    """
     # Pytest's own plugins; hypothesis is imported at the end of each run.
     for plugin in entry_points(group="pytest11"):
         plugin.load()
@@ -36,6 +40,7 @@ def preload(target: Target) -> None:
     # Nothing of this is garbage, so a fork need not look at it.
     gc.collect()
     gc.freeze()
+    return {name for name in stale if name.partition(".")[0] != "tests"}
 
 
 def _path(module: ModuleType) -> Path | None:

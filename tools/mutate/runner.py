@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.abc import Loader, MetaPathFinder
@@ -70,7 +70,9 @@ class _Import(MetaPathFinder, Loader):
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
         if fullname != self._name:
             return None
-        return spec_from_file_location(fullname, self._path, loader=self)
+        file = Path(self._path)
+        folders = [str(file.parent)] if file.name == "__init__.py" else None
+        return spec_from_file_location(fullname, file, loader=self, submodule_search_locations=folders)
 
     def exec_module(self, module: ModuleType) -> None:
         exec(self._code, module.__dict__)
@@ -103,10 +105,15 @@ class _Plugin:
 
 
 class _Watch:
-    """For pytest: notes which lines of a module each test executes, and how long it takes."""
+    """For pytest: notes which lines of a module each test executes, and how long it takes.
 
-    def __init__(self, name: str, code: CodeType) -> None:
-        self._name, self._lines = name, set[int]()
+    Args:
+        names: the module and those that import it; they may cache what it has made.
+        code: of the module.
+    """
+
+    def __init__(self, names: Set[str], code: CodeType) -> None:
+        self._names, self._lines = names, set[int]()
         self.tests: list[Test] = []
         monitoring = sys.monitoring
         monitoring.use_tool_id(TOOL, "mutate")
@@ -121,9 +128,10 @@ class _Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         # What a test before has cached, this one must execute again.
-        for value in vars(sys.modules.get(self._name, object)).values():
-            if hasattr(value, "cache_clear"):
-                value.cache_clear()
+        for name in self._names & sys.modules.keys():
+            for value in vars(sys.modules[name]).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
         self._lines.clear()
         sys.monitoring.restart_events()
         began = time.monotonic()
@@ -211,13 +219,13 @@ def measure(target: Target, database: postgres.Database, directory: Path) -> lis
     Raises:
         MutationError: one fails.
     """
-    preload(target)
+    stale = preload(target)
     code = compile((ROOT / target.path).read_text(), str(ROOT / target.path), "exec", dont_inherit=True)
     files = [f"tests/{name}" for name in target.tests if (ROOT / "tests" / name).exists()]
     result, log = directory / "tests.json", directory / "tests.log"
 
     def act() -> int:
-        watch = _Watch(target.module, code)
+        watch = _Watch(stale, code)
         exit_code = _pytest(target, code, files, _Plugin(database), watch)
         result.write_text(json.dumps([(test.name, test.seconds, [*test.lines]) for test in watch.tests]))
         return exit_code
