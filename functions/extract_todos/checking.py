@@ -92,7 +92,7 @@ def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list
             due_date = _named_day(step, today) or _due_date(step, today)
         except ValueError:
             due_date = next_working_day(today)
-        todos.append(Todo(_description(step), due_date, well_formed(step.evidence or "").strip()))
+        todos.append(Todo(_description(step), due_date, well_formed(_evidence(step)).strip()))
     return todos, left_out
 
 
@@ -118,19 +118,16 @@ def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
 
     A model that was asked about a date may leave out steps that were right.
     """
-    by_description = {fold(step.description or ""): step.due_date for step in second.todos or []}
-    often = Counter(fold(step.evidence or "") for step in second.todos or [])
-    by_evidence = {
-        evidence: step.due_date
-        for step in second.todos or []
-        if often[evidence := fold(step.evidence or "")] == 1
-    }
+    steps = second.todos or []
+    by_description = {fold(_description(step)): step.due_date for step in steps}
+    often = Counter(fold(_evidence(step)) for step in steps)
+    by_evidence = {evidence: step.due_date for step in steps if often[evidence := fold(_evidence(step))] == 1}
     return Extraction(
         todos=[
             step.model_copy(
                 update={
-                    "due_date": by_description.get(fold(step.description or ""))
-                    or by_evidence.get(fold(step.evidence or ""))
+                    "due_date": by_description.get(fold(_description(step)))
+                    or by_evidence.get(fold(_evidence(step)))
                     or step.due_date
                 }
             )
@@ -141,7 +138,7 @@ def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
 
 def _named_day(step: Step, today: date) -> date | None:
     """Return the day that a step's evidence names, if there is one reading of it; see `named_day`."""
-    named = named_day(step.evidence or "", today)
+    named = named_day(_evidence(step), today)
     return named if named and named <= today + LATEST_DUE_DATE else None
 
 
@@ -190,7 +187,7 @@ def _reason_against(step: Step, said: Said, known: Collection[str]) -> str | Non
         return TOO_LONG
     if any(category(letter) == "Cc" or letter in DIRECTIONS for letter in description):
         return CONTROL_CHARACTERS
-    source = said.source(step.evidence or "")
+    source = said.source(_evidence(step))
     if source is None:
         return NOT_SAID
     if any(address.lower() not in source.lower() for address in ADDRESS.findall(description)):
@@ -201,3 +198,8 @@ def _reason_against(step: Step, said: Said, known: Collection[str]) -> str | Non
 def _description(step: Step) -> str:
     """Return a step's description as one line."""
     return " ".join(well_formed(step.description or "").split())
+
+
+def _evidence(step: Step) -> str:
+    """Return the words that are to prove a step; '' if there are none."""
+    return step.evidence or ""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract_todos.checking import Extraction, Step, check, date_errors
+from extract_todos.checking import Extraction, Step, check, date_errors, with_dates_of
 from extract_todos.evidence import Said, fold, words
 from extract_todos.extraction import PROMPT, shorten
 from extract_todos.task import Line, Result, Task
@@ -14,6 +14,7 @@ from mojodex.reads import User
 
 FRIDAY = date(2026, 11, 27)
 SAID = "I'll send the offer to Bob."
+OTHER = "I'll call Ann about it."
 
 
 def task(*said: str, result: str = "", open_todos: list[str] | None = None) -> Task:
@@ -127,12 +128,13 @@ def test_one_answer_with_302_todos_of_small_words_makes_none() -> None:
 
 
 def test_no_more_than_so_many_todos_come_of_one_task() -> None:
-    todos, left_out = check(
-        answer(*((f"Step {n}", "2026-11-30", SAID) for n in range(25))), task(SAID), FRIDAY
-    )
+    steps = [(f"Step {n}", "2026-11-30", SAID) for n in range(25)]
+    invented = ("Invented", "2026-11-30", "I'll invent.")
+
+    todos, left_out = check(answer(*steps, invented), task(SAID), FRIDAY)
 
     assert [todo.description for todo in todos] == [f"Step {n}" for n in range(20)]
-    assert [step.reason for step in left_out] == ["there are 20 others"] * 5
+    assert [step.reason for step in left_out] == ["there are 20 others"] * 5 + ["the user did not say so"]
 
 
 FOREIGN_ADDRESS = "its description names an address that is not where the user said so"
@@ -182,6 +184,12 @@ def test_what_only_looks_like_an_address_may_stay(description: str) -> None:
     assert [todo.description for todo in todos] == [" ".join(description.split())]
 
 
+def test_a_description_may_be_as_long_as_the_limit() -> None:
+    todos, _ = check(answer(("a" * 500, "2026-11-30", SAID)), task(SAID), FRIDAY)
+
+    assert [len(todo.description) for todo in todos] == [500]
+
+
 def test_the_same_step_twice_is_one_todo() -> None:
     todos, left_out = check(
         answer(("Send it", "2026-11-27", SAID), ("send it.", "2026-11-28", SAID)), task(SAID), FRIDAY
@@ -214,6 +222,7 @@ def test_another_date_falls_on_the_next_working_day(due: str | None) -> None:
         ("J'envoie l'offre à Bob le 3 décembre.", "2026-12-03"),
         ("Ich schicke Bob das Angebot übermorgen.", "2026-11-29"),
         ("Mañana le mando la oferta a Bob.", "2026-11-28"),
+        ("I'll send the offer to Bob on 26 November 2028.", "2028-11-26"),
     ],
 )
 def test_a_date_that_contradicts_the_users_words_is_asked_about_and_then_the_words_win(
@@ -229,9 +238,16 @@ def test_a_date_that_contradicts_the_users_words_is_asked_about_and_then_the_wor
 
 
 @pytest.mark.parametrize(
-    "said", [SAID, "I'll send the offer to Bob next week.", "I'll send it on Monday or on Tuesday."]
+    "said",
+    [
+        SAID,
+        "I'll send the offer to Bob next week.",
+        "I'll send it on Monday or on Tuesday.",
+        # More than two years away.
+        "I'll send the offer to Bob on 27 November 2028.",
+    ],
 )
-def test_words_that_name_no_single_day_contradict_nothing(said: str) -> None:
+def test_words_that_name_no_single_day_of_use_contradict_nothing(said: str) -> None:
     got = answer(("Send it", "2026-12-24", said))
 
     assert date_errors(got, task(said), FRIDAY) == ""
@@ -242,8 +258,46 @@ def test_the_date_of_a_step_that_is_left_out_is_not_asked_again() -> None:
     assert date_errors(answer(("Invented", "soon", "I'll invent.")), task(SAID), FRIDAY) == ""
 
 
+def test_the_model_is_told_of_each_date_that_is_wrong() -> None:
+    got = answer(("Send it", "2026-11-26", SAID), ("Call Ann", "soon", OTHER))
+
+    assert date_errors(got, task(SAID, OTHER), FRIDAY) == (
+        '"Send it": its due_date is before today, 2026-11-27.'
+        ' "Call Ann": its due_date is not a date in the form YYYY-MM-DD.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "due"),
+    [
+        # The same description, or the same evidence: either is the same step.
+        ([("send IT.", "2026-12-01", "I'll send all of it")], "2026-12-01"),
+        ([("Send the offer", "2026-12-01", SAID.upper())], "2026-12-01"),
+        ([("Send the offer", "2026-12-01", SAID), ("Send it", "2026-12-02", OTHER)], "2026-12-02"),
+        # Two steps with this evidence: neither is known to be the same one.
+        ([("Write it", "2026-12-01", SAID), ("Sign it", "2026-12-02", SAID)], "2020-01-01"),
+        ([("Call Ann", "2026-12-01", OTHER)], "2020-01-01"),
+        ([(None, "2026-12-01", None)], "2020-01-01"),
+        ([("Send it", None, SAID)], "2020-01-01"),
+        ([], "2020-01-01"),
+    ],
+)
+def test_a_second_answer_gives_dates_to_the_steps_of_the_first(
+    second: list[tuple[str | None, str | None, str | None]], due: str
+) -> None:
+    first = answer(("Send it", "2020-01-01", SAID), (None, None, None))
+
+    got = with_dates_of(first, answer(*second)).todos or []
+
+    assert [(step.description, step.evidence) for step in got] == [("Send it", SAID), (None, None)]
+    assert got[0].due_date == due
+
+
 def test_a_null_list_is_an_empty_list() -> None:
-    assert check(Extraction(todos=None), task(SAID), FRIDAY) == ([], [])
+    none = Extraction(todos=None)
+
+    assert check(none, task(SAID), FRIDAY) == ([], [])
+    assert with_dates_of(none, none) == answer()
 
 
 def test_an_open_todo_beyond_those_shown_still_counts_as_known() -> None:
