@@ -44,6 +44,29 @@ NAMED = """
 2026-12-24 | on 24/12
 2026-12-24 | 12/24/2026
 2026-12-24 | 2026-12-24
+2026-11-27 | by Fri
+2026-12-24 | 24/12
+2026-12-24 | 24/12!
+2026-12-24 | 24-Dec-2026
+2026-12-24 | 2026-Dec-24
+2026-12-03 | 3 December '26
+2027-03-03 | I'll come March 3rd
+2027-03-03 | I'll come March 3 2027
+2027-03-03 | I'll call her Wednesday, March 3
+2026-12-03 | this coming Thursday
+2026-12-04 | on 4 December, this coming Friday
+2026-12-04 | on 4 December, next Friday
+2026-12-02 | Wednesday next week
+2026-12-05 | Saturday next week
+2026-11-26 | I'll pay it by the 26th.
+2026-11-27 | I'll fill in 30/40 of the forms tomorrow
+2026-11-27 | I'll read chapter 3.12 tomorrow
+2026-11-27 | I'll pay her 30, tomorrow
+2026-11-27 | I'll print tomorrow 30 copies
+2026-12-03 | I'll print on 3 December 2026, 12 copies
+2026-12-03 | I'll print on 3 December 2026, 2000 copies
+2026-12-03 | I promised Ann to come on 3 December 2026
+2026-11-27 | I sent the draft and I'll send the rest tomorrow
 2027-05-05 | 05/05/2027
 2026-12-03 | je m'en occupe le 3 décembre
 2026-12-03 | le 3 decembre
@@ -66,6 +89,9 @@ NAMED = """
 2027-04-03 | pour le 03/04
 2026-12-24 | le 24.12.2026
 2026-12-15 | pour le 15
+2027-03-03 | je viens le 3 mars
+2026-12-24 | je paie le 12/24/2026
+2027-06-05 | je paie le 05/06/2027
 2026-11-27 | n'oublie pas de rappeler Paul vendredi
 2027-08-15 | le quinze août
 2026-11-28 | bis übermorgen
@@ -88,6 +114,12 @@ NAMED = """
 2026-12-24 | 24. 12. 2026
 2027-04-03 | am 3.4.2027
 2026-12-03 | am 3. Dezember
+2026-12-04 | Freitag, den 4.12.
+2026-12-24 | bis zum 24.12.26
+2036-12-24 | bis zum 24.12.36
+2026-12-03 | ich komme Donnerstag, 3.12.
+2026-12-03 | nächsten Donnerstag
+2026-12-02 | nächsten Mittwoch
 2026-12-03 | Do., 3. Dezember
 2026-12-04 | Freitag, den 4. Dezember
 2027-03-03 | 3. März
@@ -127,6 +159,11 @@ in a few days
 soon
 03/04
 next Friday
+next Monday
+this Monday
+Sunday next week
+tomorrow and Sunday next week
+a week from Thursday
 on Thursday
 I met him on Monday
 I sent it on 3 December
@@ -159,6 +196,17 @@ Friday, 3 December
 report-2026-12-24.pdf
 version 3.12.4
 24/7 support
+I'll do 3/4 of it tomorrow
+on 24/12 2027
+I'll call Ann on 18 December (Friday) and Bob on Monday
+tomorrow, Friday at the earliest
+#Friday
+friday@example.com
+December 3 and 5
+I'll come on Friday, fourth
+I need Friday 4 tickets
+I need 4 Friday tickets
+I sent it today
 3-5 December
 2 and 3 December
 three days ago
@@ -221,6 +269,12 @@ seit Montag
 vor Freitag
 nach Freitag
 vom 3. bis 5. Dezember
+2. und 3.12.2026
+ich zahle am 12.24.2026
+bis zum 24.12.37
+morgen, 24.12.37
+am kommenden Freitag
+ich komme Freitag, dem 5
 Montag bis Mittwoch
 Samstag oder Sonntag
 ich habe es am Montag gesendet
@@ -236,6 +290,7 @@ Anfang Dezember
 Ende der Woche
 Ostermontag
 Freitag, den 3. Dezember
+Fr., 3. Dezember
 Am 3. oder 4. Dezember
 Unterlagen für das Treffen am Montag
 Rechnung vom 3. Dezember bezahlen
@@ -310,7 +365,13 @@ def test_it_finds_none_where_words_name_no_day_several_or_a_vague_one(text: str)
         (date(2026, 3, 1), "29 February", date(2028, 2, 29)),
         # The next month is too short.
         (date(2027, 1, 31), "by the 30th", None),
+        (date(2096, 3, 1), "29 February", date(2104, 2, 29)),
+        (date(2026, 11, 27), "today, this Friday", date(2026, 11, 27)),
+        # Two digits are a year of this century, four may be another one.
+        (date(2095, 1, 1), "24.12.99", date(2099, 12, 24)),
+        (date(2095, 1, 1), "24.12.0100", None),
         (date.max, "tomorrow", None),
+        (date.max, "today, tomorrow", None),
     ],
 )
 def test_it_reckons_from_the_speakers_day(today: date, text: str, day: date | None) -> None:

@@ -30,8 +30,8 @@ class Found:
     start: int
     end: int
     values: dict[str, str]
-    # Where the first number begins.
-    number_start: int
+    # Where the first placeholder begins, behind an article.
+    values_start: int
 
     @property
     def has_month(self) -> bool:
@@ -71,7 +71,7 @@ class Rules:
         pattern = PLACEHOLDER.sub(lambda match: self._placeholders[match[0]], rule.pattern)
 
         def named(match: re.Match[str]) -> str:
-            self._groups.append(f"{match[1]}_{index}_{len(self._groups)}")
+            self._groups.append(f"{match[1]}_{len(self._groups)}")
             return f"(?P<{self._groups[-1]}>"
 
         return f"(?P<rule_{index}>{GROUP.sub(named, pattern)})"
@@ -86,5 +86,5 @@ class Rules:
                 match.start(),
                 match.end(),
                 {name.partition("_")[0]: match[name] for name in groups},
-                min((match.start(name) for name in groups if name[0] in "dab"), default=match.start()),
+                match.start(groups[0]) if groups else match.start(),
             )

@@ -66,7 +66,7 @@ class Scanner:
         self._on = re.compile(rf"(?<!\w)(?:{words.on}) $")
 
     def days(self, text: Text, today: date, *, settled: bool) -> Days | None:
-        """Return the days that all mentions of time in a text may mean; None if there is no mention.
+        """Return the days that all mentions of time in a text may mean; None if there is none but vague ones.
 
         Args:
             text: what was said.
@@ -92,8 +92,8 @@ class Scanner:
             if not self._stands_alone(found, text):
                 meant = NONE
             days = meant if days is None else days & meant
-        # In a text of another language, vague words may be other words: "no".
-        return days if settled or kinds - {"vague"} else None
+        # Vague words alone name no day; in a text of another language, they may be other words: "no".
+        return days if kinds - {"vague"} else None
 
     def _is_no_date(self, found: Found, plain: str) -> bool:
         """Tell whether what looks like a date lacks support: "we may 3", "we march 3 miles", "3.12"."""
@@ -103,7 +103,7 @@ class Scanner:
         if kind != "date" or not self._shy_months.fullmatch(values["m"]):
             return False
         return not (
-            {"w", "y"} & values.keys()
+            "y" in values
             or DATE_MARKS.search(plain, found.start, found.end)
             or self._has_support(found, plain)
         )
@@ -111,7 +111,7 @@ class Scanner:
     def _has_support(self, found: Found, plain: str) -> bool:
         """Tell whether a word introduces a date, or nothing else is said."""
         whole = found.end - found.start >= len(plain.strip(" .,;:!?"))
-        introduced = self._on.search(plain[: found.start]) or self._on.search(plain[: found.number_start])
+        introduced = self._on.search(plain[: found.start]) or self._on.search(plain[: found.values_start])
         return "w" in found.values or whole or introduced is not None
 
     def _meant(self, found: Found, today: date, *, settled: bool) -> Days:
