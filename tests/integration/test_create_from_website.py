@@ -419,8 +419,19 @@ def test_pages_that_cannot_be_had(documents: Documents) -> None:
     assert why["/empty"] == "it is empty"
     too_long = [path for path, reason in why.items() if "longer than 255 characters" in reason]
     assert sorted(path[:2] for path in too_long) == ["/x", "/y"]
-    assert job.state == "done"
+    assert (job.state, counts(job)) == ("done", (8, 0, 2, 0, 4, 2))
     assert documents.site.requests.count("/500") == 3
+
+
+def test_an_address_may_be_as_long_as_a_documents_name(documents: Documents) -> None:
+    long = "/".ljust(255 - len(documents.site.url), "x")
+    documents.site.simple("/", "/a")
+    documents.site.pages["/a"] = redirect(long)
+    documents.site.html(long, WORDS.format(thing="long"))
+
+    documents.read()
+
+    assert stored(documents) == ["/", long]
 
 
 def test_a_page_without_text_is_skipped_and_not_looked_at_again(documents: Documents) -> None:
@@ -507,6 +518,16 @@ def test_a_canonical_address_is_the_pages_name(documents: Documents) -> None:
     assert stored(documents) == ["/", "/a"]
     assert documents.reasons() == {"/a?sort=price": f"its canonical address is {documents.site.url}/a"}
     assert counts(job) == (3, 0, 2, 0, 1, 0)
+
+
+def test_a_canonical_address_to_which_no_page_links_is_read(documents: Documents) -> None:
+    documents.site.simple("/", "/a?sort=price")
+    documents.site.html("/a?sort=price", WORDS.format(thing="a"), head='<link rel="canonical" href="/a">')
+    documents.site.html("/a", WORDS.format(thing="a"))
+
+    documents.read()
+
+    assert stored(documents) == ["/", "/a"]
 
 
 def test_pages_that_name_each_other_as_canonical_are_not_lost(documents: Documents) -> None:

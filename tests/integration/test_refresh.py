@@ -245,6 +245,30 @@ def test_the_sitemap_is_asked_once_though_a_refresh_is_continued(
     assert job.outcome["unchanged"] == 7
 
 
+def test_the_first_page_is_followed_by_what_was_fetched_longest_ago_and_by_what_was_missing(
+    documents: Documents,
+) -> None:
+    documents.site.simple("/", "/a", "/b", "/c", "/d")
+    documents.read()
+    known = "UPDATE md_background_document SET {} WHERE document_fk = :d"
+    for path, values in {
+        "/": "depth = 3",
+        "/a": "fetched_at = '2026-01-02'",
+        "/b": "fetched_at = '2026-01-01', depth = 2",
+        "/c": "fetched_at = NULL, depth = NULL",
+        "/d": "fetched_at = NULL, missing_since = now()",
+    }.items():
+        documents.mojodex.run(known.format(values), d=documents.documents()[path])
+
+    documents.ask(request="refresh now", refresh=True)
+
+    pages = documents.mojodex.rows(
+        "SELECT url, depth FROM md_background_page WHERE occasion = 'refresh now' ORDER BY page_pk"
+    )
+    in_order = [(page.url.removeprefix(documents.site.url), page.depth) for page in pages]
+    assert in_order == [("/", 0), ("/c", 1), ("/b", 2), ("/a", 1), ("/d", 1)]
+
+
 # What changes.
 
 
@@ -382,11 +406,25 @@ def test_a_page_that_is_gone_twice_a_day_apart_leaves_the_index(
     assert why(documents, job) == {"/a": f"the page answers {status}"}
     assert sorted(documents.documents()) == ["/", "/b"]
     assert documents.chunks(a) == []
-    # It is looked for, in case that it comes back, but not for ever.
-    refreshing.after(8)
+    # It is looked for, in case that it comes back, but not for ever: 90 days after it was gone.
+    refreshing.after(89.9)
     assert sorted(documents.site.asked()) == ["/", "/a", "/b"]
-    refreshing.after(91)
+    refreshing.after(8)
     assert sorted(documents.site.asked()) == ["/", "/b"]
+
+
+def test_a_page_that_was_gone_more_than_90_days_ago_is_not_looked_for(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    del documents.site.pages["/a"]
+    refreshing.after(8)
+    refreshing.after(1.1)
+
+    refreshing.after(90.1)
+
+    assert documents.site.asked() == ["/"]
 
 
 def test_a_page_that_is_back_in_time_stays(documents: Documents, refreshing: Refreshing) -> None:
@@ -403,6 +441,22 @@ def test_a_page_that_is_back_in_time_stays(documents: Documents, refreshing: Ref
     assert documents.contents() == before
     del documents.site.pages["/a"]
     assert changes(documents, refreshing.after(8)) == {"/a": "missing"}
+
+
+def test_a_page_that_is_back_without_text_is_not_missing(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    del documents.site.pages["/a"]
+    refreshing.after(8)
+    documents.site.pages["/a"] = Page("<html><body><img src=x></body></html>")
+    refreshing.after(1.1)
+    del documents.site.pages["/a"]
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "missing"}
 
 
 def test_a_page_that_comes_back_later_is_learned_again(documents: Documents, refreshing: Refreshing) -> None:
@@ -454,6 +508,23 @@ def test_a_page_that_has_moved_for_good_leaves_at_once_and_its_new_place_is_lear
     assert changes(documents, job) == {"/a": "gone", "/new": "new"}
     assert why(documents, job) == {"/a": f"it redirects to {documents.site.url}/new"}
     assert sorted(documents.documents()) == ["/", "/new"]
+    # Its old place is not looked for.
+    refreshing.after(8)
+    assert sorted(documents.site.asked()) == ["/", "/new"]
+
+
+def test_a_new_page_that_redirects_for_a_while_leads_to_another_new_one(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.html("/a", WORDS.format(thing="changed thing"), links=("/latest",))
+    documents.site.pages["/latest"] = redirect("/new", 302)
+    documents.site.html("/new", WORDS.format(thing="new thing"))
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": "changed", "/new": "new"}
 
 
 def test_a_page_that_redirects_to_a_known_one_leaves_and_that_one_is_asked_for_once(
@@ -499,6 +570,43 @@ def test_a_page_whose_new_place_cannot_be_read_now_stays(
     refreshing.after(8)
 
     assert sorted(documents.documents()) == ["/", "/a"]
+
+
+@pytest.mark.parametrize(
+    ("there", "change"),
+    [
+        (Page("gone", status=404), "gone"),
+        (Page("gone", status=410), "gone"),
+        (Page("text", headers=TEXT), "gone"),
+        # It may be a mistake that somebody mends.
+        (Page("no", status=403), "missing"),
+    ],
+    ids=["404", "410", "text", "403"],
+)
+def test_a_page_that_has_moved_for_good_leaves_at_once_if_its_new_place_is_none_for_certain(
+    documents: Documents, refreshing: Refreshing, there: Page, change: str
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    documents.site.pages |= {"/a": redirect("/new", 301), "/new": there}
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/a": change}
+
+
+def test_a_page_that_becomes_the_same_as_one_that_has_not_changed_is_missing(
+    documents: Documents, refreshing: Refreshing
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    with_etags(documents)
+    documents.read()
+    documents.site.pages["/b"] = Page(documents.site.pages["/a"].body)
+
+    job = refreshing.after(8)
+
+    assert changes(documents, job) == {"/b": "missing"}
+    assert why(documents, job) == {"/b": f"it is the same page as {documents.site.url}/a"}
 
 
 def test_a_page_that_asks_not_to_be_indexed_leaves_at_once(

@@ -516,6 +516,20 @@ def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
     assert names(documents) == ["/a", "/home"]
 
 
+def test_another_site_to_which_the_first_page_has_moved_for_good_is_learned(
+    documents: Documents, refreshing: Refreshing, other: Website
+) -> None:
+    documents.site.simple("/home", "/a")
+    documents.site.pages["/"] = redirect("/home", 302)
+    documents.read()
+    other.simple("/", "/new")
+    documents.site.pages["/"] = redirect(f"{other.url}/", 301)
+
+    refreshing.after(8)
+
+    assert names(documents) == ["/a", "/home", f"{other.url}/", f"{other.url}/new"]
+
+
 def test_a_page_that_an_update_has_seen_is_not_missing_any_more(
     documents: Documents, refreshing: Refreshing
 ) -> None:
