@@ -1,10 +1,13 @@
 """Which pages a sitemap names, whatever it holds."""
 
 import gzip
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from documents.web import sitemap
+from documents.create_from_website.frontier import Found
+from documents.create_from_website.known import has_not_changed
+from documents.web import sitemap, urls
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
 from documents.web.sitemap import SITEMAPS_READ, read_sitemaps
@@ -132,3 +135,28 @@ def test_each_page_has_the_moment_of_its_own_element() -> None:
     assert changed(told, first) == {"https://a.test/1": None}
     # Of a page that is named twice, nothing is certain.
     assert changed(first + told, first + told) == {"https://a.test/1": None}
+
+
+FETCHED_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("changed_at", "fetched_at", "since", "unchanged"),
+    [
+        # The site's clock may be an hour slow, and a page itself is asked after thirty days.
+        (FETCHED_AT - timedelta(hours=1) - SECOND, FETCHED_AT, timedelta(days=30) - SECOND, True),
+        (FETCHED_AT - timedelta(hours=1), FETCHED_AT, timedelta(days=8), False),
+        (FETCHED_AT - timedelta(days=8), FETCHED_AT, timedelta(days=30), False),
+        (FETCHED_AT - timedelta(days=8), None, timedelta(days=8), False),
+        (None, FETCHED_AT, timedelta(days=8), False),
+    ],
+)
+def test_a_sitemap_is_believed_within_limits_that_a_page_has_not_changed(
+    changed_at: datetime | None, fetched_at: datetime | None, since: timedelta, unchanged: bool
+) -> None:
+    page = Found(1, "https://a.test/1", 1, fetched_at=fetched_at)
+    named = {urls.key(page.url): changed_at}
+
+    assert has_not_changed(page, named, FETCHED_AT + since) is unchanged
+    assert not has_not_changed(page, {}, FETCHED_AT + since)
