@@ -388,6 +388,185 @@ def test_what_repeats_is_kept_by_another_page_once_the_first_is_gone(
     assert len(footers) == 1
 
 
+# Which pages a refresh begins with, and what of other users, sites and documents it leaves alone.
+
+
+def begun(documents: Documents) -> dict[str, tuple[int, int | None]]:
+    """Let a refresh begin; the depth and the document of each page that it found, by path."""
+    documents.ask(request="refresh now", refresh=True)
+    pages = documents.mojodex.rows(
+        "SELECT url, depth, document_fk FROM md_background_page WHERE occasion = 'refresh now'"
+    )
+    return {page.url.removeprefix(documents.site.url): (page.depth, page.document_fk) for page in pages}
+
+
+def remember(documents: Documents, path: str, values: str, *, deleted: bool = False) -> None:
+    """Let something else be known of a page's document."""
+    pk = documents.mojodex.run("SELECT document_pk FROM md_document WHERE name LIKE :n", n=f"%{path}")
+    documents.mojodex.run(f"UPDATE md_background_document SET {values} WHERE document_fk = :d", d=pk)
+    documents.mojodex.run(
+        "UPDATE md_document SET deleted_by_user = :deleted WHERE document_pk = :d", d=pk, deleted=deleted
+    )
+
+
+def read_by_two(documents: Documents) -> None:
+    """Let another user read the website, and then this one."""
+    user = documents.user_id
+    documents.user_id = documents.mojodex.user()
+    documents.read()
+    documents.user_id = user
+    documents.read()
+
+
+def another(documents: Documents, path: str, kind: str = "webpage") -> int:
+    """Another document with the address of a page; its key."""
+    pk = documents.mojodex.run(
+        "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
+        " VALUES (:n, :u, now(), :k) RETURNING document_pk",
+        n=path if "://" in path else documents.site.url + path,
+        u=documents.user_id,
+        k=kind,
+    )
+    return int(pk)
+
+
+def test_of_two_documents_of_a_page_the_one_that_is_kept_is_refreshed(documents: Documents) -> None:
+    documents.site.simple("/", "/a", "/b")
+    documents.read()
+    known = documents.documents()
+    documents.mojodex.run("UPDATE md_document SET deleted_by_user = true WHERE name LIKE '%/a'")
+    kept = another(documents, "/a/")
+    another(documents, "/b/")
+
+    assert begun(documents) == {"/": (0, known["/"]), "/a/": (1, kept), "/b": (1, known["/b"])}
+
+
+def test_what_is_no_page_of_the_site_is_not_refreshed(documents: Documents, other: Website) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    another(documents, "/text", "learned_by_mojo")
+    another(documents, f"{other.url}/there")
+    another(documents, "ftp://127.0.0.1/file")
+
+    assert sorted(begun(documents)) == ["/", "/a"]
+
+
+def test_pages_that_are_gone_are_looked_for_as_deep_as_they_were_unless_they_left_at_once(
+    documents: Documents,
+) -> None:
+    documents.site.simple("/", "/a", "/b", "/c", "/d", "/e")
+    documents.read()
+    a_day_ago = "gone_at = now(), missing_since = now() - interval '1 day'"
+    remember(documents, ":%/", a_day_ago, deleted=True)
+    remember(documents, "/a", f"{a_day_ago}, depth = 2", deleted=True)
+    remember(documents, "/b", f"{a_day_ago}, depth = NULL", deleted=True)
+    remember(documents, "/c", "gone_at = now(), missing_since = now()", deleted=True)
+    remember(documents, "/d", "gone_at = now(), missing_since = NULL", deleted=True)
+    # No page leads to the others.
+    documents.site.html("/", WORDS.format(thing="changed thing"))
+
+    pages = begun(documents)
+
+    assert pages == {"/": (0, None), "/a": (2, None), "/b": (1, None), "/e": (1, documents.documents()["/e"])}
+
+
+@pytest.mark.parametrize(
+    ("fetched_at", "missing_since", "is_looked_for"),
+    [
+        ("'2026-01-02'", ("'2026-01-01'", "'2026-01-03'"), True),
+        ("'2026-01-03'", ("'2026-01-01'", "'2026-01-03'"), False),
+        ("NULL", ("'2026-01-01'", "'2026-01-03'"), True),
+        ("'2026-01-03'", ("NULL", "NULL"), True),
+    ],
+)
+def test_a_site_comes_back_unless_the_user_deleted_what_was_seen_after_the_rest_was_gone(
+    documents: Documents, fetched_at: str, missing_since: tuple[str, str], is_looked_for: bool
+) -> None:
+    documents.site.simple("/home", "/a", "/b", "/c")
+    documents.read(f"{documents.site.url}/home")
+    for path, moment in zip(("/home", "/a"), missing_since, strict=True):
+        remember(documents, path, f"gone_at = now(), missing_since = {moment}", deleted=True)
+    remember(documents, "/b", f"fetched_at = {fetched_at}", deleted=True)
+    remember(documents, "/c", "fetched_at = '2025-01-01'", deleted=True)
+
+    assert bool(begun(documents)) is is_looked_for
+
+
+def failed_page(documents: Documents, url: str, reason: str, **more: Any) -> None:
+    """A page that a crawl before has found, and that has failed."""
+    values = {"user_id": documents.user_id, "state": "failed", "html_hash": None, "occasion": "r0", **more}
+    documents.mojodex.run(
+        "INSERT INTO md_background_page"
+        " (subject, occasion, user_id, url, key, depth, state, reason, html_hash, found_at)"
+        " VALUES ('before', :occasion, :user_id, :url, :key, 2, :state, :reason, :html_hash, now())",
+        url=url,
+        key=known.urls.key(url),
+        reason=reason,
+        **values,
+    )
+
+
+def test_a_page_that_failed_the_last_time_is_tried_again_if_the_reason_may_be_over(
+    documents: Documents, other: Website
+) -> None:
+    documents.site.simple("/", "/a")
+    documents.read()
+    broken, url = "the page answers 500", documents.site.url
+    failed_page(documents, f"{url}/again", broken)
+    failed_page(documents, f"{url}/was-gone", "the page answers 404")
+    failed_page(documents, f"{url}/was-gone", broken, occasion="r1")
+    failed_page(documents, f"{url}/gone", broken)
+    failed_page(documents, f"{url}/gone", "the page answers 410", occasion="r1")
+    failed_page(documents, f"{url}/no-page", broken)
+    failed_page(documents, f"{url}/no-page", "type text/plain", occasion="r1", state="skipped")
+    failed_page(documents, f"{url}/unread", "the model refuses", html_hash="1")
+    failed_page(documents, f"{url}/a", broken)
+    failed_page(documents, f"{url}/of-another-user", broken, user_id=documents.mojodex.user())
+    failed_page(documents, f"{other.url}/of-another-site", broken)
+
+    pages = begun(documents)
+
+    assert sorted(pages) == ["/", "/a", "/again", "/was-gone"]
+    assert (pages["/again"], pages["/a"]) == ((2, None), (1, documents.documents()["/a"]))
+
+
+def test_only_the_website_of_which_there_are_no_documents_is_forgotten(
+    documents: Documents, other: Website
+) -> None:
+    documents.site.simple("/", "/a")
+    other.simple("/")
+    read_by_two(documents)
+    # Its pages wait.
+    documents.ask(other.url)
+    user = documents.user_id
+    documents.mojodex.run("UPDATE md_document SET deleted_by_user = true WHERE author_user_id = :u", u=user)
+    websites = "SELECT user_id, website_url FROM md_background_website"
+    before = {tuple(row) for row in documents.mojodex.rows(websites)}
+
+    begun(documents)
+
+    after = {tuple(row) for row in documents.mojodex.rows(websites)}
+    assert before - after == {(user, documents.site.url)}
+    assert len(before) == 3
+
+
+def test_a_website_that_cannot_be_read_postpones_no_other_one(documents: Documents, other: Website) -> None:
+    documents.site.simple("/", "/a")
+    other.simple("/")
+    read_by_two(documents)
+    documents.read(other.url)
+    documents.mojodex.run("UPDATE md_background_website SET refresh_at = '2026-01-01'")
+    documents.site.pages = {path: Page("broken", status=500) for path in documents.site.pages}
+    documents.site.pages["/robots.txt"] = Page("broken", status=500)
+
+    documents.ask(request="refresh now", refresh=True)
+
+    postponed = documents.mojodex.rows(
+        "SELECT user_id, website_url FROM md_background_website WHERE refresh_at > now()"
+    )
+    assert [tuple(row) for row in postponed] == [(documents.user_id, documents.site.url)]
+
+
 # Documents of an earlier release.
 
 
