@@ -423,15 +423,26 @@ def test_pages_that_cannot_be_had(documents: Documents) -> None:
     assert documents.site.requests.count("/500") == 3
 
 
-def test_an_address_may_be_as_long_as_a_documents_name(documents: Documents) -> None:
+def test_an_address_may_be_as_long_as_the_name_of_a_document(documents: Documents) -> None:
     long = "/".ljust(255 - len(documents.site.url), "x")
-    documents.site.simple("/", "/a")
-    documents.site.pages["/a"] = redirect(long)
-    documents.site.html(long, WORDS.format(thing="long"))
+    documents.site.simple(long, "/a")
 
-    documents.read()
+    documents.read(documents.site.url + long)
 
-    assert stored(documents) == ["/", long]
+    assert stored(documents) == ["/a", long]
+
+
+def test_a_first_page_whose_address_is_too_long_only_leads_to_others(documents: Documents) -> None:
+    """What a user may type is shorter than what it stands for."""
+    first = f"{documents.site.url}/{'é' * 50}"
+    long = f"/{'%C3%A9' * 50}"
+    documents.site.simple(long, "/a")
+
+    job = documents.read(first)
+
+    assert stored(documents) == ["/a"]
+    assert documents.reasons(url=first) == {long: "its address is longer than 255 characters"}
+    assert (job.state, counts(job)) == ("done", (2, 0, 1, 0, 1, 0))
 
 
 def test_a_page_without_text_is_skipped_and_not_looked_at_again(documents: Documents) -> None:

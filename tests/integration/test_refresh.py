@@ -406,25 +406,11 @@ def test_a_page_that_is_gone_twice_a_day_apart_leaves_the_index(
     assert why(documents, job) == {"/a": f"the page answers {status}"}
     assert sorted(documents.documents()) == ["/", "/b"]
     assert documents.chunks(a) == []
-    # It is looked for, in case that it comes back, but not for ever: 90 days after it was gone.
-    refreshing.after(89.9)
+    # It is looked for, in case that it comes back, but not for ever.
+    refreshing.after(8)
     assert sorted(documents.site.asked()) == ["/", "/a", "/b"]
-    refreshing.after(8)
+    refreshing.after(91)
     assert sorted(documents.site.asked()) == ["/", "/b"]
-
-
-def test_a_page_that_was_gone_more_than_90_days_ago_is_not_looked_for(
-    documents: Documents, refreshing: Refreshing
-) -> None:
-    documents.site.simple("/", "/a")
-    documents.read()
-    del documents.site.pages["/a"]
-    refreshing.after(8)
-    refreshing.after(1.1)
-
-    refreshing.after(90.1)
-
-    assert documents.site.asked() == ["/"]
 
 
 def test_a_page_that_is_back_in_time_stays(documents: Documents, refreshing: Refreshing) -> None:
@@ -443,20 +429,16 @@ def test_a_page_that_is_back_in_time_stays(documents: Documents, refreshing: Ref
     assert changes(documents, refreshing.after(8)) == {"/a": "missing"}
 
 
-def test_a_page_that_is_back_without_text_is_not_missing(
-    documents: Documents, refreshing: Refreshing
-) -> None:
+def test_a_page_that_is_back_without_text_is_not_missing(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.read()
-    del documents.site.pages["/a"]
-    refreshing.after(8)
+    documents.mojodex.run("UPDATE md_background_document SET missing_since = now()")
     documents.site.pages["/a"] = Page("<html><body><img src=x></body></html>")
-    refreshing.after(1.1)
-    del documents.site.pages["/a"]
 
-    job = refreshing.after(8)
+    documents.ask(request="refresh now", refresh=True)
 
-    assert changes(documents, job) == {"/a": "missing"}
+    missing = "SELECT count(*) FROM md_background_document WHERE missing_since IS NOT NULL"
+    assert documents.mojodex.run(missing) == 0
 
 
 def test_a_page_that_comes_back_later_is_learned_again(documents: Documents, refreshing: Refreshing) -> None:

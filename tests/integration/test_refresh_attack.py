@@ -454,12 +454,13 @@ def test_what_is_no_page_of_the_site_is_not_refreshed(documents: Documents, othe
 def test_pages_that_are_gone_are_looked_for_as_deep_as_they_were_unless_they_left_at_once(
     documents: Documents,
 ) -> None:
-    documents.site.simple("/", "/a", "/b", "/c", "/d", "/e")
+    documents.site.simple("/", "/a", "/b", "/c", "/d", "/e", "/f")
     documents.read()
-    a_day_ago = "gone_at = now(), missing_since = now() - interval '1 day'"
-    remember(documents, ":%/", a_day_ago, deleted=True)
-    remember(documents, "/a", f"{a_day_ago}, depth = 2", deleted=True)
-    remember(documents, "/b", f"{a_day_ago}, depth = NULL", deleted=True)
+    gone = "missing_since = '2020-01-01', gone_at = now() - interval"
+    remember(documents, ":%/", f"{gone} '1 day'", deleted=True)
+    remember(documents, "/a", f"{gone} '89 days 23 hours', depth = 2", deleted=True)
+    remember(documents, "/b", f"{gone} '1 day', depth = NULL", deleted=True)
+    remember(documents, "/f", f"{gone} '90 days 1 hour'", deleted=True)
     remember(documents, "/c", "gone_at = now(), missing_since = now()", deleted=True)
     remember(documents, "/d", "gone_at = now(), missing_since = NULL", deleted=True)
     # No page leads to the others.
