@@ -443,10 +443,10 @@ def test_of_two_documents_of_a_page_the_one_that_is_kept_is_refreshed(documents:
 
 def test_what_is_no_page_of_the_site_is_not_refreshed(documents: Documents, other: Website) -> None:
     documents.site.simple("/", "/a")
-    documents.read()
     another(documents, "/text", "learned_by_mojo")
     another(documents, f"{other.url}/there")
     another(documents, "ftp://127.0.0.1/file")
+    documents.read()
 
     assert sorted(begun(documents)) == ["/", "/a"]
 
@@ -463,6 +463,8 @@ def test_pages_that_are_gone_are_looked_for_as_deep_as_they_were_unless_they_lef
     remember(documents, "/f", f"{gone} '90 days 1 hour'", deleted=True)
     remember(documents, "/c", "gone_at = now(), missing_since = now()", deleted=True)
     remember(documents, "/d", "gone_at = now(), missing_since = NULL", deleted=True)
+    # It has come back in the meantime.
+    remember(documents, "/e", f"{gone} '1 day'")
     # No page leads to the others.
     documents.site.html("/", WORDS.format(thing="changed thing"))
 
