@@ -497,15 +497,16 @@ def test_a_site_comes_back_unless_the_user_deleted_what_was_seen_after_the_rest_
 
 def failed_page(documents: Documents, url: str, reason: str, **more: Any) -> None:
     """A page that a crawl before has found, and that has failed."""
-    values = {"user_id": documents.user_id, "state": "failed", "html_hash": None, "occasion": "r0", **more}
+    usual = {"user_id": documents.user_id, "state": "failed", "html_hash": None, "document_fk": None}
     documents.mojodex.run(
         "INSERT INTO md_background_page"
-        " (subject, occasion, user_id, url, key, depth, state, reason, html_hash, found_at)"
-        " VALUES ('before', :occasion, :user_id, :url, :key, 2, :state, :reason, :html_hash, now())",
+        " (subject, occasion, user_id, url, key, depth, state, reason, html_hash, document_fk, found_at)"
+        " VALUES"
+        " ('r', :occasion, :user_id, :url, :key, 2, :state, :reason, :html_hash, :document_fk, now())",
         url=url,
         key=known.urls.key(url),
         reason=reason,
-        **values,
+        **({"occasion": "r0"} | usual | more),
     )
 
 
@@ -523,6 +524,7 @@ def test_a_page_that_failed_the_last_time_is_tried_again_if_the_reason_may_be_ov
     failed_page(documents, f"{url}/no-page", broken)
     failed_page(documents, f"{url}/no-page", "type text/plain", occasion="r1", state="skipped")
     failed_page(documents, f"{url}/unread", "the model refuses", html_hash="1")
+    failed_page(documents, f"{url}/without-its-document", broken, document_fk=0)
     failed_page(documents, f"{url}/a", broken)
     failed_page(documents, f"{url}/of-another-user", broken, user_id=documents.mojodex.user())
     failed_page(documents, f"{other.url}/of-another-site", broken)
