@@ -540,11 +540,14 @@ def test_only_the_website_of_which_there_are_no_documents_is_forgotten(
 ) -> None:
     documents.site.simple("/", "/a")
     other.simple("/")
-    read_by_two(documents)
-    # Its pages wait.
-    documents.ask(other.url)
     user = documents.user_id
-    documents.mojodex.run("UPDATE md_document SET deleted_by_user = true WHERE author_user_id = :u", u=user)
+    documents.read()
+    documents.mojodex.run("UPDATE md_document SET deleted_by_user = true")
+    # Pages of another user, and of another site, wait.
+    documents.user_id = documents.mojodex.user()
+    documents.ask()
+    documents.user_id = user
+    documents.ask(other.url)
     websites = "SELECT user_id, website_url FROM md_background_website"
     before = {tuple(row) for row in documents.mojodex.rows(websites)}
 

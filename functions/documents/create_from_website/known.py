@@ -137,10 +137,11 @@ def found_pages(
         if page.state != "found":
             continue
         document = session.get(BackgroundDocument, page.document_fk) if page.document_fk else None
-        # A document that was made by another recipe is made anew, so its page is needed.
-        is_current = document is not None and document.recipe == recipe_of(
+        if document and document.recipe != recipe_of(
             embedding_model, boilerplate_of(session, user_id, page.url)
-        )
+        ):
+            # Made by another recipe, it is made anew, so its page is needed.
+            document = None
         found.append(
             Found(
                 page.page_pk,
@@ -148,9 +149,9 @@ def found_pages(
                 page.depth,
                 page.refusals or 0,
                 page.document_fk,
-                document.etag if document and is_current else None,
+                document.etag if document else None,
                 # One that was missing is asked for whatever the sitemap says.
-                document.fetched_at if document and is_current and not document.missing_since else None,
+                document.fetched_at if document and not document.missing_since else None,
             )
         )
     return found
