@@ -206,6 +206,29 @@ def test_pages_are_asked_with_their_etags(
     assert documents.mojodex.run("SELECT min(fetched_at) FROM md_background_document") > fetched_at
 
 
+def test_of_a_page_that_has_not_changed_it_is_written_down_what_its_document_holds(
+    documents: Documents,
+) -> None:
+    documents.site.simple("/", "/a", "/b")
+    with_etags(documents)
+    documents.read()
+    documents.site.html("/b", WORDS.format(thing="changed thing"))
+
+    documents.ask(request="refresh now", refresh=True)
+
+    pages = documents.mojodex.rows(
+        "SELECT url, state, page.html_hash = document.html_hash AS is_same, page.fetched_at"
+        " FROM md_background_page page JOIN md_background_document document USING (document_fk)"
+        " WHERE occasion = 'refresh now'"
+    )
+    assert {page.url.removeprefix(documents.site.url): (page.state, page.is_same) for page in pages} == {
+        "/": ("unchanged", True),
+        "/a": ("unchanged", True),
+        "/b": ("staged", False),
+    }
+    assert all(page.fetched_at for page in pages)
+
+
 def test_what_the_sitemap_says_has_not_changed_is_not_asked_for(
     documents: Documents, refreshing: Refreshing
 ) -> None:
