@@ -273,15 +273,19 @@ def test_the_first_page_is_followed_by_what_was_fetched_longest_ago_and_by_what_
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c", "/d")
     documents.read()
-    known = "UPDATE md_background_document SET {} WHERE document_fk = :d"
+    known = documents.documents()
+    # Documents are made in any order; theirs must not be the one that is expected.
+    late, early, unknown, missing = sorted(("/a", "/b", "/c", "/d"), key=known.__getitem__)
     for path, values in {
         "/": "depth = 3",
-        "/a": "fetched_at = '2026-01-02'",
-        "/b": "fetched_at = '2026-01-01', depth = 2",
-        "/c": "fetched_at = NULL, depth = NULL",
-        "/d": "fetched_at = NULL, missing_since = now()",
+        late: "fetched_at = '2026-01-02'",
+        early: "fetched_at = '2026-01-01', depth = 2",
+        unknown: "fetched_at = NULL, depth = NULL",
+        missing: "fetched_at = NULL, missing_since = now()",
     }.items():
-        documents.mojodex.run(known.format(values), d=documents.documents()[path])
+        documents.mojodex.run(
+            f"UPDATE md_background_document SET {values} WHERE document_fk = :d", d=known[path]
+        )
 
     documents.ask(request="refresh now", refresh=True)
 
@@ -289,7 +293,7 @@ def test_the_first_page_is_followed_by_what_was_fetched_longest_ago_and_by_what_
         "SELECT url, depth FROM md_background_page WHERE occasion = 'refresh now' ORDER BY page_pk"
     )
     in_order = [(page.url.removeprefix(documents.site.url), page.depth) for page in pages]
-    assert in_order == [("/", 0), ("/c", 1), ("/b", 2), ("/a", 1), ("/d", 1)]
+    assert in_order == [("/", 0), (unknown, 1), (early, 2), (late, 1), (missing, 1)]
 
 
 # What changes.
