@@ -34,8 +34,6 @@ from tools.mutate.imports import preload
 from tools.mutate.python_mutants import Mutant
 from tools.mutate.targets import ROOT, Target
 
-# Tests beyond this many seconds are not run for one mutant.
-SECONDS_A_MUTANT = 15.0
 # A fork that takes this much longer than its tests took before hangs: the mutant is killed.
 PATIENCE, SECONDS_TO_START = 5, 15
 MEMORY_BYTES = 4 * 2**30
@@ -237,13 +235,13 @@ def measure(target: Target, database: postgres.Database, directory: Path) -> lis
     return [Test(name, seconds, frozenset(lines)) for name, seconds, lines in json.loads(result.read_text())]
 
 
-def chosen(mutant: Mutant, tests: Sequence[Test], kills: Counter[str]) -> list[Test]:
+def chosen(mutant: Mutant, tests: Sequence[Test], kills: Counter[str], most_seconds: float) -> list[Test]:
     """Return the tests that may kill a mutant: first those that killed most others, then the quickest."""
     touched = [test for test in tests if mutant.lines is None or not test.lines.isdisjoint(mutant.lines)]
     found, seconds = list[Test](), 0.0
     for test in sorted(touched, key=lambda test: (-kills[test.name] / (0.1 + test.seconds), test.seconds)):
         seconds += test.seconds
-        if found and seconds > SECONDS_A_MUTANT:
+        if found and seconds > most_seconds:
             break
         found.append(test)
     return found
@@ -273,7 +271,7 @@ def outcomes(
         while waiting or forks:
             while waiting and places:
                 mutant = waiting.pop()
-                some = chosen(mutant, tests, kills)
+                some = chosen(mutant, tests, kills, target.seconds)
                 if not some:
                     yield mutant, True
                     continue

@@ -10,6 +10,8 @@ DIALLED = (
     *("is_public", "check_port", "_Dialling._addresses", "Adapter"),
 )
 
+REFRESHES = ("integration/test_refresh.py", "integration/test_refresh_attack.py")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -22,6 +24,7 @@ class Target:
         tests: files below tests/, those first that are quick.
         only: the functions, classes and constants to mutate; () for all.
         sql: a statement in a file of its own that the module reads; it is mutated, too.
+        seconds: tests beyond this many are not run for one mutant.
     """
 
     name: str
@@ -30,15 +33,23 @@ class Target:
     tests: tuple[str, ...]
     only: tuple[str, ...] = ()
     sql: str | None = None
+    seconds: float = 15.0
 
 
 def _layer(name: str, *tests: str) -> Target:
     return Target(name, f"mojodex.{name}", f"shared/mojodex/{name}.py", tests)
 
 
-def _documents(module: str, *tests: str, only: tuple[str, ...] = ()) -> Target:
+def _todos(module: str, *tests: str, file: str | None = None) -> Target:
+    path = f"functions/extract_todos/{file or module.replace('.', '/') + '.py'}"
+    return Target(module.rpartition(".")[2], f"extract_todos.{module}", path, tests)
+
+
+def _documents(
+    module: str, *tests: str, only: tuple[str, ...] = (), seconds: float = Target.seconds
+) -> Target:
     path = f"functions/documents/{module.replace('.', '/')}.py"
-    return Target(module.rpartition(".")[2], f"documents.{module}", path, tests, only)
+    return Target(module.rpartition(".")[2], f"documents.{module}", path, tests, only, seconds=seconds)
 
 
 # The most important first.
@@ -66,6 +77,14 @@ TARGETS = (
         ("save", "_without_twins", "_insert"),
         "functions/extract_todos/insert_todos.sql",
     ),
+    _todos(
+        "checking",
+        *("unit/test_extraction.py", "integration/test_extract_todos.py", "integration/test_defects.py"),
+    ),
+    _todos("days", "unit/test_days.py", file="days/__init__.py"),
+    _todos("days.reckoning", "unit/test_days.py"),
+    _todos("days.rules", "unit/test_days.py"),
+    _todos("days.scanner", "unit/test_days.py"),
     Target(
         "rescheduling",
         "reschedule_todo.rescheduling",
@@ -103,5 +122,16 @@ TARGETS = (
     _documents(
         "create_from_website.publishing",
         *("integration/test_publishing.py", "integration/test_documents_killed.py"),
+    ),
+    # Nearly all of these tests execute each line, and what kills a mutant may be among the slow ones.
+    _documents(
+        "create_from_website.recorder",
+        *(*REFRESHES, "integration/test_create_from_website.py"),
+        seconds=120,
+    ),
+    _documents(
+        "create_from_website.known",
+        *("unit/test_sitemap.py", *REFRESHES, "integration/test_rests.py"),
+        seconds=120,
     ),
 )
