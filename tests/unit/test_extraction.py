@@ -154,9 +154,10 @@ FOREIGN_ADDRESS = "its description names an address that is not where the user s
         ("Pay at evil.com", FOREIGN_ADDRESS),
         ("Write to bob@evil.example", FOREIGN_ADDRESS),
         (" \n ", "it says nothing"),
+        (None, "it says nothing"),
     ],
 )
-def test_what_a_description_may_not_be(description: str, reason: str) -> None:
+def test_what_a_description_may_not_be(description: str | None, reason: str) -> None:
     other = "Have a look at https://evil.example/pay, evil.com and bob@evil.example."
 
     todos, left_out = check(answer((description, "2026-11-30", SAID)), task(SAID, other), FRIDAY)
