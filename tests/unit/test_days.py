@@ -51,6 +51,7 @@ NAMED = """
 2026-12-24 | 2026-Dec-24
 2026-12-03 | 3 December '26
 2027-03-03 | I'll come March 3rd
+2027-03-03 | I'll come on the 3 March
 2027-03-03 | I'll come March 3 2027
 2027-03-03 | I'll call her Wednesday, March 3
 2026-12-03 | this coming Thursday
