@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from sqlalchemy import Boolean, ColumnElement, Select, bindparam, literal, select, text, type_coerce
@@ -277,16 +277,9 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
     Raises:
         InvalidMessageError, NothingToDoError: as `reschedule_todo`.
     """
+    dormant_since = now - timedelta(days=settings.dormant_after_days)
     row = session.execute(
-        select(MdTodo, MdTask, MdUser, HAS_SIGN_OF_LIFE)
-        .join(
-            MdUserTaskExecution, MdUserTaskExecution.user_task_execution_pk == MdTodo.user_task_execution_fk
-        )
-        .join(MdUserTask, MdUserTask.user_task_pk == MdUserTaskExecution.user_task_fk)
-        .join(MdTask, MdTask.task_pk == MdUserTask.task_fk)
-        .join(MdUser, MdUser.user_id == MdUserTask.user_id)
-        .where(MdTodo.todo_pk == todo_pk),
-        {"dormant_since": now - timedelta(days=settings.dormant_after_days)},
+        _todo_with_its_user(), {"todo_pk": todo_pk, "dormant_since": dormant_since}
     ).one_or_none()
     if row is None:
         raise InvalidMessageError(f"there is no todo {todo_pk}")
@@ -325,18 +318,28 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
     )
 
 
+@cache
+def _todo_with_its_user() -> Select[*tuple[Any, ...]]:
+    """Select the to-do :todo_pk, its task and its user, and whether the user is not dormant."""
+    return (
+        select(MdTodo, MdTask, MdUser, HAS_SIGN_OF_LIFE)
+        .join(
+            MdUserTaskExecution, MdUserTaskExecution.user_task_execution_pk == MdTodo.user_task_execution_fk
+        )
+        .join(MdUserTask, MdUserTask.user_task_pk == MdUserTaskExecution.user_task_fk)
+        .join(MdTask, MdTask.task_pk == MdUserTask.task_fk)
+        .join(MdUser, MdUser.user_id == MdUserTask.user_id)
+        .where(MdTodo.todo_pk == bindparam("todo_pk"))
+    )
+
+
 def _schedulings(session: Session, todo_pk: int, timezone_offset: int) -> tuple[list[Scheduling], int]:
     """Return the to-do's schedulings, oldest first, and the key of the newest.
 
     Raises:
         NothingToDoError: it has none.
     """
-    scheduling = MdTodoScheduling
-    rows = session.scalars(
-        select(scheduling)
-        .where(scheduling.todo_fk == todo_pk)
-        .order_by(scheduling.creation_date, scheduling.todo_scheduling_pk)
-    ).all()
+    rows = session.scalars(_schedulings_of(), {"todo_pk": todo_pk}).all()
     if not rows:
         raise NothingToDoError("it has no date")
     schedulings = [
@@ -348,6 +351,17 @@ def _schedulings(session: Session, todo_pk: int, timezone_offset: int) -> tuple[
         for row in rows
     ]
     return schedulings, rows[-1].todo_scheduling_pk
+
+
+@cache
+def _schedulings_of() -> Select[MdTodoScheduling]:
+    """Select the schedulings of :todo_pk, oldest first."""
+    scheduling = MdTodoScheduling
+    return (
+        select(scheduling)
+        .where(scheduling.todo_fk == bindparam("todo_pk"))
+        .order_by(scheduling.creation_date, scheduling.todo_scheduling_pk)
+    )
 
 
 def _agenda(session: Session, todo_pk: int, user_id: str, today: date) -> Agenda:

@@ -13,7 +13,6 @@ from pydantic import Field
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    ScalarSelect,
     Select,
     and_,
     bindparam,
@@ -40,7 +39,7 @@ from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
 from mojodex.reads import User, as_user, newest_version, offset_of, open_todos, sign_of_life
-from mojodex.schema import BackgroundJob, MdUser
+from mojodex.schema import BackgroundJob, BackgroundPause, MdUser
 from mojodex.text import well_formed
 
 PROMPT = read_prompt(Path(__file__).with_name("todo_daily_emails.mpt"))
@@ -57,14 +56,7 @@ LONGEST_WAIT = timedelta(minutes=5)
 LONGEST_SILENCE = timedelta(days=14)
 # Without a sign of life for so long, the user is told that the mail pauses, once.
 PAUSES_AFTER = timedelta(days=14)
-PAUSE_BEGINS: ColumnElement[bool] = type_coerce(
-    text(
-        f"NOT {sign_of_life('md_user.user_id', ':silent_since')}"
-        " AND NOT EXISTS (SELECT FROM md_background_pause AS pause WHERE pause.user_id = md_user.user_id"
-        f" AND NOT {sign_of_life('md_user.user_id', 'pause.paused_at')} OFFSET 0)"
-    ),
-    Boolean,
-)
+HAS_SIGN_OF_LIFE: ColumnElement[bool] = type_coerce(text(sign_of_life("md_user.user_id", ":since")), Boolean)
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -223,14 +215,18 @@ def collect(
     """
     user_id = message.user_id
     found_user = session.execute(
-        select(MdUser, _last_mail(message.subject, day), PAUSE_BEGINS)
-        .options(undefer(MdUser.email))
-        .where(MdUser.user_id == user_id),
-        {"silent_since": now - PAUSES_AFTER},
+        _user(),
+        {
+            "user_id": user_id,
+            "subject": message.subject,
+            "earliest": (day - LONGEST_SILENCE).isoformat(),
+            "today": day.isoformat(),
+            "since": now - PAUSES_AFTER,
+        },
     ).one_or_none()
     if found_user is None:
         raise InvalidMessageError("there is no such user")
-    row, last_mail, pause_begins = found_user
+    row, last_mail, has_sign_of_life = found_user
     if not row.todo_email_reception:
         raise NothingToDoError("the user does not want it")
     user = as_user(row, now, settings.default_timezone_offset)
@@ -258,18 +254,35 @@ def collect(
             )
     if not todos and not moved and not settings.send_empty_todo_emails:
         raise NothingToDoError("there is nothing to tell")
-    paused_at = now if settings.dormant_after_days > 0 and pause_begins else None
+    is_silent = settings.dormant_after_days > 0 and not has_sign_of_life
+    paused_at = now if is_silent and not _was_told(session, user_id) else None
     return Today(user, row.name, row.email, row.language_code, todos, moved, paused_at)
 
 
-def _last_mail(subject: str, day: date) -> ScalarSelect[datetime | None]:
-    """Select when the user got the last mail before this day's; NULL if that is long ago, or was never."""
-    job, earliest = BackgroundJob, (day - LONGEST_SILENCE).isoformat()
-    return (
+def _was_told(session: Session, user_id: str) -> bool:
+    """Tell whether the user was told that the mail pauses, and has given no sign of life since."""
+    paused_at = session.scalar(select(BackgroundPause.paused_at).filter_by(user_id=user_id))
+    has_sign = select(HAS_SIGN_OF_LIFE).where(MdUser.user_id == user_id)
+    return paused_at is not None and not session.scalar(has_sign, {"since": paused_at})
+
+
+@cache
+def _user() -> Select[*tuple[Any, ...]]:
+    """Select the user, when they got the last mail before :today's, and whether they gave a sign of life.
+
+    There is no such mail if that was before :earliest.
+    """
+    job = BackgroundJob
+    last_mail = (
         select(func.max(job.finished_at))
-        .where(job.process == PROCESS, job.subject == subject, job.state == "done")
-        .where(job.occasion >= earliest, job.occasion < day.isoformat())
+        .where(job.process == PROCESS, job.subject == bindparam("subject"), job.state == "done")
+        .where(job.occasion >= bindparam("earliest"), job.occasion < bindparam("today"))
         .scalar_subquery()
+    )
+    return (
+        select(MdUser, last_mail, HAS_SIGN_OF_LIFE)
+        .options(undefer(MdUser.email))
+        .where(MdUser.user_id == bindparam("user_id"))
     )
 
 
