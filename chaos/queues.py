@@ -38,22 +38,17 @@ class Queues:
                 entries = [{"Id": str(i), "MessageBody": b} for i, b in enumerate(bodies[begin : begin + 10])]
                 self._publisher.send_message_batch(QueueUrl=self._url(process), Entries=entries)
 
-    def waiting(self) -> dict[str, int]:
-        """Messages of each queue, hidden ones included."""
+    def waiting(self, *, dead: bool = False) -> dict[str, int]:
+        """Messages of each queue, or of its dead-letter queue; hidden ones included.
+
+        A dead letter that a redrive has received is hidden for some minutes, longer if that was killed.
+        """
         found = {}
         for process in PREFIXES:
-            answer = self._sqs.get_queue_attributes(QueueUrl=self._url(process), AttributeNames=WAITING)
+            url = self._url(process, dead=dead)
+            answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=WAITING)
             found[process] = sum(int(answer["Attributes"][name]) for name in WAITING)
         return found
-
-    def hidden_dead(self) -> int:
-        """Dead letters that a killed redrive has received: nobody sees them for some minutes."""
-        hidden = WAITING[1]
-        answers = [
-            self._sqs.get_queue_attributes(QueueUrl=self._url(process, dead=True), AttributeNames=[hidden])
-            for process in PREFIXES
-        ]
-        return sum(int(answer["Attributes"][hidden]) for answer in answers)
 
     def redrive(self) -> int:
         """Take the dead letters out: what is not valid is kept, all else goes back to its queue.

@@ -291,7 +291,9 @@ def _calm(all_: Running, size: Size, say: Callable[[str], None]) -> None:
         time.sleep(1)
     _drain(all_, deadline, say)
     all_.plan.on = False
-    while (all_.queues.redrive() or all_.queues.hidden_dead()) and time.monotonic() < deadline:
+    while time.monotonic() < deadline and (
+        all_.queues.redrive() or any(all_.queues.waiting(dead=True).values())
+    ):
         _drain(all_, deadline, say)
         time.sleep(1)
     _drain(all_, deadline, say)

@@ -65,6 +65,7 @@ TARGETS = (
         ("unit/test_redrive.py", "integration/test_redrive_function.py"),
     ),
     _layer("circuit", "integration/test_circuit.py"),
+    _layer("spending", "unit/test_prices.py", "integration/test_spending.py"),
     _layer(
         "schedule",
         *("unit/test_schedule.py", "integration/test_schedule.py", "integration/test_message_groups.py"),
@@ -89,14 +90,14 @@ TARGETS = (
         "rescheduling",
         "reschedule_todo.rescheduling",
         "functions/reschedule_todo/rescheduling.py",
-        ("integration/test_reschedule_todo.py",),
+        ("integration/test_reschedule_todo.py", "integration/test_dormant.py"),
         ("save",),
     ),
     Target(
         "delivery",
         "events.mail.delivery",
         "functions/events/mail/delivery.py",
-        ("unit/test_delivery.py",),
+        ("unit/test_delivery.py", "integration/test_dormant.py"),
     ),
     _documents(
         "web.fetch",
