@@ -462,6 +462,8 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
             ("events, worker: the user", f"{collected} Who is gone: all signs of life are looked for."),
             ("events, worker: their to-dos of today, and those that were moved", collected),
             ("events, worker: the title of a result", collected),
+            ("events, worker: when a silent user was told of the pause", collected),
+            ("events, worker: signs of life since then", collected),
         ),
     ]
 
