@@ -121,21 +121,16 @@ def cost(
 ) -> dict[str, float]:
     """USD of one day, by what is paid for."""
     loads = {row["process"]: row for row in measured["loads"] if row["latency"] == "0.3 s"}
-    gone = users * assumed.gone
-    here = users - gone
-    jobs = {
+    here = users * (1 - assumed.gone)
+    served = here if "gone" in levers else users
+    asking = {
         "extract_todos": here * assumed.tasks,
-        "reschedule_todo": users * assumed.moves,
-        "events": users * assumed.mails,
+        "reschedule_todo": served * assumed.moves,
+        "events": served * assumed.mails,
     }
-    if "gone" in levers:
-        # Moved once a week, by a rule.
-        by_rule = gone * assumed.moves / 7
-        jobs |= {"reschedule_todo": here * assumed.moves + by_rule, "events": here * assumed.mails}
-    else:
-        by_rule = 0
+    # To-dos of the others are moved once a week, by a rule.
+    jobs = asking | {"reschedule_todo": (served + (users - served) / 7) * assumed.moves}
     pages = here * assumed.websites * assumed.pages
-    asking = {**jobs, "reschedule_todo": jobs["reschedule_todo"] - by_rule}
     calls = {name: n * loads[name]["calls_per_job"] for name, n in asking.items()} | {PAGE: pages}
     tokens = {name: each["prompt"] for name, each in measured["tokens"].items()}
     prompt = (
@@ -209,16 +204,8 @@ def by_lever(assumed: Assumed, measured: dict[str, Any], users: int) -> dict[str
 def print_levers(found: dict[str, list[float]], users: int) -> None:
     """Print the table of levers, with the share that is left."""
     print(f"\nUSD a day for models, {users:,} users, each row with those before it")
-    for title, row in (
-        ("users gone", [s[0] for s in SCENARIOS]),
-        ("thinking, tokens", [s[1] for s in SCENARIOS]),
-    ):
-        print(
-            f"{title:42}"
-            + "".join(
-                f"{value:>12.0%}" if value < 1 and "gone" in title else f"{value:>12.0f}" for value in row
-            )
-        )
+    print(f"{'users gone':42}" + "".join(f"{gone:>12.0%}" for gone, _ in SCENARIOS))
+    print(f"{'thinking, tokens':42}" + "".join(f"{thinking:>12.0f}" for _, thinking in SCENARIOS))
     for title, usd in found.items():
         print(f"{title:42}" + "".join(f"{each:>12,.0f}" for each in usd))
     shares = [last / first for first, last in zip(found["before"], list(found.values())[-1], strict=True)]

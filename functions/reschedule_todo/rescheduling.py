@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Boolean, ColumnElement, Select, bindparam, literal, select, text, type_coerce
+from sqlalchemy import Select, bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from mojodex import jobs
@@ -28,6 +28,7 @@ from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
 from mojodex.reads import (
+    HAS_SIGN_OF_LIFE,
     User,
     as_user,
     is_open,
@@ -35,7 +36,6 @@ from mojodex.reads import (
     newest_version,
     offset_of,
     open_todos,
-    sign_of_life,
     user_lock,
 )
 from mojodex.schema import MdTask, MdTodo, MdTodoScheduling, MdUser, MdUserTask, MdUserTaskExecution
@@ -46,9 +46,6 @@ PROMPT = read_prompt(Path(__file__).with_name("reschedule_todo.mpt"))
 FURTHEST = timedelta(days=365)
 WEEK = timedelta(days=7)
 DORMANT = "the user is dormant"
-HAS_SIGN_OF_LIFE: ColumnElement[bool] = type_coerce(
-    text(sign_of_life("md_user.user_id", ":dormant_since")), Boolean
-)
 # Days of the agenda in a prompt.
 AGENDA_DAYS = 14
 # Working days among which the rule chooses.
@@ -279,7 +276,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
     """
     dormant_since = now - timedelta(days=settings.dormant_after_days)
     row = session.execute(
-        _todo_with_its_user(), {"todo_pk": todo_pk, "dormant_since": dormant_since}
+        _todo_with_its_user(), {"todo_pk": todo_pk, "sign_of_life_since": dormant_since}
     ).one_or_none()
     if row is None:
         raise InvalidMessageError(f"there is no todo {todo_pk}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
     ColumnExpressionArgument,
     FromClause,
@@ -16,7 +17,9 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    text,
     true,
+    type_coerce,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
@@ -73,6 +76,12 @@ def sign_of_life(user_id: str, since: str) -> str:
         since: SQL expression of the moment; a bind parameter is written as `:name`.
     """
     return f"({SIGN_OF_LIFE.format(user_id=user_id, since=since)})"
+
+
+# Whether the user in `md_user` has given a sign of life since :sign_of_life_since.
+HAS_SIGN_OF_LIFE: ColumnElement[bool] = type_coerce(
+    text(sign_of_life("md_user.user_id", ":sign_of_life_since")), Boolean
+)
 
 
 # Below, subqueries with OFFSET 0: the planner can neither turn them into joins nor change their order. Where

@@ -96,7 +96,7 @@ def pauses_in(ses: FakeSes) -> list[bool]:
 
 @pytest.mark.usefixtures("at_night")
 @pytest.mark.parametrize("sign", SIGNS)
-def test_each_sign_of_life_counts(mojodex: Mojodex, moves: Bundle, model: FakeModel, sign: str) -> None:
+def test_each_sign_of_life_counts(mojodex: Mojodex, sign: str) -> None:
     user_id = user_gone_since(mojodex, NIGHT - timedelta(days=DAYS, seconds=5), planned=TODAY)
     since = "CAST(:since AS timestamptz)"
     is_alive = f"SELECT {sign_of_life(':user', since)}"

@@ -10,18 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    func,
-    or_,
-    select,
-    text,
-    type_coerce,
-)
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, undefer
 
 from events.daily_email.rendering import Content, MovedLine, TodoLine, render
@@ -38,7 +27,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError
 from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, newest_version, offset_of, open_todos, sign_of_life
+from mojodex.reads import HAS_SIGN_OF_LIFE, User, as_user, newest_version, offset_of, open_todos
 from mojodex.schema import BackgroundJob, BackgroundPause, MdUser
 from mojodex.text import well_formed
 
@@ -56,7 +45,6 @@ LONGEST_WAIT = timedelta(minutes=5)
 LONGEST_SILENCE = timedelta(days=14)
 # Without a sign of life for so long, the user is told that the mail pauses, once.
 PAUSES_AFTER = timedelta(days=14)
-HAS_SIGN_OF_LIFE: ColumnElement[bool] = type_coerce(text(sign_of_life("md_user.user_id", ":since")), Boolean)
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -221,7 +209,7 @@ def collect(
             "subject": message.subject,
             "earliest": (day - LONGEST_SILENCE).isoformat(),
             "today": day.isoformat(),
-            "since": now - PAUSES_AFTER,
+            "sign_of_life_since": now - PAUSES_AFTER,
         },
     ).one_or_none()
     if found_user is None:
@@ -263,7 +251,7 @@ def _was_told(session: Session, user_id: str) -> bool:
     """Tell whether the user was told that the mail pauses, and has given no sign of life since."""
     paused_at = session.scalar(select(BackgroundPause.paused_at).filter_by(user_id=user_id))
     has_sign = select(HAS_SIGN_OF_LIFE).where(MdUser.user_id == user_id)
-    return paused_at is not None and not session.scalar(has_sign, {"since": paused_at})
+    return paused_at is not None and not session.scalar(has_sign, {"sign_of_life_since": paused_at})
 
 
 @cache
