@@ -54,8 +54,8 @@ def transient_errors_count() -> Undo:
     """R1. A transient error counts as an attempt, so a job fails when a dependency is away for long."""
     release = jobs.release
 
-    def counting(session: Any, job: jobs.Job, *, counts: bool) -> None:
-        release(session, job, counts=True)
+    def counting(session: Any, job: jobs.Job, error: Exception, *, counts: bool, now: Any) -> None:
+        release(session, job, error, counts=True, now=now)
 
     return _replace(jobs, "release", counting)
 
@@ -167,7 +167,7 @@ def claimed_before_published() -> Undo:
     """A schedule commits its claims before their messages are out; some never come out."""
     publish = queues.publish
 
-    def publish_due(database: Any, work: Any, now: Any, _deadline: Any) -> int:
+    def publish_due(database: Any, work: Any, now: Any, _deadline: Any) -> tuple[int, bool]:
         published, parameters = 0, work.parameters
         while parameters is not None:
             with database.session() as session:
@@ -177,7 +177,7 @@ def claimed_before_published() -> Undo:
             publish(work.queue_url, messages)
             published += len(messages)
             parameters = page.after and work.parameters | page.after
-        return published
+        return published, True
 
     return _replace(schedule, "_publish", publish_due)
 

@@ -21,6 +21,12 @@ class Settings(WorkerSettings, ExtractionSettings):
     """Settings of this worker."""
 
 
+USER_OF = """(
+    SELECT user_task.user_id
+    FROM md_user_task_execution AS execution
+    JOIN md_user_task AS user_task ON user_task.user_task_pk = execution.user_task_fk
+    WHERE execution.user_task_execution_pk = CAST(:subject AS integer)
+)"""
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
@@ -33,7 +39,7 @@ def _run(message: ExtractTodos, job: Job, deadline: Deadline) -> None:
     extract_todos(database, model.paid_by(job), settings, message.user_task_execution_pk, job, deadline)
 
 
-process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run, budget=budget)
+process = Process(PROCESS, ExtractTodos, seconds_needed=20, run=_run, budget=budget, user_of=USER_OF)
 
 
 @logger.inject_lambda_context

@@ -22,6 +22,13 @@ class Settings(WorkerSettings, ReschedulingSettings):
     """Settings of this worker."""
 
 
+USER_OF = """(
+    SELECT user_task.user_id
+    FROM md_todo AS todo
+    JOIN md_user_task_execution AS execution ON execution.user_task_execution_pk = todo.user_task_execution_fk
+    JOIN md_user_task AS user_task ON user_task.user_task_pk = execution.user_task_fk
+    WHERE todo.todo_pk = CAST(:subject AS integer)
+)"""
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
@@ -41,7 +48,15 @@ def _occasion(message: RescheduleTodo, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(PROCESS, RescheduleTodo, seconds_needed=20, run=_run, occasion=_occasion, budget=budget)
+process = Process(
+    PROCESS,
+    RescheduleTodo,
+    seconds_needed=20,
+    run=_run,
+    occasion=_occasion,
+    budget=budget,
+    user_of=USER_OF,
+)
 
 
 @logger.inject_lambda_context

@@ -23,7 +23,8 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Row, TextClause, select, text, tuple_, update
+from sqlalchemy import Row, TextClause, bindparam, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from mojodex.clock import Deadline
@@ -116,20 +117,26 @@ class Page:
     after: dict[str, Any] | None
 
 
-BEGIN = text("""
+BEGIN = """
 INSERT INTO md_background_job AS job (
-    process, subject, occasion, state, attempts, queued_at, started_at, message_id, message_expires_at
+    process, subject, occasion, state, attempts, queued_at, started_at, message_id, message_expires_at,
+    user_id
 )
-VALUES (:process, :subject, :occasion, 'running', 1, :now, :now, :message_id, :expires_at)
+VALUES (
+    :process, :subject, :occasion, 'running', 1, :now, :now, :message_id, :expires_at,
+    COALESCE(CAST(:user_id AS text), {user_of})
+)
 ON CONFLICT (process, subject, occasion) DO UPDATE SET
     state = 'running',
     started_at = :now,
     finished_at = NULL,
     message_id = :message_id,
     message_expires_at = :expires_at,
+    user_id = COALESCE(job.user_id, excluded.user_id),
     -- There was nothing to do when it was skipped, so it starts anew.
     attempts = CASE WHEN job.state = 'skipped' THEN 1 ELSE job.attempts + 1 END,
-    outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END
+    outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END,
+    history = CASE job.state WHEN 'running' THEN {history} ELSE job.history END
 WHERE job.state IN ('queued', 'skipped') OR job.state = 'running' AND job.started_at < :expired
 RETURNING
     attempts,
@@ -156,7 +163,18 @@ RETURNING
             AND later.message_expires_at > :now
     ) AS superseded,
     (SELECT array_agg(provider) FROM md_background_circuit) AS open_circuits
-""")
+"""
+# Attempts that a job's history keeps: the first and the last ones. A long outage makes hundreds.
+HISTORY_LENGTH = 20
+APPEND = f"""
+CASE WHEN jsonb_array_length({{row}}.history) >= {HISTORY_LENGTH} THEN {{row}}.history - 1
+    ELSE COALESCE({{row}}.history, '[]') END || {{attempt}}
+"""
+# Of an attempt whose worker has died, nobody else knows.
+DEAD_WORKER = """jsonb_build_array(jsonb_build_object(
+    'started', job.started_at, 'error', 'LeaseExpired',
+    'reason', 'its worker died, or held it longer than its lease', 'counted', true
+))"""
 # Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or its
 # message is gone. Rows of an earlier release have no moment for that.
 CLAIMABLE = """(
@@ -173,12 +191,15 @@ WITH unclaimable AS NOT MATERIALIZED (
 page AS MATERIALIZED ({due}),
 claimed AS (
     INSERT INTO md_background_job AS job
-        (process, subject, occasion, state, attempts, queued_at, message_expires_at)
-    SELECT :process, subject, occasion, 'queued', 0, :now, :expires_at FROM page WHERE subject IS NOT NULL
+        (process, subject, occasion, state, attempts, queued_at, message_expires_at, user_id)
+    SELECT :process, subject, occasion, 'queued', 0, :now, :expires_at, user_id
+    FROM page
+    WHERE subject IS NOT NULL
     ON CONFLICT (process, subject, occasion) DO UPDATE SET
         state = 'queued',
         queued_at = :now,
         message_expires_at = :expires_at,
+        user_id = COALESCE(job.user_id, excluded.user_id),
         finished_at = NULL,
         attempts = CASE WHEN job.state = 'skipped' THEN 0 ELSE job.attempts END,
         outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END
@@ -199,10 +220,10 @@ def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any
 
     Args:
         process: name of the process.
-        due: SQL that selects `subject` and `occasion` (text), and columns for the message. After a full page,
-            it selects one more row, without a subject; the `after_…` columns of this row are parameters of
-            the next page. It may exclude what is in `unclaimable` (`subject`, `occasion`): the jobs of this
-            process that a schedule may not claim.
+        due: SQL that selects `subject` and `occasion` (text), `user_id`, and columns for the message. After a
+            full page, it selects one more row, without a subject; the `after_…` columns of this row are
+            parameters of the next page. It may exclude what is in `unclaimable` (`subject`, `occasion`): the
+            jobs of this process that a schedule may not claim.
         parameters: its bind parameters.
         now: the present moment (aware).
 
@@ -221,6 +242,11 @@ def _claim(due: str) -> TextClause:
     return text(CLAIM.format(claimable=CLAIMABLE, due=due))
 
 
+@cache
+def _begin(user_of: str) -> TextClause:
+    return text(BEGIN.format(user_of=user_of, history=APPEND.format(row="job", attempt=DEAD_WORKER)))
+
+
 def begin(
     session: Session,
     delivery: Delivery,
@@ -230,6 +256,8 @@ def begin(
     occasion: str,
     now: datetime,
     lease_seconds: int,
+    user_id: str | None = None,
+    user_of: str = "NULL",
 ) -> Job | Literal["done", "failed"]:
     """Begin a job: take its lease and count an attempt. Commits.
 
@@ -240,6 +268,8 @@ def begin(
         now: the present moment (aware); it becomes the lease.
         lease_seconds: after how long another invocation may take the job over; longer than the function's
             timeout.
+        user_id: whose job it is, if the message names the user.
+        user_of: otherwise, an SQL expression that finds the user by `:subject`.
 
     Returns:
         The job, or the final state that it already has.
@@ -253,8 +283,9 @@ def begin(
         "expired": now - timedelta(seconds=lease_seconds),
         "message_id": delivery.message_id,
         "expires_at": delivery.expires_at,
+        "user_id": user_id,
     }
-    taken = session.execute(BEGIN, key | values).one_or_none()
+    taken = session.execute(_begin(user_of), key | values).one_or_none()
     session.commit()
     if taken is not None:
         return Job(
@@ -347,19 +378,31 @@ def continue_later(session: Session, job: Job, progress: dict[str, Any], *, now:
     session.commit()
 
 
-def release(session: Session, job: Job, *, counts: bool) -> None:
+def release(session: Session, job: Job, error: Exception, *, counts: bool, now: datetime) -> None:
     """Release the job, so that the next delivery of its message can begin it at once. Commits.
 
     Args:
         session: the caller's.
         job: held by this invocation.
+        error: what ended this attempt; the job's history keeps its class. The text is kept only of our own
+            errors, because others may quote a user's words.
         counts: whether this attempt counts (see the module).
+        now: the present moment (aware).
 
     Raises:
         LeaseLostError: another invocation holds the job.
     """
+    attempt = {
+        "started": job.lease.isoformat(),
+        "ended": now.isoformat(),
+        "error": type(error).__name__,
+        **({"reason": str(error)} if isinstance(error, MojodexError) else {}),
+        "counted": counts,
+    }
+    append = APPEND.format(row=BackgroundJob.__tablename__, attempt=":attempt")
+    history = text(append).bindparams(bindparam("attempt", [attempt], JSONB))
     attempts = job.attempts if counts else job.attempts - 1
-    _update_held(session, job, state="queued", started_at=None, attempts=attempts)
+    _update_held(session, job, state="queued", started_at=None, attempts=attempts, history=history)
     session.commit()
 
 

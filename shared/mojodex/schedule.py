@@ -5,16 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, text
 
 from mojodex import jobs, queues
-from mojodex.clock import Deadline
+from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database, DatabaseSettings
 from mojodex.messages import Message
 from mojodex.observability import count, logger
 
 # A transaction is not begun with less time than this left.
 SECONDS_NEEDED = 10
+RUN = text("""
+INSERT INTO md_background_schedule_run AS run (schedule, ended_at, published, complete)
+VALUES (:schedule, :ended_at, :published, :complete)
+ON CONFLICT (schedule) DO UPDATE SET
+    ended_at = excluded.ended_at, published = excluded.published, complete = excluded.complete
+""")
 
 
 class ScheduleSettings(DatabaseSettings):
@@ -65,13 +71,19 @@ def publish_due(
     Returns:
         `published`, the number of messages: the answer of a schedule's handler.
     """
-    published = sum(_publish(database, work, now, deadline) for work in due)
+    runs = [_publish(database, work, now, deadline) for work in due]
+    published, complete = sum(n for n, _ in runs), all(complete for _, complete in runs)
     logger.info("schedule ended", extra={"published": published})
     count("JobsQueued", published)
+    run = {"schedule": logger.service, "ended_at": utc_now(), "published": published, "complete": complete}
+    with database.session() as session:
+        session.execute(RUN, run)
+        session.commit()
     return {"published": published}
 
 
-def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadline) -> int:
+def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadline) -> tuple[int, bool]:
+    """Publish one kind of due work; return how many messages, and whether that is all that was due."""
     published, parameters = 0, work.parameters
     while deadline.seconds_left() > SECONDS_NEEDED:
         with database.session() as session:
@@ -84,7 +96,7 @@ def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadlin
             session.commit()
         published += len(page.claimed)
         if page.after is None:
-            return published
+            return published, True
         parameters = work.parameters | page.after
     logger.warning("schedule ran out of time")
-    return published
+    return published, False

@@ -32,19 +32,21 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 # Mojodex's "timestamp" columns hold UTC without saying so; its "timestamptz" columns say so.
 UTC_WITHOUT_ZONE = DateTime(timezone=False)
 WITH_ZONE = DateTime(timezone=True)
+# When a job was queued, or when it ended.
+CHANGED_AT = "COALESCE(finished_at, queued_at)"
 
 
 def _index(name: str, *columns: str, include: str | None = None, where: str | None = None) -> Index:
     """Describe an index, which the migration builds while the database goes on writing.
 
     Args:
-        name, columns: of the index.
+        name, columns: of the index; a column may be an expression.
         include: a column that the index holds besides.
         where: the SQL condition of a partial index.
     """
     return Index(
         name,
-        *columns,
+        *(text(column) if "(" in column else column for column in columns),
         postgresql_concurrently=True,
         postgresql_include=[include] if include else None,
         postgresql_where=where,
@@ -227,6 +229,9 @@ class BackgroundJob(Base):
         ),
         _index("mojodex_background_ended_job", "finished_at", where="state IN ('done', 'failed', 'skipped')"),
         _index("mojodex_background_job_by_message", "message_id", where="state IN ('queued', 'running')"),
+        _index("mojodex_background_job_by_state", "process", "state", CHANGED_AT),
+        _index("mojodex_background_job_by_user", "user_id", "process", "state", CHANGED_AT),
+        _index("mojodex_background_job_to_republish", "process", where="retry_message IS NOT NULL"),
     )
     process: Mapped[str] = mapped_column(String(64), primary_key=True)
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -243,6 +248,12 @@ class BackgroundJob(Base):
     message_id: Mapped[str | None] = mapped_column(Text)
     # From when on SQS does not deliver its message; None in rows of an earlier release.
     message_expires_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    # Whose it is; None in rows of an earlier release, and of a subject that is gone.
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    # Attempts that have not ended it (see `jobs.release`), oldest first.
+    history: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    # The message to publish, of a job that somebody retries: its `body`, and `sent_at` if it keeps that.
+    retry_message: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class BackgroundCircuit(Base):
@@ -264,6 +275,52 @@ class BackgroundSpending(Base):
     process: Mapped[str] = mapped_column(String(64), primary_key=True)
     slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     usd: Mapped[float]
+
+
+class BackgroundPausedProcess(Base):
+    """A process that somebody has paused: its worker gets no messages."""
+
+    __tablename__ = "md_background_paused_process"
+    process: Mapped[str] = mapped_column(String(64), primary_key=True)
+    paused_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    paused_by: Mapped[str] = mapped_column(Text)
+
+
+class BackgroundScheduleRun(Base):
+    """The last run of each schedule that has ended."""
+
+    __tablename__ = "md_background_schedule_run"
+    schedule: Mapped[str] = mapped_column(String(64), primary_key=True)
+    ended_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    published: Mapped[int]
+    # Whether it had time for all that was due.
+    complete: Mapped[bool]
+
+
+class BackgroundAudit(Base):
+    """A change that somebody made through the API or the console."""
+
+    __tablename__ = "md_background_audit"
+    __table_args__ = (_index("mojodex_background_audit_by_target", "target", "audit_pk"),)
+    audit_pk: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    # The name of the credential.
+    who: Mapped[str] = mapped_column(Text)
+    # What was done: "retry", "cancel", "pause", ...
+    action: Mapped[str] = mapped_column(Text)
+    # To what: the id of a job, the name of a process.
+    target: Mapped[str] = mapped_column(Text)
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class BackgroundRefusal(Base):
+    """Wrong credentials from one network address, in a row."""
+
+    __tablename__ = "md_background_refusal"
+    # A hash of the address.
+    address: Mapped[str] = mapped_column(Text, primary_key=True)
+    refusals: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(WITH_ZONE)
 
 
 class BackgroundPause(Base):

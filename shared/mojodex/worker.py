@@ -74,6 +74,7 @@ class Process[M: Message]:
             calls nobody.
         cleanup: runs in the transaction that ends a job as failed or skipped; gets the state and the reason.
             It writes what else must be written, and returns more fields of the outcome.
+        user_of: SQL expression that finds the user by the job's `:subject`, where a message names none.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Process[M: Message]:
     occasion: Callable[[M, datetime], str] = _once
     budget: Budget | None = None
     cleanup: Callable[[Session, jobs.Job, str, str], dict[str, Any]] = _no_cleanup
+    user_of: str = "NULL"
 
 
 def run_batch[M: Message](
@@ -234,6 +236,8 @@ def _run_job[M: Message](
         occasion=occasion,
         now=now,
         lease_seconds=settings.lease_seconds,
+        user_id=getattr(message, "user_id", None),
+        user_of=process.user_of,
     )
     if not isinstance(job, jobs.Job):
         return "repeated"
@@ -260,7 +264,7 @@ def _run_job[M: Message](
         counts = error.counts if isinstance(error, TransientError) else True
         # If the database is away too, the lease expires by itself.
         with suppress(MojodexError):
-            database.with_db_session(jobs.release, job, counts=counts)
+            database.with_db_session(jobs.release, job, error, counts=counts, now=utc_now())
         raise
     finally:
         if process.budget:

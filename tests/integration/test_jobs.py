@@ -22,6 +22,7 @@ from mojodex.errors import (
 from tests.mojodex import Mojodex
 
 NOW = datetime.now(UTC)
+ERROR = TransientError("the model is away")
 
 
 KEY = {"process": "p", "subject": "s", "occasion": ""}
@@ -156,7 +157,7 @@ def test_only_the_holder_can_end_or_release_a_job(mojodex: Mojodex) -> None:
     with Session(mojodex.engine) as session:
         for act in (
             lambda: jobs.finish(session, first, "done", {}, now=NOW),
-            lambda: jobs.release(session, first, counts=True),
+            lambda: jobs.release(session, first, ERROR, counts=True, now=NOW),
         ):
             with pytest.raises(jobs.LeaseLostError):
                 act()
@@ -172,7 +173,7 @@ def test_a_released_job_can_be_begun_at_once(mojodex: Mojodex) -> None:
     job = begin(mojodex)
     assert isinstance(job, jobs.Job)
     with Session(mojodex.engine) as session:
-        jobs.release(session, job, counts=True)
+        jobs.release(session, job, ERROR, counts=True, now=NOW)
 
     assert isinstance(begin(mojodex), jobs.Job)
 
@@ -196,7 +197,7 @@ def test_what_a_holder_recorded_is_there_for_the_next_one_and_gone_after_the_end
     killed = begin(mojodex, NOW + timedelta(seconds=151))
     assert isinstance(killed, jobs.Job)
     with Session(mojodex.engine) as session:
-        jobs.release(session, killed, counts=True)
+        jobs.release(session, killed, ERROR, counts=True, now=NOW)
     released = begin(mojodex, NOW + timedelta(seconds=152))
     assert isinstance(released, jobs.Job)
     with Session(mojodex.engine) as session:
@@ -229,7 +230,9 @@ def test_a_job_is_taken_over_when_its_own_lease_has_expired(mojodex: Mojodex, ke
     """The worker is then suspected to have died with it."""
     held(mojodex, **key)
     with Session(mojodex.engine) as session:
-        jobs.release(session, held(mojodex, NOW - timedelta(hours=1), subject="released"), counts=True)
+        jobs.release(
+            session, held(mojodex, NOW - timedelta(hours=1), subject="released"), ERROR, counts=True, now=NOW
+        )
 
     assert held(mojodex, NOW + timedelta(seconds=151)).taken_over == (not key)
     assert not held(mojodex, NOW + timedelta(seconds=151), subject="released").taken_over
@@ -325,7 +328,7 @@ def test_a_holder_can_do_nothing_to_a_job_that_it_has_ended(mojodex: Mojodex) ->
     with Session(mojodex.engine) as session:
         for act in (
             lambda: jobs.finish(session, job, "failed", {}, now=NOW),
-            lambda: jobs.release(session, job, counts=True),
+            lambda: jobs.release(session, job, ERROR, counts=True, now=NOW),
             lambda: jobs.save_progress(session, job, {"half": "done"}),
             lambda: jobs.continue_later(session, job, {}, now=NOW),
         ):
@@ -343,7 +346,7 @@ def test_a_release_counts_the_attempt_or_not(mojodex: Mojodex, *, counts: bool, 
     assert job.attempts == 2
 
     with Session(mojodex.engine) as session:
-        jobs.release(session, job, counts=counts)
+        jobs.release(session, job, ERROR, counts=counts, now=NOW)
 
     assert (row(mojodex).state, row(mojodex).attempts, row(mojodex).started_at) == ("queued", attempts, None)
 

@@ -11,12 +11,14 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from mojodex import jobs
+from mojodex.errors import TransientError
 from tests.fake_model import FakeModel, Reply, prompt_of, todos
 from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_record
 from tests.mojodex import Mojodex
 
 NOW = datetime.now(UTC)
+ERROR = TransientError("the model is away")
 
 
 def execution(mojodex: Mojodex, name: str, killed: int = 0) -> int:
@@ -208,7 +210,7 @@ def test_the_ledger_tells_whether_a_job_is_taken_over(
         assert isinstance(first, jobs.Job)
         assert not first.taken_over
         if before == "released":
-            jobs.release(session, first, counts=True)
+            jobs.release(session, first, ERROR, counts=True, now=NOW)
 
         second = jobs.begin(session, delivery, **key, now=NOW + timedelta(seconds=151))
 

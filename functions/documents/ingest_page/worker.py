@@ -24,6 +24,9 @@ class Settings(WorkerSettings, ThinkingSettings):
     """Settings of this worker."""
 
 
+USER_OF = (
+    "(SELECT page.user_id FROM md_background_page AS page WHERE page.page_pk = CAST(:subject AS integer))"
+)
 settings = Settings.from_environment()
 database = Database(settings)
 circuits = Circuits(database)
@@ -37,7 +40,15 @@ def _run(message: IngestPage, job: Job, deadline: Deadline) -> None:
     ingest_page(database, model.paid_by(job), embedding_model.paid_by(job), message, job, deadline)
 
 
-process = Process(INGEST_PAGE, IngestPage, seconds_needed=50, run=_run, budget=budget, cleanup=end_page_of)
+process = Process(
+    INGEST_PAGE,
+    IngestPage,
+    seconds_needed=50,
+    run=_run,
+    budget=budget,
+    cleanup=end_page_of,
+    user_of=USER_OF,
+)
 
 
 @logger.inject_lambda_context
