@@ -94,6 +94,11 @@ def _up(_arguments: argparse.Namespace) -> bool:
         terminal.paragraph(demo.STAND_IN, indent="")
     print('\nIt runs until `make down`. For a shell (or: eval "$(.venv/bin/python -m local env)"):\n')
     _print_environment(running)
+    print(f"\nThe console, for operator with the secret {running.credentials['operator']}:\n")
+    print(f"  {running.operate_url}/console")
+    print("\nFor a Mojodex backend:\n")
+    address = running.operate_url.replace("://", f"://backend:{running.credentials['backend']}@")
+    print(f"  BACKGROUND_BACKEND_URI={address}")
     print("\nQueues and functions:\n")
     for name, value in running.outputs.items():
         print(f"  {name:<34} {value}")

@@ -1,4 +1,5 @@
-"""Return valid messages from the dead-letter queues to their queues, once the cause has passed.
+"""Return valid messages from the dead-letter queues to their queues, once the cause has passed. Publish what
+somebody retries, and tell which processes are paused.
 
 SQS moves a message to the dead-letter queue after its last receive, whatever made the receives fail. After an
 outage, nearly all of these messages are valid. Three kinds stay there, each with its reason:
@@ -25,8 +26,9 @@ from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import TransientError
 from mojodex.observability import count, logger
 from mojodex.queues import MAX_RECEIVES, RETENTION, DeadLetter
+from mojodex.republishing import republish_all
 from mojodex.schedule import SECONDS_NEEDED
-from mojodex.schema import BackgroundJob
+from mojodex.schema import BackgroundJob, BackgroundPausedProcess
 
 # Looked at together, and in one statement.
 LETTERS_AT_ONCE = 500
@@ -69,11 +71,21 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Redrive whatever the event is, and answer how many messages of each process were returned.
 
     Raises:
-        ExceptionGroup: those of the processes that could not be finished. What was not returned waits.
+        ExceptionGroup: what could not be finished. What was not returned or published waits.
     """
     deadline = Deadline(context.get_remaining_time_in_millis)
     returned: dict[str, int] = {}
     errors: list[Exception] = []
+    try:
+        count_paused(settings.queues)
+        # First, because somebody waits for it.
+        republished = republish_all(
+            database, {name: url for name, (url, _) in settings.queues.items()}, deadline
+        )
+        if republished:
+            logger.info("retried jobs published", extra={"published": republished})
+    except Exception as error:
+        errors.append(error)
     for process, (queue_url, dead_letter_queue_url) in settings.queues.items():
         try:
             returned[process] = redrive(process, queue_url, dead_letter_queue_url, deadline)
@@ -84,6 +96,17 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     if errors:
         raise ExceptionGroup("dead letters wait for the next run", errors)
     return returned
+
+
+def count_paused(processes: Collection[str]) -> None:
+    """Tell how many processes are paused, for the alarm that nobody forgets it.
+
+    Raises:
+        TransientError: as `Database.session`.
+    """
+    with database.session() as session:
+        paused = set(session.scalars(select(BackgroundPausedProcess.process)))
+    count("ProcessesPaused", len(paused.intersection(processes)))
 
 
 def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: Deadline) -> int:

@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -39,6 +39,8 @@ PREFIXES = {
     "ingest_page": "IngestPage",
     "update_document": "UpdateDocument",
 }
+# Who may use the API of a local stack, and for what.
+RIGHTS = {"operator": ["publish", "read", "read-content", "operate"], "backend": ["publish"]}
 SECONDS_TO_UPDATE = 30
 # What a function needs to reach a real model from behind a proxy.
 NETWORK_VARIABLES = (
@@ -66,6 +68,7 @@ class Stack:
         model: "offline" for the stand-in of this repository, else where the model is.
         outputs: of the template.
         model_url: of the model's API; None for OpenAI's own.
+        credentials: of the API, the secret of each name: "operator" may do all, "backend" may publish.
     """
 
     endpoint: str
@@ -73,6 +76,14 @@ class Stack:
     model: str
     outputs: dict[str, str]
     model_url: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def operate_url(self) -> str:
+        """Address of the API, without a slash at its end."""
+        api = urlsplit(self.outputs["OperateUrl"]).hostname or ""
+        # The API's own host name is nobody's here.
+        return f"{self.endpoint}/_aws/execute-api/{api.partition('.')[0]}"
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -290,18 +301,27 @@ def up(
         say("MiniStack, the emulator of AWS")
         endpoint = emulator.start(directory, environment=network).endpoint
         secret_manager = emulator.client(endpoint, "secretsmanager")
+        operate = {name: secrets.token_urlsafe(24) for name in RIGHTS}
         arns = {
             parameter: secret_manager.create_secret(Name=secret, SecretString=json.dumps(value))["ARN"]
             for parameter, secret, value in (
                 ("DatabaseSecretArn", "mojodex/database", database.secret()),
                 ("LlmSecretArn", "mojodex/llm", {"api_key": model.api_key()}),
                 ("UnsubscribeSecretArn", "mojodex/unsubscribe", {"signing_key": secrets.token_hex()}),
+                ("OperateSecretArn", "mojodex/operate", _credentials(operate)),
             )
         }
 
         say("sam deploy of template.yaml")
         architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        parameters = {"Architecture": architecture, **arns, **MAIL_PARAMETERS, **settings, **parameters}
+        parameters = {
+            "Architecture": architecture,
+            "OperateApi": "on",
+            **arns,
+            **MAIL_PARAMETERS,
+            **settings,
+            **parameters,
+        }
         deploy.deploy(directory, endpoint, parameters)
         # Verified at once, and MiniStack has no sandbox unless it is asked for one.
         emulator.client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
@@ -309,7 +329,7 @@ def up(
             "Stacks"
         ][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-        stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"))
+        stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"), operate)
 
         say("migration of the database")
         answer, succeeded = stack.invoke("MigrateFunction")
@@ -340,6 +360,14 @@ def complaints(directory: Path) -> list[str]:
     # What is said again and again differs in its date and time only.
     lines = [line for line in log.splitlines() if " ERROR " in line or " WARNING " in line]
     return list({line.split(" ", 2)[-1]: line for line in lines}.values())[-10:]
+
+
+def _credentials(operate: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the API's secret holds."""
+    return {
+        "session_keys": [secrets.token_hex()],
+        "credentials": {name: {"secret": secret, "rights": RIGHTS[name]} for name, secret in operate.items()},
+    }
 
 
 def _model(directory: Path, parameters: Mapping[str, str]) -> tuple[str, dict[str, str], dict[str, str]]:

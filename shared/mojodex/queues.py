@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
         DeleteMessageBatchRequestEntryTypeDef,
+        MessageAttributeValueTypeDef,
         SendMessageBatchRequestEntryTypeDef,
     )
 
@@ -52,10 +53,17 @@ MESSAGE_GROUP = re.compile(r"[!-~]{1,128}")
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message to publish: its body, and whose work it is, mostly a user's (see `message_group`)."""
+    """A message to publish.
+
+    Attributes:
+        body: its body.
+        owner: whose work it is, mostly a user's (see `message_group`).
+        sent_millis: when it was sent first, if it repeats an earlier one, in milliseconds since 1970.
+    """
 
     body: str
     owner: str
+    sent_millis: int | None = None
 
 
 def message_group(owner: str) -> str:
@@ -88,10 +96,13 @@ def publish(queue_url: str, messages: Iterable[Outgoing]) -> None:
 
 
 def _send(queue_url: str, messages: Sequence[Outgoing]) -> None:
-    entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {"Id": str(i), "MessageBody": message.body, "MessageGroupId": message_group(message.owner)}
-        for i, message in enumerate(messages)
-    ]
+    entries: list[SendMessageBatchRequestEntryTypeDef] = []
+    for i, message in enumerate(messages):
+        entries.append(
+            {"Id": str(i), "MessageBody": message.body, "MessageGroupId": message_group(message.owner)}
+        )
+        if message.sent_millis is not None:
+            entries[-1]["MessageAttributes"] = {"sent_at": _attribute(message.sent_millis)}
     with _sqs_errors():
         refused = sqs().send_message_batch(QueueUrl=queue_url, Entries=entries).get("Failed", [])
     if refused:
@@ -259,13 +270,17 @@ def _entry(entry_id: str, letter: DeadLetter) -> "SendMessageBatchRequestEntryTy
         "Id": entry_id,
         "MessageBody": letter.body,
         "MessageAttributes": {
-            "sent_at": {"DataType": "Number", "StringValue": str(letter.sent_millis)},
-            "redrives": {"DataType": "Number", "StringValue": str(letter.redrives + 1)},
+            "sent_at": _attribute(letter.sent_millis),
+            "redrives": _attribute(letter.redrives + 1),
         },
     }
     if letter.group:
         entry["MessageGroupId"] = letter.group
     return entry
+
+
+def _attribute(number: int) -> "MessageAttributeValueTypeDef":
+    return {"DataType": "Number", "StringValue": str(number)}
 
 
 def set_aside(dead_letter_queue_url: str, letter: DeadLetter, reason: str) -> None:

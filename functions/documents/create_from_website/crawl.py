@@ -88,8 +88,10 @@ def fail_waiting_pages(session: Session, job: jobs.Job, reason: str, refresh_day
     close(session, job.subject, job.occasion, reason)
     known.postpone(session, job.subject, utc_now() + timedelta(days=refresh_days))
     row = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
-    refresh = (row.outcome or {}).get("refresh", False)
-    return progress(session, job.subject, job.occasion, refresh=refresh)
+    asked = row.outcome or {}
+    # Whoever asks for it again asks for the same.
+    scope = {"scope": asked["scope"]} if asked.get("scope") else {}
+    return progress(session, job.subject, job.occasion, refresh=asked.get("refresh", False)) | scope
 
 
 class _Crawl:

@@ -1,0 +1,244 @@
+"""Who may do what: named credentials with rights, sent as HTTP Basic or exchanged for a session.
+
+The secret `OperateSecretArn` has them:
+
+    {"session_keys": ["…"],
+     "credentials": {"backend": {"secret": "…", "rights": ["publish"]},
+                     "ops": {"secret": "…", "rights": ["read", "read-content", "operate"]}}}
+
+    publish       publish messages, as Mojodex's own Background takes them
+    read          see jobs, websites and the console, without any user's words
+    read-content  see what a job's outcome says in full
+    operate       retry, cancel, pause
+
+A change of the secret takes effect within five minutes. A session ends when its credential goes or changes.
+"""
+
+import hashlib
+import hmac
+import secrets
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.shared.cookies import Cookie, SameSite
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from mojodex.errors import OPERATOR_SECONDS, TransientError
+from mojodex.secrets import read_secret
+from mojodex.validation import error_summary
+from operate.problems import Problem
+
+Right = Literal["publish", "read", "read-content", "operate"]
+
+# Short, for a session that is not used; and for one that is.
+SESSION_SECONDS = 3600
+LONGEST_SESSION_SECONDS = 12 * 3600
+# A used session is renewed no more often than this.
+RENEWED_AFTER_SECONDS = 300
+# With this prefix, a browser takes it only over TLS (or from this machine), and no other host can set it.
+COOKIE = "__Host-mojodex-session"
+# What `requests` sends of an address is Latin-1, and browsers send UTF-8: ASCII is the same in both.
+Secret = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[!-~]+$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class Credential(BaseModel):
+    """A secret, and what its owner may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    secret: Secret
+    rights: frozenset[Right]
+
+
+class Credentials(BaseModel):
+    """What the secret holds.
+
+    Attributes:
+        session_keys: sign sessions; the newest one, the last, signs new ones.
+        credentials: by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    session_keys: Annotated[list[Secret], Field(min_length=1)]
+    credentials: dict[Name, Credential]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request.
+
+    Attributes:
+        name: of the credential.
+        rights: what it may do.
+        session: of a browser; None for HTTP Basic.
+    """
+
+    name: str
+    rights: frozenset[Right]
+    session: "Session | None" = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A browser's session.
+
+    Attributes:
+        session_id: random.
+        begun_at: seconds since 1970.
+        csrf_token: what a form of this session must send along.
+        renewed: the cookie's new value; None while the old one will do.
+    """
+
+    session_id: str
+    begun_at: float
+    csrf_token: str
+    renewed: str | None = None
+
+
+def read_credentials(arn: str) -> Credentials:
+    """Read the credentials.
+
+    Raises:
+        TransientError: the secret cannot be read, or is not valid; it names the field.
+    """
+    try:
+        return Credentials.model_validate(read_secret(arn))
+    except ValidationError as error:
+        reason = f"operate secret: {error_summary(error, 'secret')}"
+        raise TransientError(reason, retry_after=OPERATOR_SECONDS) from None
+
+
+def basic(authorization: str) -> tuple[str, str]:
+    """Return the name and the secret of an `Authorization` header.
+
+    Raises:
+        Problem: 401, it is not HTTP Basic.
+    """
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        name, colon, secret = b64decode(encoded.strip(), validate=True).decode("ascii").partition(":")
+    except ValueError:
+        name = colon = secret = ""
+    if scheme.lower() != "basic" or not colon:
+        raise Problem(401, "Unauthorized", "The Authorization header is not HTTP Basic.")
+    return name, secret
+
+
+def check_secret(credentials: Credentials, name: str, secret: str) -> Caller | None:
+    """Return whose secret it is; None if it is wrong. The time does not tell whether the name exists."""
+    known = credentials.credentials.get(name)
+    expected = known.secret if known else credentials.session_keys[0]
+    # Hashes have one length, so that the time does not tell the secret's.
+    matches = hmac.compare_digest(_digest(expected), _digest(secret))
+    return Caller(name, known.rights) if known and matches else None
+
+
+def begin_session(credentials: Credentials, caller: Caller, now: datetime) -> str:
+    """Return the value of a new session's cookie."""
+    return _cookie(credentials, caller.name, secrets.token_urlsafe(12), now.timestamp())
+
+
+def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller | None:
+    """Return who a session's cookie belongs to; None if it is forged, too old, or of a changed credential."""
+    try:
+        content, signed_at = _sessions(credentials).loads(
+            cookie, max_age=SESSION_SECONDS, return_timestamp=True
+        )
+        name, session_id, begun_at = content["name"], content["id"], content["begun"]
+    except BadData:
+        return None
+    known = credentials.credentials.get(name)
+    if (
+        known is None
+        or not hmac.compare_digest(content["of"], _digest(known.secret).hex())
+        or now.timestamp() - begun_at > LONGEST_SESSION_SECONDS
+    ):
+        return None
+    is_old = (now - signed_at).total_seconds() > RENEWED_AFTER_SECONDS
+    renewed = _cookie(credentials, name, session_id, begun_at) if is_old else None
+    token: str = _csrf(credentials).dumps(session_id)
+    return Caller(name, known.rights, Session(session_id, begun_at, token, renewed))
+
+
+def check_csrf(credentials: Credentials, session: Session, token: str) -> None:
+    """Check the token that came with a form.
+
+    Raises:
+        Problem: 403, it is not that of the session.
+    """
+    try:
+        session_id: Any = _csrf(credentials).loads(token)
+    except BadData:
+        session_id = None
+    if not isinstance(session_id, str) or not hmac.compare_digest(
+        session_id.encode(), session.session_id.encode()
+    ):
+        raise Problem(403, "Forbidden", "The form is not of this session. Load the page again.")
+
+
+def check_same_origin(headers: Mapping[str, str]) -> None:
+    """Check that no other website makes the browser send this. What is not a browser sends no such header.
+
+    Raises:
+        Problem: 403, another website does.
+    """
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise Problem(403, "Forbidden", "Another website has sent this request.")
+
+
+def form_of(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a form that a browser sends; of several with one name, the last."""
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        body = b64decode(body).decode("utf-8", "replace")
+    return dict(parse_qsl(body, keep_blank_values=True))
+
+
+def cookie(value: str | None) -> Cookie:
+    """Return the cookie of a session; without a value, what deletes it."""
+    return Cookie(
+        COOKIE,
+        value or "",
+        path="/",
+        http_only=True,
+        same_site=SameSite.STRICT_MODE,
+        max_age=SESSION_SECONDS if value else 0,
+    )
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+def _cookie(credentials: Credentials, name: str, session_id: str, begun_at: float) -> str:
+    of = _digest(credentials.credentials[name].secret).hex()
+    cookie: str = _sessions(credentials).dumps({"name": name, "id": session_id, "begun": begun_at, "of": of})
+    return cookie
+
+
+def _sessions(credentials: Credentials) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(list(credentials.session_keys), salt="session")
+
+
+def _csrf(credentials: Credentials) -> URLSafeSerializer:
+    return URLSafeSerializer(list(credentials.session_keys), salt="csrf")
+
+
+def needs(right: Right) -> Callable[[Any, Callable[[Any], Response[Any]]], Response[Any]]:
+    """Return a middleware that lets only callers with this right pass; `context["caller"]` is the caller."""
+
+    def check(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response[Any]:
+        caller = app.context.get("caller")
+        if caller is None:
+            raise Problem(401, "Unauthorized", "Send a name and a secret, as HTTP Basic.")
+        if right not in caller.rights:
+            raise Problem(403, "Forbidden", f"{caller.name} has not the right {right}.")
+        return next_middleware(app)
+
+    return check

@@ -1,0 +1,67 @@
+"""Cancel a job. What runs meets it at its next step, writes nothing, and its message is answered."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from mojodex.schema import BackgroundJob
+from operate import audit
+from operate.job_id import JobKey
+from operate.problems import conflict, not_found
+
+# The job's holder finds that it does not hold the job any more, see `jobs.LeaseLostError`.
+CANCEL = text("""
+UPDATE md_background_job
+SET state = 'failed',
+    finished_at = :now,
+    retry_message = NULL,
+    -- A website keeps its progress; what others keep is the model's answer.
+    outcome = CASE process WHEN 'create_from_website' THEN COALESCE(outcome, '{}') ELSE '{}' END
+        || jsonb_build_object('reason', CAST(:reason AS text))
+WHERE (process, subject, occasion) = (:process, :subject, :occasion)
+    AND state IN ('queued', 'running')
+    AND (outcome -> 'sending_since') IS NULL
+RETURNING state
+""")
+CLOSE_PAGES = text("""
+UPDATE md_background_page SET state = 'failed', reason = :reason, html = NULL, lines = NULL
+WHERE subject = :subject AND occasion = :occasion AND state IN ('found', 'staged')
+""")
+# A refresh would be due again at once.
+POSTPONE = text("""
+UPDATE md_background_website SET refresh_at = GREATEST(refresh_at, :now + interval '1 day')
+WHERE user_id = :user_id AND website_url = :website_url
+""")
+
+
+def cancel(session: Session, key: JobKey, who: str, now: datetime) -> None:
+    """Cancel a job that is queued or running. Commits.
+
+    Args:
+        session: the caller's.
+        key: of the job.
+        who: name of the credential.
+        now: the present moment (aware).
+
+    Raises:
+        Problem: 404, there is no such job; 409, it has ended, its mail is being sent, or it is a page's.
+    """
+    job = session.get(BackgroundJob, tuple(key))
+    if job is None:
+        raise not_found("job")
+    if key.process == "ingest_page":
+        raise conflict("A page is cancelled with its website.")
+    values = {**key._asdict(), "now": now, "reason": f"cancelled by {who}"}
+    if key.process == "create_from_website":
+        # Pages first, as their workers do: the other order could be a deadlock.
+        session.execute(CLOSE_PAGES, values)
+        if job.user_id:
+            website_url = key.subject.removeprefix(f"{job.user_id} ")
+            session.execute(POSTPONE, {"now": now, "user_id": job.user_id, "website_url": website_url})
+    if session.execute(CANCEL, values).one_or_none() is None:
+        if job.state in ("queued", "running"):
+            raise conflict("Its mail is being sent at this moment.")
+        raise conflict(f"It is {job.state} already.")
+    audit.record(session, who, "cancel", key.job_id, now)
+    session.commit()

@@ -1,0 +1,332 @@
+"""The console: pages for people, made on the server, and one small script that keeps them up to date."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Path as InPath
+from jinja2 import Environment, FileSystemLoader
+
+from mojodex.clock import utc_now
+from mojodex.runtime import made_once
+from operate import access, job_detail, job_list, overview, retry
+from operate.access import Caller, needs
+from operate.cancel import cancel
+from operate.identify import identify
+from operate.job_id import PROCESSES, ProcessName, parse_job_id
+from operate.job_list import STATES, Filter
+from operate.jobs_api import key_of, retry_all_now, retry_now
+from operate.pausing import set_paused
+from operate.problems import Problem, conflict, not_found
+from operate.settings import database, settings
+
+FOLDER = Path(__file__).parent
+FILTERS = ("process", "state", "user", "reason", "url")
+LISTED = 25
+PAGES_LISTED = 500
+# A text is looked for on so many pages before somebody has to ask for more.
+PAGES_SEARCHED = 10
+HTML = "text/html; charset=utf-8"
+
+router = Router()  # type: ignore[no-untyped-call]
+
+
+@made_once
+def templates() -> Environment:
+    """Return the templates, compiled once."""
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
+    environment.filters |= {
+        "time": _time,
+        "ago": _ago,
+        "count": _count,
+        "usd": _usd,
+        "pretty": _pretty,
+        "subject": _subject,
+        "target": _target,
+        "job_id": lambda row: job_list.key_of(row).job_id,
+    }
+    environment.globals |= {"version": {name: _version(name) for name in ("console.css", "console.js")}}
+    return environment
+
+
+# Pages.
+
+
+@router.get("/console", include_in_schema=False, middlewares=[needs("read")])
+def first_page() -> Response[str]:
+    """Show what is going on: processes, failures, and the jobs that fit the filter."""
+    given = {name: value for name in FILTERS if (value := _query(name))}
+    wanted = _filter(given)
+    now = utc_now()
+    with database.session() as session:
+        found = overview.read(session, now)
+        page = job_list.find(session, wanted, limit=LISTED, after=_query("after") or None)
+        for _ in range(PAGES_SEARCHED):
+            if page.jobs or page.next is None:
+                break
+            page = job_list.find(session, wanted, limit=LISTED, after=page.next)
+    return _page(
+        "overview.html",
+        root="",
+        now=now,
+        overview=found,
+        page=page,
+        given=given,
+        processes=PROCESSES,
+        states=STATES,
+        counted=overview.COUNTED,
+        next_query=urlencode({**given, "after": page.next}) if page.next else None,
+    )
+
+
+@router.get("/console/jobs/<job_id>", include_in_schema=False, middlewares=[needs("read")])
+def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
+    """Show a job, and the pages of a website."""
+    key = key_of(job_id)
+    with database.session() as session:
+        job = job_detail.find_job(session, key)
+        if job is None:
+            raise not_found("job")
+        audit = job_detail.audit_of(session, key.job_id)
+        pages = []
+        if key.process == "create_from_website":
+            pages = list(job_detail.pages_of(session, key, limit=PAGES_LISTED, after=""))
+    outcome = job.outcome or {}
+    retried_as = key._replace(occasion=outcome["retried_as"]).job_id if "retried_as" in outcome else None
+    shown = outcome if "read-content" in _caller().rights else job_detail.without_words(outcome)
+    return _page(
+        "job.html",
+        root="../../",
+        now=utc_now(),
+        job=job,
+        job_id=key.job_id,
+        outcome=shown,
+        attempts=job_detail.attempts(job),
+        usd=job_detail.usd(job.spent),
+        why_not=retry.why_not(job),
+        retried_as=retried_as,
+        pages=pages,
+        audit=audit,
+    )
+
+
+@router.get("/console/retry", include_in_schema=False, middlewares=[needs("operate")])
+def confirm_retry() -> Response[str]:
+    """Ask whether all failed jobs of a filter are to be retried, and say how many."""
+    given = {name: value for name in ("process", "reason", "since") if (value := _query(name))}
+    keys = database.with_db_session(retry.matching, _filter(given))
+    return _page("retry.html", root="../", given=given, jobs=len(keys), most=retry.MOST_AT_ONCE)
+
+
+@router.get("/login", include_in_schema=False)
+def login_page() -> Response[str]:
+    """Ask for a name and a secret."""
+    return _login_page(200)
+
+
+# Changes. Each answers with the page that shows what came of it.
+
+
+@router.post("/login", include_in_schema=False)
+def login() -> Response[str]:
+    """Begin a session."""
+    form = _form()
+    credentials = access.read_credentials(settings.operate_secret_arn)
+    address = router.current_event.raw_event["requestContext"]["http"]["sourceIp"]
+    try:
+        caller = identify(credentials, form.get("name", ""), form.get("secret", ""), address, utc_now())
+    except Problem as problem:
+        return _login_page(problem.status, problem.detail)
+    if "read" not in caller.rights:
+        return _login_page(403, f"{caller.name} has not the right read.")
+    session = access.begin_session(credentials, caller, utc_now())
+    return _see("console", cookies=[access.cookie(session)])
+
+
+@router.post("/logout", include_in_schema=False, middlewares=[needs("read")])
+def logout() -> Response[str]:
+    """End the session in this browser."""
+    return _see("login", cookies=[access.cookie(None)])
+
+
+@router.post("/console/jobs/<job_id>/retry", include_in_schema=False, middlewares=[needs("operate")])
+def retry_job(job_id: Annotated[str, InPath()]) -> Response[str]:
+    """Retry a failed job."""
+    return _see(f"../{retry_now(key_of(job_id), _caller().name).job_id}")
+
+
+@router.post("/console/jobs/<job_id>/cancel", include_in_schema=False, middlewares=[needs("operate")])
+def cancel_job(job_id: Annotated[str, InPath()]) -> Response[str]:
+    """Cancel a job that has not ended."""
+    key = key_of(job_id)
+    database.with_db_session(cancel, key, _caller().name, utc_now())
+    return _see(f"../{key.job_id}")
+
+
+@router.post("/console/retry", include_in_schema=False, middlewares=[needs("operate")])
+def retry_jobs() -> Response[str]:
+    """Retry all failed jobs of a filter."""
+    form = _form()
+    if not form.get("confirm", "").isdecimal():
+        raise conflict("The form does not say how many jobs to retry.")
+    retry_all_now(_filter(form), int(form["confirm"]), _caller().name)
+    return _see("../console")
+
+
+@router.post("/console/processes/<name>/<change>", include_in_schema=False, middlewares=[needs("operate")])
+def pause(name: Annotated[ProcessName, InPath()], change: Annotated[str, InPath()]) -> Response[str]:
+    """Pause or resume a process."""
+    if change not in ("pause", "resume"):
+        raise not_found("change")
+    who, paused = _caller().name, change == "pause"
+    database.with_db_session(set_paused, name, settings, paused=paused, who=who, now=utc_now())
+    return _see("../../../console")
+
+
+# Files.
+
+
+@router.get("/console.css", include_in_schema=False)
+def style() -> Response[str]:
+    """Return the style sheet."""
+    return _file("console.css", "text/css; charset=utf-8")
+
+
+@router.get("/console.js", include_in_schema=False)
+def script() -> Response[str]:
+    """Return the script."""
+    return _file("console.js", "text/javascript; charset=utf-8")
+
+
+def error_page(path: str, problem: Problem) -> Response[str]:
+    """Return the page for an error; whoever is not known is asked who they are."""
+    root = "../" * (path.count("/") - 1)
+    if problem.status == 401:
+        return _see(f"{root}login")
+    body = templates().get_template("error.html").render(root=root, problem=problem, caller=None)
+    return Response(problem.status, HTML, body)
+
+
+def _caller() -> Caller:
+    caller: Caller = router.context["caller"]
+    return caller
+
+
+def _page(name: str, **values: Any) -> Response[str]:
+    body = templates().get_template(name).render(caller=_caller(), **values)
+    return Response(200, HTML, body)
+
+
+def _login_page(status: int, error: str = "") -> Response[str]:
+    body = templates().get_template("login.html").render(root="", error=error, caller=None)
+    return Response(status, HTML, body)
+
+
+def _see(address: str, cookies: list[Any] | None = None) -> Response[str]:
+    """Send the browser to a page; the address is relative, since nobody knows what is before it."""
+    return Response(303, HTML, "", {"Location": address}, cookies=cookies)
+
+
+def _file(name: str, content_type: str) -> Response[str]:
+    headers: dict[str, str | list[str]] = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(200, content_type, (FOLDER / name).read_text(encoding="utf-8"), headers)
+
+
+def _version(name: str) -> str:
+    return hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()[:12]
+
+
+def _query(name: str) -> str:
+    return (router.current_event.query_string_parameters or {}).get(name, "").strip()
+
+
+def _form() -> dict[str, str]:
+    """Return the fields of a form, the last one of each name."""
+    return access.form_of(router.current_event.raw_event)
+
+
+def _filter(given: dict[str, str]) -> Filter:
+    """Read a filter.
+
+    Raises:
+        Problem: 422, it names what does not exist.
+    """
+    since = None
+    try:
+        if given.get("since"):
+            since = datetime.fromisoformat(given["since"])
+        valid = since is None or since.tzinfo is not None
+    except ValueError:
+        valid = False
+    if (
+        not valid
+        or given.get("process", PROCESSES[0]) not in PROCESSES
+        or given.get("state", STATES[0]) not in STATES
+        or any("\0" in value or len(value) > 512 for value in given.values())
+    ):
+        raise Problem(422, "Invalid request", "The filter names what does not exist.")
+    return Filter(
+        given.get("process"),
+        given.get("state"),
+        given.get("user"),
+        None,
+        since,
+        given.get("reason"),
+        given.get("url"),
+    )
+
+
+# How values look.
+
+
+def _moment(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _time(value: datetime | str | None) -> dict[str, str] | None:
+    """Return a moment for machines and, in UTC, for people; the script shows it in the reader's zone."""
+    if value is None:
+        return None
+    moment = _moment(value).astimezone(UTC)
+    return {"machine": moment.isoformat(timespec="seconds"), "people": f"{moment:%d %b %H:%M:%S} UTC"}
+
+
+def _ago(value: datetime | str | None, now: datetime) -> str:
+    """Return how long ago a moment was, in one unit."""
+    if value is None:
+        return "-"
+    seconds = max((now - _moment(value)) // timedelta(seconds=1), 0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _count(jobs: int) -> str:
+    return f"{jobs:,}+" if jobs >= overview.COUNTED else f"{jobs:,}"
+
+
+def _usd(value: float) -> str:
+    return f"${value:,.2f}" if value >= 0.995 else f"${value:.4f}"
+
+
+def _subject(subject: str, user_id: str | None) -> str:
+    """Return a subject without its user, who has a column of their own."""
+    return subject.replace(user_id, "", 1).strip(" :") if user_id else subject
+
+
+def _target(target: str) -> str:
+    """Return what an operator has changed: the id of a job as its key."""
+    try:
+        return " ".join(parse_job_id(target))
+    except ValueError:
+        return target
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,176 @@
+"""The routes of Mojodex's own Background, for a Mojodex backend and scheduler that do not know this bundle.
+
+The paths, fields and answers are theirs (hoomano/mojodex, `background/app`). Each request becomes the message
+that a new backend would publish by itself.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from sqlalchemy import select, text
+
+from documents.message import CREATE_FROM_WEBSITE, UPDATE_DOCUMENT, CreateFromWebsite, UpdateDocument
+from mojodex import queues
+from mojodex.clock import utc_now
+from mojodex.errors import TransientError
+from mojodex.messages import Message
+from mojodex.observability import logger
+from mojodex.schema import MdDocument
+from operate.access import needs
+from operate.functions import run_schedule
+from operate.settings import database, settings
+
+router = Router()  # type: ignore[no-untyped-call]
+PATHS = {
+    *("/create_document_from_website", "/update_document"),
+    *("/extract_todos", "/reschedule_todo", "/events_generation"),
+}
+INVALID = (400, {"error": "invalid inputs"})
+OK = (200, {"success": "ok"})
+LARGEST_KEY = 2**31 - 1
+# What Mojodex answers at most of users at a time.
+MOST_USERS = 50
+# A schedule's clock may be a little behind ours.
+CLOCK_TOLERANCE = timedelta(seconds=1)
+QUEUED_SINCE = text("""
+SELECT subject
+FROM md_background_job
+WHERE process = :process
+    AND state IN ('queued', 'running', 'done', 'failed', 'skipped')
+    AND COALESCE(finished_at, queued_at) >= :since
+    AND queued_at >= :since
+""")
+type Answer = tuple[int, dict[str, Any]]
+
+
+def _answering(prefix: str, work: Callable[[dict[str, Any]], Answer]) -> Response[str]:
+    """Answer a request as Mojodex's Background does: JSON, with `error` if it cannot be done."""
+    try:
+        request = json.loads(router.current_event.body or "")
+        is_json = router.current_event.headers.get("content-type", "").startswith("application/json")
+        if not is_json or "datetime" not in request:
+            raise ValueError
+        status, answer = work(request)
+    except (ValueError, TypeError, KeyError):
+        status, answer = INVALID
+    except TransientError as error:
+        logger.warning("request cannot be served now", extra={"reason": str(error)})
+        status, answer = 503, {"error": f"{prefix} : {error}"}
+    return Response(status, "application/json", json.dumps(answer))
+
+
+@router.get("/")
+def welcome() -> Response[str]:
+    """Answer that the service is there."""
+    return Response(200, "text/html", "Welcome to Mojodex Background Service.")
+
+
+@router.post("/create_document_from_website", middlewares=[needs("publish")])
+def create_document_from_website() -> Response[str]:
+    """Learn a website."""
+
+    def work(request: dict[str, Any]) -> Answer:
+        message = CreateFromWebsite(user_id=_text(request["user_id"]), website_url=request["website_url"])
+        _publish(CREATE_FROM_WEBSITE, message, message.user_id)
+        return OK
+
+    return _answering("Error parsing website", work)
+
+
+@router.post("/update_document", middlewares=[needs("publish")])
+def update_document() -> Response[str]:
+    """Bring a document up to date; only its author may."""
+
+    def work(request: dict[str, Any]) -> Answer:
+        user_id, document_pk = _text(request["user_id"]), _text(request["document_pk"])
+        edition = request.get("edition")
+        kind = None
+        if document_pk.isdecimal() and int(document_pk) <= LARGEST_KEY:
+            document = MdDocument
+            its_kind = select(document.document_type).where(
+                document.document_pk == int(document_pk), document.author_user_id == user_id
+            )
+            with database.session() as session:
+                kind = session.scalar(its_kind)
+        if kind is None:
+            return 404, {"error": "Document not found for this user"}
+        message = UpdateDocument(
+            user_id=user_id,
+            document_pk=int(document_pk),
+            edition=edition if kind == "learned_by_mojo" else None,
+        )
+        _publish(UPDATE_DOCUMENT, message, user_id)
+        return OK
+
+    return _answering("Error updating document", work)
+
+
+@router.post("/extract_todos", middlewares=[needs("publish")])
+def extract_todos() -> Response[str]:
+    """Find the task executions that have ended, and publish them."""
+
+    def work(_request: dict[str, Any]) -> Answer:
+        return 200, {"user_task_execution_pks": sorted(map(int, _queued_by("extract_todos")))}
+
+    return _answering("Error in extract todos route", work)
+
+
+@router.post("/reschedule_todo", middlewares=[needs("publish")])
+def reschedule_todo() -> Response[str]:
+    """Find the overdue to-dos of users whose local time is at night, and publish them."""
+
+    def work(_request: dict[str, Any]) -> Answer:
+        return 200, {"todo_pks": sorted(map(int, _queued_by("reschedule_todo")))}
+
+    return _answering("Error in reschedule todos route", work)
+
+
+@router.post("/events_generation", middlewares=[needs("publish")])
+def events_generation() -> Response[str]:
+    """Find the users who get their mail now, publish all of them, and answer a page of them.
+
+    Mojodex's scheduler asks for one page after the other, until one is not full.
+    """
+
+    def work(request: dict[str, Any]) -> Answer:
+        event_type = request["event_type"]
+        most = min(MOST_USERS, int(request.get("n_events", MOST_USERS)))
+        offset = int(request.get("offset", 0))
+        if event_type != "todo_daily_emails":
+            return 404, {"error": f"Error generating events : Unknown event type {event_type}"}
+        if most < 0 or offset < 0:
+            return 404, {"error": "Error generating events : n_events and offset must not be negative"}
+        # The pages are those of one hour, since the schedule has queued all with the first one.
+        subjects = _queued_by("events", this_hour=True)
+        user_ids = sorted(subject.partition(":")[2] for subject in subjects)
+        return 200, {"user_ids": user_ids[offset : offset + most]}
+
+    return _answering("Error generating events", work)
+
+
+def _text(value: object) -> str:
+    """Return a key, which may be a text or a number, as text.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError  # noqa: TRY004
+    return str(value)
+
+
+def _publish(process: str, message: Message, user_id: str) -> None:
+    queues.publish(settings.queue_urls[process], [queues.Outgoing(message.model_dump_json(), user_id)])
+
+
+def _queued_by(process: str, *, this_hour: bool = False) -> list[str]:
+    """Run a schedule; return the subjects of the jobs that were queued by it, or since the hour has begun."""
+    now = utc_now()
+    run_schedule(settings.schedules[process])
+    since = now.replace(minute=0, second=0, microsecond=0) if this_hour else now - CLOCK_TOLERANCE
+    with database.session() as session:
+        return list(session.scalars(QUEUED_SINCE, {"process": process, "since": since}))

@@ -1,0 +1,54 @@
+"""Call the bundle's other functions, and the services that only this function calls."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+
+from mojodex.aws import CLIENT_CONFIG
+from mojodex.errors import TransientError
+from mojodex.runtime import made_once
+
+# API Gateway gives up on an answer after 30 seconds.
+LONGEST_WAIT_SECONDS = 20
+
+
+@made_once
+def client(service: str) -> Any:
+    """Return the client of a service; one attempt each, since an invocation must not be repeated."""
+    # The layer's botocore knows only what the workers call: this function brings the others along.
+    os.environ["AWS_DATA_PATH"] = str(Path(__file__).with_name("botocore_data"))
+    config = CLIENT_CONFIG.merge(Config(read_timeout=LONGEST_WAIT_SECONDS, retries={"total_max_attempts": 1}))
+    make: Any = boto3.Session().client
+    return make(service, config=config)
+
+
+def run_schedule(function_name: str) -> None:
+    """Run a schedule and wait for its end, or for `LONGEST_WAIT_SECONDS`: it goes on by itself then.
+
+    Raises:
+        TransientError: it failed, or could not be started.
+    """
+    try:
+        answer = client("lambda").invoke(FunctionName=function_name, Payload=b"{}")
+    except ReadTimeoutError:
+        return
+    except (BotoCoreError, ClientError) as error:
+        raise TransientError(f"the schedule cannot be started ({type(error).__name__})") from error
+    if "FunctionError" in answer:
+        raise TransientError("the schedule failed; its log says why")
+
+
+def start(function_name: str) -> None:
+    """Start a function and do not wait for it.
+
+    Raises:
+        TransientError: it could not be started.
+    """
+    try:
+        client("lambda").invoke(FunctionName=function_name, InvocationType="Event", Payload=b"{}")
+    except (BotoCoreError, ClientError) as error:
+        raise TransientError(f"{function_name} cannot be started ({type(error).__name__})") from error

@@ -1,0 +1,34 @@
+"""Check a name and a secret, and slow down whoever guesses."""
+
+from datetime import datetime
+
+from operate import access, refusals
+from operate.access import Caller
+from operate.problems import Problem
+from operate.settings import database
+
+
+def identify(credentials: access.Credentials, name: str, secret: str, address: str, now: datetime) -> Caller:
+    """Return who sends a name and a secret.
+
+    Args:
+        credentials: those that are valid.
+        name, secret: what was sent.
+        address: the network address that has sent them.
+        now: the present moment (aware).
+
+    Raises:
+        Problem: 401, they are wrong; 429, too many were wrong.
+        TransientError: as `Database.session`.
+    """
+    hashed = refusals.hashed(address, name)
+    with database.session() as session:
+        has_refusals = refusals.check(session, hashed, now)
+        caller = access.check_secret(credentials, name, secret)
+        if caller is None:
+            refusals.add(session, hashed, now)
+        elif has_refusals:
+            refusals.forget(session, hashed)
+    if caller is None:
+        raise Problem(401, "Unauthorized", "The name or the secret is wrong.")
+    return caller

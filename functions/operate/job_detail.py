@@ -1,0 +1,102 @@
+"""Read all that is known of one job, one website, one user."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, text
+from sqlalchemy.orm import Session
+
+from mojodex.schema import BackgroundAudit, BackgroundJob, BackgroundPage, BackgroundWebsite, MdUser
+from operate.job_id import JobKey
+
+AUDIT_LINES = 50
+# Of an outcome, what is shown to everybody who may read: numbers, and texts under these names. Anything else
+# may be a user's words, or a model's.
+WITHOUT_WORDS = frozenset(
+    {"reason", "url", "state", "change", "scope", "home", "limits", "ses_message_id", "retried_as", "until"}
+)
+WITHHELD = "(needs the right read-content)"
+
+
+def find_job(session: Session, key: JobKey) -> BackgroundJob | None:
+    """Return a job; None if it is not in the ledger."""
+    return session.get(BackgroundJob, tuple(key))
+
+
+def audit_of(session: Session, target: str) -> Sequence[BackgroundAudit]:
+    """Return what was done to a job or a process, newest first."""
+    lines = select(BackgroundAudit).where(BackgroundAudit.target == target)
+    return session.scalars(lines.order_by(BackgroundAudit.audit_pk.desc()).limit(AUDIT_LINES)).all()
+
+
+def attempts(job: BackgroundJob) -> list[dict[str, Any]]:
+    """Return the attempts of a job, oldest first: those that have not ended it, and the last one."""
+    found = [dict(attempt) for attempt in job.history or []]
+    if job.started_at:
+        last = {"started": job.started_at.isoformat()}
+        if job.finished_at:
+            last["ended"] = job.finished_at.isoformat()
+            if job.state != "done":
+                last |= {"error": job.state.capitalize(), "reason": (job.outcome or {}).get("reason", "")}
+        found.append(last)
+    return found
+
+
+def usd(spent: Sequence[dict[str, Any]] | None) -> float:
+    """Return what a job has paid to models, in USD."""
+    return round(float(sum(paid.get("usd", 0) for paid in spent or ())), 6)
+
+
+def without_words(value: Any, name: str = "") -> Any:
+    """Return an outcome without what may be a user's or a model's words."""
+    if isinstance(value, dict):
+        return {key: without_words(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_words(item, name) for item in value]
+    return value if not isinstance(value, str) or name in WITHOUT_WORDS else WITHHELD
+
+
+def pages_of(session: Session, key: JobKey, *, limit: int, after: str) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return the pages of a website, in the order of their addresses.
+
+    Args:
+        session: the caller's.
+        key: of the website's job.
+        limit: at most so many.
+        after: the `key` of the page behind which to begin.
+    """
+    page = BackgroundPage
+    return session.execute(
+        select(page.page_pk, page.key, page.url, page.state, page.reason, page.change, page.depth)
+        .where(page.subject == key.subject, page.occasion == key.occasion, page.key > after)
+        .order_by(page.key)
+        .limit(limit)
+    ).all()
+
+
+PAUSED = text("SELECT paused_at FROM md_background_pause WHERE user_id = :user_id")
+
+
+def find_user(session: Session, user_id: str) -> dict[str, Any] | None:
+    """Return what the bundle knows of a user, without words and without the e-mail address.
+
+    Returns:
+        None if there is no such user; else `todo_email_reception`, `mail_paused_at` and `websites`.
+    """
+    wants = session.scalar(select(MdUser.todo_email_reception).where(MdUser.user_id == user_id))
+    if wants is None:
+        return None
+    paused_at: datetime | None = session.scalar(PAUSED, {"user_id": user_id})
+    site = BackgroundWebsite
+    websites = session.execute(
+        select(site.site, site.website_url, site.scope, site.refresh_at)
+        .where(site.user_id == user_id)
+        .order_by(site.site)
+        .limit(200)
+    ).all()
+    return {
+        "todo_email_reception": wants,
+        "mail_paused_at": paused_at,
+        "websites": [dict(website._mapping) for website in websites],
+    }

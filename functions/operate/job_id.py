@@ -1,0 +1,50 @@
+"""The id of a job in addresses: made of its key, so that it never changes and a backend can make it, too."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Literal, NamedTuple, get_args
+
+ProcessName = Literal[
+    "extract_todos",
+    "reschedule_todo",
+    "events",
+    "create_from_website",
+    "ingest_page",
+    "update_document",
+]
+PROCESSES: tuple[ProcessName, ...] = get_args(ProcessName)
+
+
+class JobKey(NamedTuple):
+    """The key of a job in the ledger."""
+
+    process: ProcessName
+    subject: str
+    occasion: str
+
+    @property
+    def job_id(self) -> str:
+        """The process, the subject and, if any, the occasion; the last two in base64url, dots between."""
+        parts = [self.subject, *([self.occasion] if self.occasion else [])]
+        return ".".join([self.process, *(urlsafe_b64encode(p.encode()).decode().rstrip("=") for p in parts)])
+
+
+def parse_job_id(job_id: str) -> JobKey:
+    """Return the key of which an id was made.
+
+    Raises:
+        ValueError: it is none.
+    """
+    process, *parts = job_id.split(".")
+    known = next((name for name in PROCESSES if name == process), None)
+    if known is None or len(parts) not in (1, 2):
+        raise ValueError("not the id of a job")
+    subject, occasion = [*(_decode(part) for part in parts), ""][:2]
+    key = JobKey(known, subject, occasion)
+    # One job has one id.
+    if key.job_id != job_id or "\0" in subject + occasion:
+        raise ValueError("not the id of a job")
+    return key
+
+
+def _decode(part: str) -> str:
+    return urlsafe_b64decode(part.encode("ascii") + b"=" * (-len(part) % 4)).decode()

@@ -1,0 +1,180 @@
+"""Find jobs in the ledger, newest first, a page at a time.
+
+Each page reads a bounded number of rows from an index, however many jobs there are: per process and state
+the newest ones, of which the newest of all are kept. A text cannot be looked up in an index, so a page looks
+at the newest `SCANNED` jobs that fit the other filters, and the next page goes on from there.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Row, TextClause, text
+from sqlalchemy.orm import Session
+
+from operate.job_id import PROCESSES, JobKey
+from operate.problems import Problem
+
+STATES = ("queued", "running", "done", "failed", "skipped")
+# Only these have a reason.
+STATES_WITH_REASON = ("failed", "skipped")
+SCANNED = 500
+FIND = """
+SELECT key.*, job.user_id, job.attempts, job.queued_at, job.started_at, job.finished_at, job.spent,
+    job.outcome ->> 'reason' AS reason
+FROM (
+    SELECT its.process, its.state, found.*
+    FROM (
+        SELECT process, state
+        FROM unnest(CAST(:processes AS text[])) AS process CROSS JOIN unnest(CAST(:states AS text[])) AS state
+    ) AS its
+    CROSS JOIN LATERAL (
+        SELECT job.subject, job.occasion, COALESCE(finished_at, queued_at) AS changed_at
+        FROM md_background_job AS job
+        WHERE job.process = its.process AND job.state = its.state {conditions}
+        ORDER BY COALESCE(finished_at, queued_at) DESC, job.subject DESC, job.occasion DESC
+        LIMIT :most
+    ) AS found
+    ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+    LIMIT :most
+) AS key
+JOIN md_background_job AS job USING (process, subject, occasion)
+ORDER BY key.changed_at DESC, process DESC, subject DESC, occasion DESC
+"""
+CONDITIONS = {
+    "user_id": "AND job.user_id = :user_id",
+    "subject": "AND job.subject = :subject",
+    "since": "AND COALESCE(finished_at, queued_at) >= :since",
+    # The first line is for the index.
+    "after_at": """
+        AND COALESCE(finished_at, queued_at) <= :after_at
+        AND (COALESCE(finished_at, queued_at), job.process, job.subject, job.occasion)
+            < (:after_at, :after_process, :after_subject, :after_occasion)
+    """,
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs. What is None or empty does not restrict them.
+
+    Attributes:
+        process, state, user_id, subject: exactly these.
+        since: queued or ended at this moment (aware) or later.
+        reason, url: texts that the reason of a failure, or the address of a website, contains.
+    """
+
+    process: str | None = None
+    state: str | None = None
+    user_id: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    reason: str | None = None
+    url: str | None = None
+
+    @property
+    def processes(self) -> list[str]:
+        """The processes to look at."""
+        if self.process:
+            return [self.process]
+        return ["create_from_website"] if self.url else list(PROCESSES)
+
+    @property
+    def states(self) -> list[str]:
+        """The states to look at."""
+        if self.state:
+            return [self.state]
+        return list(STATES_WITH_REASON if self.reason else STATES)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of jobs.
+
+    Attributes:
+        jobs: rows of `FIND`.
+        next: cursor of the next page; None after the last. A page may be empty and have a next one.
+        looked_back_to: until when it has looked (aware); None after the last page.
+    """
+
+    jobs: Sequence[Row[Any]] = field(default_factory=list)
+    next: str | None = None
+    looked_back_to: datetime | None = None
+
+
+def find(session: Session, wanted: Filter, *, limit: int, after: str | None = None) -> Page:
+    """Find a page of jobs.
+
+    Args:
+        session: the caller's.
+        wanted: which.
+        limit: jobs on a page.
+        after: `Page.next` of the page before.
+
+    Raises:
+        Problem: 422, the cursor is not one.
+    """
+    by_text = bool(wanted.reason or wanted.url)
+    parameters: dict[str, Any] = {
+        name: value for name in ("user_id", "subject", "since") if (value := getattr(wanted, name))
+    }
+    if after:
+        parameters |= _read_cursor(after)
+    statement = _find(tuple(name for name in CONDITIONS if name in parameters))
+    most = max(SCANNED, limit) if by_text else limit + 1
+    rows = session.execute(
+        statement, {**parameters, "processes": wanted.processes, "states": wanted.states, "most": most}
+    ).all()
+    found = [row for row in rows if _contains(row, wanted)]
+    page = found[:limit]
+    if len(found) > limit:
+        last = page[-1]
+    elif by_text and len(rows) == most:
+        last = rows[-1]
+    else:
+        return Page(page)
+    return Page(page, _cursor(last), last.changed_at)
+
+
+def _contains(row: Row[Any], wanted: Filter) -> bool:
+    return (wanted.reason or "").lower() in (row.reason or "").lower() and (
+        wanted.url or ""
+    ).lower() in row.subject.lower()
+
+
+@cache
+def _find(conditions: tuple[str, ...]) -> TextClause:
+    return text(FIND.format(conditions=" ".join(CONDITIONS[name] for name in conditions)))
+
+
+def _cursor(row: Row[Any]) -> str:
+    place = [row.changed_at.isoformat(), row.process, row.subject, row.occasion]
+    return urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def _read_cursor(cursor: str) -> dict[str, Any]:
+    try:
+        at, process, subject, occasion = json.loads(urlsafe_b64decode(cursor.encode("ascii")))
+        after_at = datetime.fromisoformat(at)
+        valid = after_at.tzinfo is not None and all(
+            isinstance(part, str) and "\0" not in part for part in (process, subject, occasion)
+        )
+    except (ValueError, TypeError):
+        valid = False
+    if not valid:
+        raise Problem(422, "Invalid request", "after: it is not the cursor of a page.")
+    return {
+        "after_at": after_at,
+        "after_process": process,
+        "after_subject": subject,
+        "after_occasion": occasion,
+    }
+
+
+def key_of(row: Any) -> JobKey:
+    """Return the key of a row of the ledger."""
+    return JobKey(row.process, row.subject, row.occasion)

@@ -1,0 +1,320 @@
+"""The jobs API: what became of a job, a website, a user; and what an operator can do about it."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import text
+
+from mojodex.clock import utc_now
+from mojodex.errors import TransientError
+from mojodex.observability import logger
+from mojodex.republishing import republish
+from operate import job_detail, job_list, retry
+from operate.access import Caller, needs
+from operate.cancel import cancel
+from operate.functions import start
+from operate.job_id import JobKey, ProcessName, parse_job_id
+from operate.job_list import Filter
+from operate.pausing import set_paused
+from operate.problems import not_found
+from operate.settings import database, settings
+
+router = Router()  # type: ignore[no-untyped-call]
+State = Literal["queued", "running", "done", "failed", "skipped"]
+Words = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
+Cursor = Annotated[str, Field(max_length=6000)]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
+MANY_PAGES = 200
+HEALTHY = text("SELECT 1")
+
+
+class Job(BaseModel):
+    """A job, without any user's words."""
+
+    id: str
+    process: ProcessName
+    subject: str = Field(description="What it is about: a key, or a user and a website")
+    occasion: str = Field(description="Empty, a local date, or the id of a request")
+    state: State
+    user_id: str | None
+    attempts: int
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None = Field(description="Why it failed or was skipped")
+    usd: float = Field(description="What it has paid to models")
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[Job]
+    next: str | None = Field(description="`after` of the next page; a page can be empty and have a next one")
+    looked_back_to: datetime | None = Field(description="Until when this page has looked")
+
+
+class Attempt(BaseModel):
+    """One attempt of a job."""
+
+    started: datetime
+    ended: datetime | None = None
+    error: str | None = Field(None, description="Class of the error")
+    reason: str | None = None
+    counted: bool | None = Field(None, description="Whether it counts towards the most attempts of a job")
+
+
+class Audit(BaseModel):
+    """A change that somebody has made."""
+
+    at: datetime
+    who: str
+    action: str
+
+
+class JobDetail(Job):
+    """All that is known of a job."""
+
+    outcome: dict[str, Any] | None = Field(description="Without words, if the right read-content is missing")
+    history: list[Attempt]
+    spent: list[dict[str, Any]] = Field(description="Calls, tokens and price, by model and service tier")
+    audit: list[Audit]
+
+
+class Website(Job):
+    """A request for a website: how far it is, and its pages."""
+
+    progress: dict[str, Any]
+    pages: list[dict[str, Any]]
+    next: str | None
+
+
+class Activity(BaseModel):
+    """What the bundle does for a user."""
+
+    user_id: str
+    todo_email_reception: bool
+    mail_paused_at: datetime | None
+    websites: list[dict[str, Any]]
+    jobs: list[Job]
+    next: str | None
+
+
+class RetryFilter(BaseModel):
+    """Which failed jobs to retry. Without `confirm`, nothing is retried."""
+
+    model_config = ConfigDict(extra="forbid")
+    process: ProcessName | None = None
+    user: Words | None = None
+    since: AwareDatetime | None = None
+    reason: Words | None = None
+    confirm: int | None = Field(None, ge=0, description="How many jobs fit, as the answer without it says")
+
+
+class Retried(BaseModel):
+    """How many jobs fit a filter, and how many are queued again."""
+
+    matching: int
+    retried: int
+
+
+class Paused(BaseModel):
+    """Whether a process is paused."""
+
+    process: ProcessName
+    paused: bool
+
+
+def caller() -> Caller:
+    """Return who sends this request."""
+    found: Caller = router.context["caller"]
+    return found
+
+
+@router.get("/healthz", summary="Tell whether the API and its database answer")
+def healthz() -> dict[str, str]:
+    with database.session() as session:
+        session.execute(HEALTHY)
+    return {"status": "ok"}
+
+
+@router.get("/jobs", summary="Find jobs, newest first", middlewares=[needs("read")])
+def jobs(
+    process: Annotated[ProcessName | None, Query()] = None,
+    state: Annotated[State | None, Query()] = None,
+    user: Annotated[Words | None, Query(description="user_id")] = None,
+    subject: Annotated[Words | None, Query(description="exactly this one")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="changed then or later")] = None,
+    reason: Annotated[Words | None, Query(description="a part of the reason")] = None,
+    url: Annotated[Words | None, Query(description="a part of a website's address")] = None,
+    limit: Limit = 50,
+    after: Annotated[Cursor | None, Query(description="`next` of the page before")] = None,
+) -> JobPage:
+    wanted = Filter(process, state, user, subject, since, reason, url)
+    page = database.with_db_session(job_list.find, wanted, limit=limit, after=after)
+    return _job_page(page)
+
+
+@router.get("/jobs/<job_id>", summary="Show all of one job", middlewares=[needs("read")])
+def job(job_id: Annotated[str, Path()]) -> JobDetail:
+    key = key_of(job_id)
+    with database.session() as session:
+        found = job_detail.find_job(session, key)
+        audit = job_detail.audit_of(session, key.job_id)
+    if found is None:
+        raise not_found("job")
+    outcome = found.outcome
+    if outcome is not None and "read-content" not in caller().rights:
+        outcome = job_detail.without_words(outcome)
+    return JobDetail(
+        **_job(found, (found.outcome or {}).get("reason")).model_dump(),
+        outcome=outcome,
+        history=[Attempt.model_validate(attempt) for attempt in job_detail.attempts(found)],
+        spent=found.spent or [],
+        audit=[Audit(at=line.at, who=line.who, action=line.action) for line in audit],
+    )
+
+
+@router.post("/jobs/<job_id>/retry", summary="Retry a failed job", middlewares=[needs("operate")])
+def retry_job(job_id: Annotated[str, Path()]) -> Response[str]:
+    queued = retry_now(key_of(job_id), caller().name)
+    return Response(202, "application/json", f'{{"id": "{queued.job_id}", "state": "queued"}}')
+
+
+@router.post(
+    "/jobs/<job_id>/cancel", summary="Cancel a job that has not ended", middlewares=[needs("operate")]
+)
+def cancel_job(job_id: Annotated[str, Path()]) -> dict[str, str]:
+    key = key_of(job_id)
+    database.with_db_session(cancel, key, caller().name, utc_now())
+    return {"id": key.job_id, "state": "failed"}
+
+
+@router.post("/jobs/retry", summary="Retry all failed jobs that fit a filter", middlewares=[needs("operate")])
+def retry_jobs(wanted: Annotated[RetryFilter, Body()]) -> tuple[Retried, int]:
+    which = Filter(wanted.process, "failed", wanted.user, None, wanted.since, wanted.reason)
+    if wanted.confirm is None:
+        matching = len(database.with_db_session(retry.matching, which))
+        return Retried(matching=matching, retried=0), HTTPStatus.OK
+    retried = retry_all_now(which, wanted.confirm, caller().name)
+    return Retried(matching=wanted.confirm, retried=retried), HTTPStatus.ACCEPTED
+
+
+@router.get("/websites/<job_id>", summary="Show how far a website is", middlewares=[needs("read")])
+def website(
+    job_id: Annotated[str, Path(description="of a job of create_from_website")],
+    limit: Limit = MANY_PAGES,
+    after: Annotated[Cursor, Query(description="`next` of the page before")] = "",
+) -> Website:
+    key = key_of(job_id)
+    if key.process != "create_from_website":
+        raise not_found("website")
+    with database.session() as session:
+        found = job_detail.find_job(session, key)
+        pages = job_detail.pages_of(session, key, limit=limit + 1, after=after)
+    if found is None:
+        raise not_found("website")
+    shown = [
+        {name: value for name, value in page._mapping.items() if name != "key"} for page in pages[:limit]
+    ]
+    return Website(
+        **_job(found, (found.outcome or {}).get("reason")).model_dump(),
+        progress=job_detail.without_words(found.outcome or {}),
+        pages=shown,
+        next=pages[limit - 1].key if len(pages) > limit else None,
+    )
+
+
+@router.get("/users/<user_id>/activity", summary="Show what is done for a user", middlewares=[needs("read")])
+def activity(user_id: Annotated[str, Path()], limit: Limit = 50, after: Cursor | None = None) -> Activity:
+    with database.session() as session:
+        user = job_detail.find_user(session, user_id)
+        if user is None:
+            raise not_found("user")
+        page = job_list.find(session, Filter(user_id=user_id), limit=limit, after=after)
+    return Activity(user_id=user_id, **user, **_job_page(page).model_dump(include={"jobs", "next"}))
+
+
+@router.post("/processes/<name>/pause", summary="Pause a process", middlewares=[needs("operate")])
+def pause(name: Annotated[ProcessName, Path()]) -> Paused:
+    return _set_paused(name, paused=True)
+
+
+@router.post("/processes/<name>/resume", summary="Resume a process", middlewares=[needs("operate")])
+def resume(name: Annotated[ProcessName, Path()]) -> Paused:
+    return _set_paused(name, paused=False)
+
+
+def key_of(job_id: str) -> JobKey:
+    """Return the key of a job's id.
+
+    Raises:
+        Problem: 404, it is none.
+    """
+    try:
+        return parse_job_id(job_id)
+    except ValueError:
+        raise not_found("job") from None
+
+
+def retry_now(key: JobKey, who: str) -> JobKey:
+    """Queue a failed job again and publish its message; return the key of what is queued.
+
+    Raises:
+        Problem, TransientError: as `retry.retry_one`.
+    """
+    queued = database.with_db_session(retry.retry_one, key, who, utc_now())
+    try:
+        republish(database, settings.queue_urls, queued)
+    except TransientError as error:
+        # The redrive does it within five minutes.
+        logger.warning("message waits in the ledger", extra={"reason": str(error)})
+    return queued
+
+
+def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
+    """Queue all failed jobs of a filter again and start publishing them; return how many.
+
+    Raises:
+        Problem, TransientError: as `retry.retry_all`.
+    """
+    queued = database.with_db_session(retry.retry_all, wanted, confirmed, who, utc_now())
+    try:
+        start(settings.schedules["redrive"])
+    except TransientError as error:
+        # It runs by itself within five minutes.
+        logger.warning("messages wait in the ledger", extra={"reason": str(error)})
+    return queued
+
+
+def _set_paused(name: ProcessName, *, paused: bool) -> Paused:
+    database.with_db_session(set_paused, name, settings, paused=paused, who=caller().name, now=utc_now())
+    return Paused(process=name, paused=paused)
+
+
+def _job_page(page: job_list.Page) -> JobPage:
+    return JobPage(
+        jobs=[_job(row, row.reason) for row in page.jobs], next=page.next, looked_back_to=page.looked_back_to
+    )
+
+
+def _job(row: Any, reason: str | None) -> Job:
+    """Describe a row of the list, or of the ledger."""
+    return Job(
+        id=job_list.key_of(row).job_id,
+        process=row.process,
+        subject=row.subject,
+        occasion=row.occasion,
+        state=row.state,
+        user_id=row.user_id,
+        attempts=row.attempts,
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        reason=reason,
+        usd=job_detail.usd(row.spent),
+    )

@@ -1,0 +1,43 @@
+"""Errors as problem details (RFC 9457), for whoever calls the API."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """Ends a request with an error that the caller can understand.
+
+    Args:
+        status: HTTP status.
+        title: the kind of problem, the same for all of its kind.
+        detail: what it is this time; never a user's words.
+        more: other members of the problem; `retry_after` (seconds) also becomes a header.
+    """
+
+    def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.more = status, title, detail, more
+
+    def response(self) -> Response[str]:
+        """Return the answer to the request."""
+        members = {"title": self.title, "status": self.status, "detail": self.detail, **self.more}
+        headers: dict[str, str | list[str]] = {}
+        if "retry_after" in self.more:
+            headers["Retry-After"] = str(self.more["retry_after"])
+        if self.status == 401:
+            headers["WWW-Authenticate"] = 'Basic realm="Mojodex Background", charset="UTF-8"'
+        return Response(self.status, CONTENT_TYPE, json.dumps(members), headers)
+
+
+def not_found(what: str) -> Problem:
+    """Return the problem that something does not exist."""
+    return Problem(404, "Not found", f"There is no such {what}.")
+
+
+def conflict(detail: str, **more: Any) -> Problem:
+    """Return the problem that something is not in the state for a change."""
+    return Problem(409, "Conflict", detail, **more)

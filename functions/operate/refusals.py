@@ -1,0 +1,71 @@
+"""Slow down whoever sends wrong credentials: by network address and name."""
+
+import hashlib
+import ipaddress
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from operate.problems import Problem
+
+# So many mistakes are free; each further one doubles the wait.
+FREE_REFUSALS = 5
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=15)
+FORGOTTEN_AFTER = timedelta(days=1)
+FIND = text("SELECT refusals, last_at FROM md_background_refusal WHERE address = :address")
+ADD = text("""
+INSERT INTO md_background_refusal AS refusal (address, refusals, last_at) VALUES (:address, 1, :now)
+ON CONFLICT (address) DO UPDATE SET
+    refusals = CASE WHEN refusal.last_at < :forgotten THEN 1 ELSE refusal.refusals + 1 END,
+    last_at = :now
+""")
+FORGET = text("DELETE FROM md_background_refusal WHERE address = :address")
+
+
+def hashed(address: str, name: str) -> str:
+    """Return what stands for a network address and the name that it tries. IPv6 counts by its /64.
+
+    Whoever shares an address with others can then lock out only those whose name they know.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+        if parsed.version == 6:
+            address = str(ipaddress.ip_network(f"{parsed}/64", strict=False))
+    except ValueError:
+        address = "unknown"
+    return hashlib.sha256(f"{address} {name}".encode("utf-8", "replace")).hexdigest()
+
+
+def check(session: Session, address: str, now: datetime) -> bool:
+    """Check that this address need not wait; tell whether it has made mistakes.
+
+    Raises:
+        Problem: 429, it must wait.
+    """
+    found = session.execute(FIND, {"address": address}).one_or_none()
+    if found is None or found.last_at < now - FORGOTTEN_AFTER:
+        return False
+    seconds = (found.last_at + wait_after(found.refusals) - now).total_seconds()
+    if seconds > 0:
+        detail = "Too many wrong credentials came from this address."
+        raise Problem(429, "Too many requests", detail, retry_after=int(seconds) + 1)
+    return True
+
+
+def wait_after(refusals: int) -> timedelta:
+    """Return how long an address must wait after so many mistakes in a row."""
+    doublings = min(refusals - FREE_REFUSALS, 20)
+    return min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) if doublings >= 0 else timedelta()
+
+
+def add(session: Session, address: str, now: datetime) -> None:
+    """Remember a mistake. Commits."""
+    session.execute(ADD, {"address": address, "now": now, "forgotten": now - FORGOTTEN_AFTER})
+    session.commit()
+
+
+def forget(session: Session, address: str) -> None:
+    """Forget the mistakes, because the right secret came. Commits."""
+    session.execute(FORGET, {"address": address})
+    session.commit()

@@ -1,0 +1,150 @@
+"""Retry jobs that have failed: one, or all that fit a filter."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from mojodex.jobs import APPEND
+from mojodex.queues import RETENTION
+from mojodex.schema import BackgroundJob
+from mojodex.sql import read_sql
+from operate import audit
+from operate.job_id import JobKey
+from operate.job_list import Filter
+from operate.problems import conflict, not_found
+
+# In one transaction, which takes about a second.
+MOST_AT_ONCE = 10_000
+# `why_not` says the same to people.
+RETRYABLE = """
+job.state = 'failed' AND CASE job.process
+    WHEN 'extract_todos' THEN true
+    WHEN 'reschedule_todo' THEN true
+    WHEN 'events' THEN COALESCE(job.outcome ->> 'reason', '') NOT LIKE 'it is not known whether%'
+    WHEN 'create_from_website' THEN job.user_id IS NOT NULL AND NOT job.outcome ? 'retried_as'
+    WHEN 'update_document' THEN job.user_id IS NOT NULL AND strpos(job.occasion, ' ') = 0
+    ELSE false
+END
+"""
+FAILED_ATTEMPT = """jsonb_build_array(jsonb_build_object(
+    'started', job.started_at, 'ended', job.finished_at, 'error', 'Failed', 'reason', job.outcome ->> 'reason'
+))"""
+RETRY = text(
+    read_sql(Path(__file__).with_name("retry.sql")).format(
+        retryable=RETRYABLE, append=APPEND.format(row="job", attempt=FAILED_ATTEMPT)
+    )
+)
+MATCHING = """
+SELECT job.process, job.subject, job.occasion
+FROM md_background_job AS job
+WHERE job.process = ANY(CAST(:processes AS text[])) AND {retryable} {conditions}
+ORDER BY COALESCE(job.finished_at, job.queued_at)
+LIMIT :most
+"""
+CONDITIONS = {
+    "user_id": "AND job.user_id = :user_id",
+    "since": "AND COALESCE(job.finished_at, job.queued_at) >= :since",
+    "reason": "AND strpos(lower(job.outcome ->> 'reason'), lower(:reason)) > 0",
+}
+
+
+def why_not(job: BackgroundJob) -> str | None:
+    """Return why a job cannot be retried; None if it can."""
+    outcome = job.outcome or {}
+    if job.state != "failed":
+        return f"Only failed jobs can be retried, and this one is {job.state}."
+    if job.process == "ingest_page":
+        return "A page is read again with its website. Retry the website, or ask for it again."
+    if job.process == "events" and str(outcome.get("reason", "")).startswith("it is not known whether"):
+        return "It is not known whether the mail was sent. A retry could send it twice."
+    if job.process == "update_document" and " " in job.occasion:
+        return "The text that was sent is not kept. Send the update again."
+    if "retried_as" in outcome:
+        return "It was retried already, under another occasion."
+    if job.process in ("create_from_website", "update_document") and job.user_id is None:
+        return "The job is of an earlier release, which did not keep its user. Send its message again."
+    return None
+
+
+def retry_one(session: Session, key: JobKey, who: str, now: datetime) -> JobKey:
+    """Queue one failed job again, with its message. Commits.
+
+    Args:
+        session: the caller's.
+        key: of the job.
+        who: name of the credential.
+        now: the present moment (aware).
+
+    Returns:
+        The key of the job that is queued now: of a website, another one.
+
+    Raises:
+        Problem: 404, there is no such job; 409, it cannot be retried.
+    """
+    job = session.get(BackgroundJob, tuple(key))
+    if job is None:
+        raise not_found("job")
+    if reason := why_not(job):
+        raise conflict(reason)
+    queued = _retry(session, [key], now)
+    if not queued:
+        raise conflict("Somebody else has changed the job in this moment.")
+    audit.record(session, who, "retry", key.job_id, now)
+    session.commit()
+    return queued[0]
+
+
+def matching(session: Session, wanted: Filter) -> Sequence[JobKey]:
+    """Return the failed jobs that fit a filter and can be retried, oldest first, `MOST_AT_ONCE` at most."""
+    given: Mapping[str, Any] = {name: value for name in CONDITIONS if (value := getattr(wanted, name))}
+    statement = MATCHING.format(retryable=RETRYABLE, conditions=" ".join(CONDITIONS[name] for name in given))
+    found = session.execute(
+        text(statement), {**given, "processes": wanted.processes, "most": MOST_AT_ONCE}
+    ).all()
+    return [_key(row) for row in found]
+
+
+def retry_all(session: Session, wanted: Filter, confirmed: int, who: str, now: datetime) -> int:
+    """Queue all failed jobs that fit a filter again, each with its message. Commits.
+
+    Args:
+        session: the caller's.
+        wanted: which jobs.
+        confirmed: how many the operator expects.
+        who: name of the credential.
+        now: the present moment (aware).
+
+    Returns:
+        How many are queued.
+
+    Raises:
+        Problem: 409, there are more or fewer than expected; `matching` tells how many.
+    """
+    keys = matching(session, wanted)
+    if len(keys) != confirmed:
+        raise conflict("The number of jobs has changed. Confirm the new one.", matching=len(keys))
+    queued = len(_retry(session, keys, now))
+    details = {name: str(value) for name, value in vars(wanted).items() if value} | {"jobs": queued}
+    audit.record(session, who, "retry all", wanted.process or "all", now, details)
+    session.commit()
+    return queued
+
+
+def _retry(session: Session, keys: Sequence[JobKey], now: datetime) -> list[JobKey]:
+    parameters = {
+        "processes": [key.process for key in keys],
+        "subjects": [key.subject for key in keys],
+        "occasions": [key.occasion for key in keys],
+        "now": now,
+        "expires_at": now + RETENTION,
+        "new_occasion": f"retry {now.isoformat(timespec='milliseconds')}",
+    }
+    return [_key(row) for row in session.execute(RETRY, parameters)]
+
+
+def _key(row: Row[Any]) -> JobKey:
+    return JobKey(row.process, row.subject, row.occasion)

@@ -1,0 +1,86 @@
+"""Publish the messages of jobs that somebody retries.
+
+The change that queues such a job leaves its message in the ledger, `retry_message`. It is published from
+there and deleted afterwards, so that it is not lost whoever dies in between. A message that is published
+twice does no harm: a job takes effect once.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import TextClause, text
+
+from mojodex import queues
+from mojodex.clock import Deadline
+from mojodex.database import Database
+from mojodex.schedule import SECONDS_NEEDED
+
+# Published in one transaction.
+MESSAGES_AT_ONCE = 500
+WAITING = "SELECT process, subject, occasion, user_id, retry_message FROM md_background_job WHERE {which}"
+ANY = text(
+    WAITING.format(which="retry_message IS NOT NULL") + " LIMIT :most FOR UPDATE SKIP LOCKED",
+)
+ONE = text(
+    WAITING.format(
+        which="(process, subject, occasion) = (:process, :subject, :occasion) AND retry_message IS NOT NULL"
+    )
+    + " FOR UPDATE SKIP LOCKED"
+)
+PUBLISHED = text("""
+UPDATE md_background_job SET retry_message = NULL
+WHERE (process, subject, occasion) IN (
+    SELECT process, subject, occasion
+    FROM unnest(CAST(:processes AS text[]), CAST(:subjects AS text[]), CAST(:occasions AS text[]))
+        AS published (process, subject, occasion)
+)
+""")
+
+
+def republish_all(database: Database, queue_urls: Mapping[str, str], deadline: Deadline) -> int:
+    """Publish all messages that wait, as far as the time allows; return how many.
+
+    Args:
+        database: has the ledger.
+        queue_urls: by process.
+        deadline: when the invocation ends.
+
+    Raises:
+        TransientError: as `Database.session` and `queues.publish`. What was not published waits.
+    """
+    published = 0
+    while deadline.seconds_left() > SECONDS_NEEDED:
+        n = _republish(database, queue_urls, ANY, {"most": MESSAGES_AT_ONCE})
+        published += n
+        if n < MESSAGES_AT_ONCE:
+            break
+    return published
+
+
+def republish(database: Database, queue_urls: Mapping[str, str], key: tuple[str, str, str]) -> None:
+    """Publish the message of one job, if it waits; arguments and errors as `republish_all`."""
+    _republish(database, queue_urls, ONE, dict(zip(("process", "subject", "occasion"), key, strict=True)))
+
+
+def _republish(
+    database: Database, queue_urls: Mapping[str, str], which: TextClause, parameters: dict[str, Any]
+) -> int:
+    with database.session() as session:
+        waiting = session.execute(which, parameters).all()
+        outgoing: dict[str, list[queues.Outgoing]] = defaultdict(list)
+        for job in waiting:
+            message = queues.Outgoing(
+                job.retry_message["body"], job.user_id or "", job.retry_message.get("sent_at")
+            )
+            outgoing[job.process].append(message)
+        for process, messages in outgoing.items():
+            queues.publish(queue_urls[process], messages)
+        keys = {
+            "processes": [job.process for job in waiting],
+            "subjects": [job.subject for job in waiting],
+            "occasions": [job.occasion for job in waiting],
+        }
+        session.execute(PUBLISHED, keys)
+        session.commit()
+    return len(waiting)
