@@ -37,6 +37,11 @@ os.environ |= {
     "PAGE_BYTES_LIMIT": "5000000",
     "CONTACT_URL": "https://example.com/crawler",
     "QUEUES": "{}",
+    "OPERATE_SECRET_ARN": "operate",
+    "QUEUE_URLS": "{}",
+    "SCHEDULES": "{}",
+    "EVENT_SOURCE_MAPPINGS": "{}",
+    "AGE_ALARMS": "{}",
 }
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)

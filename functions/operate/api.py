@@ -13,11 +13,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mojodex.clock import utc_now
 from mojodex.errors import TransientError
 from mojodex.observability import logger
-from operate import access, console, front_door, jobs_api
+from operate import access, console, environment, front_door, jobs_api
 from operate.access import Caller, needs
 from operate.identify import identify
 from operate.problems import Problem
-from operate.settings import settings
 
 # SQS takes messages up to 1 MiB, and what an edition needs around it is little.
 LARGEST_BODY_BYTES = 1_000_000
@@ -82,13 +81,14 @@ def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
         access.check_same_origin(headers)
     if path in PUBLIC:
         return None
-    credentials = access.read_credentials(settings.operate_secret_arn)
+    credentials = access.read_credentials(environment.settings.operate_secret_arn)
     if "authorization" in headers:
         name, secret = access.basic(headers["authorization"])
         return identify(credentials, name, secret, request["sourceIp"], now)
     caller = None
-    for cookie in event.get("cookies", []):
-        name, _, value = cookie.partition("=")
+    # API Gateway takes cookies out of the headers; the local emulator does not.
+    for cookie in event.get("cookies") or headers.get("cookie", "").split(";"):
+        name, _, value = cookie.strip().partition("=")
         if name == access.COOKIE:
             caller = access.read_session(credentials, value, now)
     if caller is None or caller.session is None:

@@ -20,9 +20,9 @@ from mojodex.errors import TransientError
 from mojodex.messages import Message
 from mojodex.observability import logger
 from mojodex.schema import MdDocument
+from operate import environment
 from operate.access import needs
 from operate.functions import run_schedule
-from operate.settings import database, settings
 
 router = Router()  # type: ignore[no-untyped-call]
 PATHS = {
@@ -94,7 +94,7 @@ def update_document() -> Response[str]:
             its_kind = select(document.document_type).where(
                 document.document_pk == int(document_pk), document.author_user_id == user_id
             )
-            with database.session() as session:
+            with environment.database.session() as session:
                 kind = session.scalar(its_kind)
         if kind is None:
             return 404, {"error": "Document not found for this user"}
@@ -164,13 +164,14 @@ def _text(value: object) -> str:
 
 
 def _publish(process: str, message: Message, user_id: str) -> None:
-    queues.publish(settings.queue_urls[process], [queues.Outgoing(message.model_dump_json(), user_id)])
+    queue_url = environment.settings.queue_urls[process]
+    queues.publish(queue_url, [queues.Outgoing(message.model_dump_json(), user_id)])
 
 
 def _queued_by(process: str, *, this_hour: bool = False) -> list[str]:
     """Run a schedule; return the subjects of the jobs that were queued by it, or since the hour has begun."""
     now = utc_now()
-    run_schedule(settings.schedules[process])
+    run_schedule(environment.settings.schedules[process])
     since = now.replace(minute=0, second=0, microsecond=0) if this_hour else now - CLOCK_TOLERANCE
-    with database.session() as session:
+    with environment.database.session() as session:
         return list(session.scalars(QUEUED_SINCE, {"process": process, "since": since}))

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from operate import access, refusals
+from operate import access, environment, refusals
 from operate.access import Caller
 from operate.problems import Problem
-from operate.settings import database
 
 
 def identify(credentials: access.Credentials, name: str, secret: str, address: str, now: datetime) -> Caller:
@@ -22,7 +21,7 @@ def identify(credentials: access.Credentials, name: str, secret: str, address: s
         TransientError: as `Database.session`.
     """
     hashed = refusals.hashed(address, name)
-    with database.session() as session:
+    with environment.database.session() as session:
         has_refusals = refusals.check(session, hashed, now)
         caller = access.check_secret(credentials, name, secret)
         if caller is None:

@@ -14,7 +14,7 @@ from mojodex.clock import utc_now
 from mojodex.errors import TransientError
 from mojodex.observability import logger
 from mojodex.republishing import republish
-from operate import job_detail, job_list, retry
+from operate import environment, job_detail, job_list, retry
 from operate.access import Caller, needs
 from operate.cancel import cancel
 from operate.functions import start
@@ -22,7 +22,6 @@ from operate.job_id import JobKey, ProcessName, parse_job_id
 from operate.job_list import Filter
 from operate.pausing import set_paused
 from operate.problems import not_found
-from operate.settings import database, settings
 
 router = Router()  # type: ignore[no-untyped-call]
 State = Literal["queued", "running", "done", "failed", "skipped"]
@@ -137,7 +136,7 @@ def caller() -> Caller:
 
 @router.get("/healthz", summary="Tell whether the API and its database answer")
 def healthz() -> dict[str, str]:
-    with database.session() as session:
+    with environment.database.session() as session:
         session.execute(HEALTHY)
     return {"status": "ok"}
 
@@ -155,14 +154,14 @@ def jobs(
     after: Annotated[Cursor | None, Query(description="`next` of the page before")] = None,
 ) -> JobPage:
     wanted = Filter(process, state, user, subject, since, reason, url)
-    page = database.with_db_session(job_list.find, wanted, limit=limit, after=after)
+    page = environment.database.with_db_session(job_list.find, wanted, limit=limit, after=after)
     return _job_page(page)
 
 
 @router.get("/jobs/<job_id>", summary="Show all of one job", middlewares=[needs("read")])
 def job(job_id: Annotated[str, Path()]) -> JobDetail:
     key = key_of(job_id)
-    with database.session() as session:
+    with environment.database.session() as session:
         found = job_detail.find_job(session, key)
         audit = job_detail.audit_of(session, key.job_id)
     if found is None:
@@ -190,7 +189,7 @@ def retry_job(job_id: Annotated[str, Path()]) -> Response[str]:
 )
 def cancel_job(job_id: Annotated[str, Path()]) -> dict[str, str]:
     key = key_of(job_id)
-    database.with_db_session(cancel, key, caller().name, utc_now())
+    environment.database.with_db_session(cancel, key, caller().name, utc_now())
     return {"id": key.job_id, "state": "failed"}
 
 
@@ -198,7 +197,7 @@ def cancel_job(job_id: Annotated[str, Path()]) -> dict[str, str]:
 def retry_jobs(wanted: Annotated[RetryFilter, Body()]) -> tuple[Retried, int]:
     which = Filter(wanted.process, "failed", wanted.user, None, wanted.since, wanted.reason)
     if wanted.confirm is None:
-        matching = len(database.with_db_session(retry.matching, which))
+        matching = len(environment.database.with_db_session(retry.matching, which))
         return Retried(matching=matching, retried=0), HTTPStatus.OK
     retried = retry_all_now(which, wanted.confirm, caller().name)
     return Retried(matching=wanted.confirm, retried=retried), HTTPStatus.ACCEPTED
@@ -213,7 +212,7 @@ def website(
     key = key_of(job_id)
     if key.process != "create_from_website":
         raise not_found("website")
-    with database.session() as session:
+    with environment.database.session() as session:
         found = job_detail.find_job(session, key)
         pages = job_detail.pages_of(session, key, limit=limit + 1, after=after)
     if found is None:
@@ -231,7 +230,7 @@ def website(
 
 @router.get("/users/<user_id>/activity", summary="Show what is done for a user", middlewares=[needs("read")])
 def activity(user_id: Annotated[str, Path()], limit: Limit = 50, after: Cursor | None = None) -> Activity:
-    with database.session() as session:
+    with environment.database.session() as session:
         user = job_detail.find_user(session, user_id)
         if user is None:
             raise not_found("user")
@@ -267,9 +266,9 @@ def retry_now(key: JobKey, who: str) -> JobKey:
     Raises:
         Problem, TransientError: as `retry.retry_one`.
     """
-    queued = database.with_db_session(retry.retry_one, key, who, utc_now())
+    queued = environment.database.with_db_session(retry.retry_one, key, who, utc_now())
     try:
-        republish(database, settings.queue_urls, queued)
+        republish(environment.database, environment.settings.queue_urls, queued)
     except TransientError as error:
         # The redrive does it within five minutes.
         logger.warning("message waits in the ledger", extra={"reason": str(error)})
@@ -282,9 +281,9 @@ def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
     Raises:
         Problem, TransientError: as `retry.retry_all`.
     """
-    queued = database.with_db_session(retry.retry_all, wanted, confirmed, who, utc_now())
+    queued = environment.database.with_db_session(retry.retry_all, wanted, confirmed, who, utc_now())
     try:
-        start(settings.schedules["redrive"])
+        start(environment.settings.schedules["redrive"])
     except TransientError as error:
         # It runs by itself within five minutes.
         logger.warning("messages wait in the ledger", extra={"reason": str(error)})
@@ -292,7 +291,7 @@ def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
 
 
 def _set_paused(name: ProcessName, *, paused: bool) -> Paused:
-    database.with_db_session(set_paused, name, settings, paused=paused, who=caller().name, now=utc_now())
+    set_paused(name, paused=paused, who=caller().name, now=utc_now())
     return Paused(process=name, paused=paused)
 
 

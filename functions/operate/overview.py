@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from operate.job_id import PROCESSES
+from operate.retry import RETRYABLE
 
 # Jobs of a process and a state are counted up to here.
 COUNTED = 10_000
@@ -41,7 +42,7 @@ CROSS JOIN LATERAL (
                     ELSE CAST(:today AS timestamptz) END
         ORDER BY COALESCE(finished_at, queued_at)
         LIMIT :most
-    ) AS some
+    ) AS bounded
 ) AS counted
 """)
 SMALL_TABLES = text("""
@@ -63,13 +64,13 @@ SELECT
         FROM (SELECT * FROM md_background_audit ORDER BY audit_pk DESC LIMIT 10) AS line
     ) AS audit
 """)
-FAILURES = text("""
+FAILURES = text(f"""
 SELECT process, reason, count(*) AS jobs, max(finished_at) AS newest, bool_or(retryable) AS retryable
 FROM (
     SELECT its.process, failed.*
     FROM unnest(CAST(:processes AS text[])) AS its (process)
     CROSS JOIN LATERAL (
-        SELECT job.outcome ->> 'reason' AS reason, finished_at, process <> 'ingest_page' AS retryable
+        SELECT job.outcome ->> 'reason' AS reason, finished_at, ({RETRYABLE}) AS retryable
         FROM md_background_job AS job
         WHERE job.process = its.process
             AND job.state = 'failed'

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from mojodex.clock import utc_now
 from mojodex.runtime import made_once
-from operate import access, job_detail, job_list, overview, retry
+from operate import access, environment, job_detail, job_list, overview, retry
 from operate.access import Caller, needs
 from operate.cancel import cancel
 from operate.identify import identify
@@ -23,7 +23,6 @@ from operate.job_list import STATES, Filter
 from operate.jobs_api import key_of, retry_all_now, retry_now
 from operate.pausing import set_paused
 from operate.problems import Problem, conflict, not_found
-from operate.settings import database, settings
 
 FOLDER = Path(__file__).parent
 FILTERS = ("process", "state", "user", "reason", "url")
@@ -63,7 +62,7 @@ def first_page() -> Response[str]:
     given = {name: value for name in FILTERS if (value := _query(name))}
     wanted = _filter(given)
     now = utc_now()
-    with database.session() as session:
+    with environment.database.session() as session:
         found = overview.read(session, now)
         page = job_list.find(session, wanted, limit=LISTED, after=_query("after") or None)
         for _ in range(PAGES_SEARCHED):
@@ -88,7 +87,7 @@ def first_page() -> Response[str]:
 def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Show a job, and the pages of a website."""
     key = key_of(job_id)
-    with database.session() as session:
+    with environment.database.session() as session:
         job = job_detail.find_job(session, key)
         if job is None:
             raise not_found("job")
@@ -119,7 +118,7 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
 def confirm_retry() -> Response[str]:
     """Ask whether all failed jobs of a filter are to be retried, and say how many."""
     given = {name: value for name in ("process", "reason", "since") if (value := _query(name))}
-    keys = database.with_db_session(retry.matching, _filter(given))
+    keys = environment.database.with_db_session(retry.matching, _filter(given))
     return _page("retry.html", root="../", given=given, jobs=len(keys), most=retry.MOST_AT_ONCE)
 
 
@@ -136,7 +135,7 @@ def login_page() -> Response[str]:
 def login() -> Response[str]:
     """Begin a session."""
     form = _form()
-    credentials = access.read_credentials(settings.operate_secret_arn)
+    credentials = access.read_credentials(environment.settings.operate_secret_arn)
     address = router.current_event.raw_event["requestContext"]["http"]["sourceIp"]
     try:
         caller = identify(credentials, form.get("name", ""), form.get("secret", ""), address, utc_now())
@@ -164,7 +163,7 @@ def retry_job(job_id: Annotated[str, InPath()]) -> Response[str]:
 def cancel_job(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Cancel a job that has not ended."""
     key = key_of(job_id)
-    database.with_db_session(cancel, key, _caller().name, utc_now())
+    environment.database.with_db_session(cancel, key, _caller().name, utc_now())
     return _see(f"../{key.job_id}")
 
 
@@ -183,8 +182,7 @@ def pause(name: Annotated[ProcessName, InPath()], change: Annotated[str, InPath(
     """Pause or resume a process."""
     if change not in ("pause", "resume"):
         raise not_found("change")
-    who, paused = _caller().name, change == "pause"
-    database.with_db_session(set_paused, name, settings, paused=paused, who=who, now=utc_now())
+    set_paused(name, paused=change == "pause", who=_caller().name, now=utc_now())
     return _see("../../../console")
 
 
@@ -208,7 +206,7 @@ def error_page(path: str, problem: Problem) -> Response[str]:
     root = "../" * (path.count("/") - 1)
     if problem.status == 401:
         return _see(f"{root}login")
-    body = templates().get_template("error.html").render(root=root, problem=problem, caller=None)
+    body = templates().get_template("error.html").render(root=root, problem=problem, who=None)
     return Response(problem.status, HTML, body)
 
 
@@ -218,12 +216,12 @@ def _caller() -> Caller:
 
 
 def _page(name: str, **values: Any) -> Response[str]:
-    body = templates().get_template(name).render(caller=_caller(), **values)
+    body = templates().get_template(name).render(who=_caller(), **values)
     return Response(200, HTML, body)
 
 
 def _login_page(status: int, error: str = "") -> Response[str]:
-    body = templates().get_template("login.html").render(root="", error=error, caller=None)
+    body = templates().get_template("login.html").render(root="", error=error, who=None)
     return Response(status, HTML, body)
 
 
@@ -312,6 +310,8 @@ def _count(jobs: int) -> str:
 
 
 def _usd(value: float) -> str:
+    if not value:
+        return "$0"
     return f"${value:,.2f}" if value >= 0.995 else f"${value:.4f}"
 
 

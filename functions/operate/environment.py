@@ -1,4 +1,4 @@
-"""Settings and database of the API, made once per execution environment."""
+"""The settings and the database of this execution environment."""
 
 from pydantic import Json
 
