@@ -139,7 +139,12 @@ def test_it_may_purge(
         " VALUES ('s', 'o', 'u', 'url', 'key', 0, 'failed', now() - interval '31 days')"
     )
 
-    assert maintenance.purge.handler({}, FakeContext()) == {"jobs": 1, "pages": 1}
+    mojodex.run(
+        "INSERT INTO md_background_audit (at, who, action, target) VALUES ('2020-01-01', 'ann', 'retry', 'x')"
+    )
+    mojodex.run("INSERT INTO md_background_refusal VALUES ('a hash', 3, now() - interval '25 hours')")
+
+    assert set(maintenance.purge.handler({}, FakeContext()).values()) == {1}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,11 @@ LATEST = VERSIONS[-1]
 TABLES = {name for name in Base.metadata.tables if name.startswith("md_background_")}
 # That later releases have added to its tables.
 NEW_INDEXES = [
+    "mojodex_background_audit_by_target",
     "mojodex_background_job_by_message",
+    "mojodex_background_job_by_state",
+    "mojodex_background_job_by_user",
+    "mojodex_background_job_to_republish",
     "mojodex_background_website_to_refresh",
     "mojodex_background_session_by_user",
 ]
