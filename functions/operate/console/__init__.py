@@ -201,6 +201,12 @@ def script() -> Response[str]:
     return _file("console.js", "text/javascript; charset=utf-8")
 
 
+@router.get("/favicon.ico", include_in_schema=False)
+def icon() -> Response[str]:
+    """Tell that there is no icon, without an error in the browser's console."""
+    return Response(204, HTML, "", {"Cache-Control": "public, max-age=86400"})
+
+
 def error_page(path: str, problem: Problem) -> Response[str]:
     """Return the page for an error; whoever is not known is asked who they are."""
     root = "../" * (path.count("/") - 1)
