@@ -332,6 +332,32 @@ def test_an_operator_lifts_a_block_until_the_next_bounce(
     assert lift(NOW + 3 * DAY) == "bounce"
 
 
+@pytest.mark.parametrize(
+    "statistics",
+    [
+        "ANALYZE md_background_mail",
+        "DELETE FROM pg_statistic WHERE starelid = 'md_background_mail'::regclass",
+    ],
+)
+def test_what_is_known_of_mails_is_looked_up_and_not_read_whole(mojodex: Mojodex, statistics: str) -> None:
+    mojodex.run(
+        "INSERT INTO md_background_mail (message_id, user_id, address, sent_at, reasons)"
+        " SELECT i, 'user-' || i % 400, 'a@example.org', now() - i * interval '1 s', '{}'"
+        " FROM generate_series(1, 20000) AS i"
+    )
+    mojodex.run(statistics)
+
+    lookups = {
+        "mojodex_background_mail_by_user": (mail_ledger.MAILS, {"user_id": "user-7"}),
+        "md_background_mail_pkey": (mail_ledger.LOCK, {"ids": ["7", "17"]}),
+    }
+
+    for index, (statement, values) in lookups.items():
+        plan = "\n".join(row[0] for row in mojodex.rows(f"EXPLAIN {statement}", **values))
+        assert index in plan, plan
+        assert "Seq Scan" not in plan
+
+
 # The mail of the next day.
 
 

@@ -12,7 +12,7 @@ import maintenance.purge
 from maintenance.purge import AUDIT_KEPT, FINAL, KEPT, MAILS_KEPT, REFUSALS_KEPT, old_jobs, old_pages
 from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import TransientError
-from mojodex.schema import BackgroundJob, BackgroundPage
+from mojodex.schema import BackgroundJob, BackgroundMail, BackgroundPage
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
 from tests.metrics import emitted
@@ -406,12 +406,22 @@ def test_a_row_that_somebody_has_locked_is_left_to_the_next_run(
     [
         (BackgroundJob.finished_at, old_jobs(NOW - KEPT), "mojodex_background_ended_job"),
         (BackgroundPage.found_at, old_pages(NOW - KEPT), "mojodex_background_ended_page"),
+        (
+            BackgroundMail.sent_at,
+            BackgroundMail.sent_at < NOW - MAILS_KEPT,
+            "mojodex_background_mail_by_sending",
+        ),
     ],
 )
 def test_it_reads_what_it_deletes_and_not_the_whole_table(
     mojodex: Mojodex, moment: Any, old: Any, index: str, statistics: str
 ) -> None:
     many(mojodex, 20_000)
+    mojodex.run(
+        "INSERT INTO md_background_mail (message_id, sent_at, reasons)"
+        " SELECT i, CAST(:old AS timestamptz) - i * interval '1 s', '{}' FROM generate_series(1, 100000) i",
+        old=NOW - MAILS_KEPT,
+    )
     name = moment.class_.__tablename__
     mojodex.run(f"UPDATE {name} SET {moment.key} = :now WHERE ctid < '(100,0)'", now=NOW)
     with mojodex.engine.begin() as connection:
