@@ -96,6 +96,6 @@ def ses_event(
 
 def soft_bounce(message_id: str, at: datetime, **more: Any) -> dict[str, Any]:
     """A mailbox is full."""
-    details = {"bounceType": "Transient", "bounceSubType": "MailboxFull"}
+    details: dict[str, Any] = {"bounceType": "Transient", "bounceSubType": "MailboxFull"}
     recipients = [{"emailAddress": ADDRESS, "status": "4.2.2"}]
     return ses_event("Bounce", message_id, at, **details, bouncedRecipients=recipients, **more)
