@@ -106,3 +106,6 @@ def _save(mails: Collection[Mail], deadline: Deadline) -> None:
     logger.info("feedback saved", extra={"mails": len(mails), **new})
     for fact, times in new.items():
         count(f"Emails{fact.title().replace('_', '')}", times)
+    if complaints := [0.0] * new.get("delivered", 0) + [1.0] * new.get("complained", 0):
+        # Its average is the share of mails that were complained about.
+        count("EmailComplaintShare", complaints)

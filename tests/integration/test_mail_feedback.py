@@ -90,7 +90,8 @@ def test_what_became_of_a_mail_is_saved_once_and_counted_once(
     assert row.delivered_at == NOW + HOUR
     assert row.user_id
     assert row.reasons == []
-    assert emitted(capsys.readouterr().out) == {(SERVICE, "EmailsDelivered"): 1}
+    counted = emitted(capsys.readouterr().out)
+    assert counted == {(SERVICE, "EmailsDelivered"): 1, (SERVICE, "EmailComplaintShare"): 0}
 
 
 @pytest.mark.parametrize(
@@ -135,12 +136,27 @@ def test_each_kind_of_event_has_its_consequence(
 
     bundle.work(event)
 
-    assert dict(emitted(capsys.readouterr().out)) == ({(SERVICE, metric): 1} if metric else {})
+    expected = {(SERVICE, metric): 1} if metric else {}
+    if metric == "EmailsComplained":
+        expected[SERVICE, "EmailComplaintShare"] = 1
+    assert dict(emitted(capsys.readouterr().out)) == expected
     assert is_blocked(mojodex, user_id) == kind
     there = block(mojodex, user_id)
     assert (there.kind if there else None, there.until if there else None) == (kind, None)
     reasons = mojodex.run("SELECT reasons FROM md_background_mail")
     assert [said.partition(": ")[2] for said in reasons] == ([reason] if reason else [])
+
+
+def test_the_average_of_a_metric_is_the_share_of_mails_that_were_complained_about(
+    bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle.work(
+        *(ses_event("Delivery", f"m{number}", NOW) for number in range(4)), ses_event("Complaint", "m1", NOW)
+    )
+
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [json.loads(line) for line in lines if '"EmailComplaintShare"' in line]
+    assert sorted(line["EmailComplaintShare"]) == [0, 0, 0, 0, 1]
 
 
 def test_nothing_of_an_address_or_of_a_servers_words_is_kept_or_logged(
