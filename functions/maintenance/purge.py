@@ -64,7 +64,9 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     purged = {
         "jobs": _purge(database, BackgroundJob.finished_at, old_jobs(before), deadline),
         "pages": _purge(database, BackgroundPage.found_at, old_pages(before), deadline),
-        "mails": _purge(database, BackgroundMail.sent_at, BackgroundMail.sent_at < now - MAILS_KEPT, deadline),
+        "mails": _purge(
+            database, BackgroundMail.sent_at, BackgroundMail.sent_at < now - MAILS_KEPT, deadline
+        ),
         # No index serves these two: both tables are small.
         "audit": _purge(database, BackgroundAudit.at, BackgroundAudit.at < now - AUDIT_KEPT, deadline),
         "refusals": _purge(
