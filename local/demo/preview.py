@@ -154,7 +154,7 @@ def _values(asked: model.Model) -> dict[str, Any]:
         "email_sender": MAIL_PARAMETERS["EmailSender"],
         "ses_configuration_set": "none",
         "mojodex_webapp_uri": MAIL_PARAMETERS["MojodexWebappUri"],
-        "unsubscribe_url": MAIL_PARAMETERS["UnsubscribeUrl"],
+        "unsubscribe_url": "https://app.mojodex.example/unsubscribe",
         "unsubscribe_secret_arn": "unsubscribe",
     }
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route
 from mojodex import unsubscribing
 from mojodex.database import Database
 from operate import unsubscribe
-from operate.unsubscribe_words import ENGLISH, FRENCH, WORDS
+from operate.unsubscribe.words import ENGLISH, FRENCH, WORDS
 from tests.browser import launched_browser
 from tests.fake_model import FakeModel, Reply
 from tests.fake_ses import FakeSes

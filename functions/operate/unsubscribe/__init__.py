@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 from mojodex import unsubscribing
 from mojodex.database import Database
-from operate.unsubscribe_words import WORDS, words_for
+from operate.unsubscribe.words import WORDS, words_for
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -93,7 +93,7 @@ def _page(found: unsubscribing.Reception | None, *, asks: bool) -> Page:
     button = words.end if found.wanted else words.start
     html = (
         _templates()
-        .get_template("unsubscribe.html")
+        .get_template("page.html")
         .render(
             words=words,
             title=title,
@@ -108,7 +108,7 @@ def _page(found: unsubscribing.Reception | None, *, asks: bool) -> Page:
 
 def _not_valid() -> Page:
     """Say that a link is not valid, in all languages: whose it is, is not known. The same for every cause."""
-    return Page(400, _templates().get_template("unsubscribe_not_valid.html").render(languages=WORDS.values()))
+    return Page(400, _templates().get_template("not_valid.html").render(languages=WORDS.values()))
 
 
 @cache
