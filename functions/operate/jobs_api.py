@@ -61,7 +61,7 @@ class JobPage(BaseModel):
 class Attempt(BaseModel):
     """One attempt of a job."""
 
-    started: datetime
+    started: datetime | None = Field(description="Empty, if the job was cancelled before")
     ended: datetime | None = None
     error: str | None = Field(None, description="Class of the error")
     reason: str | None = None

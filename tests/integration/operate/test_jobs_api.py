@@ -343,6 +343,19 @@ def test_a_queued_job_that_is_cancelled_is_not_run(
     assert operated.client.post(f"/jobs/{job_id}/cancel").status == 409
 
 
+def test_a_cancelled_job_can_be_retried(operated: Operated) -> None:
+    job_id = operated.add_job(state="queued")
+    operated.client.post(f"/jobs/{job_id}/cancel")
+
+    assert operated.client.post(f"/jobs/{job_id}/retry").status == 202
+
+    found = operated.client.get(f"/jobs/{job_id}").json()
+    assert found["state"] == "queued"
+    (attempt,) = found["history"]
+    assert (attempt["started"], attempt["reason"]) == (None, "cancelled by operator")
+    assert operated.client.get(f"/console/jobs/{job_id}").status == 200
+
+
 def test_a_running_job_that_is_cancelled_writes_nothing(
     operated: Operated, bundle: Bundle, model: FakeModel
 ) -> None:
