@@ -116,7 +116,7 @@ def read_credentials(arn: str) -> Credentials:
 
 
 def _field(path: str) -> str:
-    """Return the path of a field without the names of credentials, which everybody could read in the answer."""
+    """Return the path of a field without names of credentials, since everybody can read it."""
     return ".".join(part if part in FIELDS else "*" for part in path.split("."))
 
 
