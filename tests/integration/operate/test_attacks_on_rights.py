@@ -59,7 +59,7 @@ def test_a_new_route_without_a_right_would_be_found() -> None:
     for route in [*app._static_routes, *app._dynamic_routes]:
         if route.path not in api.PUBLIC:
             assert route.middlewares, route.path
-            assert route.middlewares[0].__qualname__ == access.needs("read").__qualname__  # type: ignore[attr-defined]
+            assert route.middlewares[0].__qualname__ == access.needs("read").__qualname__
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name_of)

@@ -26,7 +26,7 @@ from tests.integration.operate.attacker import (
 )
 from tests.integration.operate.conftest import CREDENTIALS, SECRET, Operated
 
-(KEY,) = SECRET["session_keys"]  # type: ignore[misc]
+(KEY,) = SECRET["session_keys"]
 OTHER_KEY = "another-session-key-of-twenty"
 FIRST_PAGE = ("GET", "/console")
 PAUSE = ("POST", "/console/processes/<name>/<change>")
@@ -244,7 +244,7 @@ def test_the_session_of_a_removed_credential_ends(operated: Operated) -> None:
 
 def test_the_session_of_a_changed_secret_ends(operated: Operated) -> None:
     cookie = log_in(operated)
-    rights = SECRET["credentials"]["operator"]["rights"]  # type: ignore[call-overload,index]
+    rights = SECRET["credentials"]["operator"]["rights"]
     change_secret(changed("credentials", operator={"secret": "x" * 20, "rights": rights}))
 
     assert not is_let_in(cookie)
@@ -278,7 +278,7 @@ def test_a_removed_key_ends_its_sessions_and_an_older_one_does_not_sign(operated
 def test_a_session_changes_nothing_without_its_own_token(operated: Operated, route: tuple[str, str]) -> None:
     cookie = log_in(operated)
     other_session = csrf_of(log_in(operated))
-    session_id = content_of(cookie)["id"]  # type: ignore[index]
+    session_id = content_of(cookie)["id"]
     other_key = URLSafeSerializer(OTHER_KEY, salt="csrf").dumps(session_id)
     other_salt = URLSafeSerializer(KEY, salt="session").dumps(session_id)
     unsigned = URLSafeSerializer(KEY, salt="csrf").dump_payload(session_id).decode()
