@@ -109,7 +109,7 @@ class Assumed:
     # A metric is a name with one value of each of its dimensions: at most so many, when every process has
     # had every outcome, and one model is asked. Alarms, keys and dashboards are the template's.
     metrics: float = 109
-    alarms: float = 56
+    alarms: float = 58
     keys: float = 1
     dashboards: float = 1
     # None outside of a VPC, or with one that is there anyway.

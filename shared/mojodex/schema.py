@@ -317,7 +317,8 @@ class BackgroundRefusal(Base):
     """Wrong credentials from one network address, in a row."""
 
     __tablename__ = "md_background_refusal"
-    # A hash of the address.
+    __table_args__ = (_index("mojodex_background_refusal_by_date", "last_at"),)
+    # A hash of the address, and of a group of names.
     address: Mapped[str] = mapped_column(Text, primary_key=True)
     refusals: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(WITH_ZONE)

@@ -41,6 +41,7 @@ NEW_INDEXES = [
     "mojodex_background_job_by_state",
     "mojodex_background_job_by_user",
     "mojodex_background_job_to_republish",
+    "mojodex_background_refusal_by_date",
     "mojodex_background_website_to_refresh",
     "mojodex_background_session_by_user",
 ]
