@@ -238,11 +238,16 @@ def test_links_lead_to_what_they_say(operated: Operated, opened: Console) -> Non
         assert opened.page.input_value("input[name=reason]") == f"of {user_id}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/console/jobs/%3Cscript%3Ewindow.hacked=1%3C/script%3E", "/console/%22%3E%3Cimg%20src=x%20onerror=hacked=1%3E",
-     "/console?process=%3Cscript%3E", "/console?after=%3Cscript%3E", "/console/retry?since=%3Cscript%3E"],
-)  # fmt: skip
+PATHS = (
+    "/console/jobs/%3Cscript%3Ewindow.hacked=1%3C/script%3E",
+    "/console/%22%3E%3Cimg%20src=x%20onerror=hacked=1%3E",
+    "/console?process=%3Cscript%3E",
+    "/console?after=%3Cscript%3E",
+    "/console/retry?since=%3Cscript%3E",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_no_path_runs_in_an_error_page(operated: Operated, opened: Console, path: str) -> None:
     opened.page.goto(opened.url + path)
 
