@@ -51,73 +51,69 @@ def log_in_with(name: str, secret: str) -> Answer:
 # HTTP Basic.
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        "",
-        "Basic",
-        "Basic ",
-        "Basic  ",
-        "Bearer x",
-        "Digest username=operator",
-        # No colon; not Base64; not ASCII; none of both.
-        "Basic " + base64.b64encode(b"operator").decode(),
-        "Basic operator:operators-secret-0123456789",
-        "Basic " + base64.b64encode("opérator:x".encode()).decode(),
-        "Basic " + base64.b64encode("opérator:x".encode("latin-1")).decode(),
-        "Basic \ud800",
-        "Basic ö",
-        "Basic " + base64.urlsafe_b64encode(b"\xff\xfe:\xff").decode(),
-        "Basic " + "A" * 100_000,
-        # Two headers, which API Gateway joins.
-        RIGHT["Authorization"] + "," + RIGHT["Authorization"],
-        RIGHT["Authorization"] + ", Basic x",
-        "Basic x, " + RIGHT["Authorization"],
-        RIGHT["Authorization"] + " " + RIGHT["Authorization"],
-        "Basic\n" + RIGHT["Authorization"].partition(" ")[2],
-    ],
-    ids=lambda value: ascii(value[:40]),
+NOT_BASIC = (
+    "",
+    "Basic",
+    "Basic ",
+    "Basic  ",
+    "Bearer x",
+    "Digest username=operator",
+    # No colon; not Base64; not ASCII; none of both.
+    "Basic " + base64.b64encode(b"operator").decode(),
+    "Basic operator:operators-secret-0123456789",
+    "Basic " + base64.b64encode("opérator:x".encode()).decode(),
+    "Basic " + base64.b64encode("opérator:x".encode("latin-1")).decode(),
+    "Basic \ud800",
+    "Basic ö",
+    "Basic " + base64.urlsafe_b64encode(b"\xff\xfe:\xff").decode(),
+    "Basic " + "A" * 100_000,
+    # Two headers, which API Gateway joins.
+    RIGHT["Authorization"] + "," + RIGHT["Authorization"],
+    RIGHT["Authorization"] + ", Basic x",
+    "Basic x, " + RIGHT["Authorization"],
+    RIGHT["Authorization"] + " " + RIGHT["Authorization"],
+    "Basic\n" + RIGHT["Authorization"].partition(" ")[2],
 )
-def test_what_is_not_http_basic_is_nobody(operated: Operated, authorization: str) -> None:
-    found = send(JOBS, {"authorization": authorization})
 
-    assert (found.status, found.headers["www-authenticate"].partition(" ")[0]) == (401, "Basic")
-    assert "not HTTP Basic" in found.body
-    # It is no guess: nobody is locked out by it.
+
+def test_what_is_not_http_basic_is_nobody(operated: Operated) -> None:
+    for authorization in NOT_BASIC:
+        found = send(JOBS, {"authorization": authorization})
+        assert (found.status, found.headers["www-authenticate"].partition(" ")[0]) == (401, "Basic")
+        assert "not HTTP Basic" in found.body, authorization
+    # None is a guess: nobody is locked out by them.
     assert operated.mojodex.rows("SELECT * FROM md_background_refusal") == []
 
 
-@pytest.mark.parametrize(
-    ("name", "secret"),
-    [
-        ("operator", ""),
-        ("", ""),
-        ("", CREDENTIALS["operator"]),
-        ("operator", CREDENTIALS["reader"]),
-        ("OPERATOR", CREDENTIALS["operator"]),
-        ("operator ", CREDENTIALS["operator"]),
-        (" operator", CREDENTIALS["operator"]),
-        ("operator\0", CREDENTIALS["operator"]),
-        ("operator", CREDENTIALS["operator"] + " "),
-        ("operator", CREDENTIALS["operator"] + "\0"),
-        ("operator", CREDENTIALS["operator"][:-1]),
-        ("operator", CREDENTIALS["operator"].upper()),
-        ("operator", "operator:" + CREDENTIALS["operator"]),
-        # What an unknown name is compared with.
-        ("nobody", SECRET["session_keys"][0]),
-        ("__class__", "x" * 20),
-        ("n" * 50_000, "s" * 50_000),
-    ],
-    ids=lambda value: ascii(value[:24]),
+WRONG_PAIRS = (
+    ("operator", ""),
+    ("", ""),
+    ("", CREDENTIALS["operator"]),
+    ("operator", CREDENTIALS["reader"]),
+    ("OPERATOR", CREDENTIALS["operator"]),
+    ("operator ", CREDENTIALS["operator"]),
+    (" operator", CREDENTIALS["operator"]),
+    ("operator\0", CREDENTIALS["operator"]),
+    ("operator", CREDENTIALS["operator"] + " "),
+    ("operator", CREDENTIALS["operator"] + "\0"),
+    ("operator", CREDENTIALS["operator"][:-1]),
+    ("operator", CREDENTIALS["operator"].upper()),
+    ("operator", "operator:" + CREDENTIALS["operator"]),
+    # What an unknown name is compared with.
+    ("nobody", SECRET["session_keys"][0]),
+    ("__class__", "x" * 20),
+    ("n" * 50_000, "s" * 50_000),
 )
-def test_a_wrong_name_or_secret_is_answered_the_same(operated: Operated, name: str, secret: str) -> None:
+
+
+def test_a_wrong_name_or_secret_is_answered_the_same(operated: Operated) -> None:
     """Neither an answer nor the way to it tells which names there are."""
-    found = send(JOBS, basic(name, secret))
     known = send(JOBS, basic("reader", "not-the-secret"), address=OTHER_ADDRESS)
 
-    assert found.status == 401
-    assert (found.status, found.body, found.headers) == (known.status, known.body, known.headers)
-    assert name in ("", "operator") or name not in found.body
+    for n, (name, secret) in enumerate(WRONG_PAIRS):
+        found = send(JOBS, basic(name, secret), address=f"10.0.0.{n}")
+        assert found.status == 401
+        assert (found.status, found.body, found.headers) == (known.status, known.body, known.headers), name
 
 
 def test_the_form_tells_no_names_either(operated: Operated) -> None:

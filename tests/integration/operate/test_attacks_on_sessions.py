@@ -46,29 +46,28 @@ def test_a_cookie_of_the_api_opens_the_console(operated: Operated) -> None:
     assert is_let_in(log_in(operated))
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        "",
-        "null",
-        "operator",
-        "e30.e30.e30",
-        ".",
-        "..",
-        "." * 4000,
-        "\ud800",
-        "ö.ö.ö",
-        "\0",
-        "%00",
-        "x" * 100_000,
-        URLSafeTimedSerializer("x" * 20, salt="session").dumps({"name": "operator"}),
-        # Nothing is unpacked before its signature is checked.
-        ".eJw" + "A" * 4000 + ".x.x",
-    ],
-    ids=lambda value: ascii(value[:20]),
+FORGED = (
+    "",
+    "null",
+    "operator",
+    "e30.e30.e30",
+    ".",
+    "..",
+    "." * 4000,
+    "\ud800",
+    "ö.ö.ö",
+    "\0",
+    "%00",
+    "x" * 100_000,
+    URLSafeTimedSerializer("x" * 20, salt="session").dumps({"name": "operator"}),
+    # Nothing is unpacked before its signature is checked.
+    ".eJw" + "A" * 4000 + ".x.x",
 )
-def test_a_forged_cookie_opens_nothing(operated: Operated, forged: str) -> None:
-    assert not is_let_in(forged)
+
+
+def test_a_forged_cookie_opens_nothing(operated: Operated) -> None:
+    for forged in FORGED:
+        assert not is_let_in(forged), forged[:40]
 
 
 def test_no_byte_of_a_cookie_can_be_changed(operated: Operated) -> None:
@@ -123,16 +122,17 @@ def test_who_makes_their_own_key_the_first_one_is_not_trusted(operated: Operated
     assert not is_let_in(URLSafeTimedSerializer([OTHER_KEY, "x" * 20], salt="session").dumps(content))
 
 
-@pytest.mark.parametrize("space", ["\t", "\x0b", "\x85", "\xa0", "\u2000", "\u3000"], ids=ascii)
-def test_only_the_exact_name_of_a_cookie_counts(operated: Operated, space: str) -> None:
+def test_only_the_exact_name_of_a_cookie_counts(operated: Operated) -> None:
     """Any website of our domain may set such a cookie: for a browser its name does not begin with __Host-."""
     cookie = minted()
+    spaces = ("\t", "\x0b", "\x85", "\xa0", "\u2000", "\u3000")
+    names = [COOKIE.upper(), COOKIE.removeprefix("__Host-")]
 
-    for name in (f"{space}{COOKIE}", f"{COOKIE}{space}", COOKIE.upper(), COOKIE.removeprefix("__Host-")):
-        assert send(FIRST_PAGE, cookies=[f"{name}={cookie}"]).status == 303
+    for name in names + [f"{space}{COOKIE}" for space in spaces] + [f"{COOKIE}{space}" for space in spaces]:
+        assert send(FIRST_PAGE, cookies=[f"{name}={cookie}"]).status == 303, name
         # So does the local emulator hand them over.
         in_header = {"headers": {"cookie": f"a=b;{name}={cookie}"}}
-        assert answer(event("GET", "/console") | in_header).status == 303
+        assert answer(event("GET", "/console") | in_header).status == 303, name
     assert send(FIRST_PAGE, cookies=[f"={COOKIE}={cookie}"]).status == 303
 
 
