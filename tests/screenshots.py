@@ -54,8 +54,8 @@ def live_through(running: stack.Stack) -> None:
                 part.show(stage)
             running.set_clock(datetime.now(UTC))
             for number in range(3):
-                message = {"user_id": stage.account.claire.user_id, "request_id": f"request-{number}", **BROKEN}
-                running.publish("CreateFromWebsiteQueueUrl", message)
+                asked = {"user_id": stage.account.claire.user_id, "request_id": f"request-{number}"}
+                running.publish("CreateFromWebsiteQueueUrl", asked | BROKEN)
             stage.drain("create_from_website", 3)
     engine.dispose()
 

@@ -1,4 +1,4 @@
-"""Delete old jobs, pages, changes of operators and refused credentials, so that their tables stop growing."""
+"""Delete old jobs, pages, mails, changes of operators and refused credentials: their tables stop growing."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import (
     BackgroundAudit,
     BackgroundJob,
+    BackgroundMail,
     BackgroundPage,
     BackgroundRefusal,
     MdTodo,
@@ -40,6 +41,8 @@ from mojodex.schema import (
 KEPT = timedelta(days=30)
 AUDIT_KEPT = timedelta(days=365)
 REFUSALS_KEPT = timedelta(days=1)
+# What became of mails. A block for good outlives them (see `feedback`), and a pause lasts a week.
+MAILS_KEPT = timedelta(days=90)
 # Rows in one transaction. It takes some ten milliseconds, so no lock is held for longer.
 PAGE_SIZE = 500
 
@@ -61,6 +64,9 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     purged = {
         "jobs": _purge(database, BackgroundJob.finished_at, old_jobs(before), deadline),
         "pages": _purge(database, BackgroundPage.found_at, old_pages(before), deadline),
+        "mails": _purge(
+            database, BackgroundMail.sent_at, BackgroundMail.sent_at < now - MAILS_KEPT, deadline
+        ),
         # No index serves these two: both tables are small.
         "audit": _purge(database, BackgroundAudit.at, BackgroundAudit.at < now - AUDIT_KEPT, deadline),
         "refusals": _purge(
@@ -70,6 +76,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     logger.info("purged", extra=purged)
     count("JobsPurged", purged["jobs"])
     count("PagesPurged", purged["pages"])
+    count("MailsPurged", purged["mails"])
     return purged
 
 

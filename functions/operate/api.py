@@ -1,6 +1,7 @@
 """The handler of the API: authenticate, resolve the route, answer errors, and secure each answer."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from traceback import format_tb
 from typing import Any
@@ -11,19 +12,22 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mojodex.clock import utc_now
+from mojodex.database import Database
 from mojodex.errors import TransientError
 from mojodex.observability import count, logger
-from operate import access, console, environment, front_door, jobs_api
+from mojodex.secrets import read_secret
+from mojodex.unsubscribing import signing_keys
+from operate import access, console, environment, front_door, jobs_api, unsubscribe
 from operate.access import Caller, needs
 from operate.identify import identify
-from operate.problems import Problem
+from operate.problems import Problem, not_found
 
 # SQS takes messages up to 1 MiB, and what an edition needs around it is little.
 LARGEST_BODY_BYTES = 1_000_000
 # What is read of a body, beside Mojodex's own routes, which answer for themselves.
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 # Whoever knows their addresses may have them.
-PUBLIC = {"/", "/healthz", "/login", "/console.css", "/console.js", "/favicon.ico"}
+PUBLIC = {"/", "/healthz", "/login", "/console.css", "/console.js", "/favicon.ico", "/unsubscribe"}
 SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -44,6 +48,29 @@ def openapi() -> Response[str]:
     """Describe this API."""
     description = app.get_openapi_json_schema(title="Mojodex Background", version="1")
     return Response(200, "application/json", description)
+
+
+@app.get("/unsubscribe", include_in_schema=False)
+def unsubscribe_page() -> Response[str]:
+    """Show the page that a mail's link leads to; changes nothing."""
+    return _unsubscribing(unsubscribe.page)
+
+
+@app.post("/unsubscribe", include_in_schema=False)
+def unsubscribing() -> Response[str]:
+    """End the mails, or start them again."""
+    body = app.current_event.decoded_body or ""
+    return _unsubscribing(lambda token, *rest: unsubscribe.submit(token, body, *rest))
+
+
+def _unsubscribing(answer: Callable[[str, Database, list[str]], unsubscribe.Page]) -> Response[str]:
+    arn = environment.settings.unsubscribe_secret_arn
+    if arn is None:
+        raise not_found("page")
+    token = (app.current_event.query_string_parameters or {}).get("token", "")
+    status, html = answer(token, environment.database, signing_keys(read_secret(arn)))
+    # The token is in the address.
+    return Response(status, console.HTML, html, {"Referrer-Policy": "no-referrer"})
 
 
 @logger.inject_lambda_context
@@ -84,7 +111,8 @@ def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
     path, changes = event.get("rawPath", "/"), request["method"] not in ("GET", "HEAD")
     if len((event.get("body") or "").encode("utf-8", "replace")) > LARGEST_BODY_BYTES:
         raise Problem(413, "Content too large", f"A body has {LARGEST_BODY_BYTES} bytes at most.")
-    if changes:
+    # A mail client posts to it from wherever it is (RFC 8058).
+    if changes and path != "/unsubscribe":
         access.check_same_origin(headers)
     if path in PUBLIC:
         return None

@@ -10,6 +10,7 @@ class Settings(DatabaseSettings):
 
     Attributes:
         operate_secret_arn: secret with the credentials, see `access`.
+        unsubscribe_secret_arn: secret with the keys of the links in mails; without it there is no page.
         queue_urls: of each process, where its messages go.
         schedules: of each process that has one, the name of its schedule's function; and of `redrive`.
         event_source_mappings: of each process, the UUID of what feeds its worker.
@@ -17,6 +18,7 @@ class Settings(DatabaseSettings):
     """
 
     operate_secret_arn: str
+    unsubscribe_secret_arn: str | None = None
     queue_urls: Json[dict[str, str]]
     schedules: Json[dict[str, str]]
     event_source_mappings: Json[dict[str, str]]

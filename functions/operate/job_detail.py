@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, case, func, select, text
 from sqlalchemy.orm import Session
 
+from mojodex import mail_ledger
 from mojodex.schema import BackgroundAudit, BackgroundJob, BackgroundPage, BackgroundWebsite, MdUser
 from operate.job_id import JobKey
 
@@ -76,21 +77,38 @@ def pages_of(session: Session, key: JobKey, *, limit: int, after: str) -> Sequen
 
 
 PAUSED = text("SELECT paused_at FROM md_background_pause WHERE user_id = :user_id")
+# Of the present address; one that was lifted is told, too.
+BLOCK = text("""
+SELECT block.kind, block.reason, block.since, block.until, block.lifted_at, block.lifted_by
+FROM md_background_mail_block AS block
+JOIN md_user ON md_user.user_id = block.user_id AND md_user.email = block.address
+WHERE block.user_id = :user_id
+""")
+MAILS_SHOWN = 10
 
 
 def find_user(session: Session, user_id: str) -> dict[str, Any] | None:
     """Return what the bundle knows of a user, without words and without the e-mail address.
 
     Returns:
-        None if there is no such user; else `todo_email_reception`, `mail_paused_at` and `websites`.
+        None if there is no such user; else `todo_email_reception`, `mail_paused_at`, `mail_block`, `mails`
+        and `websites`.
     """
     wants = session.scalar(select(MdUser.todo_email_reception).where(MdUser.user_id == user_id))
     if wants is None:
         return None
     paused_at: datetime | None = session.scalar(PAUSED, {"user_id": user_id})
+    block = session.execute(BLOCK, {"user_id": user_id}).one_or_none()
+    mails = mail_ledger.mails_of(session, user_id)[:MAILS_SHOWN]
     site = BackgroundWebsite
     websites = session.execute(
-        select(site.site, site.website_url, site.scope, site.refresh_at)
+        select(
+            site.site,
+            site.website_url,
+            site.scope,
+            # Infinity is no moment: the website is never refreshed.
+            case((func.isfinite(site.refresh_at), site.refresh_at)).label("refresh_at"),
+        )
         .where(site.user_id == user_id)
         .order_by(site.site)
         .limit(200)
@@ -98,5 +116,7 @@ def find_user(session: Session, user_id: str) -> dict[str, Any] | None:
     return {
         "todo_email_reception": wants,
         "mail_paused_at": paused_at,
+        "mail_block": dict(block._mapping) if block else None,
+        "mails": [{"sent_at": mail.sent_at, "state": mail.state} for mail in mails],
         "websites": [dict(website._mapping) for website in websites],
     }

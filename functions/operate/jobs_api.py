@@ -10,11 +10,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
+from mojodex import mail_ledger
 from mojodex.clock import utc_now
 from mojodex.errors import TransientError
 from mojodex.observability import logger
 from mojodex.republishing import republish
-from operate import environment, job_detail, job_list, retry
+from operate import audit, environment, job_detail, job_list, retry
 from operate.access import Caller, needs
 from operate.cancel import cancel
 from operate.functions import start
@@ -98,7 +99,9 @@ class Activity(BaseModel):
 
     user_id: str
     todo_email_reception: bool
-    mail_paused_at: datetime | None
+    mail_paused_at: datetime | None = Field(description="Since when the mail waits for a sign of life")
+    mail_block: dict[str, Any] | None = Field(description="Why the present address gets no mail")
+    mails: list[dict[str, Any]] = Field(description="The last mails, and what became of each")
     websites: list[dict[str, Any]]
     jobs: list[Job]
     next: str | None
@@ -239,6 +242,14 @@ def activity(user_id: Annotated[str, Path()], limit: Limit = 50, after: Cursor |
     return Activity(user_id=user_id, **user, **_job_page(page).model_dump(include={"jobs", "next"}))
 
 
+@router.delete(
+    "/users/<user_id>/mail-block", summary="Let an address get mail again", middlewares=[needs("operate")]
+)
+def lift_mail_block(user_id: Annotated[str, Path()]) -> dict[str, str]:
+    lift_block(user_id, caller().name)
+    return {"user_id": user_id}
+
+
 @router.post("/processes/<name>/pause", summary="Pause a process", middlewares=[needs("operate")])
 def pause(name: Annotated[ProcessName, Path()]) -> Paused:
     return _set_paused(name, paused=True)
@@ -289,6 +300,22 @@ def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
         # It runs by itself within five minutes.
         logger.warning("messages wait in the ledger", extra={"reason": str(error)})
     return queued
+
+
+def lift_block(user_id: str, who: str) -> None:
+    """Lift what keeps a user's present address from getting mail.
+
+    Raises:
+        Problem: 404, nothing does.
+        TransientError: as `Database.session`.
+    """
+    now = utc_now()
+    with environment.database.session() as session:
+        kind = mail_ledger.lift(session, user_id, who, now)
+        if kind is None:
+            raise not_found("block")
+        audit.record(session, who, "lift mail block", user_id, now, {"kind": kind})
+        session.commit()
 
 
 def _set_paused(name: ProcessName, *, paused: bool) -> Paused:

@@ -75,7 +75,7 @@ def _last_logs(running: stack.Stack) -> list[str]:
     """Without the metrics, which are lines too."""
     processes = (
         *("ExtractTodos", "RescheduleTodo", "Events"),
-        *("CreateFromWebsite", "IngestPage", "UpdateDocument"),
+        *("CreateFromWebsite", "IngestPage", "UpdateDocument", "MailFeedback"),
     )
     return [
         line

@@ -28,7 +28,6 @@ MODEL_SERVER = "model-server"
 MAIL_PARAMETERS = {
     "EmailSender": "mojo@mojodex.example",
     "MojodexWebappUri": "https://app.mojodex.example",
-    "UnsubscribeUrl": "https://app.mojodex.example/unsubscribe",
 }
 # How the template's names of a process's resources and parameters begin.
 PREFIXES = {
@@ -38,6 +37,7 @@ PREFIXES = {
     "create_from_website": "CreateFromWebsite",
     "ingest_page": "IngestPage",
     "update_document": "UpdateDocument",
+    "mail_feedback": "MailFeedback",
 }
 # Who may use the API of a local stack, and for what.
 RIGHTS = {"operator": ["publish", "read", "read-content", "operate"], "backend": ["publish"]}
@@ -330,6 +330,9 @@ def up(
         ][0]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"), operate)
+
+        # Its own address is nobody's here.
+        stack.set_environment("EventsWorkerFunction", OPERATE_URL=stack.operate_url)
 
         say("migration of the database")
         answer, succeeded = stack.invoke("MigrateFunction")

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select, text
 
 import maintenance.purge
-from maintenance.purge import AUDIT_KEPT, FINAL, KEPT, REFUSALS_KEPT, old_jobs, old_pages
+from maintenance.purge import AUDIT_KEPT, FINAL, KEPT, MAILS_KEPT, REFUSALS_KEPT, old_jobs, old_pages
 from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import TransientError
-from mojodex.schema import BackgroundJob, BackgroundPage
+from mojodex.schema import BackgroundJob, BackgroundMail, BackgroundPage
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
 from tests.metrics import emitted
@@ -75,7 +75,7 @@ def page(mojodex: Mojodex) -> Callable[..., None]:
 
 def deleted(**rows: int) -> dict[str, int]:
     """The answer of a purge that has deleted these."""
-    return {"jobs": 0, "pages": 0, "audit": 0, "refusals": 0} | rows
+    return {"jobs": 0, "pages": 0, "mails": 0, "audit": 0, "refusals": 0} | rows
 
 
 def left(mojodex: Mojodex) -> set[str]:
@@ -310,7 +310,32 @@ def test_it_counts_what_it_has_deleted(
 
     # The environment of the tests names one service for all.
     counted = emitted(capsys.readouterr().out)
-    assert counted == {("extract_todos", "JobsPurged"): 3, ("extract_todos", "PagesPurged"): 3}
+    assert counted == {
+        ("extract_todos", "JobsPurged"): 3,
+        ("extract_todos", "PagesPurged"): 3,
+        ("extract_todos", "MailsPurged"): 0,
+    }
+
+
+def test_what_became_of_mails_is_forgotten_after_90_days_and_a_block_is_not(
+    run: Callable[..., dict[str, int]], mojodex: Mojodex
+) -> None:
+    for age in (MAILS_KEPT + MOMENT, MAILS_KEPT):
+        mojodex.run(
+            "INSERT INTO md_background_mail (message_id, sent_at, reasons) VALUES (:m, :t, '{}')",
+            m=str(age),
+            t=NOW - age,
+        )
+    mojodex.run(
+        "INSERT INTO md_background_mail_block (user_id, address, kind, reason, since)"
+        " VALUES ('ann', 'a@example.org', 'complaint', 'abuse', :t)",
+        t=NOW - 4 * MAILS_KEPT,
+    )
+
+    assert run() == deleted(mails=1)
+
+    assert mojodex.run("SELECT message_id FROM md_background_mail") == str(MAILS_KEPT)
+    assert mojodex.run("SELECT kind FROM md_background_mail_block") == "complaint"
 
 
 def test_without_time_it_leaves_the_rest_to_the_next_run(
@@ -381,12 +406,22 @@ def test_a_row_that_somebody_has_locked_is_left_to_the_next_run(
     [
         (BackgroundJob.finished_at, old_jobs(NOW - KEPT), "mojodex_background_ended_job"),
         (BackgroundPage.found_at, old_pages(NOW - KEPT), "mojodex_background_ended_page"),
+        (
+            BackgroundMail.sent_at,
+            BackgroundMail.sent_at < NOW - MAILS_KEPT,
+            "mojodex_background_mail_by_sending",
+        ),
     ],
 )
 def test_it_reads_what_it_deletes_and_not_the_whole_table(
     mojodex: Mojodex, moment: Any, old: Any, index: str, statistics: str
 ) -> None:
     many(mojodex, 20_000)
+    mojodex.run(
+        "INSERT INTO md_background_mail (message_id, sent_at, reasons)"
+        " SELECT i, CAST(:old AS timestamptz) - i * interval '1 s', '{}' FROM generate_series(1, 100000) i",
+        old=NOW - MAILS_KEPT,
+    )
     name = moment.class_.__tablename__
     mojodex.run(f"UPDATE {name} SET {moment.key} = :now WHERE ctid < '(100,0)'", now=NOW)
     with mojodex.engine.begin() as connection:

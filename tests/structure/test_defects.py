@@ -9,7 +9,7 @@ from tests.structure.template import deployed, functions, resources, template
 # What can be called, or lets others call, from outside of the account's own queues and schedules.
 PUBLIC = (
     *("AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::ApiGateway::", "AWS::ApiGatewayV2::"),
-    *("AWS::Lambda::Url", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::CloudFront::"),
+    *("AWS::Lambda::Url", "AWS::Lambda::Permission", "AWS::CloudFront::"),
     *("AWS::AppSync::", "AWS::ElasticLoadBalancing", "AWS::S3::", "AWS::SecretsManager::ResourcePolicy"),
 )
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:operate-AbCdEf"
@@ -67,6 +67,24 @@ def test_no_function_is_told_to_log_whole_requests() -> None:
         assert not {"POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEV", "POWERTOOLS_DEBUG", "DEBUG"} & set(
             variables
         )
+
+
+def test_a_queue_lets_a_service_of_aws_send_only_for_a_resource_of_ours() -> None:
+    """Otherwise anybody's rule, in any account, could send to it through that service."""
+    policies = resources("AWS::SQS::QueuePolicy")
+
+    assert policies
+    for policy in policies.values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert set(statement["Principal"]) == {"Service"}
+            assert statement["Action"] == "sqs:SendMessage"
+            assert [{"Ref": statement["Resource"]["GetAtt"].removesuffix(".Arn")}] == policy["Queues"]
+            ((operator, condition),) = statement["Condition"].items()
+            assert operator == "ArnEquals"
+            ((key, source),) = condition.items()
+            assert key == "aws:SourceArn"
+            assert source["GetAtt"].removesuffix(".Arn") in template()["Resources"]
 
 
 def test_defect_27_every_library_is_locked_by_version_and_hash() -> None:

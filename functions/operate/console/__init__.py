@@ -19,7 +19,7 @@ from operate.cancel import cancel
 from operate.identify import identify
 from operate.job_id import PROCESSES, ProcessName, parse_job_id
 from operate.job_list import STATES, Filter
-from operate.jobs_api import key_of, retry_all_now, retry_now
+from operate.jobs_api import key_of, lift_block, retry_all_now, retry_now
 from operate.pausing import set_paused
 from operate.problems import Problem, conflict, not_found
 
@@ -74,12 +74,14 @@ def first_page() -> Response[str]:
             if page.jobs or page.next is None:
                 break
             page = job_list.find(session, wanted, limit=LISTED, after=page.next)
+        user = job_detail.find_user(session, wanted.user_id) if wanted.user_id else None
     return _page(
         "overview.html",
         root="",
         now=now,
         overview=found,
         page=page,
+        user=user,
         given=given,
         processes=PROCESSES,
         states=STATES,
@@ -180,6 +182,13 @@ def retry_jobs() -> Response[str]:
         raise conflict("The form does not say how many jobs to retry.")
     retry_all_now(_filter(form), int(form["confirm"]), _caller().name)
     return _see("../console")
+
+
+@router.post("/console/users/<user_id>/lift", include_in_schema=False, middlewares=[needs("operate")])
+def lift(user_id: Annotated[str, InPath()]) -> Response[str]:
+    """Let an address get mail again."""
+    lift_block(user_id, _caller().name)
+    return _see(f"../../../console?{urlencode({'user': user_id})}")
 
 
 @router.post("/console/processes/<name>/<change>", include_in_schema=False, middlewares=[needs("operate")])

@@ -27,6 +27,10 @@ RIGHTS: dict[tuple[str, str], str] = {
     ("POST", "/login"): PUBLIC,
     ("GET", "/console.css"): PUBLIC,
     ("GET", "/console.js"): PUBLIC,
+    ("GET", "/favicon.ico"): PUBLIC,
+    # Whoever has a mail has its token, and no credentials.
+    ("GET", "/unsubscribe"): PUBLIC,
+    ("POST", "/unsubscribe"): PUBLIC,
     ("POST", "/create_document_from_website"): "publish",
     ("POST", "/update_document"): "publish",
     ("POST", "/extract_todos"): "publish",
@@ -45,16 +49,19 @@ RIGHTS: dict[tuple[str, str], str] = {
     ("POST", "/jobs/retry"): "operate",
     ("POST", "/processes/<name>/pause"): "operate",
     ("POST", "/processes/<name>/resume"): "operate",
+    ("DELETE", "/users/<user_id>/mail-block"): "operate",
     ("GET", "/console/retry"): "operate",
     ("POST", "/console/retry"): "operate",
     ("POST", "/console/jobs/<job_id>/retry"): "operate",
     ("POST", "/console/jobs/<job_id>/cancel"): "operate",
     ("POST", "/console/processes/<name>/<change>"): "operate",
+    ("POST", "/console/users/<user_id>/lift"): "operate",
 }
 GUARDED = [route for route, right in RIGHTS.items() if right != PUBLIC]
-CHANGING = [route for route in RIGHTS if route[0] != "GET"]
+# Mail clients post to the page of a mail's link from anywhere; its token is what counts.
+CHANGING = [route for route in RIGHTS if route[0] != "GET" and route[1] != "/unsubscribe"]
 # Those that a browser's session may use.
-OF_A_SESSION = [route for route in CHANGING if route != ("POST", "/login")]
+OF_A_SESSION = [route for route in CHANGING if RIGHTS[route] != PUBLIC]
 PARTS = {"job_id": "extract_todos.MQ", "user_id": "user-1", "name": "events", "change": "pause"}
 
 
