@@ -59,7 +59,7 @@ def unsubscribe_page() -> Response[str]:
 @app.post("/unsubscribe", include_in_schema=False)
 def unsubscribing() -> Response[str]:
     """End the mails, or start them again."""
-    body = app.current_event.decoded_body or ""
+    body = access.body_of(app.current_event.raw_event)
     return _unsubscribing(lambda token, *rest: unsubscribe.submit(token, body, *rest))
 
 

@@ -5,8 +5,13 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+import boto3
 import pytest
+from itsdangerous import URLSafeSerializer
 
+from mojodex import unsubscribing
+from mojodex.clock import utc_now
+from operate import environment
 from operate.job_id import JobKey, parse_job_id
 from tests.api import Answer, answer, basic, event
 from tests.integration.operate.attacker import FORM, GUARDED, RIGHTS, csrf_of, log_in, path_of, send
@@ -448,3 +453,53 @@ def test_an_error_of_our_own_gives_nothing_away(operated: Operated, monkeypatch:
     for each in found:
         assert is_clean(each, 500)
         assert "words" not in each.body
+
+
+# The link in a mail.
+
+
+def test_no_link_ends_the_mails_of_somebody_else(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is all that is asked for, so it cannot be made, changed or used for something else."""
+    key, event_type = "a-key-that-signs-links", "todo_daily_emails"
+    secret = json.dumps({"signing_keys": [key]})
+    boto3.client("secretsmanager").create_secret(Name="unsubscribe", SecretString=secret)
+    settings = operated.settings.model_copy(update={"unsubscribe_secret_arn": "unsubscribe"})
+    monkeypatch.setattr(environment, "settings", settings)
+    user_id = operated.mojodex.user()
+    token = unsubscribing.make_token([key], user_id, event_type)
+    unknown = unsubscribing.make_token([key], "somebody else", event_type).text
+    with environment.database.session() as session:
+        unsubscribing.remember(session, token.id, user_id, event_type, utc_now())
+        session.commit()
+    external = URLSafeSerializer(key, salt="unsubscribe").dumps(
+        {"user_id": user_id, "event_type": event_type}
+    )
+    forged = (
+        *(
+            token.id,
+            f"{token.id}.",
+            token.text[:-1],
+            token.text + "A",
+            f" {token.text}",
+            token.text.swapcase(),
+        ),
+        *(unsubscribing.make_token(["another-key"], user_id, event_type).text, unknown, external, user_id),
+        *SQL,
+        *("\0", "\ud800", "x" * 100_000, f"{token.text},{token.text}"),
+    )
+
+    for bad in forged:
+        for method in ("GET", "POST"):
+            made = event(
+                method, "/unsubscribe", headers={"content-type": FORM}, body=b"List-Unsubscribe=One-Click"
+            )
+            found = answer(made | {"queryStringParameters": {"token": bad}})
+            is_clean(found, 400)
+            assert user_id not in found.body
+    wants = "SELECT todo_email_reception FROM md_user WHERE user_id = :u"
+    assert is_clean(answer(event("GET", "/unsubscribe", query=f"token={token.text}")), 200)
+    assert operated.mojodex.run(wants, u=user_id) is True
+    for body in ("A", "AAAAA"):
+        made = event("POST", "/unsubscribe", headers={"content-type": FORM}, body=b"x")
+        broken = {"queryStringParameters": {"token": token.text}, "body": body, "isBase64Encoded": True}
+        is_clean(answer(made | broken), 400)

@@ -226,6 +226,28 @@ def test_no_filter_runs_where_it_is_shown_again(operated: Operated, opened: Cons
     opened.shows("/console/retry?" + urlencode({"reason": hack}), hack.strip())
 
 
+def test_no_text_runs_where_a_users_mail_is_shown(operated: Operated, opened: Console) -> None:
+    """The user's id and websites, and why their address is blocked."""
+    user_id, email = f"user {HACKS[1]}", "a@example.com"
+    operated.mojodex.user(email=email, name=HACKS[0])
+    operated.mojodex.run("UPDATE md_user SET user_id = :u", u=user_id)
+    operated.mojodex.run(
+        "INSERT INTO md_background_mail_block (user_id, address, kind, reason, since, lifted_at, lifted_by)"
+        " VALUES (:u, :e, :k, :r, now(), now() + interval '1 hour', :b)",
+        u=user_id, e=email, k=f"kind {ALL}", r=f"bounce {ALL}", b=f"lifted by {ALL}",
+    )  # fmt: skip
+    operated.mojodex.run(
+        "INSERT INTO md_background_website (user_id, site, website_url, repeated_lines)"
+        " VALUES (:u, :s, :w, '{}')",
+        u=user_id, s=f"site {ALL}"[:200], w=f"website {ALL}",
+    )  # fmt: skip
+
+    text = opened.shows("/console?" + urlencode({"user": user_id}), user_id, f"website {HACKS[0]}")
+    assert f"kind {HACKS[0]}" in text
+    assert f"bounce {HACKS[0]}" in text
+    assert email not in text
+
+
 def test_links_lead_to_what_they_say(operated: Operated, opened: Console) -> None:
     """A value in a link stays one value of it."""
     for user_id in ("a&state=done", "a#b", "a+b", "a%26b", "a b", "../x", "//evil.example"):

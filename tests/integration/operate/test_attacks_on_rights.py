@@ -50,7 +50,7 @@ def test_every_route_is_known_here() -> None:
     """A new route fails here, until somebody has thought of the right that it needs."""
     assert routes() - set(RIGHTS) == set()
     assert {path for (_, path), right in RIGHTS.items() if right == PUBLIC} <= api.PUBLIC
-    assert api.PUBLIC <= {path for _, path in routes()}
+    assert {path for _, path in routes()} >= api.PUBLIC
 
 
 def test_a_new_route_without_a_right_would_be_found() -> None:
@@ -103,7 +103,7 @@ def test_what_is_public_tells_nothing(operated: Operated) -> None:
     for method, path in [route for route, right in RIGHTS.items() if right == PUBLIC]:
         found = send((method, path))
         # Without a token, there is no such page.
-        assert found.status in (200, 400, 401, 404), path
+        assert found.status in (200, 204, 400, 401, 404), path
         assert not any(word in found.body for word in ("user-1", "a reason", "operator", "mapping-of"))
 
 
