@@ -330,3 +330,39 @@ def test_a_run_that_dies_between_sending_and_deleting_loses_nothing(
             run()
 
     assert [message["Body"] for message in letters.returned()] == ["once"]
+
+
+def test_what_somebody_retries_is_published_even_while_dead_letters_cannot_be_sorted(
+    run: Any, letters: Letters, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, state, user_id, retry_message)"
+        " VALUES ('extract_todos', '7', 'queued', 'ann', '{\"body\": \"the message\", \"sent_at\": 5}')"
+    )
+
+    def away(*_about: object) -> None:
+        raise TransientError("queue: away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maintenance.redrive, "redrive", away)
+        with pytest.raises(ExceptionGroup):
+            run()
+    run()
+
+    (message,) = letters.returned()
+    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == ("the message", "ann")
+    assert message["MessageAttributes"]["sent_at"]["StringValue"] == "5"
+    assert mojodex.run("SELECT retry_message IS NULL FROM md_background_job") is True
+
+
+def test_an_alarm_hears_how_many_processes_are_paused(
+    run: Any, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mojodex.run(
+        "INSERT INTO md_background_paused_process VALUES ('extract_todos', now(), 'ann'), ('x', now(), 'y')"
+    )
+
+    run()
+
+    counted = emitted(capsys.readouterr().out)
+    assert [n for (_, name), n in counted.items() if name == "ProcessesPaused"] == [1]

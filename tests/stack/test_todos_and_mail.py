@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+import requests
 
 from mojodex.clock import next_working_day
 from tests.fake_model import Reply
@@ -27,6 +28,7 @@ def moved_to(day: date = LATER) -> Reply:
     return Reply({"pros": "", "cons": "", "argument": WHY, "date": day.isoformat()})
 
 
+WANTS_MAIL = "SELECT todo_email_reception FROM md_user WHERE user_id = :u"
 WORDS = Reply({"subject": "Your day", "greeting": "Hi!", "intro": "Calm.", "lines": [], "closing": "Bye."})
 
 
@@ -232,3 +234,25 @@ def test_the_emulators_own_ses_takes_the_mail(deployed: Deployed, ses: FakeSes) 
     assert "Call Bob" in mail.text
     assert "Call Bob" in mail.html
     assert job.outcome["ses_message_id"]
+
+
+def test_the_link_of_a_mail_ends_the_mail_when_its_client_posts_to_it(
+    deployed: Deployed, ses: FakeSes
+) -> None:
+    morning = deployed.of("events")
+    user_id, _ = overdue(deployed)
+    morning.send(message(user_id))
+    morning.wait_for(job_of(user_id), "done")
+    ((_, raw),) = ses.mails
+    link = check_mail(raw)["List-Unsubscribe"].strip("<>")
+    assert link.startswith(f"{deployed.stack.operate_url}/unsubscribe?token=")
+    assert user_id not in link
+
+    with requests.Session() as session:
+        session.trust_env = False
+        looked = session.get(link, timeout=30)
+        wanted = deployed.mojodex.run(WANTS_MAIL, u=user_id)
+        clicked = session.post(link, data={"List-Unsubscribe": "One-Click"}, timeout=30)
+
+    assert (looked.status_code, wanted, clicked.status_code) == (200, True, 200)
+    assert not deployed.mojodex.run(WANTS_MAIL, u=user_id)
