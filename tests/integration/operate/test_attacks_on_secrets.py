@@ -494,7 +494,8 @@ def test_no_other_website_is_asked_whether_it_may(operated: Operated) -> None:
     for path in (path_of(path) for _, path in RIGHTS):
         asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
         found = answer(event("OPTIONS", path, headers=asked | {"host": "api.example"}))
-        assert found.status in (403, 303)
+        # The page of a mail's link takes what comes from anywhere, and has no such method.
+        assert found.status in ((404,) if path == "/unsubscribe" else (403, 303)), path
         assert not [name for name in found.headers if name.startswith("access-control")]
 
 
