@@ -45,6 +45,7 @@ RENEWED_AFTER_SECONDS = 300
 COOKIE = "__Host-mojodex-session"
 # What `requests` sends of an address is Latin-1, and browsers send UTF-8: ASCII is the same in both.
 Secret = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[!-~]+$")]
+FIELDS = ("session_keys", "credentials", "secret", "rights")
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
@@ -110,8 +111,13 @@ def read_credentials(arn: str) -> Credentials:
     try:
         return Credentials.model_validate(read_secret(arn))
     except ValidationError as error:
-        reason = f"operate secret: {error_summary(error, 'secret')}"
+        reason = f"operate secret: {error_summary(error, 'secret', _field)}"
         raise TransientError(reason, retry_after=OPERATOR_SECONDS) from None
+
+
+def _field(path: str) -> str:
+    """Return the path of a field without names of credentials, since everybody can read it."""
+    return ".".join(part if part in FIELDS else "*" for part in path.split("."))
 
 
 def basic(authorization: str) -> tuple[str, str]:
@@ -151,7 +157,7 @@ def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller
             cookie, max_age=SESSION_SECONDS, return_timestamp=True
         )
         name, session_id, begun_at = content["name"], content["id"], content["begun"]
-    except BadData:
+    except (BadData, UnicodeError):
         return None
     known = credentials.credentials.get(name)
     if (
@@ -166,7 +172,7 @@ def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller
     return Caller(name, known.rights, Session(session_id, begun_at, token, renewed))
 
 
-def check_csrf(credentials: Credentials, session: Session, token: str) -> None:
+def check_csrf(credentials: Credentials, session: Session | None, token: str) -> None:
     """Check the token that came with a form.
 
     Raises:
@@ -174,30 +180,50 @@ def check_csrf(credentials: Credentials, session: Session, token: str) -> None:
     """
     try:
         session_id: Any = _csrf(credentials).loads(token)
-    except BadData:
+    except (BadData, UnicodeError):
         session_id = None
-    if not isinstance(session_id, str) or not hmac.compare_digest(
-        session_id.encode(), session.session_id.encode()
+    if (
+        session is None
+        or not isinstance(session_id, str)
+        or not hmac.compare_digest(session_id.encode(), session.session_id.encode())
     ):
         raise Problem(403, "Forbidden", "The form is not of this session. Load the page again.")
 
 
 def check_same_origin(headers: Mapping[str, str]) -> None:
-    """Check that no other website makes the browser send this. What is not a browser sends no such header.
+    """Check that no other website makes the browser send this.
+
+    Browsers send `Sec-Fetch-Site`; those before 2023 only an `Origin`. What is not a browser sends neither.
 
     Raises:
         Problem: 403, another website does.
     """
-    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+    site = headers.get("sec-fetch-site")
+    if site is None and "origin" in headers:
+        its_host = headers["origin"].rpartition("//")[2]
+        site = "same-origin" if its_host == headers.get("host") else "cross-site"
+    if site not in (None, "same-origin", "none"):
         raise Problem(403, "Forbidden", "Another website has sent this request.")
+
+
+def body_of(event: Mapping[str, Any]) -> str:
+    """Return the body of a request; bytes that are no UTF-8 are replaced.
+
+    Raises:
+        Problem: 400, it is not the Base64 that it is said to be.
+    """
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body
+    try:
+        return b64decode(body).decode("utf-8", "replace")
+    except ValueError:
+        raise Problem(400, "Bad request", "The body cannot be decoded.") from None
 
 
 def form_of(event: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of a form that a browser sends; of several with one name, the last."""
-    body = event.get("body") or ""
-    if event.get("isBase64Encoded"):
-        body = b64decode(body).decode("utf-8", "replace")
-    return dict(parse_qsl(body, keep_blank_values=True))
+    return dict(parse_qsl(body_of(event), keep_blank_values=True))
 
 
 def cookie(value: str | None) -> Cookie:

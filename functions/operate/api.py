@@ -24,6 +24,8 @@ from operate.problems import Problem, not_found
 
 # SQS takes messages up to 1 MiB, and what an edition needs around it is little.
 LARGEST_BODY_BYTES = 1_000_000
+# What is read of a body, beside Mojodex's own routes, which answer for themselves.
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 # Whoever knows their addresses may have them.
 PUBLIC = {"/", "/healthz", "/login", "/console.css", "/console.js", "/favicon.ico", "/unsubscribe"}
 SECURITY_HEADERS = {
@@ -57,7 +59,7 @@ def unsubscribe_page() -> Response[str]:
 @app.post("/unsubscribe", include_in_schema=False)
 def unsubscribing() -> Response[str]:
     """End the mails, or start them again."""
-    body = app.current_event.decoded_body or ""
+    body = access.body_of(app.current_event.raw_event)
     return _unsubscribing(lambda token, *rest: unsubscribe.submit(token, body, *rest))
 
 
@@ -81,6 +83,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         answer = app.resolve(event, context)
     except (Problem, TransientError) as error:
         answer = _refuse(event, error)
+    except Exception as error:
+        answer = _refuse(event, _unknown(error))
     if answer["statusCode"] >= 500:
         count("ApiErrors")
     headers = answer.setdefault("headers", {})
@@ -89,22 +93,23 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     headers.setdefault("Cache-Control", "no-store")
     # What a page does by itself does not keep a session alive.
     by_itself = "x-live" in event.get("headers", {})
-    if caller and caller.session and caller.session.renewed and not by_itself:
-        answer.setdefault("cookies", []).append(str(access.cookie(caller.session.renewed)))
+    # A route that sets the cookie, to log out, has the last word.
+    if caller and caller.session and caller.session.renewed and not by_itself and not answer.get("cookies"):
+        answer["cookies"] = [str(access.cookie(caller.session.renewed))]
     return answer
 
 
 def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
-    """Find out who sends a request; None if nobody need be known.
+    """Find out who sends a request, and check its form; None if nobody need be known.
 
     Raises:
-        Problem: 401, 403, 413, 429.
+        Problem: 400, 401, 403, 413, 415, 429.
         TransientError: credentials cannot be checked now.
     """
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     request = event["requestContext"]["http"]
     path, changes = event.get("rawPath", "/"), request["method"] not in ("GET", "HEAD")
-    if len(event.get("body") or "") > LARGEST_BODY_BYTES:
+    if len((event.get("body") or "").encode("utf-8", "replace")) > LARGEST_BODY_BYTES:
         raise Problem(413, "Content too large", f"A body has {LARGEST_BODY_BYTES} bytes at most.")
     # A mail client posts to it from wherever it is (RFC 8058).
     if changes and path != "/unsubscribe":
@@ -114,19 +119,52 @@ def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
     credentials = access.read_credentials(environment.settings.operate_secret_arn)
     if "authorization" in headers:
         name, secret = access.basic(headers["authorization"])
-        return identify(credentials, name, secret, request["sourceIp"], now)
+        caller = identify(credentials, name, secret, request["sourceIp"], now)
+    else:
+        caller = _caller_of_session(credentials, event, headers, now)
+        if changes:
+            token = headers.get("x-csrf-token") or access.form_of(event).get("csrf", "")
+            access.check_csrf(credentials, caller.session, token)
+    if event.get("body") and path not in front_door.PATHS:
+        _check_body(access.body_of(event), headers.get("content-type", JSON))
+    return caller
+
+
+def _caller_of_session(
+    credentials: access.Credentials, event: dict[str, Any], headers: dict[str, str], now: datetime
+) -> Caller:
+    """Return whose session a request's cookie belongs to.
+
+    Raises:
+        Problem: 401, it has no session.
+    """
     caller = None
     # API Gateway takes cookies out of the headers; the local emulator does not.
     for cookie in event.get("cookies") or headers.get("cookie", "").split(";"):
-        name, _, value = cookie.strip().partition("=")
+        # Only spaces: a browser lets any website of the domain set a cookie whose name begins with another
+        # white space, and such a name does not begin with `__Host-`.
+        name, _, value = cookie.strip(" ").partition("=")
         if name == access.COOKIE:
             caller = access.read_session(credentials, value, now)
-    if caller is None or caller.session is None:
+    if caller is None:
         raise Problem(401, "Unauthorized", "Send a name and a secret, as HTTP Basic.")
-    if changes:
-        token = headers.get("x-csrf-token") or access.form_of(event).get("csrf", "")
-        access.check_csrf(credentials, caller.session, token)
     return caller
+
+
+def _check_body(body: str, content_type: str) -> None:
+    """Check that a body can be parsed.
+
+    Raises:
+        Problem: 400, it is not JSON; 415, it is neither JSON nor a form.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in (JSON, FORM):
+        raise Problem(415, "Unsupported media type", f"A body is {JSON} or {FORM}.")
+    if kind == JSON:
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError):
+            raise Problem(400, "Bad request", "The body is not JSON.") from None
 
 
 @app.exception_handler([Problem, TransientError])  # type: ignore[untyped-decorator]
@@ -142,15 +180,20 @@ def _not_valid(error: RequestValidationError) -> Response[str]:
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def _unknown_error(error: Exception) -> Response[str]:
-    # The error's own text is left out: it may quote a user's words.
-    where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
-    logger.error("unknown error", extra=where)
-    return _response(app.current_event.path, Problem(500, "Internal error", "The log says more."))
+    return _response(app.current_event.path, _unknown(error))
 
 
 @app.not_found
 def _no_route(_error: NotFoundError) -> Response[str]:
     return _response(app.current_event.path, Problem(404, "Not found", "There is no such address."))
+
+
+def _unknown(error: Exception) -> Problem:
+    """Log an error that nobody has thought of; return what is said about it."""
+    # Its own text is left out: it may quote a user's words.
+    where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
+    logger.error("unknown error", extra=where)
+    return Problem(500, "Internal error", "The log says more.")
 
 
 def _refuse(event: dict[str, Any], error: Problem | TransientError) -> dict[str, Any]:

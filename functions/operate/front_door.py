@@ -64,7 +64,7 @@ def _answering(prefix: str, work: Callable[[dict[str, Any]], Answer]) -> Respons
         if not is_json or not isinstance(request, dict) or "datetime" not in request:
             raise ValueError
         status, answer = work(request)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         status, answer = INVALID
     except TransientError as error:
         logger.warning("request cannot be served now", extra={"reason": str(error)})
@@ -169,10 +169,10 @@ def _text(value: object) -> str:
     """Return a key, which may be a text or a number, as text.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or PostgreSQL takes no such text.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError  # noqa: TRY004
+    if isinstance(value, bool) or not isinstance(value, str | int) or b"\0" in str(value).encode():
+        raise ValueError
     return str(value)
 
 

@@ -9,7 +9,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -156,14 +156,29 @@ def _cursor(row: Row[Any]) -> str:
     return urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment in UTC.
+
+    Raises:
+        ValueError: it has no zone, or no year of UTC has it.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("should have timezone info")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
 def _read_cursor(cursor: str) -> dict[str, Any]:
     try:
         at, process, subject, occasion = json.loads(urlsafe_b64decode(cursor.encode("ascii")))
-        after_at = datetime.fromisoformat(at)
-        valid = after_at.tzinfo is not None and all(
-            isinstance(part, str) and "\0" not in part for part in (process, subject, occasion)
+        after_at = in_utc(datetime.fromisoformat(at))
+        # PostgreSQL takes neither NUL nor half a surrogate pair.
+        valid = all(
+            isinstance(part, str) and b"\0" not in part.encode() for part in (process, subject, occasion)
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         valid = False
     if not valid:
         raise Problem(422, "Invalid request", "after: it is not the cursor of a page.")

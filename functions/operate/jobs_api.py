@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from mojodex import mail_ledger
@@ -27,7 +27,8 @@ from operate.problems import not_found
 router = Router()  # type: ignore[no-untyped-call]
 State = Literal["queued", "running", "done", "failed", "skipped"]
 Words = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
-Cursor = Annotated[str, Field(max_length=6000)]
+Moment = Annotated[AwareDatetime, AfterValidator(job_list.in_utc)]
+Cursor = Annotated[str, Field(max_length=6000, pattern=r"^[^\x00]*$")]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
 MANY_PAGES = 200
 HEALTHY = text("SELECT 1")
@@ -112,7 +113,7 @@ class RetryFilter(BaseModel):
     model_config = ConfigDict(extra="forbid")
     process: ProcessName | None = None
     user: Words | None = None
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     reason: Words | None = None
     confirm: int | None = Field(None, ge=0, description="How many jobs fit, as the answer without it says")
 
@@ -150,7 +151,7 @@ def jobs(
     state: Annotated[State | None, Query()] = None,
     user: Annotated[Words | None, Query(description="user_id")] = None,
     subject: Annotated[Words | None, Query(description="exactly this one")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="changed then or later")] = None,
+    since: Annotated[Moment | None, Query(description="changed then or later")] = None,
     reason: Annotated[Words | None, Query(description="a part of the reason")] = None,
     url: Annotated[Words | None, Query(description="a part of a website's address")] = None,
     limit: Limit = 50,

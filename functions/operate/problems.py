@@ -22,12 +22,15 @@ class Problem(Exception):
         super().__init__(detail)
         self.status, self.title, self.detail, self.more = status, title, detail, more
 
+    @property
+    def headers(self) -> dict[str, str | list[str]]:
+        """What to say in headers, also of a page for people."""
+        return {"Retry-After": str(self.more["retry_after"])} if "retry_after" in self.more else {}
+
     def response(self) -> Response[str]:
         """Return the answer to the request."""
         members = {"title": self.title, "status": self.status, "detail": self.detail, **self.more}
-        headers: dict[str, str | list[str]] = {}
-        if "retry_after" in self.more:
-            headers["Retry-After"] = str(self.more["retry_after"])
+        headers = self.headers
         if self.status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="Mojodex Background", charset="UTF-8"'
         return Response(self.status, CONTENT_TYPE, json.dumps(members), headers)

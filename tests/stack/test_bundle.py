@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -217,6 +218,7 @@ def test_no_port_is_open_beyond_loopback(deployed: Deployed) -> None:
     connections = psutil.net_connections("inet")
     listening = [c for c in connections if c.status == psutil.CONN_LISTEN and c.pid in ours]
 
-    # Postgres and the emulator.
+    # Postgres and the emulator, which also serves the API.
     assert len(listening) >= 2
     assert {c.laddr.ip for c in listening} <= {"127.0.0.1", "::1"}
+    assert urlsplit(deployed.stack.operate_url).port in {c.laddr.port for c in listening}

@@ -70,3 +70,40 @@ def sqs_sources() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
         for event in function.get("Events", {}).values()
         if event["Type"] == "SQS"
     ]
+
+
+def deployed(**parameters: str) -> dict[str, dict[str, Any]]:
+    """Each resource that a deployment with these parameters makes, the others at their defaults.
+
+    Raises:
+        ValueError: a condition has a form that is not understood.
+    """
+    given = {name: str(parameter.get("Default", "")) for name, parameter in template()["Parameters"].items()}
+    given |= parameters
+    conditions = template()["Conditions"]
+
+    def value(of: Any) -> Any:
+        match of:
+            case {"Ref": name}:
+                return given[name]
+            case {"Join": [separator, {"Ref": name}]}:
+                return separator.join(given[name].split(","))
+            case {"Equals": [one, other]}:
+                return value(one) == value(other)
+            case {"Not": [one]}:
+                return not value(one)
+            case {"And": several}:
+                return all(map(value, several))
+            case {"Or": several}:
+                return any(map(value, several))
+            case {"Condition": name}:
+                return value(conditions[name])
+            case str():
+                return of
+        raise ValueError(f"condition: {of}")
+
+    return {
+        name: resource
+        for name, resource in template()["Resources"].items()
+        if "Condition" not in resource or value(conditions[resource["Condition"]])
+    }

@@ -4,18 +4,69 @@ import re
 import tomllib
 
 from tests import ROOT
-from tests.structure.template import functions, resources, template
+from tests.structure.template import deployed, functions, resources, template
+
+# What can be called, or lets others call, from outside of the account's own queues and schedules.
+PUBLIC = (
+    *("AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::ApiGateway::", "AWS::ApiGatewayV2::"),
+    *("AWS::Lambda::Url", "AWS::Lambda::Permission", "AWS::CloudFront::"),
+    *("AWS::AppSync::", "AWS::ElasticLoadBalancing", "AWS::S3::", "AWS::SecretsManager::ResourcePolicy"),
+)
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:operate-AbCdEf"
+
+
+def public(**parameters: str) -> dict[str, str]:
+    """The public resources of a deployment, with their types."""
+    found = {name: resource["Type"] for name, resource in deployed(**parameters).items()}
+    return {name: kind for name, kind in found.items() if kind.startswith(PUBLIC)}
 
 
 def test_defect_26_nothing_can_be_called_without_aws_credentials() -> None:
     """It published a port and asked for no authentication. Here queues and schedules start the functions."""
-    public = {"AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::Lambda::Url"}
-    kinds = {resource["Type"] for resource in template()["Resources"].values()}
     events = {e["Type"] for f in functions().values() for e in f.get("Events", {}).values()}
 
-    assert not kinds & public
+    assert template()["Parameters"]["OperateApi"]["Default"] == "off"
+    assert public() == {}
     assert not any("FunctionUrlConfig" in function for function in functions().values())
     assert events <= {"SQS", "ScheduleV2"}
+    # Its function and its role are not there, either.
+    assert not {name for name in deployed() if name.startswith("Operate")}
+
+
+def test_only_the_http_api_is_public_and_only_if_it_is_asked_for() -> None:
+    assert public(OperateApi="on") == public(OperateSecretArn=SECRET) == {}
+
+    found = public(OperateApi="on", OperateSecretArn=SECRET)
+    assert sorted(found.values()) == [
+        *("AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route"),
+        *("AWS::ApiGatewayV2::Stage", "AWS::Lambda::Permission"),
+    ]
+    (permission,) = resources("AWS::Lambda::Permission").values()
+    assert permission["Principal"] == "apigateway.amazonaws.com"
+    assert "${OperateHttpApi}" in str(permission["SourceArn"])
+    assert permission["FunctionName"] == {"Ref": "OperateFunction"}
+
+
+def test_the_http_api_limits_requests_logs_no_addresses_and_answers_no_other_website() -> None:
+    (api,), (stage,) = (
+        resources("AWS::ApiGatewayV2::Api").values(),
+        resources("AWS::ApiGatewayV2::Stage").values(),
+    )
+
+    assert "CorsConfiguration" not in api
+    limits = stage["DefaultRouteSettings"]
+    assert 0 < limits["ThrottlingRateLimit"] <= 50
+    assert 0 < limits["ThrottlingBurstLimit"] <= 50
+    # Addresses name users.
+    assert "AccessLogSettings" not in stage
+
+
+def test_no_function_is_told_to_log_whole_requests() -> None:
+    for function in (*functions().values(), template()["Globals"]["Function"]):
+        variables = function.get("Environment", {}).get("Variables", {})
+        assert not {"POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEV", "POWERTOOLS_DEBUG", "DEBUG"} & set(
+            variables
+        )
 
 
 def test_a_queue_lets_a_service_of_aws_send_only_for_a_resource_of_ours() -> None:

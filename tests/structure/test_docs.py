@@ -85,3 +85,40 @@ def test_the_runbook_searches_for_what_lambda_writes_in_json() -> None:
     assert len(ends) == 2
     for status in ("timeout", "error", "failure"):
         assert all(f'$.record.status = "{status}"' in pattern for pattern in ends)
+
+
+SECURITY = (ROOT / "docs" / "security.md").read_text()
+
+
+def test_every_defence_of_the_threat_model_has_a_test_that_exists() -> None:
+    named = re.findall(r"`((?:\w+/)?\w+)::(\w+)`", SECURITY)
+
+    assert len(named) >= 60
+    for path, function in named:
+        folder, _, name = path.rpartition("/")
+        files = (ROOT / "tests").rglob(f"{folder or '*'}/test_{name}.py")
+        defined = re.compile(rf"^def test_{function}\(", re.MULTILINE)
+        assert any(defined.search(file.read_text()) for file in files), (path, function)
+
+
+def test_every_flow_of_the_threat_model_has_its_threats() -> None:
+    for flow in (
+        "HTTP API",
+        "Console",
+        "Queues",
+        "Ledger and database",
+        "Fetching websites",
+        "Mail",
+        "Model",
+    ):
+        rows = SECURITY.partition(f"## {flow}\n")[2].partition("\n## ")[0]
+        letters = re.findall(r"^\| ([STRIDE]) \| .+ \| `\w.*::\w+` \|$", rows, re.MULTILINE)
+        assert len(set(letters)) >= 3, flow
+    assert "## Residual risks" in SECURITY
+
+
+def test_the_threat_model_can_be_read() -> None:
+    cells = [cell.strip() for line in SECURITY.splitlines() if line[:1] == "|" for cell in line.split("|")]
+
+    assert len(SECURITY.encode()) <= 10_240
+    assert max(map(len, cells)) <= 120

@@ -132,7 +132,7 @@ def confirm_retry() -> Response[str]:
 @router.get("/login", include_in_schema=False)
 def login_page() -> Response[str]:
     """Ask for a name and a secret."""
-    return _login_page(200)
+    return _login_page()
 
 
 # Changes. Each answers with the page that shows what came of it.
@@ -147,9 +147,9 @@ def login() -> Response[str]:
     try:
         caller = identify(credentials, form.get("name", ""), form.get("secret", ""), address, utc_now())
     except Problem as problem:
-        return _login_page(problem.status, problem.detail)
+        return _login_page(problem)
     if "read" not in caller.rights:
-        return _login_page(403, f"{caller.name} has not the right read.")
+        return _login_page(Problem(403, "Forbidden", f"{caller.name} has not the right read."))
     session = access.begin_session(credentials, caller, utc_now())
     return _see("console", cookies=[access.cookie(session)])
 
@@ -227,7 +227,7 @@ def error_page(path: str, problem: Problem) -> Response[str]:
     if problem.status == 401:
         return _see(f"{root}login")
     body = templates().get_template("error.html").render(root=root, problem=problem, who=None)
-    return Response(problem.status, HTML, body)
+    return Response(problem.status, HTML, body, problem.headers)
 
 
 def _caller() -> Caller:
@@ -240,9 +240,9 @@ def _page(name: str, **values: Any) -> Response[str]:
     return Response(200, HTML, body)
 
 
-def _login_page(status: int, error: str = "") -> Response[str]:
-    body = templates().get_template("login.html").render(root="", error=error, who=None)
-    return Response(status, HTML, body)
+def _login_page(problem: Problem | None = None) -> Response[str]:
+    body = templates().get_template("login.html").render(root="", problem=problem, who=None)
+    return Response(problem.status, HTML, body, problem.headers) if problem else Response(200, HTML, body)
 
 
 def _see(address: str, cookies: list[Any] | None = None) -> Response[str]:
@@ -277,8 +277,8 @@ def _filter(given: dict[str, str]) -> Filter:
     since = None
     try:
         if given.get("since"):
-            since = datetime.fromisoformat(given["since"])
-        valid = since is None or since.tzinfo is not None
+            since = job_list.in_utc(datetime.fromisoformat(given["since"]))
+        valid = True
     except ValueError:
         valid = False
     if (
