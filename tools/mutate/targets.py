@@ -10,6 +10,7 @@ DIALLED = (
     *("is_public", "check_port", "_Dialling._addresses", "Adapter"),
 )
 
+OPERATED = ("integration/operate/test_jobs_api.py",)
 REFRESHES = ("integration/test_refresh.py", "integration/test_refresh_attack.py")
 
 
@@ -40,6 +41,10 @@ def _layer(name: str, *tests: str) -> Target:
     return Target(name, f"mojodex.{name}", f"shared/mojodex/{name}.py", tests)
 
 
+def _operate(name: str, *tests: str, sql: str | None = None) -> Target:
+    return Target(name, f"operate.{name}", f"functions/operate/{name}.py", tests, sql=sql)
+
+
 def _todos(module: str, *tests: str, file: str | None = None) -> Target:
     path = f"functions/extract_todos/{file or module.replace('.', '/') + '.py'}"
     return Target(module.rpartition(".")[2], f"extract_todos.{module}", path, tests)
@@ -64,6 +69,11 @@ TARGETS = (
         "functions/maintenance/redrive.py",
         ("unit/test_redrive.py", "integration/test_redrive_function.py"),
     ),
+    _layer("republishing", *OPERATED, "integration/test_redrive_function.py"),
+    _operate("retry", *OPERATED, sql="functions/operate/retry.sql"),
+    _operate("cancel", *OPERATED),
+    _layer("mail_ledger", "integration/test_mail_feedback.py"),
+    _layer("feedback", "unit/test_feedback.py"),
     _layer("circuit", "integration/test_circuit.py"),
     _layer("spending", "unit/test_prices.py", "integration/test_spending.py"),
     _layer(
