@@ -23,27 +23,40 @@ STATES = ("queued", "running", "done", "failed", "skipped")
 # Only these have a reason.
 STATES_WITH_REASON = ("failed", "skipped")
 SCANNED = 500
+# The reason is read of the jobs that are left: a website's outcome may be long.
 FIND = """
-SELECT key.*, job.user_id, job.attempts, job.queued_at, job.started_at, job.finished_at, job.spent,
-    job.outcome ->> 'reason' AS reason
+SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at, finished_at,
+    spent, outcome ->> 'reason' AS reason
+FROM ({found}) AS found
+ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+"""
+NEWEST = """
+SELECT its.process, its.state, found.*
 FROM (
-    SELECT its.process, its.state, found.*
-    FROM (
-        SELECT process, state
-        FROM unnest(CAST(:processes AS text[])) AS process CROSS JOIN unnest(CAST(:states AS text[])) AS state
-    ) AS its
-    CROSS JOIN LATERAL (
-        SELECT job.subject, job.occasion, COALESCE(finished_at, queued_at) AS changed_at
-        FROM md_background_job AS job
-        WHERE job.process = its.process AND job.state = its.state {conditions}
-        ORDER BY COALESCE(finished_at, queued_at) DESC, job.subject DESC, job.occasion DESC
-        LIMIT :most
-    ) AS found
-    ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+    SELECT process, state
+    FROM unnest(CAST(:processes AS text[])) AS process CROSS JOIN unnest(CAST(:states AS text[])) AS state
+) AS its
+CROSS JOIN LATERAL (
+    SELECT {columns}
+    FROM md_background_job AS job
+    WHERE job.process = its.process AND job.state = its.state {conditions}
+    ORDER BY COALESCE(finished_at, queued_at) DESC, job.subject DESC, job.occasion DESC
     LIMIT :most
-) AS key
-JOIN md_background_job AS job USING (process, subject, occasion)
-ORDER BY key.changed_at DESC, process DESC, subject DESC, occasion DESC
+) AS found
+ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+LIMIT :most
+"""
+# A subject has few jobs, and the primary key finds them; by state, the planner might look for them in all.
+OF_SUBJECT = """
+SELECT job.process, job.state, {columns}
+FROM md_background_job AS job
+WHERE job.process = ANY(CAST(:processes AS text[])) AND job.state = ANY(CAST(:states AS text[])) {conditions}
+ORDER BY changed_at DESC, job.process DESC, job.subject DESC, job.occasion DESC
+LIMIT :most
+"""
+COLUMNS = """
+    job.subject, job.occasion, COALESCE(finished_at, queued_at) AS changed_at, job.user_id, job.attempts,
+    job.queued_at, job.started_at, job.finished_at, job.spent, job.outcome
 """
 CONDITIONS = {
     "user_id": "AND job.user_id = :user_id",
@@ -148,7 +161,9 @@ def _contains(row: Row[Any], wanted: Filter) -> bool:
 
 @cache
 def _find(conditions: tuple[str, ...]) -> TextClause:
-    return text(FIND.format(conditions=" ".join(CONDITIONS[name] for name in conditions)))
+    found = OF_SUBJECT if "subject" in conditions else NEWEST
+    restricted = " ".join(CONDITIONS[name] for name in conditions)
+    return text(FIND.format(found=found.format(columns=COLUMNS, conditions=restricted)))
 
 
 def _cursor(row: Row[Any]) -> str:
