@@ -26,10 +26,33 @@ SCANNED = 500
 # The reason is read of the jobs that are left: a website's outcome may be long.
 FIND = """
 SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at, finished_at,
-    spent, outcome ->> 'reason' AS reason
+    spent, outcome ->> 'reason' AS reason, true AS fits, false AS is_last
 FROM ({found}) AS found
 ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
 """
+# Of those that were looked at, the first that fit; and the last one, from where the next page goes on.
+FIND_TEXT = """
+SELECT *
+FROM (
+    SELECT *,
+        count(*) FILTER (WHERE fits) OVER newest_first AS number,
+        row_number() OVER newest_first = :most AS is_last
+    FROM (
+        SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at,
+            finished_at, spent, outcome ->> 'reason' AS reason, {fits} AS fits
+        FROM ({found}) AS found
+    ) AS looked_at
+    WINDOW newest_first AS (
+        ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC ROWS UNBOUNDED PRECEDING
+    )
+) AS numbered
+WHERE fits AND number <= :wanted OR is_last
+ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+"""
+FITS = {
+    "reason": "strpos(lower(COALESCE(outcome ->> 'reason', '')), lower(:reason)) > 0",
+    "url": "strpos(lower(subject), lower(:url)) > 0",
+}
 NEWEST = """
 SELECT its.process, its.state, found.*
 FROM (
@@ -131,39 +154,38 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
     Raises:
         Problem: 422, the cursor is not one.
     """
-    by_text = bool(wanted.reason or wanted.url)
-    parameters: dict[str, Any] = {
-        name: value for name in ("user_id", "subject", "since") if (value := getattr(wanted, name))
-    }
+    texts = tuple(name for name in FITS if getattr(wanted, name))
+    given = ("user_id", "subject", "since", *texts)
+    parameters: dict[str, Any] = {name: value for name in given if (value := getattr(wanted, name))}
     if after:
         parameters |= _read_cursor(after)
-    statement = _find(tuple(name for name in CONDITIONS if name in parameters))
-    most = max(SCANNED, limit) if by_text else limit + 1
+    if texts:
+        parameters |= {"most": max(SCANNED, limit), "wanted": limit + 1}
+    else:
+        parameters["most"] = limit + 1
+    statement = _find(tuple(name for name in CONDITIONS if name in parameters), texts)
     rows = session.execute(
-        statement, {**parameters, "processes": wanted.processes, "states": wanted.states, "most": most}
+        statement, {**parameters, "processes": wanted.processes, "states": wanted.states}
     ).all()
-    found = [row for row in rows if _contains(row, wanted)]
+    found = [row for row in rows if row.fits]
     page = found[:limit]
     if len(found) > limit:
         last = page[-1]
-    elif by_text and len(rows) == most:
+    elif rows and rows[-1].is_last:
         last = rows[-1]
     else:
         return Page(page)
     return Page(page, _cursor(last), last.changed_at)
 
 
-def _contains(row: Row[Any], wanted: Filter) -> bool:
-    return (wanted.reason or "").lower() in (row.reason or "").lower() and (
-        wanted.url or ""
-    ).lower() in row.subject.lower()
-
-
 @cache
-def _find(conditions: tuple[str, ...]) -> TextClause:
+def _find(conditions: tuple[str, ...], texts: tuple[str, ...]) -> TextClause:
     found = OF_SUBJECT if "subject" in conditions else NEWEST
     restricted = " ".join(CONDITIONS[name] for name in conditions)
-    return text(FIND.format(found=found.format(columns=COLUMNS, conditions=restricted)))
+    found = found.format(columns=COLUMNS, conditions=restricted)
+    if texts:
+        return text(FIND_TEXT.format(found=found, fits=" AND ".join(FITS[name] for name in texts)))
+    return text(FIND.format(found=found))
 
 
 def _cursor(row: Row[Any]) -> str:

@@ -78,7 +78,7 @@ def first_page() -> Response[str]:
         given=given,
         processes=PROCESSES,
         states=STATES,
-        counted=overview.COUNTED,
+        counted_ended=overview.COUNTED_ENDED,
         next_query=urlencode({**given, "after": page.next}) if page.next else None,
     )
 
@@ -305,8 +305,8 @@ def _ago(value: datetime | str | None, now: datetime) -> str:
     return f"{seconds} s"
 
 
-def _count(jobs: int) -> str:
-    return f"{jobs:,}+" if jobs >= overview.COUNTED else f"{jobs:,}"
+def _count(jobs: int, most: int = overview.COUNTED) -> str:
+    return f"{jobs:,}+" if jobs >= most else f"{jobs:,}"
 
 
 def _usd(value: float) -> str:

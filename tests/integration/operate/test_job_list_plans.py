@@ -76,7 +76,9 @@ QUERIES: dict[str, Callable[[Session], Any]] = {
     "retry by reason": lambda session: retry.matching(session, Filter("events", reason="reason 7")),
     "retry of a user": lambda session: retry.matching(session, Filter(user_id="user-7")),
     "retry of ten": lambda session: retry._retry(
-        session, [JobKey("events", f"user-{i} https://example.com/{i}", "occasion") for i in range(7, 500)], NOW
+        session,
+        [JobKey("events", f"user-{i} https://example.com/{i}", "occasion") for i in range(7, 500)],
+        NOW,
     ),
 }
 
@@ -123,7 +125,9 @@ def test_no_query_reads_the_whole_ledger(ledger: Operated, statistics: str) -> N
                 plan = session.connection().exec_driver_sql(explain, parameters).scalar_one()
                 found = nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
                 scans += [
-                    name for node in found if (node["Node Type"], node.get("Relation Name")) == ("Seq Scan", LEDGER)
+                    name
+                    for node in found
+                    if (node["Node Type"], node.get("Relation Name")) == ("Seq Scan", LEDGER)
                 ]
 
     assert scans == []
