@@ -474,9 +474,7 @@ def measure_writes(server: postgres.Database, cloud: Cloud) -> dict[str, dict[st
         )
         for at, figure in enumerate(("milliseconds", "wal"))
     }
-    print(
-        f"\nA job's begin and finish, without the list's indexes and with; {ROUNDS} rounds of {WRITTEN}\n"
-    )
+    print(f"\nA job's begin and finish, without the list's indexes and with; {ROUNDS} rounds of {WRITTEN}\n")
     print(f"{'':30}{'without':>10}{'with':>10}{'ratio':>8}")
     for figure, form in (("milliseconds", ".3f"), ("wal", ",.0f")):
         title = {"milliseconds": "statements, ms", "wal": "WAL, bytes"}[figure]
