@@ -31,7 +31,7 @@ VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
-	test-simulation test-stack test-structure mutate audit lock bench evaluate chaos simulate clean
+	test-simulation test-stack test-structure mutate audit lock bench evaluate chaos simulate screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +134,9 @@ chaos: setup build-local ## Break the deployed system at random under 2,200 jobs
 
 simulate: $(VENV_STAMP) ## Run the handlers for days of virtual time under the faults of a seed (SEED=… DAYS=…)
 	@$(RUN)/python -m simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --shrink 300
+
+screenshots: setup build-local ## Make the pictures of docs/pictures, from the demo's account (needs a browser)
+	@$(RUN)/python -m tests.screenshots
 
 clean: ## Stop what runs and remove all that was made, tools included
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi

@@ -102,14 +102,14 @@ class Assumed:
     call_bytes: float = 20_000
     page_bytes: float = 250_000
     # Of the whole bundle: one schedule every five minutes, two every ten, two every hour and one a day, each
-    # 512 MB for a second; and six queues, each asked by five pollers every 20 s (Lambda's long polling).
+    # 512 MB for a second; and seven queues, each asked by five pollers every 20 s (Lambda's long polling).
     schedule_runs: float = 288 + 2 * 144 + 2 * 24 + 1
     schedule_gb_seconds: float = 0.5
-    empty_receives: float = 6 * 5 * 86_400 / 20
+    empty_receives: float = 7 * 5 * 86_400 / 20
     # A metric is a name with one value of each of its dimensions: at most so many, when every process has
     # had every outcome, and one model is asked. Alarms, keys and dashboards are the template's.
-    metrics: float = 109
-    alarms: float = 56
+    metrics: float = 120
+    alarms: float = 65
     keys: float = 1
     dashboards: float = 1
     # None outside of a VPC, or with one that is there anyway.

@@ -158,6 +158,11 @@ LEDGER = (
     f" WHERE {ZONE} BETWEEN 8 AND 18 AND NOT {WANTS_NONE} AND NOT {NOTHING_TO_TELL}",
     f"INSERT INTO md_background_pause SELECT 'user-' || u, {MOMENT} - interval '50 days'"
     f" FROM generate_series(0, :n - 1) u WHERE {IS_GONE}",
+    # One in a hundred had soft bounces some weeks ago; that pause is over.
+    "INSERT INTO md_background_mail_block (user_id, address, kind, reason, since, until)"
+    f" SELECT 'user-' || u, u || '@example.com', 'soft bounces', 'MailboxFull',"
+    f" {MOMENT} - interval '30 days', {MOMENT} - interval '23 days'"
+    " FROM generate_series(0, :n - 1) u WHERE mod(u / 24, 100) = 7",
     # What should be found, by the numbers alone.
     "CREATE TABLE bench_due (process text, subject text, occasion text, PRIMARY KEY (process, subject))",
     f"INSERT INTO bench_due SELECT 'reschedule_todo', CAST(k AS text), CAST({DAY} AS text)"

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from simulation.feedback import Feedback
 from simulation.kernel import Kernel
 from simulation.outside import Outside
 from simulation.sqs import Queue, StoredMessage
@@ -299,11 +300,13 @@ class Ses:
     Attributes:
         mails: what it took: the address, and the tag that names the job.
         unknown: the tags of mails that it took and whose answer was lost.
+        feedback: tells what became of them.
     """
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, feedback: Feedback) -> None:
         self.mails: list[tuple[str, str]] = []
         self.unknown: list[str] = []
+        self.feedback = feedback
         self._outside = outside
 
     def send_email(
@@ -316,7 +319,9 @@ class Ses:
         def take() -> dict[str, Any]:
             self.mails.append((address, tag["Value"]))
             kernel.trace("mail", tag["Value"])
-            return {"MessageId": f"ses-{len(self.mails)}"}
+            message_id = f"ses-{len(self.mails)}"
+            self.feedback.tell(message_id, tag["Value"])
+            return {"MessageId": message_id}
 
         def error(how: str) -> Exception:
             if how == "lost":

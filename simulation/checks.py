@@ -40,6 +40,8 @@ SCHEDULINGS = """
     ORDER BY todo_pk, scheduling.creation_date, todo_scheduling_pk
 """
 EVENTS = "SELECT user_id, creation_date FROM md_event"
+MAILS = "SELECT * FROM md_background_mail"
+BLOCKS = "SELECT user_id, kind FROM md_background_mail_block"
 DOCUMENTS = """
     SELECT author_user_id AS user_id, name, index AS place, chunk_text
     FROM md_document LEFT JOIN md_document_chunk ON document_fk = document_pk
@@ -81,6 +83,9 @@ class Facts:
         requests: process, subject and occasion of the jobs that were asked for without a day.
         expired: bodies of messages that SQS dropped.
         conduct: what `conduct.broken` and `recovery.broken` say of the run.
+        told: what SES has told of each mail, as columns that must be set; by its id.
+        mails: what is saved of each mail: the columns that are set; by its id.
+        blocks: whose mail has ended, and why.
     """
 
     wanted: Wanted
@@ -99,6 +104,9 @@ class Facts:
     requests: frozenset[tuple[str, str, str]] = frozenset()
     expired: list[str] = field(default_factory=list)
     conduct: list[str] = field(default_factory=list)
+    told: Mapping[str, set[str]] = field(default_factory=dict)
+    mails: Mapping[str, set[str]] = field(default_factory=dict)
+    blocks: list[str] = field(default_factory=list)
 
     @property
     def jobs(self) -> list[Job]:
@@ -173,6 +181,12 @@ def facts_of(world: World, run: Run) -> Facts:
         frozenset(asked.requests),
         [message.body for message in run.expired],
         [*conduct.broken(run), *recovery.broken(run, history)],
+        run.services.sesv2.feedback.told,
+        {
+            row.message_id: {name for name, value in row._mapping.items() if value is not None}
+            for row in server.rows(MAILS)
+        },
+        [f"{row.user_id}: {row.kind}" for row in server.rows(BLOCKS)],
     )
 
 
@@ -303,6 +317,17 @@ def mails_once(known: Facts) -> Iterator[str]:
         yield f"events: {done} jobs are done, {len(known.found.events)} rows in md_event"
 
 
+def feedback_saved(known: Facts) -> Iterator[str]:
+    """What SES has told of a mail is saved, and whose it was. All were delivered, so no mail has ended."""
+    for message_id, columns in known.told.items():
+        for column in sorted(columns - known.mails.get(message_id, set())):
+            yield f"mail {message_id}: {column} is not saved"
+    nobodys = sum("user_id" not in columns for columns in known.mails.values())
+    if nobodys > known.unknown:
+        yield f"mails: {nobodys} are nobody's, which only {known.unknown} may be"
+    yield from (f"block of {block}: no mail has bounced" for block in known.blocks)
+
+
 def nobody_without_mail(known: Facts) -> Iterator[str]:
     """Whoever has a to-do for the last working day, and wants the mail, has a job for it."""
     there = {(job.subject, job.occasion) for job in known.jobs if job.process == "events"}
@@ -374,6 +399,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     moved_once_a_day,
     nothing_overdue,
     mails_once,
+    feedback_saved,
     nobody_without_mail,
     documents_complete,
     requests_answered,

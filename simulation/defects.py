@@ -191,7 +191,7 @@ def mail_without_mark() -> Undo:
             mail.rendered,
             to_name=mail.to_name,
             to_address=mail.to_address,
-            unsubscribe_link=mail.unsubscribe_link,
+            unsubscribe_link=mail.unsubscribe.link if mail.unsubscribe else None,
             now=utc_now(),
         )
         message_id = delivery._send(circuits, settings, mail, raw, job)

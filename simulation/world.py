@@ -15,6 +15,7 @@ from simulation.aws import SecretsManager, Services, Ses, Sqs
 from simulation.backend import Asked, Backend
 from simulation.deployment import PARAMETERS, Deployment, deployment, queue_url
 from simulation.faults import Fault, Faults
+from simulation.feedback import Feedback
 from simulation.functions import handlers, import_handlers
 from simulation.kernel import Kernel
 from simulation.lambdas import Lambdas
@@ -106,7 +107,7 @@ class World:
             run.kernel.call_later(moment, lambda look=look: look(run))  # type: ignore[misc]
         begin = run.kernel.now
         run.kernel.call_later(plan.days * 24 * HOUR, run.faults.calm)
-        end = begin + (end_of(plan) if ends is None else ends)
+        end = run.services.sesv2.feedback.ends = begin + (end_of(plan) if ends is None else ends)
         while run.kernel.now < end and not run.cut_short:
             run.kernel.run(min(end, run.kernel.now + ENOUGH_SECONDS))
             run.cut_short = enough(run)
@@ -133,8 +134,14 @@ class World:
             PARAMETERS["DatabaseSecretArn"]: self.server.secret,
             PARAMETERS["LlmSecretArn"]: {"api_key": "simulated"},
         }
-        services = Services(sqs, SecretsManager(outside, secrets), Ses(outside))
         by_process = {process: queues[name] for name, process in self.settings.sources().items()}
+        worker = self.settings.functions["MailFeedbackWorkerFunction"]
+        feedback = Feedback(
+            kernel,
+            worker.environment["SES_CONFIGURATION_SET"],
+            lambda body: sqs.publish(by_process["mail_feedback"], body),
+        )
+        services = Services(sqs, SecretsManager(outside, secrets), Ses(outside, feedback))
         sites = Sites(outside)
         lambdas = Lambdas(
             kernel, faults, self.settings, handlers(self.settings, dict(self.modules)), queues, _discard

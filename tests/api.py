@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -126,21 +127,23 @@ class Client:
 @contextmanager
 def served() -> Iterator[str]:
     """Serve the API on loopback, for a browser; its URL."""
+    one_at_a_time = Lock()
 
     class Handler(QuietHandler):
         def _do(self) -> None:
             address = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            found = answer(
-                event(
-                    self.command,
-                    address.path,
-                    query=address.query,
-                    headers=dict(self.headers),
-                    body=body,
-                    address="127.0.0.1",
-                )
+            request = event(
+                self.command,
+                address.path,
+                query=address.query,
+                headers=dict(self.headers),
+                body=body,
+                address="127.0.0.1",
             )
+            # An execution environment of Lambda has one request at a time.
+            with one_at_a_time:
+                found = answer(request)
             self.send_response(found.status)
             for name, value in found.headers.items():
                 self.send_header(name, value)

@@ -1,4 +1,4 @@
-"""Delete old rows from the ledger and from the table of pages, so that both stop growing."""
+"""Delete old jobs, pages, mails, changes of operators and refused credentials: their tables stop growing."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,12 +25,24 @@ from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import count, logger
 from mojodex.reads import is_open
 from mojodex.schedule import SECONDS_NEEDED
-from mojodex.schema import BackgroundJob, BackgroundPage, MdTodo, MdTodoScheduling
+from mojodex.schema import (
+    BackgroundAudit,
+    BackgroundJob,
+    BackgroundMail,
+    BackgroundPage,
+    BackgroundRefusal,
+    MdTodo,
+    MdTodoScheduling,
+)
 
 # Deleting a job's row lets the job run again. A message that is delivered twice lives for 14 days at most in
 # its queue and the dead-letter queue, and for 14 more if it is redriven on the last day. The schedule of
 # extract_todos looks back 30 days at most. template.yaml has both figures.
 KEPT = timedelta(days=30)
+AUDIT_KEPT = timedelta(days=365)
+REFUSALS_KEPT = timedelta(days=1)
+# What became of mails. A block for good outlives them (see `feedback`), and a pause lasts a week.
+MAILS_KEPT = timedelta(days=90)
 # Rows in one transaction. It takes some ten milliseconds, so no lock is held for longer.
 PAGE_SIZE = 500
 
@@ -47,13 +59,25 @@ database = Database(settings)
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Purge whatever the event is, and answer with how many rows were deleted."""
-    before, deadline = utc_now() - KEPT, Deadline(context.get_remaining_time_in_millis)
-    purged_jobs = _purge(database, BackgroundJob.finished_at, old_jobs(before), deadline)
-    purged_pages = _purge(database, BackgroundPage.found_at, old_pages(before), deadline)
-    logger.info("purged", extra={"jobs": purged_jobs, "pages": purged_pages})
-    count("JobsPurged", purged_jobs)
-    count("PagesPurged", purged_pages)
-    return {"jobs": purged_jobs, "pages": purged_pages}
+    now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
+    before = now - KEPT
+    purged = {
+        "jobs": _purge(database, BackgroundJob.finished_at, old_jobs(before), deadline),
+        "pages": _purge(database, BackgroundPage.found_at, old_pages(before), deadline),
+        "mails": _purge(
+            database, BackgroundMail.sent_at, BackgroundMail.sent_at < now - MAILS_KEPT, deadline
+        ),
+        # No index serves these two: both tables are small.
+        "audit": _purge(database, BackgroundAudit.at, BackgroundAudit.at < now - AUDIT_KEPT, deadline),
+        "refusals": _purge(
+            database, BackgroundRefusal.last_at, BackgroundRefusal.last_at < now - REFUSALS_KEPT, deadline
+        ),
+    }
+    logger.info("purged", extra=purged)
+    count("JobsPurged", purged["jobs"])
+    count("PagesPurged", purged["pages"])
+    count("MailsPurged", purged["mails"])
+    return purged
 
 
 def old_jobs(before: datetime) -> ColumnElement[bool]:
@@ -117,7 +141,7 @@ def _purge(
 
     Args:
         database: holds the table.
-        moment: the table's column by which its index sorts the rows.
+        moment: the table's column by which the rows are sorted, by an index if the table is large.
         old: the condition for the rows to delete.
         deadline: when the invocation ends.
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mojodex.clock import utc_now
 from mojodex.errors import TransientError
-from mojodex.observability import logger
+from mojodex.observability import count, logger
 from operate import access, console, environment, front_door, jobs_api
 from operate.access import Caller, needs
 from operate.identify import identify
@@ -54,6 +54,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         answer = app.resolve(event, context)
     except (Problem, TransientError) as error:
         answer = _refuse(event, error)
+    if answer["statusCode"] >= 500:
+        count("ApiErrors")
     headers = answer.setdefault("headers", {})
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)

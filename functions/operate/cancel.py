@@ -30,7 +30,8 @@ WHERE subject = :subject AND occasion = :occasion AND state IN ('found', 'staged
 """)
 # A refresh would be due again at once.
 POSTPONE = text("""
-UPDATE md_background_website SET refresh_at = GREATEST(refresh_at, :now + interval '1 day')
+UPDATE md_background_website
+SET refresh_at = GREATEST(refresh_at, CAST(:now AS timestamptz) + interval '1 day')
 WHERE user_id = :user_id AND website_url = :website_url
 """)
 

@@ -5,6 +5,7 @@ that a new backend would publish by itself.
 """
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,14 +13,22 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from documents.message import CREATE_FROM_WEBSITE, UPDATE_DOCUMENT, CreateFromWebsite, UpdateDocument
+from documents.message import (
+    CREATE_FROM_WEBSITE,
+    LONGEST_WEBSITE_URL,
+    UPDATE_DOCUMENT,
+    CreateFromWebsite,
+    UpdateDocument,
+)
 from mojodex import queues
 from mojodex.clock import utc_now
 from mojodex.errors import TransientError
+from mojodex.jobs import report_error
 from mojodex.messages import Message
-from mojodex.observability import logger
-from mojodex.schema import MdDocument
+from mojodex.observability import count, logger
+from mojodex.schema import BackgroundJob, MdDocument
 from operate import environment
 from operate.access import needs
 from operate.functions import run_schedule
@@ -52,7 +61,7 @@ def _answering(prefix: str, work: Callable[[dict[str, Any]], Answer]) -> Respons
     try:
         request = json.loads(router.current_event.body or "")
         is_json = router.current_event.headers.get("content-type", "").startswith("application/json")
-        if not is_json or "datetime" not in request:
+        if not is_json or not isinstance(request, dict) or "datetime" not in request:
             raise ValueError
         status, answer = work(request)
     except (ValueError, TypeError, KeyError):
@@ -74,8 +83,13 @@ def create_document_from_website() -> Response[str]:
     """Learn a website."""
 
     def work(request: dict[str, Any]) -> Answer:
-        message = CreateFromWebsite(user_id=_text(request["user_id"]), website_url=request["website_url"])
-        _publish(CREATE_FROM_WEBSITE, message, message.user_id)
+        # Mojodex's backend lets addresses pass that have blanks, or are too long to be kept.
+        user_id, website_url = _text(request["user_id"]), re.sub(r"\s", "%20", request["website_url"])
+        if len(website_url) > LONGEST_WEBSITE_URL:
+            environment.database.with_db_session(_fail_website, user_id, website_url)
+            return OK
+        message = CreateFromWebsite(user_id=user_id, website_url=website_url)
+        _publish(CREATE_FROM_WEBSITE, message, user_id)
         return OK
 
     return _answering("Error parsing website", work)
@@ -86,22 +100,21 @@ def update_document() -> Response[str]:
     """Bring a document up to date; only its author may."""
 
     def work(request: dict[str, Any]) -> Answer:
-        user_id, document_pk = _text(request["user_id"]), _text(request["document_pk"])
-        edition = request.get("edition")
-        kind = None
-        if document_pk.isdecimal() and int(document_pk) <= LARGEST_KEY:
-            document = MdDocument
-            its_kind = select(document.document_type).where(
-                document.document_pk == int(document_pk), document.author_user_id == user_id
-            )
-            with environment.database.session() as session:
-                kind = session.scalar(its_kind)
+        user_id, key, edition = _text(request["user_id"]), request["document_pk"], request.get("edition")
+        if key is not None and not re.fullmatch(r"\d{1,10}", _text(key)):
+            return 404, {"error": "Error updating document : document_pk is not a number"}
+        document_pk = int(key or 0)
+        document = MdDocument
+        its_kind = select(document.document_type).where(
+            document.document_pk == min(document_pk, LARGEST_KEY), document.author_user_id == user_id
+        )
+        with environment.database.session() as session:
+            kind = session.scalar(its_kind)
         if kind is None:
             return 404, {"error": "Document not found for this user"}
+        learned = kind == "learned_by_mojo"
         message = UpdateDocument(
-            user_id=user_id,
-            document_pk=int(document_pk),
-            edition=edition if kind == "learned_by_mojo" else None,
+            user_id=user_id, document_pk=document_pk, edition=edition if learned else None
         )
         _publish(UPDATE_DOCUMENT, message, user_id)
         return OK
@@ -161,6 +174,18 @@ def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError  # noqa: TRY004
     return str(value)
+
+
+def _fail_website(session: Session, user_id: str, website_url: str) -> None:
+    """Put a job into the ledger that has failed, because no document can have this name. Commits."""
+    now = utc_now()
+    key = {"process": CREATE_FROM_WEBSITE, "subject": f"{user_id} {website_url[:LONGEST_WEBSITE_URL]}"}
+    occasion, reason = now.isoformat(), f"its address is longer than {LONGEST_WEBSITE_URL} characters"
+    ended = {"state": "failed", "queued_at": now, "finished_at": now, "outcome": {"reason": reason}}
+    session.add(BackgroundJob(**key, occasion=occasion, user_id=user_id, **ended))
+    report_error(session, **key, occasion=occasion, reason=reason, now=now)
+    session.commit()
+    count("JobsFailed", service=CREATE_FROM_WEBSITE)
 
 
 def _publish(process: str, message: Message, user_id: str) -> None:

@@ -13,6 +13,7 @@ from operate.problems import Problem
 FREE_REFUSALS = 5
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(days=1)
+GROUPS_OF_NAMES = 16
 FIND = text("SELECT refusals, last_at FROM md_background_refusal WHERE address = :address")
 ADD = text("""
 INSERT INTO md_background_refusal AS refusal (address, refusals, last_at) VALUES (:address, 1, :now)
@@ -26,7 +27,8 @@ FORGET = text("DELETE FROM md_background_refusal WHERE address = :address")
 def hashed(address: str, name: str) -> str:
     """Return what stands for a network address and the name that it tries. IPv6 counts by its /64.
 
-    Whoever shares an address with others can then lock out only those whose name they know.
+    Names are counted in a few groups: whoever guesses names fills no table, and whoever shares an address
+    with others locks out few of them.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -34,7 +36,8 @@ def hashed(address: str, name: str) -> str:
             address = str(ipaddress.ip_network(f"{parsed}/64", strict=False))
     except ValueError:
         address = "unknown"
-    return hashlib.sha256(f"{address} {name}".encode("utf-8", "replace")).hexdigest()
+    group = hashlib.sha256(name.encode("utf-8", "replace")).digest()[0] % GROUPS_OF_NAMES
+    return hashlib.sha256(f"{address} {group}".encode()).hexdigest()
 
 
 def check(session: Session, address: str, now: datetime) -> bool:

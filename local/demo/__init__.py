@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from local.demo import documents, ledger, morning, night, prompts, today
+from local.demo import documents, ledger, morning, night, operate, prompts, today
 from local.demo.seed import seed
 from local.demo.stage import DemoError, Stage
 from local.runtime import model, stack, terminal
@@ -65,7 +65,7 @@ def _show(running: stack.Stack) -> list[str]:
         with engine.connect() as connection:
             embed = embeddings.passages if running.model == model.OFFLINE else None
             stage = Stage(running, connection, seed(connection, datetime.now(UTC), embed))
-            parts = (today, night, morning, documents, ledger, prompts)
+            parts = (today, night, morning, documents, ledger, prompts, operate)
             return [problem for part in parts for problem in part.show(stage)]
     finally:
         engine.dispose()
@@ -75,7 +75,7 @@ def _last_logs(running: stack.Stack) -> list[str]:
     """Without the metrics, which are lines too."""
     processes = (
         *("ExtractTodos", "RescheduleTodo", "Events"),
-        *("CreateFromWebsite", "IngestPage", "UpdateDocument"),
+        *("CreateFromWebsite", "IngestPage", "UpdateDocument", "MailFeedback"),
     )
     return [
         line

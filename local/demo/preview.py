@@ -27,7 +27,7 @@ from events.daily_email.content import (
     think,
 )
 from events.daily_email.rendering import render
-from events.mail.mime import Rendered, as_bytes, unsubscribe_link
+from events.mail.mime import Rendered, as_bytes, unsubscribe
 from events.message import EventType, SendEvent
 from local.demo import stories
 from local.demo.seed import Account, SeededUser, move, seed
@@ -104,7 +104,8 @@ def _write(
         if ask
         else None
     )
-    link = unsubscribe_link(settings, user.user_id, EVENT_TYPE)
+    unsubscribing = unsubscribe(settings, user.user_id, EVENT_TYPE)
+    link = unsubscribing.link if unsubscribing else None
     rendered: Rendered = render(compose(answer, today, settings.mojodex_webapp_uri, link))
     raw = as_bytes(
         settings, rendered, to_name=today.name, to_address=today.address, unsubscribe_link=link, now=now

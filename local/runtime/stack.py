@@ -38,6 +38,7 @@ PREFIXES = {
     "create_from_website": "CreateFromWebsite",
     "ingest_page": "IngestPage",
     "update_document": "UpdateDocument",
+    "mail_feedback": "MailFeedback",
 }
 # Who may use the API of a local stack, and for what.
 RIGHTS = {"operator": ["publish", "read", "read-content", "operate"], "backend": ["publish"]}

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -24,20 +25,21 @@ for library in ("boto3", "botocore", "urllib3", "openai", "httpx2", "httpcore", 
     logging.getLogger(library).setLevel(logging.WARNING)
 
 
-def count(metric: str, value: float = 1, **dimensions: str) -> None:
-    """Emit one value of one metric, in the namespace of POWERTOOLS_METRICS_NAMESPACE.
+def count(metric: str, value: float | Sequence[float] = 1, **dimensions: str) -> None:
+    """Emit one value of one metric, or several, in the namespace of POWERTOOLS_METRICS_NAMESPACE.
 
     A metric with the dimension `model` is emitted a second time, with no dimension but `scope`: "stack". That
     one adds up all services, prompts and models, so that an alarm can watch the sum.
 
     Args:
         metric: its name, in CloudWatch's CamelCase.
-        value: what to add.
+        value: what to add; several (up to 100, the format's limit) for a metric whose average matters.
         dimensions: name and value of each dimension, beside `service`, which Powertools adds. An alarm must
             name exactly these.
     """
     line = AmazonCloudWatchEMFProvider()
-    line.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+    for each in value if isinstance(value, Sequence) else [value]:
+        line.add_metric(name=metric, unit=MetricUnit.Count, value=each)
     for name, text in dimensions.items():
         line.add_dimension(name=name, value=text)
     if "model" in dimensions:

@@ -1,6 +1,7 @@
 """The loop of every schedule: claim a page of due work, publish its messages, commit, go on."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import Row, text
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database, DatabaseSettings
+from mojodex.errors import TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
 
@@ -76,7 +78,8 @@ def publish_due(
     logger.info("schedule ended", extra={"published": published})
     count("JobsQueued", published)
     run = {"schedule": logger.service, "ended_at": utc_now(), "published": published, "complete": complete}
-    with database.session() as session:
+    # What was published is published.
+    with suppress(TransientError), database.session() as session:
         session.execute(RUN, run)
         session.commit()
     return {"published": published}

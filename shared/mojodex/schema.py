@@ -317,7 +317,8 @@ class BackgroundRefusal(Base):
     """Wrong credentials from one network address, in a row."""
 
     __tablename__ = "md_background_refusal"
-    # A hash of the address.
+    __table_args__ = (_index("mojodex_background_refusal_by_date", "last_at"),)
+    # A hash of the address, and of a group of names.
     address: Mapped[str] = mapped_column(Text, primary_key=True)
     refusals: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(WITH_ZONE)
@@ -329,6 +330,60 @@ class BackgroundPause(Base):
     __tablename__ = "md_background_pause"
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     paused_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+
+
+class BackgroundMail(Base):
+    """A mail that SES has taken, and what SES tells of it (see `feedback`)."""
+
+    __tablename__ = "md_background_mail"
+    __table_args__ = (
+        _index("mojodex_background_mail_by_user", "user_id", "sent_at"),
+        _index("mojodex_background_mail_by_sending", "sent_at"),
+    )
+    # SES's id.
+    message_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    # Whose it is, and what their address was; None until the worker that sent it has saved that.
+    user_id: Mapped[str | None] = mapped_column(String(255))
+    address: Mapped[str | None] = mapped_column(Text)
+    # The tag `job` of the mail.
+    job: Mapped[str | None] = mapped_column(Text)
+    sent_at: Mapped[datetime] = mapped_column(WITH_ZONE)
+    # When it first happened; None if SES has not told of it.
+    delivered_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    soft_bounced_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    bounced_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    complained_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    rejected_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    reasons: Mapped[list[str]] = mapped_column(ARRAY(Text))
+
+
+class BackgroundMailBlock(Base):
+    """An address of a user that gets no mail, and why (see `feedback.block_of`).
+
+    It counts while it is not over, nobody has lifted it since, and the address is still the user's.
+    """
+
+    __tablename__ = "md_background_mail_block"
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    address: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(WITH_ZONE)
+    # None for good.
+    until: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    # When an operator lifted it last, and who.
+    lifted_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
+    lifted_by: Mapped[str | None] = mapped_column(Text)
+
+
+class BackgroundMailToken(Base):
+    """Whom the link of a mail unsubscribes, and from what (see `unsubscribing`)."""
+
+    __tablename__ = "md_background_mail_token"
+    token_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(255))
+    event_type: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(WITH_ZONE)
 
 
 class BackgroundPage(Base):

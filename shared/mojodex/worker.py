@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 
 from mojodex import jobs, queues
@@ -34,18 +34,26 @@ from mojodex.validation import error_summary
 MAX_REASON_CHARS = 1000
 
 
-class WorkerSettings(DatabaseSettings):
-    """Settings of every worker.
+class QueueSettings(DatabaseSettings):
+    """Settings of every function that a queue feeds.
 
     Attributes:
         queue_url: the queue that feeds it.
         dead_letter_queue_url: the queue for messages that are not valid.
-        lease_seconds: after how long another worker may take over a job; longer than the function's timeout,
-            shorter than the queue's visibility timeout.
     """
 
     queue_url: str
     dead_letter_queue_url: str
+
+
+class WorkerSettings(QueueSettings):
+    """Settings of every worker that has jobs.
+
+    Attributes:
+        lease_seconds: after how long another worker may take over a job; longer than the function's timeout,
+            shorter than the queue's visibility timeout.
+    """
+
     lease_seconds: int
 
 
@@ -182,33 +190,62 @@ def _run[M: Message](
 ) -> None:
     """Run one record. Lambda deletes its message when this returns, and retries it when this raises."""
     about = {"message_id": record["messageId"]}
-    receive_count = int(record["attributes"]["ApproximateReceiveCount"])
     try:
         try:
             message, (about["subject"], about["occasion"]) = _key(record, process)
             ended = _run_job(message, about["occasion"], record, deadline, process, database, settings)
         except InvalidMessageError as error:
             # If the dead-letter queue does not take it, it is retried like any other.
-            queues.dead_letter(settings.dead_letter_queue_url, record, str(error))
-            logger.error("message is not valid", extra={**about, "reason": str(error)})
-            count("MessagesInvalid")
+            refuse(record, str(error), settings, about)
         else:
             logger.info("job ended", extra={**about, "state": ended})
             count(f"Jobs{ended.capitalize()}")
     except Exception as error:
-        if isinstance(error, TransientError):
-            delay = queues.back_off_seconds(receive_count, error.retry_after)
-            logger.warning("message is retried", extra={**about, "reason": str(error), "seconds": delay})
-        else:
-            delay = queues.back_off_seconds(receive_count)
-            # The error's own text is left out: it may quote a user's words.
-            where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
-            logger.error("unknown error, message is retried", extra={**about, **where, "seconds": delay})
-        count("MessagesReturned")
-        # If this fails, the message becomes visible after the queue's visibility timeout instead.
-        with suppress(TransientError):
-            queues.retry_later(settings.queue_url, record, delay)
+        retry_later(record, error, settings, about)
         raise
+
+
+def refuse(record: dict[str, Any], reason: str, settings: QueueSettings, about: dict[str, str]) -> None:
+    """Move a message that is not valid to the dead-letter queue, and say so.
+
+    Args:
+        record: the message's.
+        reason: what is wrong with it.
+        settings: the worker's.
+        about: ids for the log.
+
+    Raises:
+        TransientError: the dead-letter queue did not accept it.
+    """
+    queues.dead_letter(settings.dead_letter_queue_url, record, reason)
+    logger.error("message is not valid", extra={**about, "reason": reason})
+    count("MessagesInvalid")
+
+
+def retry_later(
+    record: dict[str, Any], error: Exception, settings: QueueSettings, about: dict[str, str]
+) -> None:
+    """Let a message become visible later, the later the more often it was received, and say why.
+
+    Args:
+        record: the message's. The caller reports it as failed, or SQS deletes it.
+        error: what it met.
+        settings: the worker's.
+        about: ids for the log.
+    """
+    receive_count = int(record["attributes"]["ApproximateReceiveCount"])
+    if isinstance(error, TransientError):
+        delay = queues.back_off_seconds(receive_count, error.retry_after)
+        logger.warning("message is retried", extra={**about, "reason": str(error), "seconds": delay})
+    else:
+        delay = queues.back_off_seconds(receive_count)
+        # The error's own text is left out: it may quote a user's words.
+        where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
+        logger.error("unknown error, message is retried", extra={**about, **where, "seconds": delay})
+    count("MessagesReturned")
+    # If this fails, the message becomes visible after the queue's visibility timeout instead.
+    with suppress(TransientError):
+        queues.retry_later(settings.queue_url, record, delay)
 
 
 def _run_job[M: Message](
@@ -304,11 +341,11 @@ def _key[M: Message](record: dict[str, Any], process: Process[M]) -> tuple[M, tu
     Raises:
         InvalidMessageError: the message is not valid.
     """
-    message = _parse(record["body"], process.message)
+    message = parse(record["body"], process.message)
     return message, (message.subject, process.occasion(message, sent_at(record)))
 
 
-def _parse[M: Message](body: str, model: type[M]) -> M:
+def parse[M: BaseModel](body: str, model: type[M]) -> M:
     """Parse a message's body.
 
     Raises:

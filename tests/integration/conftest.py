@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from itertools import batched
 from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,8 @@ def make_bundle(
         more_secrets: Mapping[str, Any] = MappingProxyType({}),
         **changes: Any,
     ) -> Bundle:
-        modules = [importlib.import_module(f"{process}.{name}") for name in (worker, "schedule")]
+        parts = (worker, "schedule") if find_spec(f"{process}.schedule") else (worker,)
+        modules = [importlib.import_module(f"{process}.{name}") for name in parts]
         sqs, secret_manager = client("sqs"), client("secretsmanager")
         known = {"database": secret or database.secret(), "model": {"api_key": "key"}, **more_secrets}
         for name, value in known.items():
@@ -209,6 +211,8 @@ def make_bundle(
                 for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
                     if hasattr(module, name):
                         monkeypatch.setattr(module, name, kind(settings, circuits))
+        # One without a schedule has none to invoke.
+        modules = [modules[0], modules[-1]]
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
     # The session keeps what it has read of botocore's data: .05 s for each client of a new one.

@@ -14,7 +14,9 @@ import maintenance.purge
 from documents.web.errors import FetchError, HostRestsError
 from documents.web.turns import Turns
 from local.runtime.postgres import Database
+from mojodex import mail_ledger, unsubscribing
 from mojodex.clock import Deadline, utc_now
+from mojodex.feedback import Mail
 from tests import ROOT
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
@@ -22,6 +24,7 @@ from tests.integration.conftest import Bundle, Documents
 from tests.lambda_events import FakeContext
 from tests.mojodex import Mojodex
 from tests.readme import README, blocks
+from tests.ses_events import ses_event, soft_bounce
 
 ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
@@ -139,7 +142,40 @@ def test_it_may_purge(
         " VALUES ('s', 'o', 'u', 'url', 'key', 0, 'failed', now() - interval '31 days')"
     )
 
-    assert maintenance.purge.handler({}, FakeContext()) == {"jobs": 1, "pages": 1}
+    mojodex.run(
+        "INSERT INTO md_background_mail (message_id, sent_at, reasons)"
+        " VALUES ('m', now() - interval '91 days', '{}')"
+    )
+
+    mojodex.run(
+        "INSERT INTO md_background_audit (at, who, action, target) VALUES ('2020-01-01', 'ann', 'retry', 'x')"
+    )
+    mojodex.run("INSERT INTO md_background_refusal VALUES ('a hash', 3, now() - interval '25 hours')")
+
+    assert set(maintenance.purge.handler({}, FakeContext()).values()) == {1}
+
+
+def test_it_may_hear_of_mails_and_let_users_unsubscribe(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, user: dict[str, Any]
+) -> None:
+    bundle = make_bundle("mail_feedback", secret=user)
+    user_id, now = mojodex.user(), utc_now()
+    with bundle.database.session() as session:
+        mails = [Mail(f"m{n}", now, user_id=user_id, address=f"{user_id}@example.com") for n in range(3)]
+        mail_ledger.record(session, mails)
+        unsubscribing.remember(session, "t", user_id, "todo_daily_emails", now)
+        session.commit()
+
+    bundle.work(*(soft_bounce(f"m{n}", now) for n in range(3)))
+    with bundle.database.session() as session:
+        assert mail_ledger.lift(session, user_id, "carla", now) == "soft bounces"
+    bundle.work(ses_event("Delivery", "m1", now))
+    bundle.work(ses_event("Bounce", "m2", now))
+
+    assert mojodex.run("SELECT kind FROM md_background_mail_block") == "bounce"
+    with bundle.database.session() as session:
+        changed = unsubscribing.set_reception(session, "t", wanted=False)
+    assert changed == unsubscribing.Reception("en", wanted=False)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +183,7 @@ def test_it_may_purge(
     [
         "SELECT password FROM md_user",
         "UPDATE md_user SET email = ''",
+        "UPDATE md_user SET name = ''",
         "DELETE FROM md_todo",
         "UPDATE md_todo SET description = ''",
         "UPDATE md_todo_scheduling SET scheduled_date = now()",

@@ -63,7 +63,7 @@ def row(mojodex: Mojodex, **key: str) -> Any:
 
 
 # One job is due: the one of KEY.
-DUE = "SELECT CAST('s' AS text) AS subject, '' AS occasion, 1 AS after_pk"
+DUE = "SELECT CAST('s' AS text) AS subject, '' AS occasion, 'ann' AS user_id, 1 AS after_pk"
 NOT_UNCLAIMABLE = f"{DUE} WHERE NOT EXISTS (SELECT FROM unclaimable AS u WHERE u.subject = 's')"
 
 
@@ -470,7 +470,7 @@ def test_a_job_of_another_process_is_another_job(mojodex: Mojodex) -> None:
 
 
 def test_the_row_without_a_subject_says_where_the_next_page_begins(mojodex: Mojodex) -> None:
-    due = f"{DUE} UNION ALL SELECT NULL, NULL, 7"
+    due = f"{DUE} UNION ALL SELECT NULL, NULL, NULL, 7"
     with Session(mojodex.engine) as session:
         page = jobs.claim(session, "p", due, {}, now=NOW)
         session.commit()
@@ -481,13 +481,164 @@ def test_the_row_without_a_subject_says_where_the_next_page_begins(mojodex: Mojo
 
 def test_a_claim_finds_what_is_due_and_nothing_of_the_caller(mojodex: Mojodex) -> None:
     with Session(mojodex.engine) as session:
-        page = jobs.claim(
-            session, "p", "SELECT CAST(:x AS text) AS subject, '' AS occasion", {"x": "7"}, now=NOW
-        )
+        due = "SELECT CAST(:x AS text) AS subject, '' AS occasion, 'ann' AS user_id"
+        page = jobs.claim(session, "p", due, {"x": "7"}, now=NOW)
         session.rollback()
 
     assert [row.subject for row in page.claimed] == ["7"]
     assert mojodex.run("SELECT count(*) FROM md_background_job") == 0
+
+
+# Whose it is.
+
+BY_SUBJECT = "(SELECT 'the owner of ' || CAST(:subject AS text))"
+
+
+@pytest.mark.parametrize(
+    ("named", "user"),
+    [
+        ({}, None),
+        ({"user_id": "ann"}, "ann"),
+        ({"user_of": BY_SUBJECT}, "the owner of s"),
+        ({"user_id": "ann", "user_of": BY_SUBJECT}, "ann"),
+        # Its subject leads nowhere.
+        ({"user_of": "(SELECT user_id FROM md_user WHERE user_id = :subject)"}, None),
+    ],
+    ids=["unknown", "by its message", "by its subject", "by both", "subject is gone"],
+)
+def test_a_job_that_is_begun_knows_its_user(
+    mojodex: Mojodex, named: dict[str, str], user: str | None
+) -> None:
+    held(mojodex, **named)
+
+    assert row(mojodex).user_id == user
+
+
+def test_a_job_that_is_claimed_knows_its_user(mojodex: Mojodex) -> None:
+    claim(mojodex)
+
+    assert row(mojodex).user_id == "ann"
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "ann"), ("bob", "bob")])
+@pytest.mark.parametrize("by", ["begin", "claim"])
+def test_a_row_without_a_user_gets_one_and_a_row_with_one_keeps_it(
+    mojodex: Mojodex, before: str | None, after: str, by: str
+) -> None:
+    end(mojodex, held(mojodex), "skipped", {"reason": "none"})
+    mojodex.run("UPDATE md_background_job SET user_id = :user", user=before)
+
+    if by == "begin":
+        held(mojodex, user_id="ann")
+    else:
+        claim(mojodex)
+
+    assert row(mojodex).user_id == after
+
+
+# What has failed before.
+
+
+def release(mojodex: Mojodex, job: jobs.Job, error: Exception, *, counts: bool = False) -> None:
+    with Session(mojodex.engine) as session:
+        jobs.release(session, job, error, counts=counts, now=NOW + timedelta(seconds=9))
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_transient_error_is_kept_with_its_reason_and_whether_it_counted(
+    mojodex: Mojodex, *, counts: bool
+) -> None:
+    release(mojodex, held(mojodex), TransientError("the model is away"), counts=counts)
+
+    (attempt,) = row(mojodex).history
+    assert attempt == {
+        "started": NOW.isoformat(),
+        "ended": (NOW + timedelta(seconds=9)).isoformat(),
+        "error": "TransientError",
+        "reason": "the model is away",
+        "counted": counts,
+    }
+
+
+def test_an_unknown_error_is_kept_without_its_text(mojodex: Mojodex) -> None:
+    release(mojodex, held(mojodex), KeyError("words of a user"), counts=True)
+
+    (attempt,) = row(mojodex).history
+    assert (attempt["error"], attempt["counted"]) == ("KeyError", True)
+    assert "reason" not in attempt
+    assert "words of a user" not in str(attempt)
+
+
+def test_a_worker_that_died_is_kept_by_whoever_takes_over(mojodex: Mojodex) -> None:
+    held(mojodex)
+
+    held(mojodex, NOW + timedelta(seconds=151))
+
+    (attempt,) = row(mojodex).history
+    assert datetime.fromisoformat(attempt.pop("started")) == NOW
+    reason = "its worker died, or held it longer than its lease"
+    assert attempt == {"error": "LeaseExpired", "reason": reason, "counted": True}
+
+
+def test_attempts_are_kept_in_their_order(mojodex: Mojodex) -> None:
+    held(mojodex)
+    release(mojodex, held(mojodex, NOW + timedelta(seconds=151)), ERROR)
+    release(mojodex, held(mojodex), KeyError("x"))
+
+    assert [attempt["error"] for attempt in row(mojodex).history] == [
+        "LeaseExpired",
+        "TransientError",
+        "KeyError",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "kept"), [(20, [*range(20)]), (21, [0, *range(2, 21)]), (25, [0, *range(6, 25)])]
+)
+def test_of_many_attempts_the_first_and_the_last_ones_are_kept(
+    mojodex: Mojodex, attempts: int, kept: list[int]
+) -> None:
+    for number in range(attempts):
+        release(mojodex, held(mojodex), TransientError(str(number)))
+
+    assert [attempt["reason"] for attempt in row(mojodex).history] == [str(number) for number in kept]
+
+
+def test_a_worker_that_died_takes_the_place_of_an_earlier_attempt(mojodex: Mojodex) -> None:
+    for number in range(20):
+        release(mojodex, held(mojodex), TransientError(str(number)))
+    held(mojodex)
+
+    held(mojodex, NOW + timedelta(seconds=151))
+
+    errors = [attempt.get("reason") for attempt in row(mojodex).history[:-1]]
+    assert errors == ["0", *(str(number) for number in range(2, 20))]
+    assert row(mojodex).history[-1]["error"] == "LeaseExpired"
+
+
+def test_a_job_that_never_failed_has_no_history(mojodex: Mojodex) -> None:
+    end(mojodex, held(mojodex))
+
+    assert row(mojodex).history is None
+
+
+@pytest.mark.parametrize("ends", ["done", "failed", "skipped"])
+def test_a_job_that_has_ended_keeps_its_history(mojodex: Mojodex, ends: str) -> None:
+    release(mojodex, held(mojodex), ERROR)
+
+    end(mojodex, held(mojodex), ends)
+
+    assert [attempt["reason"] for attempt in row(mojodex).history] == ["the model is away"]
+
+
+def test_who_has_lost_the_job_adds_nothing_to_its_history(mojodex: Mojodex) -> None:
+    first = held(mojodex)
+    held(mojodex, NOW + timedelta(seconds=151))
+
+    with pytest.raises(jobs.LeaseLostError):
+        release(mojodex, first, ERROR)
+
+    assert [attempt["error"] for attempt in row(mojodex).history] == ["LeaseExpired"]
 
 
 # What was paid for.

@@ -34,11 +34,12 @@ BEFORE_ALEMBIC = Path(__file__).with_name("tables_of_867be93.sql")
 VERSIONS = [path.name[:4] for path in sorted((ROOT / "functions/maintenance/migrate/versions").glob("*.py"))]
 LATEST = VERSIONS[-1]
 TABLES = {name for name in Base.metadata.tables if name.startswith("md_background_")}
-# That later releases have added to its tables.
+# That later releases have added, in the order in which they are built.
 NEW_INDEXES = [
-    "mojodex_background_job_by_message",
-    "mojodex_background_website_to_refresh",
-    "mojodex_background_session_by_user",
+    name
+    for table in Base.metadata.sorted_tables
+    for name in sorted(str(index.name) for index in table.indexes)
+    if not re.search(rf"\b{name}\b", BEFORE_ALEMBIC.read_text())
 ]
 INDEXES = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
 NOTHING_LEFT = {"from": LATEST, "to": LATEST, "applied": [], "indexes": []}

@@ -13,9 +13,10 @@ import time_machine
 
 import maintenance.purge
 import maintenance.redrive
-from mojodex import wire
+from mojodex import mail_ledger, unsubscribing, wire
 from mojodex.circuit import FAILURES_TO_OPEN, Circuits
 from mojodex.database import BEGIN
+from mojodex.feedback import Mail
 from mojodex.queues import DeadLetter
 from mojodex.schema import Base
 from tests.fake_model import FakeModel, Reply, todos
@@ -23,6 +24,7 @@ from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
 from tests.lambda_events import FakeContext
 from tests.mojodex import Mojodex
+from tests.ses_events import ses_event, soft_bounce
 
 SAID = "I'll send the offer to Bob."
 PINS = {
@@ -175,7 +177,30 @@ def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
 
     tables = {name for name in Base.metadata.tables if name.startswith("md_background_")}
     tables -= {"md_background_circuit", "md_background_pause"}
+    tables -= {name for name in tables if name.startswith("md_background_mail")}
+    # Only operators write these.
+    tables -= {f"md_background_{name}" for name in ("audit", "refusal", "paused_process")}
     assert tables | {"md_document", "md_document_chunk"} <= inserted(sent)
+
+
+def test_what_ses_tells_of_mails_does_not_pin(
+    make_bundle: Callable[..., Bundle], mojodex: Mojodex, sent: set[str]
+) -> None:
+    bundle, user_id, now = make_bundle("mail_feedback"), mojodex.user(), datetime.now(UTC)
+    with bundle.database.session() as session:
+        mails = [Mail(f"m{n}", now, user_id=user_id, address=f"{user_id}@example.com") for n in range(3)]
+        mail_ledger.record(session, mails)
+        unsubscribing.remember(session, "t", user_id, "todo_daily_emails", now)
+        session.commit()
+
+    bundle.work(*(soft_bounce(f"m{n}", now) for n in range(3)))
+    bundle.work(ses_event("Delivery", "m1", now))
+    with bundle.database.session() as session:
+        mail_ledger.lift(session, user_id, "carla", now)
+        unsubscribing.set_reception(session, "t", wanted=False)
+
+    tables = {f"md_background_mail{name}" for name in ("", "_block", "_token")}
+    assert tables <= inserted(sent)
 
 
 def test_circuits_do_not_pin(bundle: Bundle, mojodex: Mojodex, sent: set[str]) -> None:

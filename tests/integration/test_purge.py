@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select, text
 
 import maintenance.purge
-from maintenance.purge import FINAL, KEPT, old_jobs, old_pages
+from maintenance.purge import AUDIT_KEPT, FINAL, KEPT, MAILS_KEPT, REFUSALS_KEPT, old_jobs, old_pages
 from mojodex.database import Database, DatabaseSettings
 from mojodex.errors import TransientError
-from mojodex.schema import BackgroundJob, BackgroundPage
+from mojodex.schema import BackgroundJob, BackgroundMail, BackgroundPage
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
 from tests.metrics import emitted
@@ -73,6 +73,11 @@ def page(mojodex: Mojodex) -> Callable[..., None]:
     return write
 
 
+def deleted(**rows: int) -> dict[str, int]:
+    """The answer of a purge that has deleted these."""
+    return {"jobs": 0, "pages": 0, "mails": 0, "audit": 0, "refusals": 0} | rows
+
+
 def left(mojodex: Mojodex) -> set[str]:
     return {row.subject for row in mojodex.rows("SELECT subject FROM md_background_job")}
 
@@ -105,7 +110,7 @@ def test_a_job_goes_when_it_ended_more_than_30_days_ago(
     job("old", state=state)
     young = job("young", state=state, finished_at=STILL_YOUNG)
 
-    assert run() == {"jobs": 1, "pages": 0}
+    assert run() == deleted(jobs=1)
 
     assert left(mojodex) == {young}
 
@@ -210,14 +215,90 @@ def test_a_page_that_waits_stays(
     assert pages_left(mojodex) == {"waits"}
 
 
+@pytest.fixture
+def change(mojodex: Mojodex) -> Callable[..., None]:
+    """Write a change that an operator made."""
+
+    def write(target: str, at: datetime) -> None:
+        mojodex.run(
+            "INSERT INTO md_background_audit (at, who, action, target) VALUES (:at, 'ann', 'retry', :target)",
+            at=at,
+            target=target,
+        )
+
+    return write
+
+
+@pytest.fixture
+def refusal(mojodex: Mojodex) -> Callable[..., None]:
+    """Write that an address has sent wrong credentials."""
+
+    def write(address: str, last_at: datetime) -> None:
+        mojodex.run(
+            "INSERT INTO md_background_refusal (address, refusals, last_at) VALUES (:address, 3, :last_at)",
+            address=address,
+            last_at=last_at,
+        )
+
+    return write
+
+
+def test_what_operators_changed_goes_after_a_year(
+    run: Callable[..., dict[str, int]], change: Callable[..., None], mojodex: Mojodex
+) -> None:
+    change("old", NOW - AUDIT_KEPT - MOMENT)
+    change("young", NOW - AUDIT_KEPT)
+
+    assert run() == deleted(audit=1)
+
+    assert [row.target for row in mojodex.rows("SELECT target FROM md_background_audit")] == ["young"]
+
+
+def test_refused_credentials_go_a_day_after_the_last_ones(
+    run: Callable[..., dict[str, int]], refusal: Callable[..., None], mojodex: Mojodex
+) -> None:
+    refusal("old", NOW - REFUSALS_KEPT - MOMENT)
+    refusal("young", NOW - REFUSALS_KEPT)
+
+    assert run() == deleted(refusals=1)
+
+    assert [row.address for row in mojodex.rows("SELECT address FROM md_background_refusal")] == ["young"]
+
+
+def test_changes_and_refusals_are_purged_page_by_page_too(
+    run: Callable[..., dict[str, int]],
+    change: Callable[..., None],
+    refusal: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 2)
+    for number in range(5):
+        change(str(number), NOW - 2 * AUDIT_KEPT)
+        refusal(str(number), NOW - 2 * REFUSALS_KEPT)
+
+    assert run() == deleted(audit=5, refusals=5)
+
+
+def test_it_logs_what_it_has_deleted(
+    run: Callable[..., dict[str, int]], change: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: dict[str, Any] = {}
+    monkeypatch.setattr(maintenance.purge.logger, "info", lambda text, extra: lines.update({text: extra}))
+    change("old", NOW - 2 * AUDIT_KEPT)
+
+    run()
+
+    assert lines == {"purged": deleted(audit=1)}
+
+
 def test_it_goes_on_from_page_to_page(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
     many(mojodex, 35)
 
-    assert run() == {"jobs": 35, "pages": 35}
-    assert run() == {"jobs": 0, "pages": 0}
+    assert run() == deleted(jobs=35, pages=35)
+    assert run() == deleted()
 
 
 def test_it_counts_what_it_has_deleted(
@@ -229,7 +310,32 @@ def test_it_counts_what_it_has_deleted(
 
     # The environment of the tests names one service for all.
     counted = emitted(capsys.readouterr().out)
-    assert counted == {("extract_todos", "JobsPurged"): 3, ("extract_todos", "PagesPurged"): 3}
+    assert counted == {
+        ("extract_todos", "JobsPurged"): 3,
+        ("extract_todos", "PagesPurged"): 3,
+        ("extract_todos", "MailsPurged"): 0,
+    }
+
+
+def test_what_became_of_mails_is_forgotten_after_90_days_and_a_block_is_not(
+    run: Callable[..., dict[str, int]], mojodex: Mojodex
+) -> None:
+    for age in (MAILS_KEPT + MOMENT, MAILS_KEPT):
+        mojodex.run(
+            "INSERT INTO md_background_mail (message_id, sent_at, reasons) VALUES (:m, :t, '{}')",
+            m=str(age),
+            t=NOW - age,
+        )
+    mojodex.run(
+        "INSERT INTO md_background_mail_block (user_id, address, kind, reason, since)"
+        " VALUES ('ann', 'a@example.org', 'complaint', 'abuse', :t)",
+        t=NOW - 4 * MAILS_KEPT,
+    )
+
+    assert run() == deleted(mails=1)
+
+    assert mojodex.run("SELECT message_id FROM md_background_mail") == str(MAILS_KEPT)
+    assert mojodex.run("SELECT kind FROM md_background_mail_block") == "complaint"
 
 
 def test_without_time_it_leaves_the_rest_to_the_next_run(
@@ -237,8 +343,8 @@ def test_without_time_it_leaves_the_rest_to_the_next_run(
 ) -> None:
     many(mojodex, 3)
 
-    assert run(seconds=10) == {"jobs": 0, "pages": 0}
-    assert run() == {"jobs": 3, "pages": 3}
+    assert run(seconds=10) == deleted()
+    assert run() == deleted(jobs=3, pages=3)
 
 
 def test_killed_in_the_middle_it_keeps_what_is_done_and_the_next_run_completes(
@@ -262,7 +368,7 @@ def test_killed_in_the_middle_it_keeps_what_is_done_and_the_next_run_completes(
         mojodex.run("DROP FUNCTION kill CASCADE; DROP TABLE kills")
 
     assert len(left(mojodex)) == 20
-    assert run() == {"jobs": 20, "pages": 30}
+    assert run() == deleted(jobs=20, pages=30)
 
 
 def test_two_at_once_share_the_work(
@@ -300,12 +406,22 @@ def test_a_row_that_somebody_has_locked_is_left_to_the_next_run(
     [
         (BackgroundJob.finished_at, old_jobs(NOW - KEPT), "mojodex_background_ended_job"),
         (BackgroundPage.found_at, old_pages(NOW - KEPT), "mojodex_background_ended_page"),
+        (
+            BackgroundMail.sent_at,
+            BackgroundMail.sent_at < NOW - MAILS_KEPT,
+            "mojodex_background_mail_by_sending",
+        ),
     ],
 )
 def test_it_reads_what_it_deletes_and_not_the_whole_table(
     mojodex: Mojodex, moment: Any, old: Any, index: str, statistics: str
 ) -> None:
     many(mojodex, 20_000)
+    mojodex.run(
+        "INSERT INTO md_background_mail (message_id, sent_at, reasons)"
+        " SELECT i, CAST(:old AS timestamptz) - i * interval '1 s', '{}' FROM generate_series(1, 100000) i",
+        old=NOW - MAILS_KEPT,
+    )
     name = moment.class_.__tablename__
     mojodex.run(f"UPDATE {name} SET {moment.key} = :now WHERE ctid < '(100,0)'", now=NOW)
     with mojodex.engine.begin() as connection:

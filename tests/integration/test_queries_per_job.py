@@ -33,7 +33,7 @@ PARTS = [f"# Part {n}\n" + " ".join(f"w{n}x{{edition}}x{i}" for i in range(45)) 
 EXPECTED = {
     "extract_todos": (10, 4, 18),
     "reschedule_todo": (12, 4, 20),
-    "events": (10, 5, 20),
+    "events": (11, 5, 21),
     "ingest_page": (20, 5, 30),
     "update_document": (14, 5, 24),
 }

@@ -146,6 +146,54 @@ def test_a_schedule_without_time_leaves_the_rest_due(bundle: Bundle, mojodex: Mo
     assert published(bundle) == {pk}
 
 
+def the_run(mojodex: Mojodex) -> Any:
+    (run,) = mojodex.rows("SELECT * FROM md_background_schedule_run")
+    return run
+
+
+def test_a_schedule_writes_down_its_last_run(bundle: Bundle, mojodex: Mojodex) -> None:
+    mojodex.execution("x")
+    mojodex.execution("y")
+    before = datetime.now(UTC)
+
+    bundle.schedule()
+    first = the_run(mojodex)
+    bundle.schedule()
+
+    # The environment of the tests names one service for all.
+    assert (first.schedule, first.published, first.complete) == ("extract_todos", 2, True)
+    assert (the_run(mojodex).published, the_run(mojodex).complete) == (0, True)
+    assert before <= first.ended_at < the_run(mojodex).ended_at <= datetime.now(UTC)
+
+
+def test_a_run_whose_time_is_over_is_not_complete(bundle: Bundle, mojodex: Mojodex) -> None:
+    mojodex.execution("x")
+
+    bundle.schedule(seconds=5)
+    cut = the_run(mojodex)
+    bundle.schedule()
+
+    assert (cut.published, cut.complete) == (0, False)
+    assert (the_run(mojodex).published, the_run(mojodex).complete) == (1, True)
+
+
+def test_a_run_that_fails_leaves_the_last_one_in_place(
+    bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.schedule()
+    last = the_run(mojodex)
+    mojodex.execution("x")
+
+    def die(*_args: Any) -> None:
+        raise TransientError("queue: gone")
+
+    monkeypatch.setattr(queues, "publish", die)
+    with pytest.raises(TransientError):
+        bundle.schedule()
+
+    assert the_run(mojodex) == last
+
+
 def test_a_missed_schedule_loses_nothing(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = mojodex.execution("x", age=timedelta(days=6, hours=23))
 

@@ -16,7 +16,7 @@ from moto.ses.models import ses_backends
 
 import events.mail.ses
 from events.daily_email.rendering import render
-from events.mail.mime import EmailSettings, as_bytes, unsubscribe_link
+from events.mail.mime import EmailSettings, as_bytes, unsubscribe
 from events.mail.ses import NotKnownIfSentError, send
 from mojodex import secrets
 from mojodex.errors import MojodexError, PermanentError, TransientError
@@ -144,11 +144,11 @@ def test_the_unsubscribe_link_is_signed_with_the_secret() -> None:
         secret = json.dumps({"signing_key": "key"})
         boto3.client("secretsmanager").create_secret(Name="unsubscribe", SecretString=secret)
 
-        link = unsubscribe_link(settings, "user-1", "todo_daily_emails")
+        unsubscribing = unsubscribe(settings, "user-1", "todo_daily_emails")
     secrets._provider.cache_clear()  # type: ignore[attr-defined]
 
-    assert link
-    token = link.removeprefix("https://app.example.org/u?token=")
+    assert unsubscribing
+    token = unsubscribing.link.removeprefix("https://app.example.org/u?token=")
     said = URLSafeSerializer("key", salt="unsubscribe").loads(token)
     assert said == {"user_id": "user-1", "event_type": "todo_daily_emails"}
 

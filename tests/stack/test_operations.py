@@ -17,7 +17,7 @@ def test_the_ledger_is_purged_of_what_ended_long_ago(deployed: Deployed) -> None
     answer, succeeded = deployed.stack.invoke("PurgeScheduleFunction")
 
     assert succeeded, answer
-    assert answer == {"jobs": 1, "pages": 0}
+    assert answer == {"jobs": 1, "pages": 0, "mails": 0, "audit": 0, "refusals": 0}
     assert [row.subject for row in deployed.mojodex.rows("SELECT * FROM md_background_job")] == ["young"]
 
 

@@ -77,7 +77,7 @@ def test_a_stack_of_an_account_is_redriven_by_its_name(
         (
             "extract_todo",
             "no process 'extract_todo'; there are extract_todos, reschedule_todo, events,"
-            " create_from_website, ingest_page, update_document",
+            " create_from_website, ingest_page, update_document, mail_feedback",
         ),
         ("ingest_page", "ingest_page has no dead letters"),
     ],

@@ -8,10 +8,12 @@ from pathlib import Path
 from tests import ROOT
 from tests.structure.template import functions
 
-# What f-strings in `count` stand for: how a job ended (`worker`, `crawl`), and a page (`ingest_page`).
+# What f-strings in `count` stand for: how a job ended (`worker`, `crawl`), a page (`ingest_page`), a mail.
 ENDINGS = {
     "Jobs": ("Done", "Failed", "Skipped", "Repeated", "Continued", "Crawled"),
     "Pages": ("Stored", "Unchanged"),
+    # What SES tells of mails (`feedback.FACTS`).
+    "Emails": ("Complained", "Bounced", "Rejected", "Delivered", "SoftBounced"),
 }
 
 

@@ -9,13 +9,31 @@ from tests.structure.template import functions, resources, template
 
 def test_defect_26_nothing_can_be_called_without_aws_credentials() -> None:
     """It published a port and asked for no authentication. Here queues and schedules start the functions."""
-    public = {"AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::Lambda::Url", "AWS::SQS::QueuePolicy"}
+    public = {"AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::Lambda::Url"}
     kinds = {resource["Type"] for resource in template()["Resources"].values()}
     events = {e["Type"] for f in functions().values() for e in f.get("Events", {}).values()}
 
     assert not kinds & public
     assert not any("FunctionUrlConfig" in function for function in functions().values())
     assert events <= {"SQS", "ScheduleV2"}
+
+
+def test_a_queue_lets_a_service_of_aws_send_only_for_a_resource_of_ours() -> None:
+    """Otherwise anybody's rule, in any account, could send to it through that service."""
+    policies = resources("AWS::SQS::QueuePolicy")
+
+    assert policies
+    for policy in policies.values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert set(statement["Principal"]) == {"Service"}
+            assert statement["Action"] == "sqs:SendMessage"
+            assert [{"Ref": statement["Resource"]["GetAtt"].removesuffix(".Arn")}] == policy["Queues"]
+            ((operator, condition),) = statement["Condition"].items()
+            assert operator == "ArnEquals"
+            ((key, source),) = condition.items()
+            assert key == "aws:SourceArn"
+            assert source["GetAtt"].removesuffix(".Arn") in template()["Resources"]
 
 
 def test_defect_27_every_library_is_locked_by_version_and_hash() -> None:

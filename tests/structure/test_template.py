@@ -41,10 +41,13 @@ def test_a_queue_hides_a_message_long_enough(
     name: str, function: dict[str, Any], source: dict[str, Any]
 ) -> None:
     queue = QUEUES[named(source["Queue"])]
-    lease = int(function["Environment"]["Variables"]["LEASE_SECONDS"])
 
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + source["MaximumBatchingWindowInSeconds"]
-    assert function["Timeout"] < lease < queue["VisibilityTimeout"]
+    # A worker without jobs holds none.
+    if lease := function["Environment"]["Variables"].get("LEASE_SECONDS"):
+        assert function["Timeout"] < int(lease) < queue["VisibilityTimeout"]
+    else:
+        assert name == "MailFeedbackWorkerFunction"
 
 
 @pytest.mark.parametrize(("name", "function", "source"), sqs_sources(), ids=lambda value: str(value)[:40])
@@ -120,6 +123,7 @@ def test_a_function_may_touch_only_what_it_names(name: str) -> None:
 SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:"
 SENDER, DOMAIN = f"{SES}identity/${{EmailSender}}", f"{SES}identity/${{Domain}}"
 SET = f"{SES}configuration-set/${{EmailConfigurationSet}}"
+MAPPING = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:"
 
 
 def resource(target: dict[str, Any]) -> str:
@@ -134,7 +138,12 @@ def resource(target: dict[str, Any]) -> str:
 def queues_of(variables: dict[str, Any]) -> set[str]:
     """Logical ids of the queues that a function's variables name, one each or all in one."""
     alone = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")}
-    return alone | set(re.findall(r"\$\{(\w+)\}", variables.get("QUEUES", {}).get("Sub", "")))
+    return alone | in_one(variables, "QUEUES") | in_one(variables, "QUEUE_URLS")
+
+
+def in_one(variables: dict[str, Any], name: str) -> set[str]:
+    """Logical ids of the resources that one variable names, as a JSON object."""
+    return set(re.findall(r"\$\{(\w+)\}", variables.get(name, {}).get("Sub", "")))
 
 
 @pytest.mark.parametrize("name", functions())
@@ -155,7 +164,16 @@ def test_a_function_may_read_only_the_secrets_and_queues_of_its_settings(name: s
         may.setdefault(service, set()).update(map(resource, targets))
 
     logs = {function["LoggingConfig"]["LogGroup"]["Ref"]}
-    assert may == {"secretsmanager": secrets, "sqs": queues, "logs": logs} | mails
+    mappings = {f"{MAPPING}${{{mapping}}}" for mapping in in_one(variables, "EVENT_SOURCE_MAPPINGS")}
+    calls = {
+        "lambda": in_one(variables, "SCHEDULES") | mappings,
+        "cloudwatch": in_one(variables, "AGE_ALARMS"),
+    }
+    assert may == {
+        **{"secretsmanager": secrets, "sqs": queues, "logs": logs},
+        **mails,
+        **{service: targets for service, targets in calls.items() if targets},
+    }
 
 
 @pytest.mark.parametrize("name", functions())
@@ -202,7 +220,9 @@ def test_no_two_functions_share_a_role() -> None:
 def test_every_setting_is_supplied_and_every_variable_is_used(name: str) -> None:
     function = functions()[name]
     module = importlib.import_module(function["Handler"].rpartition(".")[0])
-    fields = type(module.settings).model_fields
+    # Where several modules need them, they are in one of their own.
+    settings = getattr(module, "environment", module).settings
+    fields = type(settings).model_fields
 
     supplied = {
         key.lower() for key in function["Environment"]["Variables"] if not key.startswith("POWERTOOLS_")
@@ -402,7 +422,9 @@ def test_names_are_short_enough_under_any_stack_name() -> None:
     assert named_by_us == {"AWS::CloudWatch::Dashboard"}
 
 
-@pytest.mark.parametrize("name", ["DatabaseSecretArn", "LlmSecretArn", "UnsubscribeSecretArn"])
+@pytest.mark.parametrize(
+    "name", ["DatabaseSecretArn", "LlmSecretArn", "UnsubscribeSecretArn", "OperateSecretArn"]
+)
 def test_a_secrets_arn_is_whole(name: str) -> None:
     """Without the six characters at its end a policy would not match the secret."""
     pattern = template()["Parameters"][name]["AllowedPattern"]

@@ -9,9 +9,9 @@ import pytest
 
 from events.mail import delivery, ses
 from events.mail.delivery import SECONDS_NEEDED, Mail, check_not_begun, deliver
-from events.mail.mime import EmailSettings, Rendered
+from events.mail.mime import EmailSettings, Rendered, Unsubscribe
 from events.mail.ses import NotKnownIfSentError
-from mojodex import jobs
+from mojodex import feedback, jobs, mail_ledger, unsubscribing
 from mojodex.circuit import Circuits
 from mojodex.clock import RESERVE_SECONDS, Deadline
 from mojodex.database import Database
@@ -29,7 +29,8 @@ MAIL = Mail(
     md_event_type="todo_daily_emails",
     to_name="Ada",
     to_address="ada@example.org",
-    unsubscribe_link="https://app.example.org/u?token=t",
+    event_type="todo_daily_emails",
+    unsubscribe=Unsubscribe("https://app.example.org/u?token=t"),
     rendered=Rendered("Today", "<p>Two things.</p>", "Two things."),
     outcome={"todos": 2},
     kept={"words": "paid for"},
@@ -65,6 +66,12 @@ class Notes:
     def finish(self, _session: Any, _job: jobs.Job, state: str, outcome: Any, *, now: datetime) -> None:
         self.said.append(("finish", state, outcome, now))
 
+    def remember(self, _session: Any, *about: Any) -> None:
+        self.said.append(("remember", *about))
+
+    def record(self, _session: Any, mails: list[feedback.Mail]) -> None:
+        self.said.append(("record", *mails))
+
     def send(self, _settings: Any, raw: bytes, *, to_address: str, job: str) -> str:
         self.raw = raw
         self.said.append(("send", to_address, job))
@@ -88,18 +95,27 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> Notes:
     notes = Notes()
     monkeypatch.setattr(jobs, "save_progress", notes.save_progress)
     monkeypatch.setattr(jobs, "finish", notes.finish)
+    monkeypatch.setattr(unsubscribing, "remember", notes.remember)
+    monkeypatch.setattr(mail_ledger, "record", notes.record)
     monkeypatch.setattr(ses, "send", notes.send)
     monkeypatch.setattr(delivery, "utc_now", lambda: NOW)
     return notes
 
 
-def send(notes: Notes, seconds: float = 100) -> None:
+def send(notes: Notes, seconds: float = 100, mail: Mail = MAIL) -> None:
     millis = int(1000 * (seconds + RESERVE_SECONDS))
     circuits, database = cast(Circuits, notes), cast(Database, notes)
-    deliver(database, circuits, SETTINGS, MAIL, JOB, Deadline(lambda: millis))
+    deliver(database, circuits, SETTINGS, mail, JOB, Deadline(lambda: millis))
 
 
-SEND = ("send", "ada@example.org", "2026-12-01-events-user-1 todo_daily_emails")
+SENT_MAIL = feedback.Mail(
+    "ses-1",
+    NOW,
+    user_id="user-1",
+    address="ada@example.org",
+    job="2026-12-01-events-user-1-todo_daily_emails",
+)
+SEND = ("send", "ada@example.org", "2026-12-01-events-user-1-todo_daily_emails")
 
 
 def test_a_mail_is_marked_then_sent_then_saved_with_its_event(
@@ -113,12 +129,22 @@ def test_a_mail_is_marked_then_sent_then_saved_with_its_event(
         SEND,
         ("succeeded", "SES"),
         ("add", "todo_daily_emails", "user-1", content, NOW),
+        ("record", SENT_MAIL),
         ("finish", "done", {"ses_message_id": "ses-1", "todos": 2}, NOW),
         ("commit",),
     ]
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"EmailsSent"}
     for part in (b"To: Ada <ada@example.org>", b"<https://app.example.org/u?token=t>", b"01 Dec 2026 08:00"):
         assert part in notes.raw.replace(b"\r\n ", b" ")
+
+
+def test_whom_the_link_unsubscribes_is_remembered_before_the_mail_is_sent(notes: Notes) -> None:
+    ours = Unsubscribe("https://api.example.org/unsubscribe?token=t.s", "t")
+
+    send(notes, mail=replace(MAIL, unsubscribe=ours))
+
+    assert notes.said[:3] == [("remember", "t", "user-1", "todo_daily_emails", NOW), ("keep", SENT), SEND]
+    assert b"List-Unsubscribe: <https://api.example.org/unsubscribe?token=t.s>" in notes.raw
 
 
 def test_a_mail_is_not_begun_while_ses_is_away_and_what_was_paid_for_is_kept(notes: Notes) -> None:

@@ -1,7 +1,9 @@
 """Cleaning of text, the mail's bytes, its settings and its unsubscribe link."""
 
 import random
+import re
 import time
+from base64 import urlsafe_b64decode
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.message import EmailMessage
@@ -15,10 +17,11 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from events.daily_email.rendering import Content, MovedLine, TodoLine, render
 from events.mail import mime
-from events.mail.mime import EmailSettings, Rendered, as_bytes, check_address, unsubscribe_link
+from events.mail.mime import EmailSettings, Rendered, as_bytes, check_address, unsubscribe
 from events.mail.plain_text import plain
 from mojodex.errors import PermanentError, TransientError
 from mojodex.settings import SettingsError
+from mojodex.unsubscribing import read_token
 from tests.mails import check_mail
 
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
@@ -214,8 +217,17 @@ def test_cleaning_takes_time_in_proportion_to_the_text(text: str) -> None:
         {"MOJODEX_WEBAPP_URI": "https:///path"},
         {"MOJODEX_WEBAPP_URI": "javascript://x/%0aalert(1)"},
         {"MOJODEX_WEBAPP_URI": "https://app.example.org/a b"},
-        {"UNSUBSCRIBE_URL": "https://x.example"},
+        {"UNSUBSCRIBE_SECRET_ARN": "", "UNSUBSCRIBE_URL": "https://x.example"},
+        {
+            "UNSUBSCRIBE_SECRET_ARN": "",
+            "UNSUBSCRIBE_URL": "https://x.example",
+            "OPERATE_URL": "https://y.example",
+        },
         {"UNSUBSCRIBE_SECRET_ARN": "arn"},
+        {"OPERATE_URL": "http://y.example", "UNSUBSCRIBE_SECRET_ARN": "arn"},
+        {"OPERATE_URL": "https://y.example/?a=b", "UNSUBSCRIBE_SECRET_ARN": "arn"},
+        {"OPERATE_URL": "https://y.example/#b", "UNSUBSCRIBE_SECRET_ARN": "arn"},
+        {"OPERATE_URL": "y.example"},
         {"UNSUBSCRIBE_URL": "http://x.example", "UNSUBSCRIBE_SECRET_ARN": "arn"},
         {"UNSUBSCRIBE_URL": "https://x.example/#y", "UNSUBSCRIBE_SECRET_ARN": "arn"},
         {"UNSUBSCRIBE_URL": "https://x.example/<y>", "UNSUBSCRIBE_SECRET_ARN": "arn"},
@@ -248,6 +260,13 @@ def with_page(url: str) -> EmailSettings:
     return SETTINGS.model_copy(update={"unsubscribe_url": url, "unsubscribe_secret_arn": "arn"})
 
 
+def link_of(settings: EmailSettings, user_id: str = "user-1") -> str:
+    """The unsubscribe link of a user's mail."""
+    found = unsubscribe(settings, user_id, "todo_daily_emails")
+    assert found
+    return found.link
+
+
 @pytest.mark.parametrize(
     ("url", "start"),
     [
@@ -260,9 +279,8 @@ def test_the_unsubscribe_link_carries_a_signed_token(
 ) -> None:
     monkeypatch.setattr(mime, "read_secret", lambda arn: {"signing_key": f"key of {arn}"})
 
-    link = unsubscribe_link(with_page(url), "user-1", "todo_daily_emails")
+    link = link_of(with_page(url))
 
-    assert link
     assert link.startswith(start)
     token = link.removeprefix(start)
     said = URLSafeSerializer("key of arn", salt="unsubscribe").loads(token)
@@ -273,18 +291,66 @@ def test_the_unsubscribe_link_carries_a_signed_token(
     mail(content(unsubscribe_link=link))
 
 
-@pytest.mark.parametrize("secret", [{}, {"signing_key": ""}, {"signing_key": 1}])
+def test_without_a_page_of_others_the_link_leads_to_our_own_and_holds_no_id_of_a_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mime, "read_secret", lambda _arn: {"signing_keys": ["old", "new"]})
+    ours = EmailSettings.from_environment(
+        ENVIRONMENT | {"OPERATE_URL": "https://api.example/stage/", "UNSUBSCRIBE_SECRET_ARN": "arn"}
+    )
+
+    found = unsubscribe(ours, "user-1", "todo_daily_emails")
+
+    assert found
+    assert found.link.startswith("https://api.example/stage/unsubscribe?token=")
+    token = found.link.partition("token=")[2]
+    assert found.token_id
+    assert read_token(["old", "new"], token) == read_token(["new"], token) == found.token_id
+    assert read_token(["old"], token) is None
+    for part in re.split("[.]", token):
+        assert b"user-1" not in urlsafe_b64decode(part + "==")
+    mail(content(unsubscribe_link=found.link))
+
+
+def test_a_page_of_others_comes_before_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mime, "read_secret", lambda _arn: {"signing_keys": ["old", "new"]})
+    both = with_page("https://x.example/u").model_copy(update={"operate_url": "https://api.example"})
+
+    found = unsubscribe(both, "user-1", "todo_daily_emails")
+
+    assert found
+    assert found.token_id is None
+    said = URLSafeSerializer("new", salt="unsubscribe").loads(
+        found.link.removeprefix("https://x.example/u?token=")
+    )
+    assert said == {"user_id": "user-1", "event_type": "todo_daily_emails"}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {},
+        {"signing_key": ""},
+        {"signing_key": 1},
+        {"signing_keys": []},
+        {"signing_keys": "key"},
+        {"signing_keys": ["key", ""]},
+    ],
+)
 def test_without_a_signing_key_the_mail_waits(
     monkeypatch: pytest.MonkeyPatch, secret: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(mime, "read_secret", lambda _arn: secret)
 
     with pytest.raises(TransientError, match="signing_key"):
-        unsubscribe_link(with_page("https://x.example/u"), "user-1", "todo_daily_emails")
+        link_of(with_page("https://x.example/u"))
 
 
 def test_without_a_page_there_is_no_unsubscribe_link() -> None:
-    assert unsubscribe_link(SETTINGS, "user-1", "todo_daily_emails") is None
+    assert unsubscribe(SETTINGS, "user-1", "todo_daily_emails") is None
+    # Nor if there is our own API, and nobody has made keys for it.
+    alone = SETTINGS.model_copy(update={"operate_url": "https://api.example"})
+    assert unsubscribe(alone, "user-1", "todo_daily_emails") is None
     assert "List-Unsubscribe" not in mail(content(unsubscribe_link=None))
 
 
@@ -301,7 +367,7 @@ def test_the_longest_link_that_settings_allow_can_stand_in_a_mail(monkeypatch: p
     url = "https://x.example/".ljust(400, "u")
     user_id = "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz", k=255))
 
-    mail(content(unsubscribe_link=unsubscribe_link(with_page(url), user_id, "todo_daily_emails")))
+    mail(content(unsubscribe_link=link_of(with_page(url), user_id)))
 
 
 # The mail.

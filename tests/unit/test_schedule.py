@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from mojodex import jobs, queues
+from mojodex import jobs, queues, schedule
 from mojodex.clock import RESERVE_SECONDS, Deadline
 from mojodex.database import Database
 from mojodex.messages import Message
@@ -16,6 +16,7 @@ from mojodex.schedule import SECONDS_NEEDED, DueWork, publish_due
 from tests.metrics import emitted
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+ENDED = NOW + timedelta(seconds=9)
 
 
 class Numbered(Message):
@@ -36,6 +37,7 @@ class Notes:
     def __init__(self, *pages: tuple[list[int], dict[str, Any] | None]) -> None:
         self.pages = iter(pages)
         self.said: list[Any] = []
+        self.runs: list[dict[str, Any]] = []
 
     @contextmanager
     def session(self) -> Iterator["Notes"]:
@@ -43,6 +45,11 @@ class Notes:
 
     def commit(self) -> None:
         self.said.append("commit")
+
+    def execute(self, statement: Any, run: dict[str, Any]) -> None:
+        assert statement is schedule.RUN
+        self.said.append("run")
+        self.runs.append(run)
 
     def claim(
         self, _session: Any, process: str, due: str, parameters: Mapping[str, Any], *, now: datetime
@@ -62,6 +69,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     def publish(notes: Notes, *processes: str, left: Iterable[float] = ()) -> int:
         monkeypatch.setattr(jobs, "claim", notes.claim)
         monkeypatch.setattr(queues, "publish", notes.publish)
+        monkeypatch.setattr(schedule, "utc_now", lambda: ENDED)
         seconds = iter(left)
         deadline = Deadline(lambda: int(1000 * (next(seconds, 100) + RESERVE_SECONDS)))
         due = (
@@ -89,6 +97,8 @@ def test_each_page_is_published_before_it_is_committed_and_the_next_one_begins_b
         ("p", "due p", {"size": 2, "after": 9}),
         ("q-p", []),
         "commit",
+        "run",
+        "commit",
     ]
     assert emitted(capsys.readouterr().out) == {("extract_todos", "JobsQueued"): 3}
 
@@ -98,7 +108,7 @@ def test_all_that_a_schedule_looks_for_is_counted_together(publish: Callable[...
 
     assert publish(notes, "p", "q") == 2
 
-    assert [said[0] for said in notes.said if said != "commit"] == ["p", "q-p", "q", "q-q"]
+    assert [said[0] for said in notes.said if isinstance(said, tuple)] == ["p", "q-p", "q", "q-q"]
 
 
 @pytest.mark.parametrize(("left", "published"), [(SECONDS_NEEDED + 0.1, 2), (SECONDS_NEEDED, 1)])
@@ -108,3 +118,19 @@ def test_a_page_is_not_begun_without_the_time_for_it(
     notes = Notes(([1], {"after": 7}), ([2], None))
 
     assert publish(notes, "p", left=(100, left)) == published
+
+
+@pytest.mark.parametrize(
+    ("left", "complete"),
+    [((100, 100), True), ((100, SECONDS_NEEDED), False), ((SECONDS_NEEDED, 100), False)],
+    ids=["time for both", "no time for the last one", "no time for the first one"],
+)
+def test_a_run_that_has_ended_is_written_down_with_whether_it_was_complete(
+    publish: Callable[..., int], left: tuple[float, ...], *, complete: bool
+) -> None:
+    notes = Notes(([1, 2], None), ([3], None))
+
+    published = publish(notes, "p", "q", left=left)
+
+    run = {"schedule": "extract_todos", "ended_at": ENDED, "published": published, "complete": complete}
+    assert notes.runs == [run]

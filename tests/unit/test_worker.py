@@ -36,6 +36,12 @@ class Work(Message):
         return self.name
 
 
+class WorkOfUser(Work):
+    """A message that names its user, too."""
+
+    user_id: str
+
+
 class Notes:
     """A database, a ledger and queues: each call is noted, and `job` is what is begun."""
 
@@ -76,8 +82,8 @@ class Notes:
             open_circuits=frozenset({"gpt"}),
         )
 
-    def release(self, _session: Any, job: jobs.Job, *, counts: bool) -> None:
-        self.said.append(("release", job.subject, counts))
+    def release(self, _session: Any, job: jobs.Job, error: Exception, *, counts: bool, now: datetime) -> None:
+        self.said.append(("release", job.subject, error, counts, now))
 
     def finish(self, _session: Any, job: jobs.Job, state: str, outcome: Any, *, now: datetime) -> None:
         self.said.append(("finish", job.subject, state, outcome, now))
@@ -154,11 +160,29 @@ def test_a_job_is_begun_with_all_that_names_it_and_its_message(
     }
 
     assert notes.begun == [
-        {"process": "p", "subject": "a", "occasion": "of a", "now": NOW, "lease_seconds": 150}
+        {
+            **{"process": "p", "subject": "a", "occasion": "of a", "now": NOW, "lease_seconds": 150},
+            **{"user_id": None, "user_of": "NULL"},
+        }
     ]
     assert [delivery.message_id for delivery in notes.deliveries] == [one["messageId"]]
     assert notes.said == []
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"JobsDone"}
+
+
+def test_a_job_is_begun_with_the_user_that_its_message_names(notes: Notes) -> None:
+    process = Process("p", WorkOfUser, 10, lambda *_: None)
+    event = {"Records": [sqs_record(json.dumps({"name": "a", "user_id": "ann"}))]}
+
+    run_batch(event, Context(), process, cast(Database, notes), SETTINGS)
+
+    assert notes.begun[0]["user_id"] == "ann"
+
+
+def test_a_job_is_begun_with_how_its_process_finds_the_user(notes: Notes) -> None:
+    work(notes, lambda *_: None, user_of="(SELECT 'ann')")
+
+    assert (notes.begun[0]["user_id"], notes.begun[0]["user_of"]) == (None, "(SELECT 'ann')")
 
 
 def test_work_is_done_once_unless_its_process_says_otherwise(notes: Notes) -> None:
@@ -253,7 +277,7 @@ def test_any_other_error_releases_the_job_and_retries_the_message(
 
     assert failed_ids(work(notes, raising(error), one)) == {one["messageId"]}
 
-    assert notes.said == [("release", "a", counts), ("retry", "q", one["messageId"], delay)]
+    assert notes.said == [("release", "a", error, counts, NOW), ("retry", "q", one["messageId"], delay)]
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"MessagesReturned"}
 
 
@@ -263,12 +287,15 @@ def test_a_message_is_retried_as_its_own_error_says_even_if_nobody_can_be_told(
 ) -> None:
     owner = jobs if broken == "release" else queues
     monkeypatch.setattr(owner, broken, raising_any(TransientError("away", retry_after=99)))
-    one = record()
+    one, first = record(), KeyError("first")
 
-    assert failed_ids(work(notes, raising(KeyError("first")), one)) == {one["messageId"]}
+    assert failed_ids(work(notes, raising(first), one)) == {one["messageId"]}
 
-    told = ("retry", "q", one["messageId"], (1, None)) if broken == "release" else ("release", "a", True)
-    assert notes.said == [told]
+    told = {
+        "release": ("retry", "q", one["messageId"], (1, None)),
+        "retry_later": ("release", "a", first, True, NOW),
+    }
+    assert notes.said == [told[broken]]
 
 
 def raising_any(error: Exception) -> Callable[..., None]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from events.message import PROCESS, SendEvent
 from mojodex.clock import local_windows, previous_working_day
+from mojodex.mail_ledger import mail_block
 from mojodex.reads import sign_of_life
 from mojodex.schedule import DueWork, ScheduleSettings
 from mojodex.sql import read_sql
@@ -19,7 +20,8 @@ HOURS_LATE = 2
 USERS_PER_PAGE = 1000
 # Who was told that the mail pauses gets it again after a sign of life.
 DUE = read_sql(Path(__file__).with_name("due.sql")).format(
-    sign_of_life=sign_of_life("willing.user_id", "pause.paused_at")
+    sign_of_life=sign_of_life("willing.user_id", "pause.paused_at"),
+    mail_block=mail_block("willing.user_id", ":now"),
 )
 
 

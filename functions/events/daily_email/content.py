@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import Select, Text, and_, bindparam, func, or_, select, text, type_coerce
 from sqlalchemy.orm import Session, undefer
 
 from events.daily_email.rendering import Content, MovedLine, TodoLine, render
 from events.daily_email.wording import words_for
 from events.mail.delivery import SECONDS_NEEDED as SENDING_SECONDS
 from events.mail.delivery import Mail
-from events.mail.mime import EmailSettings, check_address, unsubscribe_link
+from events.mail.mime import EmailSettings, check_address, unsubscribe
 from events.mail.plain_text import plain
 from events.message import PROCESS, SendEvent
 from mojodex import jobs
 from mojodex.clock import Deadline, local_time, previous_working_day, start_of_day, utc_now
 from mojodex.database import Database
 from mojodex.errors import InvalidMessageError, NothingToDoError, PermanentError, TransientError
+from mojodex.feedback import Kind
+from mojodex.mail_ledger import mail_block
 from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
@@ -45,6 +47,12 @@ LONGEST_WAIT = timedelta(minutes=5)
 LONGEST_SILENCE = timedelta(days=14)
 # Without a sign of life for so long, the user is told that the mail pauses, once.
 PAUSES_AFTER = timedelta(days=14)
+# What the ledger says of a user whose address gets no mail.
+WHY_BLOCKED: dict[Kind, str] = {
+    "complaint": "the user has marked a mail as spam",
+    "bounce": "mails to the user's address bounce",
+    "soft bounces": "the user's address has not taken the last mails, so there is a pause",
+}
 
 
 class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
@@ -145,7 +153,8 @@ def todo_daily_emails(
 
     Raises:
         InvalidMessageError: there is no such user.
-        NothingToDoError: the user does not want it, has nothing to read in it, or the day is over.
+        NothingToDoError: the user does not want it, has nothing to read in it, their address gets no mail
+            now, or the day is over.
         PermanentError: the user's address is not valid.
         TransientError: as `Database.session`; the model is away, and may still be waited for.
     """
@@ -154,14 +163,16 @@ def todo_daily_emails(
     today = database.with_db_session(collect, message, day, now, settings)
     # Before anything is paid for.
     check_address(today.address)
-    link = unsubscribe_link(settings, message.user_id, message.event_type)
+    unsubscribing = unsubscribe(settings, message.user_id, message.event_type)
+    link = unsubscribing.link if unsubscribing else None
     answer = think(model, today, job, deadline)
     return Mail(
         user_id=message.user_id,
         md_event_type=MD_EVENT_TYPE,
         to_name=today.name,
         to_address=today.address,
-        unsubscribe_link=link,
+        event_type=message.event_type,
+        unsubscribe=unsubscribing,
         rendered=render(compose(answer, today, settings.mojodex_webapp_uri, link)),
         outcome={
             "todos": len(today.todos),
@@ -210,13 +221,16 @@ def collect(
             "earliest": (day - LONGEST_SILENCE).isoformat(),
             "today": day.isoformat(),
             "sign_of_life_since": now - PAUSES_AFTER,
+            "now": now,
         },
     ).one_or_none()
     if found_user is None:
         raise InvalidMessageError("there is no such user")
-    row, last_mail, has_sign_of_life = found_user
+    row, last_mail, has_sign_of_life, block = found_user
     if not row.todo_email_reception:
         raise NothingToDoError("the user does not want it")
+    if block:
+        raise NothingToDoError(WHY_BLOCKED[block])
     user = as_user(row, now, settings.default_timezone_offset)
     if user.today != day:
         raise NothingToDoError(f"it is not {day.isoformat()} where the user is")
@@ -256,7 +270,8 @@ def _was_told(session: Session, user_id: str) -> bool:
 
 @cache
 def _user() -> Select[*tuple[Any, ...]]:
-    """Select the user, when they got the last mail before :today's, and whether they gave a sign of life.
+    """Select the user, when they got the last mail before :today's, whether they gave a sign of life, and the
+    kind of the block for which their address gets no mail at :now.
 
     There is no such mail if that was before :earliest.
     """
@@ -268,7 +283,12 @@ def _user() -> Select[*tuple[Any, ...]]:
         .scalar_subquery()
     )
     return (
-        select(MdUser, last_mail, HAS_SIGN_OF_LIFE)
+        select(
+            MdUser,
+            last_mail,
+            HAS_SIGN_OF_LIFE,
+            type_coerce(text(mail_block("md_user.user_id", ":now")), Text),
+        )
         .options(undefer(MdUser.email))
         .where(MdUser.user_id == bindparam("user_id"))
     )

@@ -23,7 +23,8 @@
 --                               no sign of life since
 --   send_empty                  whether users get the e-mail for whom there is nothing to tell
 --   page_size                   users in a page, due or not
--- {sign_of_life} is `mojodex/sign_of_life.sql`, since the user was told.
+-- {sign_of_life} is `mojodex/sign_of_life.sql`, since the user was told. {mail_block} is `mojodex/mail_block.sql`, at
+-- :now, a parameter that `mojodex.jobs.claim` gives: users whose address gets no mail are left out.
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
     -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.
@@ -74,6 +75,7 @@ due AS (
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
+        AND NOT EXISTS {mail_block}
         AND NOT (:may_pause AND EXISTS (
             SELECT
             FROM md_background_pause AS pause

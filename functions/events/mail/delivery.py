@@ -1,7 +1,8 @@
 """The e-mail channel: a mail goes out at most once.
 
 SES cannot be told to send a mail only once, so the ledger must. Before the call the job is marked "sending",
-in a transaction of its own; after it the message id, the `md_event` and the job's end are saved in another.
+in a transaction of its own, and whom the mail's link unsubscribes is remembered; after it the message id, the
+`md_event` and the job's end are saved in another. SES may have told of the mail even before that.
 
     killed before the mark   nothing was sent; the message is retried and the mail is sent
     killed after the mark    nobody knows whether SES took it; the next delivery of the message finds the mark
@@ -20,9 +21,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from events.mail import mime, ses
-from events.mail.mime import EmailSettings, Rendered
+from events.mail.mime import EmailSettings, Rendered, Unsubscribe
 from events.mail.ses import NotKnownIfSentError
-from mojodex import jobs
+from mojodex import feedback, jobs, mail_ledger, unsubscribing
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
@@ -45,7 +46,8 @@ class Mail:
     Attributes:
         user_id, to_name, to_address: the user's.
         md_event_type: what Mojodex calls the event.
-        unsubscribe_link: see `mime.unsubscribe_link`.
+        event_type: which event it is, as in its message.
+        unsubscribe: see `mime.unsubscribe`.
         rendered: what it says.
         outcome: what the ledger will say of it, without any words.
         kept: what the ledger keeps if SES does not take it now, so that it need not be paid for again.
@@ -56,7 +58,8 @@ class Mail:
     md_event_type: str
     to_name: str | None
     to_address: str
-    unsubscribe_link: str | None
+    event_type: str
+    unsubscribe: Unsubscribe | None
     rendered: Rendered
     outcome: dict[str, Any]
     kept: dict[str, Any] | None
@@ -93,7 +96,7 @@ def deliver(
         mail.rendered,
         to_name=mail.to_name,
         to_address=mail.to_address,
-        unsubscribe_link=mail.unsubscribe_link,
+        unsubscribe_link=mail.unsubscribe.link if mail.unsubscribe else None,
         now=now,
     )
     with jobs.kept_until_saved(database, job, mail.kept, deadline):
@@ -101,19 +104,29 @@ def deliver(
             raise TransientError("SES is away: its circuit is open")
         if deadline.seconds_left() < SECONDS_NEEDED:
             raise TransientError("too little time left to send", retry_after=1)
-        database.with_db_session(jobs.save_progress, job, {"sending_since": now.isoformat()})
+        database.with_db_session(_mark, mail, job, now)
         message_id = _send(circuits, settings, mail, raw, job)
     # A database that is away for a moment must not make it unknown that the mail was sent.
     database.with_db_session_patiently(deadline, _save, mail, job, message_id, utc_now())
     count("EmailsSent")
 
 
+def _mark(session: Session, mail: Mail, job: jobs.Job, now: datetime) -> None:
+    """Mark the job as sending, and remember whom the mail's link unsubscribes. Commits."""
+    if mail.unsubscribe and mail.unsubscribe.token_id:
+        unsubscribing.remember(session, mail.unsubscribe.token_id, mail.user_id, mail.event_type, now)
+    jobs.save_progress(session, job, {"sending_since": now.isoformat()})
+
+
+def _tag(job: jobs.Job) -> str:
+    """Return what SES's events will say which job the mail is of."""
+    return ses.tag(f"{job.occasion}-{job.process}-{job.subject}")
+
+
 def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, job: jobs.Job) -> str:
     """Send the mail, tell SES's circuit, and return SES's id of the message; raises as `ses.send`."""
     try:
-        message_id = ses.send(
-            settings, raw, to_address=mail.to_address, job=f"{job.occasion}-{job.process}-{job.subject}"
-        )
+        message_id = ses.send(settings, raw, to_address=mail.to_address, job=_tag(job))
     except TransientError as error:
         if error.retry_after == OPERATOR_SECONDS:
             count("EmailsHeldBack")
@@ -128,11 +141,13 @@ def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, j
 
 
 def _save(session: Session, mail: Mail, job: jobs.Job, message_id: str, now: datetime) -> None:
-    """Write the event, the pause that it tells of, and the end of the job: all of it, once, or nothing."""
+    """Write the event, the pause that it tells of, whose mail it is, and the end of the job, or nothing."""
     content = {"subject": mail.rendered.subject, "body": mail.rendered.text, "email": mail.to_address}
     session.add(
         MdEvent(event_type=mail.md_event_type, user_id=mail.user_id, message=content, creation_date=now)
     )
+    sent = feedback.Mail(message_id, now, user_id=mail.user_id, address=mail.to_address, job=_tag(job))
+    mail_ledger.record(session, [sent])
     outcome = {"ses_message_id": message_id, **mail.outcome}
     if mail.paused_at:
         pause = {"user_id": mail.user_id, "paused_at": mail.paused_at}

@@ -13,7 +13,8 @@ from itsdangerous import URLSafeSerializer
 from pydantic import Field, ValidationInfo, field_validator
 
 from events.mail.plain_text import plain
-from mojodex.errors import OPERATOR_SECONDS, PermanentError, TransientError
+from mojodex import unsubscribing
+from mojodex.errors import PermanentError
 from mojodex.runtime import is_loopback
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
@@ -61,9 +62,10 @@ class EmailSettings(Settings):
         email_sender_name: what stands before it.
         ses_configuration_set: name of the configuration set, which keeps the suppression list and the events.
         mojodex_webapp_uri: where the button leads.
-        unsubscribe_url: page that ends these mails, also when it is posted to (RFC 8058); https. Without it
-            a mail has no such link.
-        unsubscribe_secret_arn: secret with the field `signing_key`, which the page checks its token with.
+        unsubscribe_url: page of others that ends these mails, also when it is posted to (RFC 8058); https.
+        operate_url: where our own API is; its page ends them if there is no `unsubscribe_url`; https.
+        unsubscribe_secret_arn: secret with the keys that sign the token of either page. Without it, a mail
+            has no such link.
     """
 
     email_sender: str
@@ -71,6 +73,7 @@ class EmailSettings(Settings):
     ses_configuration_set: str
     mojodex_webapp_uri: str
     unsubscribe_url: str | None = None
+    operate_url: str | None = None
     unsubscribe_secret_arn: str | None = Field(default=None, validate_default=True)
 
     @field_validator("email_sender")
@@ -84,7 +87,7 @@ class EmailSettings(Settings):
         _host(url)
         return url
 
-    @field_validator("unsubscribe_url")
+    @field_validator("unsubscribe_url", "operate_url")
     @classmethod
     def _secure(cls, url: str | None) -> str | None:
         if url is None:
@@ -97,12 +100,22 @@ class EmailSettings(Settings):
             raise ValueError(f"it is longer than {LONGEST_UNSUBSCRIBE_URL} characters")
         return url
 
+    @field_validator("operate_url")
+    @classmethod
+    def _base(cls, url: str | None) -> str | None:
+        if url is not None and "?" in url:
+            raise ValueError("it has a query")
+        return url and url.rstrip("/")
+
     @field_validator("unsubscribe_secret_arn")
     @classmethod
-    def _both_or_none(cls, arn: str | None, info: ValidationInfo) -> str | None:
+    def _with_its_page(cls, arn: str | None, info: ValidationInfo) -> str | None:
         # A URL that is not valid was complained of already, and is not in `data`.
-        if "unsubscribe_url" in info.data and (arn is None) != (info.data["unsubscribe_url"] is None):
-            raise ValueError("UNSUBSCRIBE_URL and UNSUBSCRIBE_SECRET_ARN are set both or not at all")
+        if {"unsubscribe_url", "operate_url"} <= info.data.keys():
+            if arn is None and info.data["unsubscribe_url"] is not None:
+                raise ValueError("it is needed with UNSUBSCRIBE_URL")
+            if arn is not None and info.data["unsubscribe_url"] is None and info.data["operate_url"] is None:
+                raise ValueError("UNSUBSCRIBE_URL or OPERATE_URL is needed with it")
         return arn
 
 
@@ -144,25 +157,41 @@ def check_address(address: str) -> str:
 # The mail.
 
 
-def unsubscribe_link(settings: EmailSettings, user_id: str, event_type: str) -> str | None:
+@dataclass(frozen=True)
+class Unsubscribe:
+    """The link that ends the mails of one kind to one user.
+
+    Attributes:
+        link: its address.
+        token_id: what `unsubscribing.remember` must be told before it is sent; None if it leads to a page of
+            others.
+    """
+
+    link: str
+    token_id: str | None = None
+
+
+def unsubscribe(settings: EmailSettings, user_id: str, event_type: str) -> Unsubscribe | None:
     """Return the link that ends the mails of this type to this user; None if there is no page for it.
 
-    Its `token` is `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` of `user_id` and
-    `event_type`, and stays valid, as an old mail may be read years later.
+    For a page of others its `token` is `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` of
+    `user_id` and `event_type`, and stays valid, as an old mail may be read years later. That of our own page
+    holds no id of a user (see `unsubscribing`).
 
     Raises:
         TransientError: the secret cannot be read, or has no signing key.
     """
-    if settings.unsubscribe_url is None or settings.unsubscribe_secret_arn is None:
+    if settings.unsubscribe_secret_arn is None:
         return None
-    key = read_secret(settings.unsubscribe_secret_arn).get("signing_key")
-    if not isinstance(key, str) or not key:
-        raise TransientError("the secret for unsubscribing has no signing_key", retry_after=OPERATOR_SECONDS)
-    token: str = URLSafeSerializer(key, salt="unsubscribe").dumps(
+    keys = unsubscribing.signing_keys(read_secret(settings.unsubscribe_secret_arn))
+    if settings.unsubscribe_url is None:
+        ours = unsubscribing.make_token(keys, user_id, event_type)
+        return Unsubscribe(f"{settings.operate_url}/unsubscribe?token={ours.text}", ours.id)
+    token: str = URLSafeSerializer(keys, salt="unsubscribe").dumps(
         {"user_id": user_id, "event_type": event_type}
     )
     separator = "&" if "?" in settings.unsubscribe_url else "?"
-    return f"{settings.unsubscribe_url}{separator}token={token}"
+    return Unsubscribe(f"{settings.unsubscribe_url}{separator}token={token}")
 
 
 def as_bytes(

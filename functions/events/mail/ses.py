@@ -62,6 +62,11 @@ def _client() -> "SESV2Client":
         return _session().client("sesv2", config=config)
 
 
+def tag(text: str) -> str:
+    """Return a text as the value of a tag."""
+    return NOT_IN_TAG.sub("-", text)[:LONGEST_TAG]
+
+
 def send(settings: EmailSettings, raw: bytes, *, to_address: str, job: str) -> str:
     """Hand a mail over to SES.
 
@@ -99,7 +104,7 @@ def _send_once(settings: EmailSettings, raw: bytes, to_address: str, job: str) -
                 Destination={"ToAddresses": [to_address]},
                 Content={"Raw": {"Data": raw}},
                 ConfigurationSetName=settings.ses_configuration_set,
-                EmailTags=[{"Name": "job", "Value": NOT_IN_TAG.sub("-", job)[:LONGEST_TAG]}],
+                EmailTags=[{"Name": "job", "Value": tag(job)}],
             )
         return answer["MessageId"]
     except aws_errors.ClientError as error:

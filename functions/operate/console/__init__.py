@@ -4,13 +4,12 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Path as InPath
-from jinja2 import Environment, FileSystemLoader
 
 from mojodex.clock import utc_now
 from mojodex.runtime import made_once
@@ -24,6 +23,9 @@ from operate.jobs_api import key_of, retry_all_now, retry_now
 from operate.pausing import set_paused
 from operate.problems import Problem, conflict, not_found
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 FOLDER = Path(__file__).parent
 FILTERS = ("process", "state", "user", "reason", "url")
 LISTED = 25
@@ -36,8 +38,11 @@ router = Router()  # type: ignore[no-untyped-call]
 
 
 @made_once
-def templates() -> Environment:
+def templates() -> "Environment":
     """Return the templates, compiled once."""
+    # Imported here, because a backend that publishes needs no pages.
+    from jinja2 import Environment, FileSystemLoader
+
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
     environment.filters |= {
         "time": _time,
@@ -199,6 +204,12 @@ def style() -> Response[str]:
 def script() -> Response[str]:
     """Return the script."""
     return _file("console.js", "text/javascript; charset=utf-8")
+
+
+@router.get("/favicon.ico", include_in_schema=False)
+def icon() -> Response[str]:
+    """Tell that there is no icon, without an error in the browser's console."""
+    return Response(204, HTML, "", {"Cache-Control": "public, max-age=86400"})
 
 
 def error_page(path: str, problem: Problem) -> Response[str]:

@@ -1,0 +1,1 @@
+"""mail_feedback: what SES tells of the mails that were sent."""
