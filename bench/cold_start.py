@@ -42,7 +42,11 @@ BARE = ("extract_todos schedule", "extract_todos worker", "create_from_website w
 # Times the init of a handler that imports only boto3. Nobody waits for a migration.
 BARS = {"schedule": 2.0, "worker": 4.0, "api": 4.0}
 # For parameters without a default whose form is checked when a function starts.
-PARAMETERS = {"EmailSender": "mojo@example.com", "MojodexWebappUri": "https://app.example.com"}
+PARAMETERS = {
+    "EmailSender": "mojo@example.com",
+    "MojodexWebappUri": "https://app.example.com",
+    "OperateSecretArn": "operate",
+}
 STEPS = {
     "SQLAlchemy's core": "sqlalchemy",
     "its PostgreSQL, pg8000": "sqlalchemy.dialects.postgresql.pg8000, pg8000",

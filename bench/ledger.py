@@ -247,6 +247,7 @@ class Ledger(Filled):
         if not is_there:
             return cls.make(server, name, jobs, cloud)
         its = replace(server, dbname=name)
+        migrate(its.secret())
         engine = create_engine(its.url, isolation_level="AUTOCOMMIT")
         return cls(name, jobs, its, cloud.keep(name, its), engine)
 

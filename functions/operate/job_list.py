@@ -22,7 +22,7 @@ from operate.problems import Problem
 STATES = ("queued", "running", "done", "failed", "skipped")
 # Only these have a reason.
 STATES_WITH_REASON = ("failed", "skipped")
-SCANNED = 500
+SCANNED = 200
 # The reason is read of the jobs that are left: a website's outcome may be long.
 FIND = """
 SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at, finished_at,

@@ -39,7 +39,7 @@ RETRY = text(
     )
 )
 # A text cannot be looked up in an index: so many failed jobs of each process are looked at.
-SEARCHED = 50_000
+SEARCHED = 20_000
 MATCHING = """
 SELECT process, subject, occasion
 FROM (

@@ -31,7 +31,7 @@ FILTERS = ("process", "state", "user", "reason", "url")
 LISTED = 25
 PAGES_LISTED = 500
 # A text is looked for on so many pages before somebody has to ask for more.
-PAGES_SEARCHED = 10
+PAGES_SEARCHED = 25
 HTML = "text/html; charset=utf-8"
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ def first_page() -> Response[str]:
         given=given,
         processes=PROCESSES,
         states=STATES,
-        counted_ended=overview.COUNTED_ENDED,
+        counted_done=overview.COUNTED_DONE,
         next_query=urlencode({**given, "after": page.next}) if page.next else None,
     )
 
