@@ -3,9 +3,9 @@
 It fills an embedded Postgres (see `bench.ledger`) and asks it as the API does, with its own functions: each
 kind of question many times, with other values each time. The first columns are what PostgreSQL says that a
 question takes the first time, planning and output included; its buffer pool holds a fourteenth of the ledger.
-"Client" is the same question again, seen from Python, with the network and pg8000's reading of the rows. Then it opens
-the console's first screen, retries ten thousand failed jobs by one request, and measures what the indexes
-cost a worker.
+"Client" is the same question again, seen from Python, with the network and pg8000's reading of the rows.
+Then it opens the console's first screen, retries ten thousand failed jobs by one request, and measures what
+the indexes cost a worker.
 """
 
 import argparse
@@ -307,16 +307,29 @@ HEADS = ("least", "median", "p95", "client", "p95", "rows", "buffers", "read", "
 WIDTHS = (9, 9, 9, 9, 9, 10, 10, 10, 8)
 
 
+def summary(asked: Sequence[Asked]) -> dict[str, float]:
+    """What is kept of a kind of question: milliseconds, and the most rows and buffers of one."""
+    server, client = [one.server for one in asked], [one.client for one in asked]
+    most = {name: max(getattr(one, name) for one in asked) for name in ("rows", "buffers", "read")}
+    return {
+        "least": min(server),
+        "median": statistics.median(server),
+        "p95": p95(server),
+        "client": statistics.median(client),
+        "client_p95": p95(client),
+        **most,
+    }
+
+
 def show(name: str, asked: Sequence[Asked], bar: float, how: str) -> Verdict:
     """Print a line of the table; what to say of it."""
-    server, client = [one.server for one in asked], [one.client for one in asked]
-    most = {figure: max(getattr(one, figure) for one in asked) for figure in ("rows", "buffers", "read")}
+    its = summary(asked)
     print(
-        f"{name:30}{min(server):9.1f}{statistics.median(server):9.1f}{p95(server):9.1f}{statistics.median(client):9.1f}"
-        f"{p95(client):9.1f}{most['rows']:10,}{most['buffers']:10,}{most['read']:10,}{bar:8,.0f}",
+        f"{name:30}{its['least']:9.1f}{its['median']:9.1f}{its['p95']:9.1f}{its['client']:9.1f}"
+        f"{its['client_p95']:9.1f}{its['rows']:10,}{its['buffers']:10,}{its['read']:10,}{bar:8,.0f}",
         flush=True,
     )
-    slowest, rows = p95(server), most["rows"]
+    slowest, rows = its["p95"], its["rows"]
     # Without statistics, the planner may read all failed jobs.
     return (
         f"{how}{name}: p95 {slowest:.1f} ms, bar {bar:,.0f} ms; at most {rows:,} rows, bar {ROWS_BAR:,}",
@@ -563,8 +576,8 @@ def _run(
         "jobs",
         {
             "jobs": ledger.size,
-            "statements": {name: [asdict(one) for one in ones] for name, ones in asked.items()},
-            "without_statistics": {name: [asdict(one) for one in ones] for name, ones in unknown.items()},
+            "statements": {name: summary(ones) for name, ones in asked.items()},
+            "without_statistics": {name: summary(ones) for name, ones in unknown.items()},
             "first_screen": screen,
             "retry_seconds": retried,
             "begin_and_finish": writes,
