@@ -567,8 +567,8 @@ def _run(
     if arguments.write:
         database.write_part(
             "Jobs: the list, the console and a retry",
-            f"{ledger.size:,} jobs of thirty days; today's went through queued and running, and nothing has"
-            f" vacuumed since.",
+            f"{ledger.size:,} jobs of thirty days; today's went through queued and running, and the ledger"
+            " was vacuumed as often as version 0010 asks for.",
             COMMAND,
             plans,
         )
