@@ -117,6 +117,7 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.scan
 	$(RUN)/python -m bench.users
 	$(RUN)/python -m bench.scans
+	$(RUN)/python -m bench.jobs
 	$(RUN)/python -m bench.vectors
 	$(RUN)/python -m bench.fan_out
 	$(RUN)/python -m bench.extraction

@@ -3,8 +3,9 @@
 Each measurement is a fresh process that sees nothing but the artifact and the variables that the template
 gives to the function, and imports the module of its handler as Lambda's runtime does. It is compared with a
 handler that imports only boto3, and with itself without compiled bytecode. All take turns, so that the
-machine's moods fall on all of them, and each round gives a ratio. Two more tables say what it goes to (a
-schedule's libraries, one more in each row), and what it is with the imports of the first job.
+machine's moods fall on all of them, and each round gives a ratio. Three more tables say what it goes to (a
+schedule's libraries, one more in each row), what it is with the imports of the first job, and what it is with
+the API's first request, which is answered from an empty database.
 
 The bars are ratios of processor time: this machine's seconds are not Lambda's.
 """
@@ -16,8 +17,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,11 @@ import yaml
 from matplotlib.figure import Figure
 
 from bench import ROOT
+from bench.database import Cloud
 from bench.results import write_figure, write_json
+from local.runtime import emulator, postgres
+from local.runtime.emulator import CREDENTIALS
+from maintenance.migrate.migration import migrate
 
 BUILD = ROOT / ".aws-sam" / "local" / "build"
 ROUNDS = 5
@@ -33,9 +40,13 @@ BOTO3 = "boto3 alone"
 # Without bytecode each takes seconds; these have all the libraries that there are.
 BARE = ("extract_todos schedule", "extract_todos worker", "create_from_website worker", "ingest_page worker")
 # Times the init of a handler that imports only boto3. Nobody waits for a migration.
-BARS = {"schedule": 2.0, "worker": 4.0}
+BARS = {"schedule": 2.0, "worker": 4.0, "api": 4.0}
 # For parameters without a default whose form is checked when a function starts.
-PARAMETERS = {"EmailSender": "mojo@example.com", "MojodexWebappUri": "https://app.example.com"}
+PARAMETERS = {
+    "EmailSender": "mojo@example.com",
+    "MojodexWebappUri": "https://app.example.com",
+    "OperateSecretArn": "operate",
+}
 STEPS = {
     "SQLAlchemy's core": "sqlalchemy",
     "its PostgreSQL, pg8000": "sqlalchemy.dialects.postgresql.pg8000, pg8000",
@@ -53,6 +64,13 @@ LATER = {
     "ingest_page worker": PAGE,
     "update_document worker": PAGE,
 }
+API = "operate api"
+FIRST_REQUESTS = ("/healthz", "/jobs", "/console")
+OPERATOR = "operators-secret-0123456789"
+OPERATE_SECRET = {
+    "session_keys": ["a-session-key-of-twenty-and-more"],
+    "credentials": {"operator": {"secret": OPERATOR, "rights": ["read", "operate"]}},
+}
 PROGRAM = """
 import importlib, json, sys, time
 from pathlib import Path
@@ -60,6 +78,10 @@ sys.path[:0] = {paths!r}
 wall, processor = time.perf_counter(), time.process_time()
 for module in {modules!r}:
     importlib.import_module(module)
+class context:
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "first"
+for event in {events!r}:
+    assert sys.modules[{modules!r}[-1]].handler(event, context)["statusCode"] == 200
 processor, wall = time.process_time() - processor, time.perf_counter() - wall
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 resident, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
@@ -84,17 +106,18 @@ type Runs = dict[str, list[Init]]
 
 @dataclass(frozen=True)
 class Variant:
-    """What is started: modules to import, where they are found, and the environment."""
+    """What is started: modules to import, where they are found, the environment, and what it answers then."""
 
     modules: Sequence[str]
     paths: Sequence[Path]
     environment: dict[str, str]
+    events: Sequence[Mapping[str, Any]] = ()
 
 
 def start(variant: Variant) -> Init:
-    """Import a handler in a fresh process."""
+    """Import a handler in a fresh process, and let it answer."""
     paths = [str(path) for path in variant.paths]
-    program = PROGRAM.format(paths=paths, modules=list(variant.modules))
+    program = PROGRAM.format(paths=paths, modules=list(variant.modules), events=list(variant.events))
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", program],
         env={"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "us-east-1", **variant.environment},
@@ -102,7 +125,8 @@ def start(variant: Variant) -> Init:
         text=True,
         check=True,
     )
-    return Init(*json.loads(done.stdout))
+    # A handler may have logged before.
+    return Init(*json.loads(done.stdout.splitlines()[-1]))
 
 
 def median(inits: Sequence[Init]) -> Init:
@@ -145,9 +169,49 @@ def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]
     return found
 
 
-def measure() -> dict[str, Runs]:
-    """All starts: as built, without compiled bytecode, the steps to a schedule, and with the first job's
-    imports.
+def request(path: str) -> dict[str, Any]:
+    """The event of an operator's GET, as an HTTP API hands it over."""
+    basic = b64encode(f"operator:{OPERATOR}".encode()).decode()
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"authorization": f"Basic {basic}"},
+        "requestContext": {
+            "http": {"method": "GET", "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"},
+            "stage": "$default",
+            "requestId": "request",
+        },
+        "isBase64Encoded": False,
+    }
+
+
+@contextmanager
+def backed() -> Iterator[dict[str, str]]:
+    """A database and secrets that a first request can be answered from: the variables that lead to them."""
+    with tempfile.TemporaryDirectory(prefix="bench-cold-start-") as made:
+        directory = Path(made)
+        try:
+            server = postgres.start(directory / "postgres")
+            postgres.run_sql_file(server, postgres.MOJODEX_SCHEMA)
+            migrate(server.secret())
+            cloud = Cloud(emulator.start(directory / "ministack").endpoint)
+            secret = cloud.secrets.create_secret(Name="operate", SecretString=json.dumps(OPERATE_SECRET))
+            yield {
+                "AWS_ENDPOINT_URL": cloud.endpoint,
+                **CREDENTIALS,
+                "DATABASE_SECRET_ARN": cloud.keep("database", server),
+                "OPERATE_SECRET_ARN": secret["ARN"],
+            }
+        finally:
+            emulator.stop(directory / "ministack")
+            postgres.stop(directory / "postgres")
+
+
+def measure(backing: dict[str, str]) -> dict[str, Runs]:
+    """All starts: as built, without compiled bytecode, the steps to a schedule, with the first job's imports,
+    and with the first request of the API, whose database `backing` names.
     """
     layer, code = BUILD / "MojodexLayer" / "python", BUILD / "MigrateFunction"
     if not layer.is_dir():
@@ -171,7 +235,19 @@ def measure() -> dict[str, Runs]:
             name: Variant([*built[name].modules, *more.split(", ")], [code, layer], found[name][1])
             for name, more in LATER.items()
         }
-        kinds = {"built": built, "without_bytecode": bare, "steps": steps, "with_first_job": later}
+        # The API's own artifact: it has the descriptions of the services that only it calls.
+        its_code = BUILD / "OperateFunction"
+        api = replace(built[API], paths=[its_code, layer], environment=built[API].environment | backing)
+        answered = {API: built[API]} | {
+            f"GET {path}": replace(api, events=[request(path)]) for path in FIRST_REQUESTS
+        }
+        kinds = {
+            "built": built,
+            "without_bytecode": bare,
+            "steps": steps,
+            "with_first_job": later,
+            "with_first_request": answered,
+        }
         rounds = []
         for number in range(ROUNDS):
             print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
@@ -200,10 +276,15 @@ def print_tables(measured: dict[str, Runs]) -> None:
     for kind, title in (
         ("steps", "What a schedule's init goes to, one more in each row"),
         ("with_first_job", "With what the first job imports"),
+        ("with_first_request", "With the first request of the API"),
     ):
-        print(f"\n{title}\n\n{'':28}{'median':>9}{'/ boto3':>9}")
+        print(f"\n{title}\n\n{'':28}{'median':>9}{'/ boto3':>9}{'wall':>9}{'memory':>9}")
         for name, runs in measured[kind].items():
-            print(f"{name:28}{median(runs).processor:9.0f}{ratio(runs, built[BOTO3]):9.2f}")
+            init = median(runs)
+            print(
+                f"{name:28}{init.processor:9.0f}{ratio(runs, built[BOTO3]):9.2f}"
+                f"{init.wall:9.0f}{init.resident:9.0f}"
+            )
     print()
 
 
@@ -216,8 +297,9 @@ def draw(built: Runs, bare: Runs) -> Figure:
     axes.barh(names, without, color="#d0d7de", label="without compiled bytecode")
     axes.barh(names, [median(built[name]).processor for name in names], color="#0969da", label="as built")
     alone = median(built[BOTO3]).processor
-    for (kind, bar), style in zip(BARS.items(), (":", "--"), strict=True):
-        label = f"bar of every {kind}: {bar:g} times {BOTO3}"
+    for bar, style in zip(sorted({*BARS.values()}), (":", "--"), strict=True):
+        kinds = " and ".join(kind for kind, its in BARS.items() if its == bar)
+        label = f"bar of every {kinds}: {bar:g} times {BOTO3}"
         axes.axvline(alone * bar, color="#24292f", linestyle=style, linewidth=1, label=label)
     axes.set_xlabel("init, milliseconds of processor (this machine)")
     axes.legend(loc="lower right", fontsize="small")
@@ -226,7 +308,8 @@ def draw(built: Runs, bare: Runs) -> Figure:
 
 def main() -> int:
     """Measure, print, write and draw. Bars that are not reached are told, and why in docs/decisions.md."""
-    measured = measure()
+    with backed() as backing:
+        measured = measure(backing)
     built = measured["built"]
     print_tables(measured)
     for name, runs in built.items():

@@ -70,7 +70,8 @@ def event(
 
 def answer(event: dict[str, Any]) -> Answer:
     """Answer an event with the handler."""
-    found = api.handler(event, FakeContext(29))
+    context: Any = FakeContext(29)
+    found = api.handler(event, context)
     headers = {name.lower(): value for name, value in found["headers"].items()}
     return Answer(found["statusCode"], headers, found.get("body") or "", found.get("cookies", []))
 

@@ -22,28 +22,64 @@ from operate.problems import Problem
 STATES = ("queued", "running", "done", "failed", "skipped")
 # Only these have a reason.
 STATES_WITH_REASON = ("failed", "skipped")
-SCANNED = 500
+SCANNED = 200
+# The reason is read of the jobs that are left: a website's outcome may be long.
 FIND = """
-SELECT key.*, job.user_id, job.attempts, job.queued_at, job.started_at, job.finished_at, job.spent,
-    job.outcome ->> 'reason' AS reason
+SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at, finished_at,
+    spent, outcome ->> 'reason' AS reason, true AS fits, false AS is_last
+FROM ({found}) AS found
+ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+"""
+# Of those that were looked at, the first that fit; and the last one, from where the next page goes on.
+FIND_TEXT = """
+SELECT *
 FROM (
-    SELECT its.process, its.state, found.*
+    SELECT *,
+        count(*) FILTER (WHERE fits) OVER newest_first AS number,
+        row_number() OVER newest_first = :most AS is_last
     FROM (
-        SELECT process, state
-        FROM unnest(CAST(:processes AS text[])) AS process CROSS JOIN unnest(CAST(:states AS text[])) AS state
-    ) AS its
-    CROSS JOIN LATERAL (
-        SELECT job.subject, job.occasion, COALESCE(finished_at, queued_at) AS changed_at
-        FROM md_background_job AS job
-        WHERE job.process = its.process AND job.state = its.state {conditions}
-        ORDER BY COALESCE(finished_at, queued_at) DESC, job.subject DESC, job.occasion DESC
-        LIMIT :most
-    ) AS found
-    ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+        SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at,
+            finished_at, spent, outcome ->> 'reason' AS reason, {fits} AS fits
+        FROM ({found}) AS found
+    ) AS looked_at
+    WINDOW newest_first AS (
+        ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC ROWS UNBOUNDED PRECEDING
+    )
+) AS numbered
+WHERE fits AND number <= :wanted OR is_last
+ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+"""
+FITS = {
+    "reason": "strpos(lower(COALESCE(outcome ->> 'reason', '')), lower(:reason)) > 0",
+    "url": "strpos(lower(subject), lower(:url)) > 0",
+}
+NEWEST = """
+SELECT its.process, its.state, found.*
+FROM (
+    SELECT process, state
+    FROM unnest(CAST(:processes AS text[])) AS process CROSS JOIN unnest(CAST(:states AS text[])) AS state
+) AS its
+CROSS JOIN LATERAL (
+    SELECT {columns}
+    FROM md_background_job AS job
+    WHERE job.process = its.process AND job.state = its.state {conditions}
+    ORDER BY COALESCE(finished_at, queued_at) DESC, job.subject DESC, job.occasion DESC
     LIMIT :most
-) AS key
-JOIN md_background_job AS job USING (process, subject, occasion)
-ORDER BY key.changed_at DESC, process DESC, subject DESC, occasion DESC
+) AS found
+ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
+LIMIT :most
+"""
+# A subject has few jobs, and the primary key finds them; by state, the planner might look for them in all.
+OF_SUBJECT = """
+SELECT job.process, job.state, {columns}
+FROM md_background_job AS job
+WHERE job.process = ANY(CAST(:processes AS text[])) AND job.state = ANY(CAST(:states AS text[])) {conditions}
+ORDER BY changed_at DESC, job.process DESC, job.subject DESC, job.occasion DESC
+LIMIT :most
+"""
+COLUMNS = """
+    job.subject, job.occasion, COALESCE(finished_at, queued_at) AS changed_at, job.user_id, job.attempts,
+    job.queued_at, job.started_at, job.finished_at, job.spent, job.outcome
 """
 CONDITIONS = {
     "user_id": "AND job.user_id = :user_id",
@@ -118,37 +154,38 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
     Raises:
         Problem: 422, the cursor is not one.
     """
-    by_text = bool(wanted.reason or wanted.url)
-    parameters: dict[str, Any] = {
-        name: value for name in ("user_id", "subject", "since") if (value := getattr(wanted, name))
-    }
+    texts = tuple(name for name in FITS if getattr(wanted, name))
+    given = ("user_id", "subject", "since", *texts)
+    parameters: dict[str, Any] = {name: value for name in given if (value := getattr(wanted, name))}
     if after:
         parameters |= _read_cursor(after)
-    statement = _find(tuple(name for name in CONDITIONS if name in parameters))
-    most = max(SCANNED, limit) if by_text else limit + 1
+    if texts:
+        parameters |= {"most": max(SCANNED, limit), "wanted": limit + 1}
+    else:
+        parameters["most"] = limit + 1
+    statement = _find(tuple(name for name in CONDITIONS if name in parameters), texts)
     rows = session.execute(
-        statement, {**parameters, "processes": wanted.processes, "states": wanted.states, "most": most}
+        statement, {**parameters, "processes": wanted.processes, "states": wanted.states}
     ).all()
-    found = [row for row in rows if _contains(row, wanted)]
+    found = [row for row in rows if row.fits]
     page = found[:limit]
     if len(found) > limit:
         last = page[-1]
-    elif by_text and len(rows) == most:
+    elif rows and rows[-1].is_last:
         last = rows[-1]
     else:
         return Page(page)
     return Page(page, _cursor(last), last.changed_at)
 
 
-def _contains(row: Row[Any], wanted: Filter) -> bool:
-    return (wanted.reason or "").lower() in (row.reason or "").lower() and (
-        wanted.url or ""
-    ).lower() in row.subject.lower()
-
-
 @cache
-def _find(conditions: tuple[str, ...]) -> TextClause:
-    return text(FIND.format(conditions=" ".join(CONDITIONS[name] for name in conditions)))
+def _find(conditions: tuple[str, ...], texts: tuple[str, ...]) -> TextClause:
+    found = OF_SUBJECT if "subject" in conditions else NEWEST
+    restricted = " ".join(CONDITIONS[name] for name in conditions)
+    found = found.format(columns=COLUMNS, conditions=restricted)
+    if texts:
+        return text(FIND_TEXT.format(found=found, fits=" AND ".join(FITS[name] for name in texts)))
+    return text(FIND.format(found=found))
 
 
 def _cursor(row: Row[Any]) -> str:

@@ -1,6 +1,6 @@
 """Retry jobs that have failed: one, or all that fit a filter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,18 +38,34 @@ RETRY = text(
         retryable=RETRYABLE, append=APPEND.format(row="job", attempt=FAILED_ATTEMPT)
     )
 )
+# A text cannot be looked up in an index: so many failed jobs of each process are looked at.
+SEARCHED = 20_000
 MATCHING = """
-SELECT job.process, job.subject, job.occasion
-FROM md_background_job AS job
-WHERE job.process = ANY(CAST(:processes AS text[])) AND {retryable} {conditions}
-ORDER BY COALESCE(job.finished_at, job.queued_at)
-LIMIT :most
+SELECT process, subject, occasion
+FROM (
+    SELECT failed.*
+    FROM unnest(CAST(:processes AS text[])) AS its (process)
+    CROSS JOIN LATERAL (
+        SELECT job.process, job.subject, job.occasion, job.outcome,
+            COALESCE(job.finished_at, job.queued_at) AS changed_at
+        FROM md_background_job AS job
+        WHERE job.process = its.process AND {retryable} {conditions}
+        ORDER BY COALESCE(job.finished_at, job.queued_at) DESC
+        LIMIT :searched
+    ) AS failed
+    {fits}
+    ORDER BY changed_at DESC
+    LIMIT :most
+) AS newest
+ORDER BY changed_at
 """
 CONDITIONS = {
     "user_id": "AND job.user_id = :user_id",
     "since": "AND COALESCE(job.finished_at, job.queued_at) >= :since",
-    "reason": "AND strpos(lower(job.outcome ->> 'reason'), lower(:reason)) > 0",
 }
+FITS = "WHERE strpos(lower(failed.outcome ->> 'reason'), lower(:reason)) > 0"
+# A page is retried with its website.
+NEVER_RETRIED = "ingest_page"
 
 
 def why_not(job: BackgroundJob) -> str | None:
@@ -99,12 +115,16 @@ def retry_one(session: Session, key: JobKey, who: str, now: datetime) -> JobKey:
 
 
 def matching(session: Session, wanted: Filter) -> Sequence[JobKey]:
-    """Return the failed jobs that fit a filter and can be retried, oldest first, `MOST_AT_ONCE` at most."""
-    given: Mapping[str, Any] = {name: value for name in CONDITIONS if (value := getattr(wanted, name))}
-    statement = MATCHING.format(retryable=RETRYABLE, conditions=" ".join(CONDITIONS[name] for name in given))
-    found = session.execute(
-        text(statement), {**given, "processes": wanted.processes, "most": MOST_AT_ONCE}
-    ).all()
+    """Return the newest `MOST_AT_ONCE` failed jobs that fit a filter and can be retried, oldest first."""
+    given = {name: value for name in (*CONDITIONS, "reason") if (value := getattr(wanted, name))}
+    statement = MATCHING.format(
+        retryable=RETRYABLE,
+        conditions=" ".join(CONDITIONS[name] for name in CONDITIONS if name in given),
+        fits=FITS if wanted.reason else "",
+    )
+    bounds = {"most": MOST_AT_ONCE, "searched": SEARCHED if wanted.reason else MOST_AT_ONCE}
+    processes = [process for process in wanted.processes if process != NEVER_RETRIED]
+    found = session.execute(text(statement), {**given, **bounds, "processes": processes}).all()
     return [_key(row) for row in found]
 
 

@@ -31,7 +31,7 @@ FILTERS = ("process", "state", "user", "reason", "url")
 LISTED = 25
 PAGES_LISTED = 500
 # A text is looked for on so many pages before somebody has to ask for more.
-PAGES_SEARCHED = 10
+PAGES_SEARCHED = 25
 HTML = "text/html; charset=utf-8"
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -85,7 +85,7 @@ def first_page() -> Response[str]:
         given=given,
         processes=PROCESSES,
         states=STATES,
-        counted=overview.COUNTED,
+        counted_done=overview.COUNTED_DONE,
         next_query=urlencode({**given, "after": page.next}) if page.next else None,
     )
 
@@ -325,8 +325,8 @@ def _ago(value: datetime | str | None, now: datetime) -> str:
     return f"{seconds} s"
 
 
-def _count(jobs: int) -> str:
-    return f"{jobs:,}+" if jobs >= overview.COUNTED else f"{jobs:,}"
+def _count(jobs: int, most: int = overview.COUNTED) -> str:
+    return f"{jobs:,}+" if jobs >= most else f"{jobs:,}"
 
 
 def _usd(value: float) -> str:
