@@ -285,6 +285,21 @@ def test_what_a_retry_cannot_do_it_says(
     assert operated.job(process).state == state
 
 
+def test_only_the_message_of_the_job_that_is_retried_is_published(operated: Operated) -> None:
+    for subject in ("1", "2"):
+        operated.add_job(subject=subject)
+    operated.mojodex.run(
+        "UPDATE md_background_job SET state = 'queued', retry_message = '{\"body\": \"2\"}'"
+        " WHERE subject = '2'"
+    )
+
+    operated.client.post("/jobs/extract_todos.MQ/retry")
+
+    assert operated.queued("extract_todos") == [{"user_task_execution_pk": 1}]
+    assert operated.job(subject="2").retry_message == {"body": "2"}
+    assert operated.job(subject="1").retry_message is None
+
+
 def test_a_message_that_cannot_be_published_now_waits_for_the_redrive(
     operated: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,28 +403,79 @@ def test_a_mail_that_is_being_sent_cannot_be_cancelled(operated: Operated) -> No
     assert operated.job("events", "todo_daily_emails:ann").state == "running"
 
 
+def add_page(operated: Operated, key: str, state: str, subject: str, occasion: str = "r1") -> None:
+    operated.mojodex.run(
+        "INSERT INTO md_background_page (subject, occasion, user_id, url, key, depth, state, html, lines,"
+        " found_at) VALUES (:s, :o, 'ann', :k, :k, 0, :state, 'html', '{1}', now())",
+        s=subject,
+        o=occasion,
+        k=key,
+        state=state,
+    )
+
+
 def test_a_cancelled_website_keeps_its_progress_and_its_pages_end(operated: Operated) -> None:
     subject = "ann https://example.com"
     job_id = operated.add_job(
         "create_from_website", subject, "r1", "running", outcome={"found": 2, "waiting": 1}, user_id="ann"
     )
-    for state in ("found", "stored"):
-        operated.mojodex.run(
-            "INSERT INTO md_background_page (subject, occasion, user_id, url, key, depth, state, found_at)"
-            " VALUES (:s, 'r1', 'ann', :k, :k, 0, :state, now())",
-            s=subject,
-            k=state,
-            state=state,
-        )
+    for state in ("found", "staged", "stored"):
+        add_page(operated, state, state, subject)
+    add_page(operated, "earlier", "found", subject, "r0")
+    add_page(operated, "another's", "found", "bob https://example.com")
 
     assert operated.client.post(f"/jobs/{job_id}/cancel").status == 200
 
     website = operated.client.get(f"/websites/{job_id}").json()
     assert (website["state"], website["progress"]["found"]) == ("failed", 2)
+    assert website["finished_at"] is not None
     assert [(p["url"], p["state"], p["reason"]) for p in website["pages"]] == [
         ("found", "failed", "cancelled by operator"),
+        ("staged", "failed", "cancelled by operator"),
         ("stored", "stored", None),
     ]
+    kept = operated.mojodex.rows(
+        "SELECT key, state FROM md_background_page WHERE html IS NOT NULL AND lines IS NOT NULL ORDER BY key"
+    )
+    assert [tuple(row) for row in kept] == [
+        ("another's", "found"),
+        ("earlier", "found"),
+        ("stored", "stored"),
+    ]
+
+
+def test_a_cancelled_refresh_is_due_again_a_day_later_and_no_other_is(operated: Operated) -> None:
+    for user, url, in_days in (("ann", "a.example", 0), ("ann", "b.example", 0), ("bob", "a.example", 0)):
+        operated.mojodex.run(
+            "INSERT INTO md_background_website (user_id, site, repeated_lines, website_url, refresh_at)"
+            " VALUES (:u, :w, '{}', :w, now() + make_interval(days => :days))",
+            u=user,
+            w=url,
+            days=in_days,
+        )
+    job_id = operated.add_job("create_from_website", "ann a.example", "r1", "queued", user_id="ann")
+
+    operated.client.post(f"/jobs/{job_id}/cancel")
+
+    due = operated.mojodex.rows(
+        "SELECT user_id, site, refresh_at > now() + interval '23 hours' AS later FROM md_background_website"
+        " ORDER BY user_id, site"
+    )
+    assert [row.later for row in due] == [True, False, False]
+
+
+def test_only_what_has_not_ended_can_be_cancelled_and_nothing_else_is(operated: Operated) -> None:
+    for subject, state in (("1", "queued"), ("2", "queued"), ("3", "done")):
+        operated.add_job(subject=subject, state=state)
+    operated.mojodex.run("UPDATE md_background_job SET retry_message = '{}' WHERE subject = '1'")
+
+    answers = [operated.client.post(f"/jobs/extract_todos.{part}/cancel") for part in ("MQ", "Mw", "OQ")]
+
+    assert [answer.status for answer in answers] == [200, 409, 404]
+    assert answers[1].json()["detail"] == "It is done already."
+    rows = operated.mojodex.rows("SELECT * FROM md_background_job ORDER BY subject")
+    assert [row.state for row in rows] == ["failed", "queued", "done"]
+    assert (rows[0].retry_message, rows[0].finished_at is not None) == (None, True)
 
 
 def test_a_page_is_cancelled_with_its_website(operated: Operated) -> None:
