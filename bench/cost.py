@@ -25,6 +25,8 @@ DAYS_OF_MONTH = 30
 BATCH = 10
 # SendMessageBatch, ReceiveMessage, DeleteMessageBatch.
 SQS_REQUESTS_A_BATCH = 3
+# SES tells of each that it was sent, and what became of it.
+EVENTS_A_MAIL = 2
 # At which latency of the model the bench measures GB-seconds.
 MEASURED_LATENCY = 0.3
 # What was changed since fe31edc, in this order, and whether the template's defaults have it.
@@ -105,6 +107,8 @@ class Assumed:
     # 512 MB for a second; and seven queues, each asked by five pollers every 20 s (Lambda's long polling).
     schedule_runs: float = 288 + 2 * 144 + 2 * 24 + 1
     schedule_gb_seconds: float = 0.5
+    # Half a GB for a fifth of a second: ten events in one transaction.
+    feedback_gb_seconds: float = 0.1
     empty_receives: float = 7 * 5 * 86_400 / 20
     # A metric is a name with one value of each of its dimensions: at most so many, when every process has
     # had every outcome, and one model is asked. Alarms, keys and dashboards are the template's.
@@ -153,6 +157,10 @@ def cost(
         + pages * assumed.page_gb_seconds
         + assumed.schedule_runs * assumed.schedule_gb_seconds
     )
+    # EventBridge sends SES's events one by one.
+    events = jobs["events"] * EVENTS_A_MAIL
+    gb_seconds += events / BATCH * assumed.feedback_gb_seconds
+    feedback_requests = events + events / BATCH * (SQS_REQUESTS_A_BATCH - 1)
     batches = (sum(jobs.values()) + pages) / BATCH
     logged = sum(n * loads[name]["log_bytes_per_job"] for name, n in jobs.items())
     through_nat = sum(calls[name] for name in jobs) * assumed.call_bytes + pages * assumed.page_bytes
@@ -164,8 +172,10 @@ def cost(
     }
     return {
         "Lambda, GB-seconds": gb_seconds * assumed.lambda_gb_second,
-        "Lambda, requests": (batches + assumed.schedule_runs) / MILLION * assumed.lambda_million_requests,
-        "SQS": (batches * SQS_REQUESTS_A_BATCH + assumed.empty_receives)
+        "Lambda, requests": (batches + events / BATCH + assumed.schedule_runs)
+        / MILLION
+        * assumed.lambda_million_requests,
+        "SQS": (batches * SQS_REQUESTS_A_BATCH + feedback_requests + assumed.empty_receives)
         / MILLION
         * assumed.sqs_million_requests,
         "EventBridge Scheduler": assumed.schedule_runs / MILLION * assumed.scheduler_million_invocations,
