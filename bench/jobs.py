@@ -106,6 +106,7 @@ class Kind:
 
 def kinds(size: int) -> list[Kind]:
     """All kinds of questions to a ledger of so many jobs."""
+    from mojodex.schema import BackgroundJob
     from operate import job_detail, job_list, overview, retry
     from operate.job_id import PROCESSES, JobKey
     from operate.job_list import STATES, Filter
@@ -154,7 +155,7 @@ def kinds(size: int) -> list[Kind]:
         key = JobKey("extract_todos", str(random.randrange(size // 100) * 100 + random.randrange(30)), "")
 
         def ask(session: Session) -> None:
-            job_detail.find_job(session, key)
+            session.get(BackgroundJob, tuple(key))
             job_detail.audit_of(session, key.job_id)
 
         return ask
@@ -388,11 +389,11 @@ def served(ledger: Ledger, cloud: Cloud) -> Iterator[Any]:
     }
     # The ledger's "today" is a day of the past.
     offset, clock._OFFSET = clock._OFFSET, NOW - utc_now()
-    from operate import environment, jobs_api
+    from operate import environment, retry
     from tests.api import Client
 
     # Nobody is there to be started: the redrive's work is measured by itself.
-    vars(jobs_api)["start"] = lambda _name: None
+    vars(retry)["start"] = lambda _name: None
     try:
         yield Client({name: given["secret"] for name, given in SECRET["credentials"].items()})  # type: ignore[attr-defined]
     finally:

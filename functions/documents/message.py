@@ -16,9 +16,16 @@ REFRESH = "refresh"
 LONGEST_WEBSITE_URL = 255
 WebsiteUrl = Annotated[
     str,
-    Field(strict=True, min_length=1, max_length=LONGEST_WEBSITE_URL, pattern=r"^[^\s\x00-\x1f\x7f]+$"),
+    Field(
+        strict=True,
+        min_length=1,
+        max_length=LONGEST_WEBSITE_URL,
+        pattern=r"^[^\s\x00-\x1f\x7f\uFFFE\uFFFF]+$",
+    ),
 ]
-RequestId = Annotated[str, Field(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+RequestId = Annotated[
+    str, Field(strict=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f\uFFFE\uFFFF]+$")
+]
 
 
 class CreateFromWebsite(Message):

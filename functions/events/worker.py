@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from sqlalchemy.orm import Session
 
 from events.daily_email import content
 from events.daily_email.content import TodoDailyEmailsSettings
@@ -47,7 +48,21 @@ def _occasion(message: SendEvent, sent: datetime) -> str:
     return day.isoformat()
 
 
-process = Process(PROCESS, SendEvent, seconds_needed=30, run=_run, occasion=_occasion, budget=budget)
+def _cleanup(_session: Session, job: Job, _state: str, _reason: str) -> dict[str, Any]:
+    # Whatever the reason: an earlier attempt may have sent the mail, so nobody may retry it.
+    sending = (job.progress or {}).get("sending_since")
+    return {"sending_since": sending} if sending else {}
+
+
+process = Process(
+    PROCESS,
+    SendEvent,
+    seconds_needed=30,
+    run=_run,
+    occasion=_occasion,
+    budget=budget,
+    cleanup=_cleanup,
+)
 
 
 @logger.inject_lambda_context

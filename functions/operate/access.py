@@ -9,7 +9,7 @@ The secret `OperateSecretArn` has them:
     publish       publish messages, as Mojodex's own Background takes them
     read          see jobs, websites and the console, without any user's words
     read-content  see what a job's outcome says in full
-    operate       retry, cancel, pause
+    operate       retry, cancel, pause, let an address get mail again
 
 A change of the secret takes effect within five minutes. A session ends when its credential goes or changes.
 """
@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -91,13 +92,11 @@ class Session:
 
     Attributes:
         session_id: random.
-        begun_at: seconds since 1970.
         csrf_token: what a form of this session must send along.
         renewed: the cookie's new value; None while the old one will do.
     """
 
     session_id: str
-    begun_at: float
     csrf_token: str
     renewed: str | None = None
 
@@ -147,7 +146,7 @@ def check_secret(credentials: Credentials, name: str, secret: str) -> Caller | N
 
 def begin_session(credentials: Credentials, caller: Caller, now: datetime) -> str:
     """Return the value of a new session's cookie."""
-    return _cookie(credentials, caller.name, secrets.token_urlsafe(12), now.timestamp())
+    return _session_value(credentials, caller.name, secrets.token_urlsafe(12), now.timestamp())
 
 
 def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller | None:
@@ -167,9 +166,9 @@ def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller
     ):
         return None
     is_old = (now - signed_at).total_seconds() > RENEWED_AFTER_SECONDS
-    renewed = _cookie(credentials, name, session_id, begun_at) if is_old else None
+    renewed = _session_value(credentials, name, session_id, begun_at) if is_old else None
     token: str = _csrf(credentials).dumps(session_id)
-    return Caller(name, known.rights, Session(session_id, begun_at, token, renewed))
+    return Caller(name, known.rights, Session(session_id, token, renewed))
 
 
 def check_csrf(credentials: Credentials, session: Session | None, token: str) -> None:
@@ -242,10 +241,10 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
-def _cookie(credentials: Credentials, name: str, session_id: str, begun_at: float) -> str:
+def _session_value(credentials: Credentials, name: str, session_id: str, begun_at: float) -> str:
     of = _digest(credentials.credentials[name].secret).hex()
-    cookie: str = _sessions(credentials).dumps({"name": name, "id": session_id, "begun": begun_at, "of": of})
-    return cookie
+    value: str = _sessions(credentials).dumps({"name": name, "id": session_id, "begun": begun_at, "of": of})
+    return value
 
 
 def _sessions(credentials: Credentials) -> URLSafeTimedSerializer:
@@ -256,6 +255,12 @@ def _csrf(credentials: Credentials) -> URLSafeSerializer:
     return URLSafeSerializer(list(credentials.session_keys), salt="csrf")
 
 
+def caller_of(router: Router) -> Caller:
+    """Return who sends the request that a router answers."""
+    caller: Caller = router.context["caller"]
+    return caller
+
+
 def needs(right: Right) -> Callable[[Any, Callable[[Any], Response[Any]]], Response[Any]]:
     """Return a middleware that lets only callers with this right pass; `context["caller"]` is the caller."""
 
@@ -264,7 +269,7 @@ def needs(right: Right) -> Callable[[Any, Callable[[Any], Response[Any]]], Respo
         if caller is None:
             raise Problem(401, "Unauthorized", "Send a name and a secret, as HTTP Basic.")
         if right not in caller.rights:
-            raise Problem(403, "Forbidden", f"{caller.name} has not the right {right}.")
+            raise Problem(403, "Forbidden", f"{caller.name} lacks the right {right}.")
         return next_middleware(app)
 
     return check

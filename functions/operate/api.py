@@ -14,19 +14,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mojodex.clock import utc_now
 from mojodex.database import Database
 from mojodex.errors import TransientError
-from mojodex.observability import count, logger
+from mojodex.observability import logger
 from mojodex.secrets import read_secret
 from mojodex.unsubscribing import signing_keys
 from operate import access, console, environment, front_door, jobs_api, unsubscribe
 from operate.access import Caller, needs
 from operate.identify import identify
+from operate.pages import HTML
 from operate.problems import Problem, not_found
 
 # SQS takes messages up to 1 MiB, and what an edition needs around it is little.
 LARGEST_BODY_BYTES = 1_000_000
-# What is read of a body, beside Mojodex's own routes, which answer for themselves.
+# Bodies that are accepted. Mojodex's routes check theirs themselves.
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-# Whoever knows their addresses may have them.
+# These need no credential.
 PUBLIC = {"/", "/healthz", "/login", "/console.css", "/console.js", "/favicon.ico", "/unsubscribe"}
 SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000",
@@ -70,7 +71,7 @@ def _unsubscribing(answer: Callable[[str, Database, list[str]], unsubscribe.Page
     token = (app.current_event.query_string_parameters or {}).get("token", "")
     status, html = answer(token, environment.database, signing_keys(read_secret(arn)))
     # The token is in the address.
-    return Response(status, console.HTML, html, {"Referrer-Policy": "no-referrer"})
+    return Response(status, HTML, html, {"Referrer-Policy": "no-referrer"})
 
 
 @logger.inject_lambda_context
@@ -85,8 +86,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         answer = _refuse(event, error)
     except Exception as error:
         answer = _refuse(event, _unknown(error))
-    if answer["statusCode"] >= 500:
-        count("ApiErrors")
     headers = answer.setdefault("headers", {})
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)

@@ -19,6 +19,11 @@ SET state = 'failed',
     -- A website keeps its progress; what others keep is the model's answer.
     outcome = CASE process WHEN 'create_from_website' THEN COALESCE(outcome, '{}') ELSE '{}' END
         || jsonb_build_object('reason', CAST(:reason AS text))
+        -- Another night moves the to-do, as after any job that says nothing about it.
+        || CASE process
+            WHEN 'reschedule_todo' THEN CAST('{"attempts_exhausted": true}' AS jsonb)
+            ELSE CAST('{}' AS jsonb)
+        END
 WHERE (process, subject, occasion) = (:process, :subject, :occasion)
     AND state IN ('queued', 'running')
     AND (outcome -> 'sending_since') IS NULL
@@ -32,7 +37,7 @@ WHERE subject = :subject AND occasion = :occasion AND state IN ('found', 'staged
 POSTPONE = text("""
 UPDATE md_background_website
 SET refresh_at = GREATEST(refresh_at, CAST(:now AS timestamptz) + interval '1 day')
-WHERE user_id = :user_id AND website_url = :website_url
+WHERE user_id = :user_id AND COALESCE(website_url, site) = :website_url
 """)
 
 
@@ -57,12 +62,11 @@ def cancel(session: Session, key: JobKey, who: str, now: datetime) -> None:
     if key.process == "create_from_website":
         # Pages first, as their workers do: the other order could be a deadlock.
         session.execute(CLOSE_PAGES, values)
-        if job.user_id:
-            website_url = key.subject.removeprefix(f"{job.user_id} ")
-            session.execute(POSTPONE, {"now": now, "user_id": job.user_id, "website_url": website_url})
+        user_id, _, website_url = key.subject.rpartition(" ")
+        session.execute(POSTPONE, {"now": now, "user_id": user_id, "website_url": website_url})
     if session.execute(CANCEL, values).one_or_none() is None:
         if job.state in ("queued", "running"):
-            raise conflict("Its mail is being sent at this moment.")
+            raise conflict("It has just ended, or its mail may be out already. Look at it again.")
         raise conflict(f"It is {job.state} already.")
     audit.record(session, who, "cancel", key.job_id, now)
     session.commit()

@@ -41,7 +41,7 @@ PATHS = {
 INVALID = (400, {"error": "invalid inputs"})
 OK = (200, {"success": "ok"})
 LARGEST_KEY = 2**31 - 1
-# What Mojodex answers at most of users at a time.
+# Mojodex answers at most this many users at a time.
 MOST_USERS = 50
 # A schedule's clock may be a little behind ours.
 CLOCK_TOLERANCE = timedelta(seconds=1)

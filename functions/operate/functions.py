@@ -14,6 +14,7 @@ from mojodex.runtime import made_once
 
 # API Gateway gives up on an answer after 30 seconds.
 LONGEST_WAIT_SECONDS = 20
+ANSWER_SECONDS = 4
 
 
 @made_once
@@ -21,7 +22,8 @@ def client(service: str) -> Any:
     """Return the client of a service; one attempt each, since an invocation must not be repeated."""
     # The layer's botocore knows only what the workers call: this function brings the others along.
     os.environ["AWS_DATA_PATH"] = str(Path(__file__).with_name("botocore_data"))
-    config = CLIENT_CONFIG.merge(Config(read_timeout=LONGEST_WAIT_SECONDS, retries={"total_max_attempts": 1}))
+    seconds = LONGEST_WAIT_SECONDS if service == "lambda" else ANSWER_SECONDS
+    config = CLIENT_CONFIG.merge(Config(read_timeout=seconds, retries={"total_max_attempts": 1}))
     make: Any = boto3.Session().client
     return make(service, config=config)
 

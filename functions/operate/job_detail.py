@@ -20,11 +20,6 @@ WITHOUT_WORDS = frozenset(
 WITHHELD = "(needs the right read-content)"
 
 
-def find_job(session: Session, key: JobKey) -> BackgroundJob | None:
-    """Return a job; None if it is not in the ledger."""
-    return session.get(BackgroundJob, tuple(key))
-
-
 def audit_of(session: Session, target: str) -> Sequence[BackgroundAudit]:
     """Return what was done to a job or a process, newest first."""
     lines = select(BackgroundAudit).where(BackgroundAudit.target == target)

@@ -3,6 +3,8 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Literal, NamedTuple, get_args
 
+from operate.problems import not_found
+
 ProcessName = Literal[
     "extract_todos",
     "reschedule_todo",
@@ -48,3 +50,15 @@ def parse_job_id(job_id: str) -> JobKey:
 
 def _decode(part: str) -> str:
     return urlsafe_b64decode(part.encode("ascii") + b"=" * (-len(part) % 4)).decode()
+
+
+def key_of(job_id: str) -> JobKey:
+    """Return the key of a job's id.
+
+    Raises:
+        Problem: 404, it is none.
+    """
+    try:
+        return parse_job_id(job_id)
+    except ValueError:
+        raise not_found("job") from None

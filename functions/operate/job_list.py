@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from operate.job_id import PROCESSES, JobKey
 from operate.problems import Problem
 
-STATES = ("queued", "running", "done", "failed", "skipped")
+State = Literal["queued", "running", "done", "failed", "skipped"]
+STATES: tuple[State, ...] = get_args(State)
 # Only these have a reason.
 STATES_WITH_REASON = ("failed", "skipped")
 SCANNED = 200
@@ -148,7 +149,7 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
     Args:
         session: the caller's.
         wanted: which.
-        limit: jobs on a page.
+        limit: jobs on a page, `SCANNED` at most.
         after: `Page.next` of the page before.
 
     Raises:
@@ -160,7 +161,7 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
     if after:
         parameters |= _read_cursor(after)
     if texts:
-        parameters |= {"most": max(SCANNED, limit), "wanted": limit + 1}
+        parameters |= {"most": SCANNED, "wanted": limit + 1}
     else:
         parameters["most"] = limit + 1
     statement = _find(tuple(name for name in CONDITIONS if name in parameters), texts)
@@ -227,6 +228,6 @@ def _read_cursor(cursor: str) -> dict[str, Any]:
     }
 
 
-def key_of(row: Any) -> JobKey:
+def key_of_row(row: Any) -> JobKey:
     """Return the key of a row of the ledger."""
     return JobKey(row.process, row.subject, row.occasion)

@@ -2,35 +2,28 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
-from mojodex import mail_ledger
 from mojodex.clock import utc_now
-from mojodex.errors import TransientError
-from mojodex.observability import logger
-from mojodex.republishing import republish
-from operate import audit, environment, job_detail, job_list, retry
-from operate.access import Caller, needs
+from mojodex.schema import BackgroundJob
+from operate import environment, job_detail, job_list, mail_blocks, retry
+from operate.access import caller_of, needs
 from operate.cancel import cancel
-from operate.functions import start
-from operate.job_id import JobKey, ProcessName, parse_job_id
-from operate.job_list import Filter
+from operate.job_id import ProcessName, key_of
+from operate.job_list import Filter, State
 from operate.pausing import set_paused
 from operate.problems import not_found
 
 router = Router()  # type: ignore[no-untyped-call]
-State = Literal["queued", "running", "done", "failed", "skipped"]
 Words = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
 Moment = Annotated[AwareDatetime, AfterValidator(job_list.in_utc)]
 Cursor = Annotated[str, Field(max_length=6000, pattern=r"^[^\x00]*$")]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
-MANY_PAGES = 200
 HEALTHY = text("SELECT 1")
 
 
@@ -132,12 +125,6 @@ class Paused(BaseModel):
     paused: bool
 
 
-def caller() -> Caller:
-    """Return who sends this request."""
-    found: Caller = router.context["caller"]
-    return found
-
-
 @router.get("/healthz", summary="Tell whether the API and its database answer")
 def healthz() -> dict[str, str]:
     with environment.database.session() as session:
@@ -157,7 +144,9 @@ def jobs(
     limit: Limit = 50,
     after: Annotated[Cursor | None, Query(description="`next` of the page before")] = None,
 ) -> JobPage:
-    wanted = Filter(process, state, user, subject, since, reason, url)
+    wanted = Filter(
+        process=process, state=state, user_id=user, subject=subject, since=since, reason=reason, url=url
+    )
     page = environment.database.with_db_session(job_list.find, wanted, limit=limit, after=after)
     return _job_page(page)
 
@@ -166,12 +155,12 @@ def jobs(
 def job(job_id: Annotated[str, Path()]) -> JobDetail:
     key = key_of(job_id)
     with environment.database.session() as session:
-        found = job_detail.find_job(session, key)
+        found = session.get(BackgroundJob, tuple(key))
         audit = job_detail.audit_of(session, key.job_id)
     if found is None:
         raise not_found("job")
     outcome = found.outcome
-    if outcome is not None and "read-content" not in caller().rights:
+    if outcome is not None and "read-content" not in caller_of(router).rights:
         outcome = job_detail.without_words(outcome)
     return JobDetail(
         **_job(found, (found.outcome or {}).get("reason")).model_dump(),
@@ -183,9 +172,9 @@ def job(job_id: Annotated[str, Path()]) -> JobDetail:
 
 
 @router.post("/jobs/<job_id>/retry", summary="Retry a failed job", middlewares=[needs("operate")])
-def retry_job(job_id: Annotated[str, Path()]) -> Response[str]:
-    queued = retry_now(key_of(job_id), caller().name)
-    return Response(202, "application/json", f'{{"id": "{queued.job_id}", "state": "queued"}}')
+def retry_job(job_id: Annotated[str, Path()]) -> tuple[dict[str, str], int]:
+    queued = retry.retry_now(key_of(job_id), caller_of(router).name)
+    return {"id": queued.job_id, "state": "queued"}, HTTPStatus.ACCEPTED
 
 
 @router.post(
@@ -193,31 +182,37 @@ def retry_job(job_id: Annotated[str, Path()]) -> Response[str]:
 )
 def cancel_job(job_id: Annotated[str, Path()]) -> dict[str, str]:
     key = key_of(job_id)
-    environment.database.with_db_session(cancel, key, caller().name, utc_now())
+    environment.database.with_db_session(cancel, key, caller_of(router).name, utc_now())
     return {"id": key.job_id, "state": "failed"}
 
 
 @router.post("/jobs/retry", summary="Retry all failed jobs that fit a filter", middlewares=[needs("operate")])
 def retry_jobs(wanted: Annotated[RetryFilter, Body()]) -> tuple[Retried, int]:
-    which = Filter(wanted.process, "failed", wanted.user, None, wanted.since, wanted.reason)
+    which = Filter(
+        process=wanted.process,
+        state="failed",
+        user_id=wanted.user,
+        since=wanted.since,
+        reason=wanted.reason,
+    )
     if wanted.confirm is None:
         matching = len(environment.database.with_db_session(retry.matching, which))
         return Retried(matching=matching, retried=0), HTTPStatus.OK
-    retried = retry_all_now(which, wanted.confirm, caller().name)
+    retried = retry.retry_all_now(which, wanted.confirm, caller_of(router).name)
     return Retried(matching=wanted.confirm, retried=retried), HTTPStatus.ACCEPTED
 
 
 @router.get("/websites/<job_id>", summary="Show how far a website is", middlewares=[needs("read")])
 def website(
     job_id: Annotated[str, Path(description="of a job of create_from_website")],
-    limit: Limit = MANY_PAGES,
+    limit: Limit = 200,
     after: Annotated[Cursor, Query(description="`next` of the page before")] = "",
 ) -> Website:
     key = key_of(job_id)
     if key.process != "create_from_website":
         raise not_found("website")
     with environment.database.session() as session:
-        found = job_detail.find_job(session, key)
+        found = session.get(BackgroundJob, tuple(key))
         pages = job_detail.pages_of(session, key, limit=limit + 1, after=after)
     if found is None:
         raise not_found("website")
@@ -246,7 +241,7 @@ def activity(user_id: Annotated[str, Path()], limit: Limit = 50, after: Cursor |
     "/users/<user_id>/mail-block", summary="Let an address get mail again", middlewares=[needs("operate")]
 )
 def lift_mail_block(user_id: Annotated[str, Path()]) -> dict[str, str]:
-    lift_block(user_id, caller().name)
+    mail_blocks.lift(user_id, caller_of(router).name)
     return {"user_id": user_id}
 
 
@@ -260,66 +255,8 @@ def resume(name: Annotated[ProcessName, Path()]) -> Paused:
     return _set_paused(name, paused=False)
 
 
-def key_of(job_id: str) -> JobKey:
-    """Return the key of a job's id.
-
-    Raises:
-        Problem: 404, it is none.
-    """
-    try:
-        return parse_job_id(job_id)
-    except ValueError:
-        raise not_found("job") from None
-
-
-def retry_now(key: JobKey, who: str) -> JobKey:
-    """Queue a failed job again and publish its message; return the key of what is queued.
-
-    Raises:
-        Problem, TransientError: as `retry.retry_one`.
-    """
-    queued = environment.database.with_db_session(retry.retry_one, key, who, utc_now())
-    try:
-        republish(environment.database, environment.settings.queue_urls, queued)
-    except TransientError as error:
-        # The redrive does it within five minutes.
-        logger.warning("message waits in the ledger", extra={"reason": str(error)})
-    return queued
-
-
-def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
-    """Queue all failed jobs of a filter again and start publishing them; return how many.
-
-    Raises:
-        Problem, TransientError: as `retry.retry_all`.
-    """
-    queued = environment.database.with_db_session(retry.retry_all, wanted, confirmed, who, utc_now())
-    try:
-        start(environment.settings.schedules["redrive"])
-    except TransientError as error:
-        # It runs by itself within five minutes.
-        logger.warning("messages wait in the ledger", extra={"reason": str(error)})
-    return queued
-
-
-def lift_block(user_id: str, who: str) -> None:
-    """Lift what keeps a user's present address from getting mail.
-
-    Raises:
-        Problem: 404, nothing does.
-        TransientError: as `Database.session`.
-    """
-    now = utc_now()
-    with environment.database.session() as session:
-        kind = mail_ledger.lift(session, user_id, who, now)
-        if kind is None:
-            raise not_found("block")
-        audit.record(session, who, "lift mail block", user_id, now, {"kind": kind})
-        session.commit()
-
-
 def _set_paused(name: ProcessName, *, paused: bool) -> Paused:
-    set_paused(name, paused=paused, who=caller().name, now=utc_now())
+    set_paused(name, paused=paused, who=caller_of(router).name, now=utc_now())
     return Paused(process=name, paused=paused)
 
 
@@ -332,7 +269,7 @@ def _job_page(page: job_list.Page) -> JobPage:
 def _job(row: Any, reason: str | None) -> Job:
     """Describe a row of the list, or of the ledger."""
     return Job(
-        id=job_list.key_of(row).job_id,
+        id=job_list.key_of_row(row).job_id,
         process=row.process,
         subject=row.subject,
         occasion=row.occasion,

@@ -1,4 +1,4 @@
-"""Read the state of everything: four queries, each bounded, however many jobs there are."""
+"""Read the state of everything: three queries, each bounded, however many jobs there are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

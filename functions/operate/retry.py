@@ -8,11 +8,16 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from mojodex.clock import utc_now
+from mojodex.errors import TransientError
 from mojodex.jobs import APPEND
+from mojodex.observability import logger
 from mojodex.queues import RETENTION
+from mojodex.republishing import republish
 from mojodex.schema import BackgroundJob
 from mojodex.sql import read_sql
-from operate import audit
+from operate import audit, environment
+from operate.functions import start
 from operate.job_id import JobKey
 from operate.job_list import Filter
 from operate.problems import conflict, not_found
@@ -25,7 +30,10 @@ job.state = 'failed' AND CASE job.process
     WHEN 'extract_todos' THEN true
     WHEN 'reschedule_todo' THEN true
     WHEN 'events' THEN COALESCE(job.outcome ->> 'reason', '') NOT LIKE 'it is not known whether%'
+        AND NOT COALESCE(job.outcome ? 'sending_since', false)
+    -- What was asked for is known once it has begun, and with it the first page.
     WHEN 'create_from_website' THEN job.user_id IS NOT NULL AND NOT job.outcome ? 'retried_as'
+        AND COALESCE(CAST(job.outcome ->> 'found' AS integer), 0) > 0
     WHEN 'update_document' THEN job.user_id IS NOT NULL AND strpos(job.occasion, ' ') = 0
     ELSE false
 END
@@ -64,6 +72,8 @@ CONDITIONS = {
     "since": "AND COALESCE(job.finished_at, job.queued_at) >= :since",
 }
 FITS = "WHERE strpos(lower(failed.outcome ->> 'reason'), lower(:reason)) > 0"
+# What an operator has cancelled is not meant, unless it is asked for.
+NOT_CANCELLED = "WHERE NOT starts_with(COALESCE(failed.outcome ->> 'reason', ''), 'cancelled by ')"
 # A page is retried with its website.
 NEVER_RETRIED = "ingest_page"
 
@@ -73,14 +83,17 @@ def why_not(job: BackgroundJob) -> str | None:
     outcome = job.outcome or {}
     if job.state != "failed":
         return f"Only failed jobs can be retried, and this one is {job.state}."
-    if job.process == "ingest_page":
+    if job.process == NEVER_RETRIED:
         return "A page is read again with its website. Retry the website, or ask for it again."
-    if job.process == "events" and str(outcome.get("reason", "")).startswith("it is not known whether"):
+    unknown = str(outcome.get("reason", "")).startswith("it is not known whether")
+    if job.process == "events" and (unknown or "sending_since" in outcome):
         return "It is not known whether the mail was sent. A retry could send it twice."
     if job.process == "update_document" and " " in job.occasion:
         return "The text that was sent is not kept. Send the update again."
     if "retried_as" in outcome:
         return "It was retried already, under another occasion."
+    if job.process == "create_from_website" and not outcome.get("found"):
+        return "It had not begun, so what was asked for is not kept. Ask for the website again."
     if job.process in ("create_from_website", "update_document") and job.user_id is None:
         return "The job is of an earlier release, which did not keep its user. Send its message again."
     return None
@@ -108,7 +121,7 @@ def retry_one(session: Session, key: JobKey, who: str, now: datetime) -> JobKey:
         raise conflict(reason)
     queued = _retry(session, [key], now)
     if not queued:
-        raise conflict("Somebody else has changed the job in this moment.")
+        raise conflict("Somebody else has just changed the job. Look at it again.")
     audit.record(session, who, "retry", key.job_id, now)
     session.commit()
     return queued[0]
@@ -120,7 +133,7 @@ def matching(session: Session, wanted: Filter) -> Sequence[JobKey]:
     statement = MATCHING.format(
         retryable=RETRYABLE,
         conditions=" ".join(CONDITIONS[name] for name in CONDITIONS if name in given),
-        fits=FITS if wanted.reason else "",
+        fits=FITS if wanted.reason else NOT_CANCELLED,
     )
     bounds = {"most": MOST_AT_ONCE, "searched": SEARCHED if wanted.reason else MOST_AT_ONCE}
     processes = [process for process in wanted.processes if process != NEVER_RETRIED]
@@ -151,6 +164,36 @@ def retry_all(session: Session, wanted: Filter, confirmed: int, who: str, now: d
     details = {name: str(value) for name, value in vars(wanted).items() if value} | {"jobs": queued}
     audit.record(session, who, "retry all", wanted.process or "all", now, details)
     session.commit()
+    return queued
+
+
+def retry_now(key: JobKey, who: str) -> JobKey:
+    """Queue a failed job again and publish its message; return the key of what is queued.
+
+    Raises:
+        Problem, TransientError: as `retry_one`.
+    """
+    queued = environment.database.with_db_session(retry_one, key, who, utc_now())
+    try:
+        republish(environment.database, environment.settings.queue_urls, queued)
+    except TransientError as error:
+        # The redrive does it within five minutes.
+        logger.warning("message waits in the ledger", extra={"reason": str(error)})
+    return queued
+
+
+def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
+    """Queue all failed jobs of a filter again and start publishing them; return how many.
+
+    Raises:
+        Problem, TransientError: as `retry_all`.
+    """
+    queued = environment.database.with_db_session(retry_all, wanted, confirmed, who, utc_now())
+    try:
+        start(environment.settings.schedules["redrive"])
+    except TransientError as error:
+        # It runs by itself within five minutes.
+        logger.warning("messages wait in the ledger", extra={"reason": str(error)})
     return queued
 
 

@@ -1,7 +1,7 @@
 -- Queue failed jobs again, each with the message that asks for it (see mojodex.republishing).
 --
--- A website is read anew under another occasion, since its pages have ended: the old job says which. Any other
--- job is the same one again, with all its attempts.
+-- A website gets a new job, under another occasion, since its pages have ended: the old job says which. Any
+-- other job is queued again, with no attempt counted.
 --
 -- Columns: process, subject, occasion of the jobs that are queued now.
 -- Parameters

@@ -11,7 +11,7 @@ SHOWN = 5
 
 def show(stage: Stage) -> list[str]:
     """Ask the API for the last jobs, and for the console's first page; what is not as expected."""
-    terminal.heading("The console: all of it at one glance (operate)")
+    terminal.heading("The console: all of it at a glance (operate)")
     jobs = _get(stage.stack, f"/jobs?limit={SHOWN}").json()["jobs"]
     terminal.table(
         [

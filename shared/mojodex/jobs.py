@@ -378,6 +378,15 @@ def continue_later(session: Session, job: Job, progress: dict[str, Any], *, now:
     session.commit()
 
 
+def check_held(session: Session, job: Job) -> None:
+    """Check that this invocation still holds the job, for a transaction that does not write its row.
+
+    Raises:
+        LeaseLostError: another invocation holds the job, or somebody has cancelled it.
+    """
+    _update_held(session, job)
+
+
 def release(session: Session, job: Job, error: Exception, *, counts: bool, now: datetime) -> None:
     """Release the job, so that the next delivery of its message can begin it at once. Commits.
 

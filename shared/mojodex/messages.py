@@ -12,8 +12,10 @@ PrimaryKey = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 # A user's local day. Strict: "2026-11-24", but neither a moment nor a number.
 LocalDate = Annotated[date, Field(strict=True)]
 
-# Mojodex's user_id is text without control characters; PostgreSQL refuses NUL.
-UserId = Annotated[str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# Mojodex's user_id is text without control characters. PostgreSQL refuses NUL, SQS the last two characters.
+UserId = Annotated[
+    str, Field(strict=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f\uFFFE\uFFFF]+$")
+]
 
 
 class Message(BaseModel):

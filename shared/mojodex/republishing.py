@@ -14,13 +14,15 @@ from sqlalchemy import TextClause, text
 from mojodex import queues
 from mojodex.clock import Deadline
 from mojodex.database import Database
+from mojodex.errors import TransientError
 from mojodex.schedule import SECONDS_NEEDED
 
 # Published in one transaction.
 MESSAGES_AT_ONCE = 500
 WAITING = "SELECT process, subject, occasion, user_id, retry_message FROM md_background_job WHERE {which}"
 ANY = text(
-    WAITING.format(which="retry_message IS NOT NULL") + " LIMIT :most FOR UPDATE SKIP LOCKED",
+    WAITING.format(which="process = :process AND retry_message IS NOT NULL")
+    + " LIMIT :most FOR UPDATE SKIP LOCKED"
 )
 ONE = text(
     WAITING.format(
@@ -50,11 +52,20 @@ def republish_all(database: Database, queue_urls: Mapping[str, str], deadline: D
         TransientError: as `Database.session` and `queues.publish`. What was not published waits.
     """
     published = 0
-    while deadline.seconds_left() > SECONDS_NEEDED:
-        n = _republish(database, queue_urls, ANY, {"most": MESSAGES_AT_ONCE})
-        published += n
-        if n < MESSAGES_AT_ONCE:
-            break
+    errors: list[TransientError] = []
+    # Apart, so that one queue that takes nothing does not hold up the others.
+    for process in queue_urls:
+        of_process = {"process": process, "most": MESSAGES_AT_ONCE}
+        try:
+            while deadline.seconds_left() > SECONDS_NEEDED:
+                n = _republish(database, queue_urls, ANY, of_process)
+                published += n
+                if n < MESSAGES_AT_ONCE:
+                    break
+        except TransientError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
     return published
 
 

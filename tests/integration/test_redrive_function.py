@@ -355,6 +355,26 @@ def test_what_somebody_retries_is_published_even_while_dead_letters_cannot_be_so
     assert mojodex.run("SELECT retry_message IS NULL FROM md_background_job") is True
 
 
+def test_a_queue_that_takes_nothing_does_not_hold_up_the_retries_of_others(
+    run: Any, letters: Letters, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for process in ("events", "extract_todos"):
+        mojodex.run(
+            "INSERT INTO md_background_job (process, subject, state, user_id, retry_message)"
+            " VALUES (:p, '7', 'queued', 'ann', '{\"body\": \"the message\"}')",
+            p=process,
+        )
+    its = maintenance.redrive.settings
+    queues_of = {"events": ("nowhere", "nowhere"), **its.queues}
+    monkeypatch.setattr(maintenance.redrive, "settings", its.model_copy(update={"queues": queues_of}))
+
+    with pytest.raises(ExceptionGroup):
+        run()
+
+    waiting = mojodex.rows("SELECT process FROM md_background_job WHERE retry_message IS NOT NULL")
+    assert [job.process for job in waiting] == ["events"]
+
+
 def test_an_alarm_hears_how_many_processes_are_paused(
     run: Any, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
 ) -> None:

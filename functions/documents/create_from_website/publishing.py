@@ -53,6 +53,7 @@ def publish_pages(
     with database.session() as session:
         _skip_named_otherwise(session, job)
         _save_website(session, settings, message, job)
+        jobs.check_held(session, job)
         # Before a message is out: whoever ingests the first page reads them.
         session.commit()
     now = utc_now()

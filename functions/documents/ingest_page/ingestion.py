@@ -218,9 +218,17 @@ def _end(
     now: datetime,
     change: str | None = None,
 ) -> None:
-    """End a page and its job, in the transaction that has its effect. Commits."""
-    ended = update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk)
-    session.execute(ended.values(state=state, change=change, html=None))
+    """End a page and its job, in the transaction that has its effect. Commits.
+
+    Raises:
+        NothingToDoError: somebody has cancelled the website meanwhile.
+    """
+    ended = update(BackgroundPage).where(
+        BackgroundPage.page_pk == page.page_pk, BackgroundPage.state == "staged"
+    )
+    ended = ended.values(state=state, change=change, html=None)
+    if session.execute(ended.returning(BackgroundPage.page_pk)).one_or_none() is None:
+        raise NothingToDoError("it does not wait any more")
     jobs.finish(session, job, "done", outcome, now=now)
     settle(session, page.subject, page.occasion, now)
     session.commit()

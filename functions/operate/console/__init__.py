@@ -1,10 +1,7 @@
 """The console: pages for people, made on the server, and one small script that keeps them up to date."""
 
-import hashlib
-import json
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,50 +9,27 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Path as InPath
 
 from mojodex.clock import utc_now
-from mojodex.runtime import made_once
-from operate import access, environment, job_detail, job_list, overview, retry
-from operate.access import Caller, needs
+from mojodex.schema import BackgroundJob
+from operate import access, environment, job_detail, job_list, mail_blocks, overview, retry
+from operate.access import caller_of, needs
 from operate.cancel import cancel
 from operate.identify import identify
-from operate.job_id import PROCESSES, ProcessName, parse_job_id
+from operate.job_id import PROCESSES, ProcessName, key_of
 from operate.job_list import STATES, Filter
-from operate.jobs_api import key_of, lift_block, retry_all_now, retry_now
+from operate.pages import FOLDER, HTML, render
 from operate.pausing import set_paused
 from operate.problems import Problem, conflict, not_found
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-FOLDER = Path(__file__).parent
 FILTERS = ("process", "state", "user", "reason", "url")
 LISTED = 25
+INVALID_FILTER = (
+    "An unknown process or state, a date without a time zone, or a text longer than 512 characters."
+)
 PAGES_LISTED = 500
 # A text is looked for on so many pages before somebody has to ask for more.
 PAGES_SEARCHED = 25
-HTML = "text/html; charset=utf-8"
 
 router = Router()  # type: ignore[no-untyped-call]
-
-
-@made_once
-def templates() -> "Environment":
-    """Return the templates, compiled once."""
-    # Imported here, because a backend that publishes needs no pages.
-    from jinja2 import Environment, FileSystemLoader
-
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
-    environment.filters |= {
-        "time": _time,
-        "ago": _ago,
-        "count": _count,
-        "usd": _usd,
-        "pretty": _pretty,
-        "subject": _subject,
-        "target": _target,
-        "job_id": lambda row: job_list.key_of(row).job_id,
-    }
-    environment.globals |= {"version": {name: _version(name) for name in ("console.css", "console.js")}}
-    return environment
 
 
 # Pages.
@@ -80,6 +54,7 @@ def first_page() -> Response[str]:
         root="",
         now=now,
         overview=found,
+        failed=sum(its.counts["failed"] for its in found.processes),
         page=page,
         user=user,
         given=given,
@@ -95,7 +70,7 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Show a job, and the pages of a website."""
     key = key_of(job_id)
     with environment.database.session() as session:
-        job = job_detail.find_job(session, key)
+        job = session.get(BackgroundJob, tuple(key))
         if job is None:
             raise not_found("job")
         audit = job_detail.audit_of(session, key.job_id)
@@ -104,7 +79,7 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
             pages = list(job_detail.pages_of(session, key, limit=PAGES_LISTED, after=""))
     outcome = job.outcome or {}
     retried_as = key._replace(occasion=outcome["retried_as"]).job_id if "retried_as" in outcome else None
-    shown = outcome if "read-content" in _caller().rights else job_detail.without_words(outcome)
+    shown = outcome if "read-content" in caller_of(router).rights else job_detail.without_words(outcome)
     return _page(
         "job.html",
         root="../../",
@@ -149,7 +124,7 @@ def login() -> Response[str]:
     except Problem as problem:
         return _login_page(problem)
     if "read" not in caller.rights:
-        return _login_page(Problem(403, "Forbidden", f"{caller.name} has not the right read."))
+        return _login_page(Problem(403, "Forbidden", f"{caller.name} lacks the right read."))
     session = access.begin_session(credentials, caller, utc_now())
     return _see("console", cookies=[access.cookie(session)])
 
@@ -163,14 +138,14 @@ def logout() -> Response[str]:
 @router.post("/console/jobs/<job_id>/retry", include_in_schema=False, middlewares=[needs("operate")])
 def retry_job(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Retry a failed job."""
-    return _see(f"../{retry_now(key_of(job_id), _caller().name).job_id}")
+    return _see(f"../{retry.retry_now(key_of(job_id), caller_of(router).name).job_id}")
 
 
 @router.post("/console/jobs/<job_id>/cancel", include_in_schema=False, middlewares=[needs("operate")])
 def cancel_job(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Cancel a job that has not ended."""
     key = key_of(job_id)
-    environment.database.with_db_session(cancel, key, _caller().name, utc_now())
+    environment.database.with_db_session(cancel, key, caller_of(router).name, utc_now())
     return _see(f"../{key.job_id}")
 
 
@@ -180,14 +155,14 @@ def retry_jobs() -> Response[str]:
     form = _form()
     if not form.get("confirm", "").isdecimal():
         raise conflict("The form does not say how many jobs to retry.")
-    retry_all_now(_filter(form), int(form["confirm"]), _caller().name)
+    retry.retry_all_now(_filter(form), int(form["confirm"]), caller_of(router).name)
     return _see("../console")
 
 
 @router.post("/console/users/<user_id>/lift", include_in_schema=False, middlewares=[needs("operate")])
 def lift(user_id: Annotated[str, InPath()]) -> Response[str]:
     """Let an address get mail again."""
-    lift_block(user_id, _caller().name)
+    mail_blocks.lift(user_id, caller_of(router).name)
     return _see(f"../../../console?{urlencode({'user': user_id})}")
 
 
@@ -196,7 +171,7 @@ def pause(name: Annotated[ProcessName, InPath()], change: Annotated[str, InPath(
     """Pause or resume a process."""
     if change not in ("pause", "resume"):
         raise not_found("change")
-    set_paused(name, paused=change == "pause", who=_caller().name, now=utc_now())
+    set_paused(name, paused=change == "pause", who=caller_of(router).name, now=utc_now())
     return _see("../../../console")
 
 
@@ -226,22 +201,17 @@ def error_page(path: str, problem: Problem) -> Response[str]:
     root = "../" * (path.count("/") - 1)
     if problem.status == 401:
         return _see(f"{root}login")
-    body = templates().get_template("error.html").render(root=root, problem=problem, who=None)
+    body = render("console/error.html", root=root, problem=problem, who=None)
     return Response(problem.status, HTML, body, problem.headers)
 
 
-def _caller() -> Caller:
-    caller: Caller = router.context["caller"]
-    return caller
-
-
 def _page(name: str, **values: Any) -> Response[str]:
-    body = templates().get_template(name).render(who=_caller(), **values)
+    body = render(f"console/{name}", who=caller_of(router), **values)
     return Response(200, HTML, body)
 
 
 def _login_page(problem: Problem | None = None) -> Response[str]:
-    body = templates().get_template("login.html").render(root="", problem=problem, who=None)
+    body = render("console/login.html", root="", problem=problem, who=None)
     return Response(problem.status, HTML, body, problem.headers) if problem else Response(200, HTML, body)
 
 
@@ -252,11 +222,7 @@ def _see(address: str, cookies: list[Any] | None = None) -> Response[str]:
 
 def _file(name: str, content_type: str) -> Response[str]:
     headers: dict[str, str | list[str]] = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(200, content_type, (FOLDER / name).read_text(encoding="utf-8"), headers)
-
-
-def _version(name: str) -> str:
-    return hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()[:12]
+    return Response(200, content_type, (FOLDER / "console" / name).read_text(encoding="utf-8"), headers)
 
 
 def _query(name: str) -> str:
@@ -287,66 +253,16 @@ def _filter(given: dict[str, str]) -> Filter:
         or given.get("state", STATES[0]) not in STATES
         or any("\0" in value or len(value) > 512 for value in given.values())
     ):
-        raise Problem(422, "Invalid request", "The filter names what does not exist.")
+        raise Problem(
+            422,
+            "Invalid request",
+            INVALID_FILTER,
+        )
     return Filter(
-        given.get("process"),
-        given.get("state"),
-        given.get("user"),
-        None,
-        since,
-        given.get("reason"),
-        given.get("url"),
+        process=given.get("process"),
+        state=given.get("state"),
+        user_id=given.get("user"),
+        since=since,
+        reason=given.get("reason"),
+        url=given.get("url"),
     )
-
-
-# How values look.
-
-
-def _moment(value: datetime | str) -> datetime:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
-def _time(value: datetime | str | None) -> dict[str, str] | None:
-    """Return a moment for machines and, in UTC, for people; the script shows it in the reader's zone."""
-    if value is None:
-        return None
-    moment = _moment(value).astimezone(UTC)
-    return {"machine": moment.isoformat(timespec="seconds"), "people": f"{moment:%d %b %H:%M:%S} UTC"}
-
-
-def _ago(value: datetime | str | None, now: datetime) -> str:
-    """Return how long ago a moment was, in one unit."""
-    if value is None:
-        return "-"
-    seconds = max((now - _moment(value)) // timedelta(seconds=1), 0)
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def _count(jobs: int, most: int = overview.COUNTED) -> str:
-    return f"{jobs:,}+" if jobs >= most else f"{jobs:,}"
-
-
-def _usd(value: float) -> str:
-    if not value:
-        return "$0"
-    return f"${value:,.2f}" if value >= 0.995 else f"${value:.4f}"
-
-
-def _subject(subject: str, user_id: str | None) -> str:
-    """Return a subject without its user, who has a column of their own."""
-    return subject.replace(user_id, "", 1).strip(" :") if user_id else subject
-
-
-def _target(target: str) -> str:
-    """Return what an operator has changed: the id of a job as its key."""
-    try:
-        return " ".join(parse_job_id(target))
-    except ValueError:
-        return target
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)

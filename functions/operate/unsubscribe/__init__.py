@@ -7,17 +7,13 @@ Nothing here knows of an HTTP framework. No answer holds the id, the name or the
 """
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from mojodex import unsubscribing
 from mojodex.database import Database
+from operate.pages import render
 from operate.unsubscribe.words import WORDS, words_for
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 # What the page's second button sends; everything else ends the mail.
 FIELD, AGAIN = "mails", "again"
@@ -60,17 +56,7 @@ def submit(token: str, body: str, database: Database, keys: Sequence[str]) -> Pa
         TransientError: as `Database.session`.
     """
     wants_again = AGAIN in parse_qs(body[:LONGEST_BODY]).get(FIELD, [])
-    return (resubscribe if wants_again else unsubscribe)(token, database, keys)
-
-
-def unsubscribe(token: str, database: Database, keys: Sequence[str]) -> Page:
-    """End the mail, say so, and offer to undo it; arguments and errors as of `page`."""
-    return _set(token, database, keys, wanted=False)
-
-
-def resubscribe(token: str, database: Database, keys: Sequence[str]) -> Page:
-    """Start the mail again, and say so; arguments and errors as of `page`."""
-    return _set(token, database, keys, wanted=True)
+    return _set(token, database, keys, wanted=wants_again)
 
 
 def _set(token: str, database: Database, keys: Sequence[str], *, wanted: bool) -> Page:
@@ -91,35 +77,11 @@ def _page(found: unsubscribing.Reception | None, *, asks: bool) -> Page:
     else:
         title, said = words.started, words.started_about
     button = words.end if found.wanted else words.start
-    html = (
-        _templates()
-        .get_template("page.html")
-        .render(
-            words=words,
-            title=title,
-            said=said,
-            button=button,
-            field=FIELD,
-            value="end" if found.wanted else AGAIN,
-        )
-    )
-    return Page(200, html)
+    value = "end" if found.wanted else AGAIN
+    shown = {"words": words, "title": title, "said": said, "button": button, "field": FIELD, "value": value}
+    return Page(200, render("unsubscribe/page.html", **shown))
 
 
 def _not_valid() -> Page:
     """Say that a link is not valid, in all languages: whose it is, is not known. The same for every cause."""
-    return Page(400, _templates().get_template("not_valid.html").render(languages=WORDS.values()))
-
-
-@cache
-def _templates() -> "Environment":
-    # Imported here, because it would lengthen every cold start of the API.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(["html"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return Page(400, render("unsubscribe/not_valid.html", languages=WORDS.values()))

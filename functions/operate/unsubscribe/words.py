@@ -45,7 +45,7 @@ ENGLISH = Words(
     about="You get a message about your to-do list on weekday mornings. Your Mojodex account stays as it is.",
     end="Stop the daily message",
     ended="The daily message is switched off",
-    ended_about="No more of them will come. If that was a mistake, switch it on again here, or in your"
+    ended_about="You will get no more of them. If that was a mistake, switch it on again here, or in your"
     " Mojodex account.",
     start="Switch it on again",
     started="The daily message is switched on",

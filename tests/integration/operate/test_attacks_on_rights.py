@@ -82,7 +82,7 @@ def test_a_route_takes_the_right_that_it_needs_and_no_other(
 
     for rights in ([], *([right] for right in others), others):
         found = send(route, with_rights(*rights))
-        assert (found.status, f"has not the right {needed}" in found.body) == (403, True), rights
+        assert (found.status, f"lacks the right {needed}" in found.body) == (403, True), rights
     nothing_has_happened(operated)
     assert send(route, with_rights(needed)).status not in (401, 403)
 
