@@ -402,6 +402,17 @@ def test_a_page_is_overtaken_by_no_other_page(mojodex: Mojodex, user_id: str) ->
     assert state_of(mojodex, pk) == ("stored", None)
 
 
+def test_a_page_whose_website_was_cancelled_meanwhile_writes_nothing(mojodex: Mojodex, user_id: str) -> None:
+    page_pk = page(mojodex, user_id, state="failed")
+
+    with pytest.raises(NothingToDoError):
+        save_page(mojodex, user_id, page_pk, ["a"], thought("a"))
+
+    assert state_of(mojodex, page_pk)[0] == "failed"
+    assert mojodex.rows("SELECT * FROM md_document") == []
+    assert mojodex.rows("SELECT * FROM md_document_chunk") == []
+
+
 def test_a_page_on_which_nothing_is_relevant_leaves_its_document_as_it_is(
     mojodex: Mojodex, user_id: str
 ) -> None:

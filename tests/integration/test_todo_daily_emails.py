@@ -332,6 +332,23 @@ def test_a_model_that_hangs_leaves_time_to_send(
     assert job(mojodex, user_id).outcome["worded_by"] == "rule"
 
 
+def test_a_mail_that_may_be_out_says_so_also_after_its_last_attempt(
+    bundle: Bundle, mojodex: Mojodex, ses: FakeSes
+) -> None:
+    user_id = user_with(mojodex, "Call Bob")
+    mojodex.run(
+        "INSERT INTO md_background_job (process, subject, occasion, state, attempts, outcome)"
+        " VALUES ('events', :s, '2026-12-01', 'queued', 20, '{\"sending_since\": \"then\"}')",
+        s=f"todo_daily_emails:{user_id}",
+    )
+
+    send(bundle, user_id)
+
+    outcome = job(mojodex, user_id).outcome
+    assert (outcome["reason"], outcome["sending_since"]) == ("gave up after 20 attempts", "then")
+    assert ses.mails == []
+
+
 def test_a_model_that_asks_for_more_time_than_a_morning_has_is_done_without(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
