@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from mojodex.errors import TransientError
 from operate import access, environment, refusals
 from operate.access import Caller
 from operate.problems import Problem
@@ -18,16 +19,21 @@ def identify(credentials: access.Credentials, name: str, secret: str, address: s
 
     Raises:
         Problem: 401, they are wrong; 429, too many were wrong.
-        TransientError: as `Database.session`.
+        TransientError: as `Database.session`, if the secret is wrong.
     """
     hashed = refusals.hashed(address, name)
-    with environment.database.session() as session:
-        has_refusals = refusals.check(session, hashed, now)
-        caller = access.check_secret(credentials, name, secret)
+    caller = access.check_secret(credentials, name, secret)
+    try:
+        with environment.database.session() as session:
+            has_refusals = refusals.check(session, hashed, now)
+            if caller is None:
+                refusals.add(session, hashed, now)
+            elif has_refusals:
+                refusals.forget(session, hashed)
+    except TransientError:
+        # To publish a website needs no database. Secrets are too long to be guessed while it is away.
         if caller is None:
-            refusals.add(session, hashed, now)
-        elif has_refusals:
-            refusals.forget(session, hashed)
+            raise
     if caller is None:
         raise Problem(401, "Unauthorized", "The name or the secret is wrong.")
     return caller

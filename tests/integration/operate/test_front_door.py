@@ -15,6 +15,7 @@ from bench.front_door import fixture
 from bench.front_door.calls import Answer, parsed
 from mojodex import clock, queues
 from mojodex.errors import TransientError
+from operate import environment
 from tests import ROOT
 from tests.api import answer, basic, event
 from tests.integration.conftest import Bundle
@@ -142,6 +143,20 @@ def test_a_queue_that_is_away_is_an_error_that_mojodex_can_read(
     found = ask(CALLS[0])
 
     assert (found.status, found.body) == (503, {"error": "Error parsing website : queue: away"})
+
+
+def test_a_website_is_published_also_while_the_database_is_away(
+    front_door: Operated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise TransientError("database: 57P01")
+
+    monkeypatch.setattr(environment.database, "session", away)
+
+    found = ask(CALLS[0])
+
+    assert found.matches(Answer(200, {"success": "ok"}))
+    assert len(front_door.queued("create_from_website")) == 1
 
 
 def test_an_edition_that_no_queue_takes_is_refused(front_door: Operated) -> None:
