@@ -112,6 +112,8 @@ def test_all_failures_of_one_reason_are_retried_after_they_were_counted(
     fill(operated)
 
     page = log_in(browser, url)
+    expect(page.get_by_role("status")).to_have_text("Failed today: 12. Open circuits: 1.")
+    expect(page).to_have_title("12 failed · Mojodex Background")
     page.get_by_role("link", name="Retry all of extract_todos").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Retry 12 jobs?")
     page.get_by_role("button", name="Retry them").click()
