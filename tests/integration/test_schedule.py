@@ -1,5 +1,6 @@
 """What is due, and that claiming and publishing it loses nothing and doubles nothing."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -216,6 +217,5 @@ def test_the_claim_looks_single_jobs_up_even_without_statistics(bundle: Bundle, 
             jobs.claim(session, work.process, work.query, work.parameters, now=now)
         plan = explain(connection, "", "", *seen).explanation
 
-    _, lookup, condition = plan.partition("using md_background_job_pkey")
-    assert lookup
-    assert "subject =" in condition.splitlines()[1]
+    # By an index scan, or a bitmap of one.
+    assert re.search(r"md_background_job_pkey.*\n +Index Cond: .*subject =", plan), plan

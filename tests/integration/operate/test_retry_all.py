@@ -14,7 +14,7 @@ from mojodex import jobs, queues, republishing
 from mojodex.clock import utc_now
 from mojodex.database import Database
 from mojodex.errors import TransientError
-from operate import environment, jobs_api, retry
+from operate import environment, retry
 from operate.job_list import Filter
 from tests.integration.operate.conftest import Operated
 
@@ -160,7 +160,7 @@ def test_the_redrive_publishes_what_an_api_has_committed_that_died_before_it_cal
     def die(_function_name: str) -> None:
         raise ApiDiedError
 
-    monkeypatch.setattr(jobs_api, "start", die)
+    monkeypatch.setattr(retry, "start", die)
     with pytest.raises(ApiDiedError):
         ask(operated, JOBS)
     sent_by_api = queue.sent.total()
