@@ -19,8 +19,9 @@ AWS = {
     "AWS/SQS": ("QueueName", "AWS::SQS::Queue", ".QueueName"),
     "AWS/Lambda": ("FunctionName", "AWS::Serverless::Function", ""),
     "AWS/SES": ("ses:configuration-set", "AWS::SES::ConfigurationSet", ""),
+    "AWS/ApiGateway": ("ApiId", "AWS::ApiGatewayV2::Api", ""),
 }
-# Amazon SQS, AWS Lambda and Amazon SES developer guides: metrics that have this dimension and no other.
+# Amazon SQS, AWS Lambda, API Gateway and Amazon SES developer guides: metrics that have this dimension and no other.
 AWS_METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
@@ -28,6 +29,7 @@ AWS_METRICS = {
         "ApproximateNumberOfMessagesNotVisible",
     },
     "AWS/Lambda": {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+    "AWS/ApiGateway": {"5xx"},
     "AWS/SES": {"Reputation.BounceRate", "Reputation.ComplaintRate"},
 }
 # A namespace with a "/" or "-" in it must be quoted.
@@ -43,7 +45,9 @@ def body() -> str:
     (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
     text, variables = dashboard["DashboardBody"]["Sub"]
     assert variables == {
-        "Ours": template()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+        "Ours": template()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"],
+        # There may be no API.
+        "ApiId": {"If": ["HasOperateApi", {"Ref": "OperateHttpApi"}, "none"]},
     }
     return str(text)
 
@@ -91,7 +95,9 @@ def test_a_metric_on_the_dashboard_exists_with_exactly_these_dimensions(
     dimension, kind, attribute = AWS[namespace]
     assert name in AWS_METRICS[namespace]
     assert list(dimensions) == [dimension]
-    assert dimensions[dimension] in {f"<{logical_id}{attribute}>" for logical_id in resources(kind)}
+    # The name of a variable stands for the API.
+    value = dimensions[dimension].replace("<ApiId>", "<OperateHttpApi>")
+    assert value in {f"<{logical_id}{attribute}>" for logical_id in resources(kind)}
 
 
 def test_every_metric_of_ours_is_on_the_dashboard() -> None:
@@ -101,7 +107,7 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 
 def test_what_the_body_refers_to_is_in_the_template() -> None:
-    known = {*template()["Resources"], *template()["Parameters"], "AWS::Region", "Ours"}
+    known = {*template()["Resources"], *template()["Parameters"], "AWS::Region", "Ours", "ApiId"}
 
     for name in re.findall(r"\$\{([^!}]+)\}", body()):
         assert name.removesuffix(".QueueName").removesuffix(".Arn") in known
