@@ -21,7 +21,7 @@ AWS = {
     "AWS/SES": ("ses:configuration-set", "AWS::SES::ConfigurationSet", ""),
     "AWS/ApiGateway": ("ApiId", "AWS::ApiGatewayV2::Api", ""),
 }
-# Amazon SQS, AWS Lambda, API Gateway and Amazon SES developer guides: metrics that have this dimension and no other.
+# Developer guides of SQS, Lambda, API Gateway and SES: metrics that have this dimension and no other.
 AWS_METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
