@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from mojodex.clock import utc_now
@@ -19,7 +18,7 @@ from mojodex.sql import read_sql
 from operate import audit, environment
 from operate.functions import start
 from operate.job_id import JobKey
-from operate.job_list import Filter
+from operate.job_list import Filter, key_of_row
 from operate.problems import conflict, not_found
 
 # In one transaction, which takes about a second.
@@ -138,7 +137,7 @@ def matching(session: Session, wanted: Filter) -> Sequence[JobKey]:
     bounds = {"most": MOST_AT_ONCE, "searched": SEARCHED if wanted.reason else MOST_AT_ONCE}
     processes = [process for process in wanted.processes if process != NEVER_RETRIED]
     found = session.execute(text(statement), {**given, **bounds, "processes": processes}).all()
-    return [_key(row) for row in found]
+    return [key_of_row(row) for row in found]
 
 
 def retry_all(session: Session, wanted: Filter, confirmed: int, who: str, now: datetime) -> int:
@@ -206,8 +205,4 @@ def _retry(session: Session, keys: Sequence[JobKey], now: datetime) -> list[JobK
         "expires_at": now + RETENTION,
         "new_occasion": f"retry {now.isoformat(timespec='milliseconds')}",
     }
-    return [_key(row) for row in session.execute(RETRY, parameters)]
-
-
-def _key(row: Row[Any]) -> JobKey:
-    return JobKey(row.process, row.subject, row.occasion)
+    return [key_of_row(row) for row in session.execute(RETRY, parameters)]

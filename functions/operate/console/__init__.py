@@ -238,7 +238,7 @@ def _filter(given: dict[str, str]) -> Filter:
     """Read a filter.
 
     Raises:
-        Problem: 422, it names what does not exist.
+        Problem: 422, an unknown process or state, no date, or a text too long or with a NUL.
     """
     since = None
     try:
@@ -253,11 +253,7 @@ def _filter(given: dict[str, str]) -> Filter:
         or given.get("state", STATES[0]) not in STATES
         or any("\0" in value or len(value) > 512 for value in given.values())
     ):
-        raise Problem(
-            422,
-            "Invalid request",
-            INVALID_FILTER,
-        )
+        raise Problem(422, "Invalid request", INVALID_FILTER)
     return Filter(
         process=given.get("process"),
         state=given.get("state"),
