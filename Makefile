@@ -114,9 +114,9 @@ lock: $(UV_STAMP) ## Renew uv.lock and the locks of tools/*.in
 bench: setup build build-local ## Measure schedules at scale, a website, texts, retrieval, hostile pages, throughput, cost, cold starts and sizes; each against its bar
 	$(RUN)/python -m bench.size
 	$(RUN)/python -m bench.cold_start
-	$(RUN)/python -m bench.scan
-	$(RUN)/python -m bench.users
-	$(RUN)/python -m bench.scans
+	$(RUN)/python -m bench.schedule_time
+	$(RUN)/python -m bench.schedule_plans
+	$(RUN)/python -m bench.schedule_rows
 	$(RUN)/python -m bench.jobs
 	$(RUN)/python -m bench.vectors
 	$(RUN)/python -m bench.fan_out

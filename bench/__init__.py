@@ -1,4 +1,4 @@
-"""Measurements of what the bundle promises: `python -m bench.scan`, `.retrieval`, `.cold_start`, ….
+"""Measurements of what the bundle promises: `python -m bench.schedule_time`, `.retrieval`, `.cold_start`, ….
 
 Each prints its figures and its bar, and ends with exit code 1 when a figure is over its bar.
 """

@@ -26,7 +26,7 @@ from local.runtime import emulator, postgres
 from local.runtime.emulator import CREDENTIALS
 from maintenance.migrate.migration import migrate
 
-PAGE = ROOT / "docs" / "explain.md"
+PAGE = ROOT / "bench" / "results" / "plans.md"
 HEAD = (
     "# How PostgreSQL answers our queries\n\n"
     "Generated; do not edit. Each part is written by the command that it names, which runs the statements"
@@ -276,7 +276,7 @@ def explain(connection: Connection, title: str, purpose: str, statement: tuple[s
 
 
 def write_part(title: str, introduction: str, command: str, made: Sequence[Plan]) -> None:
-    """Replace one bench's part of docs/explain.md, or add it."""
+    """Replace one bench's part of bench/results/plans.md, or add it."""
     part = [f"## {title}", f"{introduction} Regenerate: `{command}`."]
     for plan in made:
         served = ", ".join(f"`{name}`" for name in plan.indexes)

@@ -20,10 +20,10 @@ import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine, text
 
 from bench import ROOT, load
+from bench.cpu_use import processor_seconds
 from bench.database import BenchError
 from bench.load import Kind
 from bench.model_server import Latency
-from bench.processor import processor_seconds
 from local.runtime import deploy, postgres
 from local.runtime import stack as local_stack
 

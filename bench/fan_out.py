@@ -12,10 +12,10 @@ from dataclasses import asdict
 from functools import partial
 from itertools import batched
 
-from bench import database, scan
+from bench import database, schedule_time
 from bench.database import Cloud, Run, Verdict
 from bench.results import write_json
-from bench.scan import Executions
+from bench.schedule_time import Executions
 from local.runtime import postgres
 from mojodex.clock import utc_now
 
@@ -46,7 +46,7 @@ def publish(server: postgres.Database, cloud: Cloud, due: int) -> Run:
     filled = Executions.create(server, f"due_{due}", due, cloud)
     filled.fill(LOAD, (), "executions", now=utc_now())
     with cloud.queue() as url:
-        environment = scan.environment(filled, cloud, url)
+        environment = schedule_time.environment(filled, cloud, url)
         run = database.run_schedule("extract_todos", environment, TIMEOUT_SECONDS)
         if not run.published == cloud.waiting(url) == due:
             raise database.BenchError(f"{due} due, {run.published} published")

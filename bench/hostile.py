@@ -1,8 +1,8 @@
 """`python -m bench.hostile`: what pages, files and answers cost that were made to cost much.
 
-Pages and files go through the process that reads them (`documents.text.reader`), a new one for each. Answers
-come from a server on loopback, and are fetched in a process of their own. Seconds are of processor; megabytes
-are what the process took at most, above what it had after an example. What is refused has its reason.
+Each page and file goes to a new process that reads it (`documents.text.child_process`). Answers come from a
+server on loopback, and are fetched in a process of their own. Seconds are processor time; megabytes are the
+process's peak above what it had after an example. What is refused has its reason.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from bench.hostile_files import HOSTILE_FILES
 from bench.hostile_pages import HOSTILE_PAGES
 from bench.results import write_json
 from documents.text.child import EXAMPLE
+from documents.text.child_process import ChildProcess
 from documents.text.errors import UnreadableError
-from documents.text.reader import Reader
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings, fetch
 from documents.web.media import PAGES
@@ -76,7 +76,7 @@ class Cost:
 
 def read(what: str, body: bytes) -> Cost:
     """Let a new process read something."""
-    reader = Reader()
+    reader = ChildProcess()
     reader.read(what, EXAMPLE, LATER, **READING[what])
     process = reader._process
     if process is None:

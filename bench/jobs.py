@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session
 from bench import database, results
 from bench.database import Cloud, Plan, Verdict
 from bench.ledger import INCIDENT_REASON, NEW_INDEXES, NOW, Ledger
-from bench.users import FORGET
+from bench.schedule_plans import FORGET
 from local.runtime import emulator, postgres
 from mojodex import clock, jobs
 from mojodex.clock import Deadline, utc_now
@@ -107,9 +107,10 @@ class Kind:
 def kinds(size: int) -> list[Kind]:
     """All kinds of questions to a ledger of so many jobs."""
     from mojodex.schema import BackgroundJob
-    from operate import job_detail, job_list, overview, retry
-    from operate.job_id import PROCESSES, JobKey
-    from operate.job_list import STATES, Filter
+    from operate import overview
+    from operate.jobs import detail, listing, retry
+    from operate.jobs.job_id import PROCESSES, JobKey
+    from operate.jobs.listing import STATES, Filter
 
     users = size // 50
     today = NOW.replace(hour=0)
@@ -130,7 +131,7 @@ def kinds(size: int) -> list[Kind]:
     def deep(random: random.Random) -> str:
         """The cursor of a page somewhere in the ledger."""
         at = SimpleNamespace(changed_at=moment(random), process="events", subject="5", occasion="")
-        return job_list._cursor(at)  # type: ignore[arg-type]
+        return listing._cursor(at)  # type: ignore[arg-type]
 
     def find(
         after: Callable[[random.Random], str] | None = None, **given: Any
@@ -138,7 +139,7 @@ def kinds(size: int) -> list[Kind]:
         def ask(random: random.Random) -> Callable[[Session], object]:
             values = {name: value(random) if callable(value) else value for name, value in given.items()}
             cursor = after(random) if after else None
-            return lambda session: job_list.find(session, Filter(**values), limit=50, after=cursor)
+            return lambda session: listing.find(session, Filter(**values), limit=50, after=cursor)
 
         return ask
 
@@ -151,16 +152,16 @@ def kinds(size: int) -> list[Kind]:
     def state(random: random.Random) -> str:
         return random.choice(STATES)
 
-    def detail(random: random.Random) -> Callable[[Session], object]:
+    def job_detail(random: random.Random) -> Callable[[Session], object]:
         key = JobKey("extract_todos", str(random.randrange(size // 100) * 100 + random.randrange(30)), "")
 
         def ask(session: Session) -> None:
             session.get(BackgroundJob, tuple(key))
-            job_detail.audit_of(session, key.job_id)
+            detail.audit_of(session, key.job_id)
 
         return ask
 
-    listed = "`operate.job_list.find`."
+    listed = "`operate.jobs.listing.find`."
     return [
         Kind("no filter", find(), purpose=listed),
         Kind("no filter, deep in the list", find(deep), purpose=listed),
@@ -192,7 +193,7 @@ def kinds(size: int) -> list[Kind]:
         Kind("reason of websites, deep", find(deep, reason=ABSENT, process="create_from_website")),
         Kind("url", find(url=lambda random: f"site-{random.randrange(5003)}.example")),
         Kind("url, deep", find(deep, url=lambda random: f"site-{random.randrange(5003)}.example")),
-        Kind("one job", detail),
+        Kind("one job", job_detail),
         Kind(
             "the console's overview",
             lambda _random: lambda session: overview.read(session, NOW),
@@ -203,13 +204,13 @@ def kinds(size: int) -> list[Kind]:
             "retry: the incident",
             match(process="extract_todos", since=today, reason=INCIDENT_REASON),
             MATCHING_BAR,
-            "`operate.retry.matching`.",
+            "`operate.jobs.retry.matching`.",
         ),
         Kind("retry: all of today", match(since=today), MATCHING_BAR),
         Kind("retry: a reason", match(reason=COMMON), MATCHING_BAR),
         Kind("retry: an absent reason", match(reason=ABSENT), MATCHING_BAR),
         Kind("retry: all of a user", match(user_id=user_id(0)), MATCHING_BAR),
-        Kind("retry: all there are", match(), MATCHING_BAR, "`operate.retry.matching`."),
+        Kind("retry: all there are", match(), MATCHING_BAR, "`operate.jobs.retry.matching`."),
     ]
 
 
@@ -369,7 +370,7 @@ def measure_all(
 @contextmanager
 def served(ledger: Ledger, cloud: Cloud) -> Iterator[Any]:
     """The API in this process, wired to the ledger and to the emulator's queues; a client of it."""
-    from operate.job_id import PROCESSES
+    from operate.jobs.job_id import PROCESSES
 
     queues = {
         name: cloud.sqs.create_queue(QueueName=f"{name}-{time.monotonic_ns()}")["QueueUrl"]
@@ -389,7 +390,8 @@ def served(ledger: Ledger, cloud: Cloud) -> Iterator[Any]:
     }
     # The ledger's "today" is a day of the past.
     offset, clock._OFFSET = clock._OFFSET, NOW - utc_now()
-    from operate import environment, retry
+    from operate import environment
+    from operate.jobs import retry
     from tests.api import Client
 
     # Nobody is there to be started: the redrive's work is measured by itself.
@@ -594,7 +596,7 @@ def main() -> int:
     add("--jobs", type=int, default=10_000_000, metavar="N", help="in the ledger (%(default)s)")
     add("--times", type=int, default=40, metavar="N", help="questions of each kind (%(default)s)")
     add("--keep", type=Path, metavar="FOLDER", help="keep the filled ledger there, or use what is there")
-    add("--write", action="store_true", help="write the plans to docs/explain.md")
+    add("--write", action="store_true", help="write the plans to bench/results/plans.md")
     arguments = parser.parse_args()
     logging.disable()
     # A signal ends it as an exception does: with all that was started being stopped.

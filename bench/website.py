@@ -28,8 +28,8 @@ from zlib import crc32
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine, text
 
+from bench.cpu_use import processor_seconds
 from bench.database import BenchError, Verdict
-from bench.processor import processor_seconds
 from local.runtime import deploy
 from local.runtime import stack as local_stack
 from mojodex.embeddings import DIMENSIONS
@@ -285,7 +285,7 @@ def old_seconds(model: FakeModel, chunks: Sequence[str]) -> float:
 
 
 class Report:
-    """Prints figures, and keeps them for docs/explain.md; judges those that have a bar."""
+    """Prints figures, and keeps them for bench/results/plans.md; judges those that have a bar."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

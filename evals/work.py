@@ -23,7 +23,7 @@ from mojodex.jobs import Job
 from mojodex.model import Model
 from mojodex.observability import logger
 from mojodex.prompts import Prompt
-from mojodex.reads import User
+from mojodex.queries import User
 from reschedule_todo import rescheduling
 
 THREADS = 8

@@ -21,7 +21,7 @@ import httpx2
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
-from documents.web import dialling
+from documents.web import connections
 from mojodex import clock, database, jobs, observability, secrets, total_timeout, wire
 from simulation import sites as websites
 from simulation.aws import Boto3, VirtualDatetime
@@ -84,7 +84,7 @@ def install(bridge: Bridge, server: Server) -> None:
         id(threading.Lock): partial(Lock, kernel),
         id(threading.RLock): partial(Lock, kernel),
         id(threading.Timer): lambda *a: Timer(kernel(), *a),
-        id(dialling.Adapter): lambda **o: websites.Adapter(bridge.run.sites, **o),
+        id(connections.Adapter): lambda **o: websites.Adapter(bridge.run.sites, **o),
         id(observability.count): lambda metric, value=1, **_d: bridge.run.metrics.update({metric: value}),
     }
     lock = type(threading.Lock())

@@ -62,7 +62,7 @@ def html(host: str, path: str, edition: int) -> str:
 
 
 class Adapter:
-    """Takes the place of `documents.web.dialling.Adapter`: it sends a prepared request."""
+    """Takes the place of `documents.web.connections.Adapter`: it sends a prepared request."""
 
     def __init__(self, sites: Sites, **_options: Any) -> None:
         self._sites = sites

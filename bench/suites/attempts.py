@@ -11,7 +11,7 @@ from documents.web.errors import FetchError
 from documents.web.fetch import FetchSettings, fetch
 
 SETTINGS = FetchSettings(contact_url="https://example.com/crawler", page_bytes_limit=5_000_000)
-CHECKS_OF_PORTS = ("documents.web.fetch.check_port", "documents.web.dialling.check_port")
+CHECKS_OF_PORTS = ("documents.web.fetch.check_port", "documents.web.connections.check_port")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from documents.text.reading import Boilerplate
+from documents.text.reader import Boilerplate
 from documents.web import urls
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk

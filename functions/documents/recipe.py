@@ -2,7 +2,7 @@
 
 import hashlib
 
-from documents.text.reading import Boilerplate
+from documents.text.reader import Boilerplate
 
 # To be raised with whatever changes the chunks of a page: what is text, how it is cut, what stands before it.
 # tests/unit/test_recipe.py notices.

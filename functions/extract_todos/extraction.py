@@ -28,7 +28,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
-from mojodex.reads import User, as_user, executions_of, is_open, newest_version, todos_of, user_lock
+from mojodex.queries import User, as_user, executions_of, is_open, newest_version, todos_of, user_lock
 from mojodex.schema import (
     MdMessage,
     MdTask,

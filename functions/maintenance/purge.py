@@ -23,7 +23,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database, DatabaseSettings
 from mojodex.observability import count, logger
-from mojodex.reads import is_open
+from mojodex.queries import is_open
 from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import (
     BackgroundAudit,

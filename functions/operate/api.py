@@ -17,9 +17,10 @@ from mojodex.errors import TransientError
 from mojodex.observability import logger
 from mojodex.secrets import read_secret
 from mojodex.unsubscribing import signing_keys
-from operate import access, console, environment, front_door, jobs_api, unsubscribe
+from operate import access, console, environment, front_door, unsubscribe
 from operate.access import Caller, needs
 from operate.identify import identify
+from operate.jobs import routes
 from operate.pages import HTML
 from operate.problems import Problem, not_found
 
@@ -40,7 +41,7 @@ SECURITY_HEADERS = {
 }
 
 app = APIGatewayHttpResolver(enable_validation=True)
-for router in (front_door.router, jobs_api.router, console.router):
+for router in (front_door.router, routes.router, console.router):
     app.include_router(router)
 
 

@@ -31,7 +31,7 @@ from mojodex.observability import count, logger
 from mojodex.schema import BackgroundJob, MdDocument
 from operate import environment
 from operate.access import needs
-from operate.functions import run_schedule
+from operate.services import run_schedule
 
 router = Router()  # type: ignore[no-untyped-call]
 PATHS = {

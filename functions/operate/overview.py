@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from operate.job_id import PROCESSES
-from operate.retry import RETRYABLE
+from operate.jobs.job_id import PROCESSES
+from operate.jobs.retry import RETRYABLE
 
 # Jobs of a process and a state are counted up to here; those that are done, up to there: they are the most,
 # and nobody needs their exact number at 3 a.m.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mojodex.runtime import made_once
 from operate import overview
-from operate.job_id import parse_job_id
-from operate.job_list import key_of_row
+from operate.jobs.job_id import parse_job_id
+from operate.jobs.listing import key_of_row
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -7,8 +7,8 @@ from sqlalchemy import TextClause, text
 
 from mojodex.errors import TransientError
 from operate import audit, environment
-from operate.functions import client
-from operate.job_id import ProcessName
+from operate.jobs.job_id import ProcessName
+from operate.services import client
 
 PAUSE = text("""
 INSERT INTO md_background_paused_process (process, paused_at, paused_by) VALUES (:process, :now, :who)

@@ -27,7 +27,7 @@ from mojodex.errors import InvalidMessageError, NothingToDoError
 from mojodex.model import Answer, Model, ModelSettings, Question
 from mojodex.observability import count
 from mojodex.prompts import read_prompt
-from mojodex.reads import (
+from mojodex.queries import (
     HAS_SIGN_OF_LIFE,
     User,
     as_user,

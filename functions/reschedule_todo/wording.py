@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from mojodex.language import FALLBACK, locale_for, long_day
+from mojodex.localized_dates import FALLBACK, locale_for, long_day
 
 WEEKEND = re.compile(
     r"week-?\s?end|wochenende|fin de semana|fine settimana|fim de semana|weekeinde|helg\b|周末|週末|주말",

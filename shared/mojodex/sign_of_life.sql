@@ -2,7 +2,7 @@
 -- task, edited a result, or touched a to-do. What Mojo does by itself is no sign: it may open a session, write a
 -- message, make a to-do, or learn a page.
 --
--- Part of other statements (see `mojodex.reads`), which replace {user_id} and {since} by expressions of theirs.
+-- Part of other statements (see `mojodex.queries`), which replace {user_id} and {since} by expressions of theirs.
 -- The cheap questions come first, and the newest sessions. OFFSET 0 keeps each a lookup in an index for this one
 -- user; without it, the planner may read a whole table once and hash it.
 EXISTS (

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from documents.create_from_website import crawl
-from documents.web import turns
+from documents.web import host_slots
 from mojodex.clock import RESERVE_SECONDS, utc_now
 from tests.fake_model import FakeModel, prompt_of
 from tests.integration.conftest import Documents
@@ -205,11 +205,11 @@ def test_at_most_two_requests_at_once_reach_a_host_whatever_asks(
 def test_of_a_hosts_turns_one_is_taken_whatever_the_planner_knows(documents: Documents) -> None:
     """With statistics of a small table, a subquery with LIMIT 1 was run once for each of its rows."""
     with documents.websites.database.session() as session:
-        session.execute(turns.SLOTS, {"host": "h", "slots": 2})
+        session.execute(host_slots.SLOTS, {"host": "h", "slots": 2})
         session.execute(text("ANALYZE md_background_host_slot"))
 
         taken = [
-            session.execute(turns.TAKE, {"host": "h", "slots": 2, "seconds": 60}).all() for _ in range(3)
+            session.execute(host_slots.TAKE, {"host": "h", "slots": 2, "seconds": 60}).all() for _ in range(3)
         ]
 
     assert [[row.slot for row in rows] for rows in taken] == [[1], [2], []]

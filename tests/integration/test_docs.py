@@ -12,7 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 
 import maintenance.purge
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.turns import Turns
+from documents.web.host_slots import Turns
 from local.runtime.postgres import Database
 from mojodex import mail_ledger, unsubscribing
 from mojodex.clock import Deadline, utc_now

@@ -12,9 +12,9 @@ from documents.document_store import Known, Thought, Written, chunk_hash, rememb
 from documents.ingest_page import ingestion
 from documents.ingest_page.ingestion import Staged, end_page_of
 from documents.recipe import recipe_of
-from documents.text.reading import Boilerplate, PageText
-from documents.update_document import updating
-from documents.update_document.updating import Document, Edition
+from documents.text.reader import Boilerplate, PageText
+from documents.update_document import update
+from documents.update_document.update import Document, Edition
 from documents.web import urls
 from mojodex import jobs
 from mojodex.errors import NothingToDoError, TransientError
@@ -481,7 +481,7 @@ def save_edition(mojodex: Mojodex, document_pk: int, edition: Edition, said: Tho
     job = begun(mojodex, "update_document", f"{document_pk} {edition.sent}")
     before = Document(document_pk, URL, None, None, None, Boilerplate(), Known())
     with Session(mojodex.engine) as session:
-        answer = updating.save(session, before, job, edition, said, RECIPE, NOW)
+        answer = update.save(session, before, job, edition, said, RECIPE, NOW)
     return answer, mojodex.job(job.subject, "update_document")
 
 
@@ -510,7 +510,7 @@ def test_while_an_edition_is_saved_nobody_else_can_change_its_document(
 ) -> None:
     pk = document(mojodex, user_id, "a")
     locks = Locks(mojodex, user_id, pk)
-    monkeypatch.setattr(updating, "write", locks.look)
+    monkeypatch.setattr(update, "write", locks.look)
 
     save_edition(mojodex, pk, edition("b"), thought("b"))
 
@@ -599,7 +599,7 @@ def test_a_holder_whose_job_was_taken_over_saves_nothing(mojodex: Mojodex, user_
         if kind == "page":
             ingestion.save(session, staged, job, PageText(["b"]), thought("b"), RECIPE, NOW)
         else:
-            updating.save(session, before, job, edition("b"), thought("b"), RECIPE, NOW)
+            update.save(session, before, job, edition("b"), thought("b"), RECIPE, NOW)
 
     assert texts(mojodex, pk) == ["a"]
     assert state_of(mojodex, page_pk) == WAITS

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from events.daily_email.wording import WORDS
-from mojodex.reads import sign_of_life
+from mojodex.queries import sign_of_life
 from reschedule_todo.wording import dormant_wording
 from tests.fake_model import FakeModel, Reply
 from tests.fake_ses import TAKEN, Answer, FakeSes

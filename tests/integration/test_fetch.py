@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from documents.web import dialling
+from documents.web import connections
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings, fetch
 from documents.web.urls import normalised
@@ -130,10 +130,10 @@ def servers() -> Iterator[Ground]:
 
 @pytest.fixture
 def ground(servers: Ground, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    really_public = dialling.is_public
-    monkeypatch.setattr(dialling, "PORTS", (80, 443, servers.port, servers.public.port))
+    really_public = connections.is_public
+    monkeypatch.setattr(connections, "PORTS", (80, 443, servers.port, servers.public.port))
     monkeypatch.setattr(
-        dialling, "is_public", lambda ip: str(ip) in (PUBLIC, PUBLIC_TOO) or really_public(ip)
+        connections, "is_public", lambda ip: str(ip) in (PUBLIC, PUBLIC_TOO) or really_public(ip)
     )
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo_by(servers.dns))
     servers.dns.records = {"public.test": [[PUBLIC]], "other.test": [[PUBLIC]]}
@@ -388,7 +388,7 @@ def test_the_canary_could_be_reached_by_a_redirect(ground: Ground) -> None:
 def test_without_the_check_of_addresses_the_canary_is_reached(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialling, "is_public", lambda ip: ip.is_loopback)
+    monkeypatch.setattr(connections, "is_public", lambda ip: ip.is_loopback)
 
     for host in ("127.0.0.1", "2130706433", "localhost"):
         get(f"http://{host}:{ground.port}/")
@@ -445,7 +445,7 @@ def test_loopback_opens_nothing_else(ground: Ground) -> None:
     ],
 )
 def test_what_is_public(address: str, public: bool) -> None:
-    assert dialling.is_public(ipaddress.ip_address(address)) is public
+    assert connections.is_public(ipaddress.ip_address(address)) is public
 
 
 LABEL = "a" * 63
@@ -720,7 +720,7 @@ def test_nobody_is_there() -> None:
 
 
 def test_nobody_answers_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialling, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.3)
     # A listener whose queue is full drops what comes.
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -1019,7 +1019,7 @@ def test_ipv6() -> None:
 
 @pytest.mark.parametrize("dead", [PUBLIC_TOO, "::1"])
 def test_a_dead_address_is_passed_over(ground: Ground, monkeypatch: pytest.MonkeyPatch, dead: str) -> None:
-    monkeypatch.setattr(dialling, "is_public", lambda ip: str(ip) in (PUBLIC, dead))
+    monkeypatch.setattr(connections, "is_public", lambda ip: str(ip) in (PUBLIC, dead))
     ground.dns.records["two.test"] = [[dead, PUBLIC]]
 
     with dialled() as addresses:

@@ -17,7 +17,7 @@ from events.daily_email import content
 from events.daily_email.content import Moved
 from local.standin import embeddings
 from local.standin.model_server import ModelServer
-from mojodex.reads import User
+from mojodex.queries import User
 from reschedule_todo import rescheduling
 from reschedule_todo.rescheduling import Agenda, Day, Scheduling, Task
 

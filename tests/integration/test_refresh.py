@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from documents.create_from_website import beginning, crawl, publishing, recorder
+from documents.create_from_website import crawl, publishing, recorder, start
 from documents.web.errors import FetchError
 from documents.web.visit import Visitor
 from mojodex.clock import RESERVE_SECONDS, utc_now
@@ -34,7 +34,7 @@ class Refreshing:
         """
         self._days += days
         shift = timedelta(days=self._days)
-        for module in (beginning, crawl, publishing, recorder, self._documents.websites.scheduler):
+        for module in (start, crawl, publishing, recorder, self._documents.websites.scheduler):
             self._monkeypatch.setattr(module, "utc_now", lambda: utc_now() + shift)
         documents = self._documents
         documents.site.asked()

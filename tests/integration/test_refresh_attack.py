@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from documents.create_from_website import crawl, known
+from documents.create_from_website import crawl, existing_pages
 from documents.web.errors import FetchError
 from documents.web.visit import Visitor
 from mojodex.clock import RESERVE_SECONDS
@@ -257,7 +257,7 @@ def test_a_host_that_is_away_does_not_keep_the_others_of_its_site_from_being_ref
 
     monkeypatch.setattr(Visitor, "fetch", away)
     # There is one site on loopback.
-    monkeypatch.setattr(known.urls, "site", lambda _url: "127.0.0.1")
+    monkeypatch.setattr(existing_pages.urls, "site", lambda _url: "127.0.0.1")
     documents.site.html("/a", WORDS.format(thing="changed thing"))
 
     documents.ask("https://shop.example.com/", "refresh now", refresh=True)
@@ -504,7 +504,7 @@ def failed_page(documents: Documents, url: str, reason: str, **more: Any) -> Non
         " VALUES"
         " ('r', :occasion, :user_id, :url, :key, 2, :state, :reason, :html_hash, :document_fk, now())",
         url=url,
-        key=known.urls.key(url),
+        key=existing_pages.urls.key(url),
         reason=reason,
         **({"occasion": "r0"} | usual | more),
     )

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from documents.message import CREATE_FROM_WEBSITE as CRAWL
-from documents.web import fetch, turns
+from documents.web import fetch, host_slots
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.turns import Turns
+from documents.web.host_slots import Turns
 from mojodex import queues
 from mojodex.clock import Deadline, utc_now
 from tests.integration.conftest import Documents
@@ -152,7 +152,7 @@ def test_after_a_rest_one_request_probes_and_the_others_wait_for_its_answer(
 ) -> None:
     refused(make_turns())
     ends(documents)
-    monkeypatch.setattr(turns, "HELD_SECONDS", 30)
+    monkeypatch.setattr(host_slots, "HELD_SECONDS", 30)
     running, most = 0, 0
 
     def ask(_: int) -> bool:
@@ -263,7 +263,7 @@ def test_a_site_that_refuses_for_a_while_is_complete_afterwards(
     documents: Documents, monkeypatch: pytest.MonkeyPatch, robots_too: bool
 ) -> None:
     """Ten minutes of 429, for two workers: a second stands for twenty."""
-    monkeypatch.setattr(turns, "_seconds", lambda pauses, _answer: 0.5 * 2 ** min(pauses, 2))
+    monkeypatch.setattr(host_slots, "_seconds", lambda pauses, _answer: 0.5 * 2 ** min(pauses, 2))
     monkeypatch.setattr(queues, "back_off_seconds", lambda *_: 0)
     documents.site.simple("/", *(f"/{n}" for n in range(8)))
     other = documents.mojodex.user()

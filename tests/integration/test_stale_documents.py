@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from documents.recipe import recipe_of
-from documents.text.reading import Boilerplate
+from documents.text.reader import Boilerplate
 from tests.fake_model import FakeModel
 from tests.integration.conftest import Documents
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from operate.job_id import JobKey
+from operate.jobs.job_id import JobKey
 from tests.fake_model import Reply, todos
 from tests.stack.conftest import Deployed, eventually
 

@@ -105,7 +105,7 @@ from datetime import date, timedelta
 from babel import Locale
 from babel.dates import format_date
 from babel.localedata import locale_identifiers
-from mojodex.language import locale_for, long_day
+from mojodex.localized_dates import locale_for, long_day
 
 days = [date(2026, 1, 1) + timedelta(days=33 * number) for number in range(12)]
 for code in sorted(locale_identifiers()):
@@ -144,7 +144,7 @@ for module in sys.argv[1:]:
 
 import boto3, openai, sqlalchemy
 from documents.text import chunks, docx, main_text, page, pdf_rows
-from mojodex.language import locale_for
+from mojodex.localized_dates import locale_for
 from mojodex.total_timeout import _connection_pool
 text = "<p>" + "What we sell, and what it costs. " * 20
 tree = page.parse(f"<title>Us</title><nav>Home</nav><main><h1>Us</h1>{text}</main>".encode(), "utf-8")

@@ -76,7 +76,7 @@ def test_what_reads_a_page_cannot_fetch_and_what_fetches_it_has_no_database_but_
     folder: str, others: tuple[str, ...]
 ) -> None:
     for path in (ROOT / "functions" / folder).glob("*.py"):
-        if path.name != "turns.py":
+        if path.name != "host_slots.py":
             found = {name for name in modules(path) if name.startswith(others)}
             assert not found, path
 

@@ -10,7 +10,7 @@ from extract_todos.checking import Extraction, Step, check, date_errors, with_da
 from extract_todos.evidence import Said, fold, words
 from extract_todos.extraction import PROMPT, shorten
 from extract_todos.task import Line, Result, Task
-from mojodex.reads import User
+from mojodex.queries import User
 
 FRIDAY = date(2026, 11, 27)
 SAID = "I'll send the offer to Bob."

@@ -14,7 +14,7 @@ from events.daily_email import content
 from extract_todos import extraction
 from extract_todos.task import Line, Result, Task
 from mojodex.prompts import Prompt
-from mojodex.reads import User
+from mojodex.queries import User
 from reschedule_todo import rescheduling
 
 DAY = date(2026, 11, 27)

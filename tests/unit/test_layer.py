@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mojodex.clock import Deadline, clock_offset, local_time, next_working_day, start_of_day
-from mojodex.language import long_day
+from mojodex.localized_dates import long_day
 from mojodex.model import ModelSettings
 from mojodex.observability import count
 from mojodex.prompts import read_prompt

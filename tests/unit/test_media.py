@@ -2,7 +2,7 @@
 
 import pytest
 
-from documents.beginnings import OLE, PDF_WITHIN, ZIP
+from documents.file_signatures import OLE, PDF_WITHIN, ZIP
 from documents.web.media import DOCX, PDF, fits, meant
 
 BYTES = "application/octet-stream"

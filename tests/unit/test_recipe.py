@@ -6,7 +6,7 @@ from bench.extraction import load_all
 from bench.sites import load_sites
 from documents.recipe import VERSION, model_of, recipe_of
 from documents.text.child import read_text
-from documents.text.reading import Boilerplate
+from documents.text.reader import Boilerplate
 
 # If this test fails, text or chunks of pages have changed: raise VERSION, and write down what it says.
 CHUNKS_OF_VERSION = {1: "7438d0dc8be7c4a8"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from events.daily_email.rendering import MOST_BYTES, Content, MovedLine, TodoLine, render
 from events.daily_email.wording import ENGLISH, FRENCH, words_for
 from events.mail.plain_text import plain
-from mojodex.language import locale_for, long_day
+from mojodex.localized_dates import locale_for, long_day
 from tests.mails import Html, squeeze
 from tests.unit.test_email import HOSTILE, TODAY, UNSUBSCRIBE, WEB_APP, content
 

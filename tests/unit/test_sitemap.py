@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from documents.create_from_website.existing_pages import has_not_changed
 from documents.create_from_website.frontier import Found
-from documents.create_from_website.known import has_not_changed
 from documents.web import sitemap, urls
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched

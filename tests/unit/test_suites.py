@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.suites import AS_EXPECTED, attempts, robotstxt, ssrf, wpt
-from documents.web import dialling, robots
+from documents.web import connections, robots
 
 SOURCE = r"""
 TEST(Suite, Short_Rules) {
@@ -137,7 +137,7 @@ def test_an_address_is_refused_with_its_reason(address: str, outcome: str) -> No
 
 @pytest.mark.parametrize("address", ["http://10.0.0.1/", "http://metadata/", "http://localhost:22/"])
 def test_it_notices_what_reaches_inside(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setattr(dialling, "is_public", lambda address: True)
+    monkeypatch.setattr(connections, "is_public", lambda address: True)
 
     assert ssrf.result_of(address).outcome == ssrf.REACHED
 

@@ -9,8 +9,8 @@ import pytest
 from documents.web import visit
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings
+from documents.web.host_slots import Turns
 from documents.web.scope import scope_of
-from documents.web.turns import Turns
 from documents.web.visit import ROBOTS_BYTES, Visitor
 from mojodex.clock import Deadline
 

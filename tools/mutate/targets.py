@@ -42,7 +42,7 @@ def _layer(name: str, *tests: str) -> Target:
 
 
 def _operate(name: str, *tests: str, sql: str | None = None) -> Target:
-    return Target(name, f"operate.{name}", f"functions/operate/{name}.py", tests, sql=sql)
+    return Target(name, f"operate.{name}", f"functions/operate/{name.replace('.', '/')}.py", tests, sql=sql)
 
 
 def _todos(module: str, *tests: str, file: str | None = None) -> Target:
@@ -70,8 +70,8 @@ TARGETS = (
         ("unit/test_redrive.py", "integration/test_redrive_function.py"),
     ),
     _layer("republishing", *OPERATED, "integration/test_redrive_function.py"),
-    _operate("retry", *OPERATED, sql="functions/operate/retry.sql"),
-    _operate("cancel", *OPERATED),
+    _operate("jobs.retry", *OPERATED, sql="functions/operate/retry.sql"),
+    _operate("jobs.cancel", *OPERATED),
     _layer("mail_ledger", "integration/test_mail_feedback.py"),
     _layer("feedback", "unit/test_feedback.py"),
     _layer("circuit", "integration/test_circuit.py"),
@@ -93,7 +93,7 @@ TARGETS = (
         *("unit/test_extraction.py", "integration/test_extract_todos.py", "integration/test_defects.py"),
     ),
     _todos("days", "unit/test_days.py", file="days/__init__.py"),
-    _todos("days.reckoning", "unit/test_days.py"),
+    _todos("days.dates", "unit/test_days.py"),
     _todos("days.rules", "unit/test_days.py"),
     _todos("days.scanner", "unit/test_days.py"),
     Target(
@@ -114,7 +114,7 @@ TARGETS = (
         "integration/test_fetch.py",
         only=("SCHEMES", "LONGEST_HOST", "FetchSettings", "_request"),
     ),
-    _documents("web.dialling", "integration/test_fetch.py", only=DIALLED),
+    _documents("web.connections", "integration/test_fetch.py", only=DIALLED),
     _documents(
         "ingest_page.ingestion",
         *("integration/test_document_saves.py", "integration/test_ingest_page.py"),
@@ -126,7 +126,7 @@ TARGETS = (
         only=("write", "remember"),
     ),
     _documents(
-        "update_document.updating",
+        "update_document.update",
         *("integration/test_document_saves.py", "integration/test_update_document.py"),
         only=("save",),
     ),

@@ -10,20 +10,20 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from documents.create_from_website import known, page_store
-from documents.create_from_website.ahead import in_order
-from documents.create_from_website.beginning import Begun, begin
+from documents.create_from_website import existing_pages, page_store
 from documents.create_from_website.frontier import Found, Frontier
 from documents.create_from_website.page import Pages, Visited
+from documents.create_from_website.prefetch import in_order
 from documents.create_from_website.publishing import publish_pages
 from documents.create_from_website.recorder import Recorder
 from documents.create_from_website.settings import CrawlSettings
+from documents.create_from_website.start import Begun, begin
 from documents.message import REFRESH, CreateFromWebsite
 from documents.progress import DELETED_BY_USER, KEPT, close, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
+from documents.web.host_slots import Turns
 from documents.web.scope import scope_of
-from documents.web.turns import Turns
 from documents.web.visit import SECONDS_NEEDED, Visitor
 from mojodex import jobs, queues
 from mojodex.clock import Deadline, utc_now
@@ -86,7 +86,7 @@ def fail_waiting_pages(session: Session, job: jobs.Job, reason: str, refresh_day
     refresh is after so many days.
     """
     close(session, job.subject, job.occasion, reason)
-    known.postpone(session, job.subject, utc_now() + timedelta(days=refresh_days))
+    existing_pages.postpone(session, job.subject, utc_now() + timedelta(days=refresh_days))
     row = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
     asked = row.outcome or {}
     # Whoever asks for it again asks for the same.
@@ -201,9 +201,9 @@ class _Crawl:
         changed = {urls.key(url): moment for url, moment in named.items()}
         now = utc_now()
         with self._database.session() as session:
-            same = [page for page in frontier.waiting() if known.has_not_changed(page, changed, now)]
+            same = [page for page in frontier.waiting() if existing_pages.has_not_changed(page, changed, now)]
             for page in same:
-                frontier.keep(known.keep(session, page), page.url)
+                frontier.keep(existing_pages.keep(session, page), page.url)
             frontier.remove({page.page_pk for page in same})
             self._recorder.add(session, named, 0)
             found = page_store.outcome(session, self._job, sitemap_read=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from documents.create_from_website.frontier import Found
 from documents.text.errors import UnreadableError
-from documents.text.reading import outline
+from documents.text.reader import outline
 from documents.web.directives import AGENT
 from documents.web.errors import FetchError, HostRestsError, Redirected
 from documents.web.fetch import MOST_REDIRECTS

@@ -12,7 +12,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from documents.create_from_website import known
+from documents.create_from_website import existing_pages
 from documents.create_from_website.settings import CrawlSettings
 from documents.message import INGEST_PAGE, LONGEST_WEBSITE_URL, CreateFromWebsite, IngestPage
 from documents.progress import KEPT, end_page, of_website, settle
@@ -142,7 +142,7 @@ def _save_website(
     days = 1 if session.scalars(missing.limit(1)).first() else settings.refresh_days
     refresh_at = utc_now() + timedelta(days=days)
     if message.refresh:
-        known.postpone(session, job.subject, refresh_at)
+        existing_pages.postpone(session, job.subject, refresh_at)
     if not kept:
         return
     asked = urls.normalised(message.website_url)

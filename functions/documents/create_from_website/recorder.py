@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
-from documents.create_from_website import known, page_store
+from documents.create_from_website import existing_pages, page_store
 from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
 from documents.create_from_website.page import NotModified, Read, Visited
 from documents.document_store import miss, was_found
@@ -37,7 +37,7 @@ class Recorder:
         if isinstance(result, FetchError):
             self._record_failure(session, page, result)
         elif isinstance(result, NotModified):
-            html_hash = known.keep(session, page, result.etag, result.fetched_at)
+            html_hash = existing_pages.keep(session, page, result.etag, result.fetched_at)
             self._frontier.keep(html_hash, page.url)
         else:
             self._record_page(session, page, result)

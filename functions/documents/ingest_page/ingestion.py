@@ -21,7 +21,7 @@ from documents.message import CREATE_FROM_WEBSITE, IngestPage
 from documents.progress import DELETED_BY_USER, NO_TEXT, NOTHING_RELEVANT, settle
 from documents.recipe import recipe_of
 from documents.text.errors import UnreadableError
-from documents.text.reading import Boilerplate, PageText, text_of_page
+from documents.text.reader import Boilerplate, PageText, text_of_page
 from documents.thinking import think
 from documents.web import urls
 from mojodex import jobs

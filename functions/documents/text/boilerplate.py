@@ -9,7 +9,7 @@ from lxml import etree
 from documents.text.chunks import SHORTEST_CHUNK
 from documents.text.lines import Line, placed_lines
 from documents.text.page import line_hash, smallest_blocks
-from documents.text.visible import remove, reveal, write_out_addresses
+from documents.text.visibility import remove, reveal, write_out_addresses
 
 # A line that is links is a menu.
 MOST_LINKED = 0.5

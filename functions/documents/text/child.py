@@ -1,4 +1,4 @@
-"""The process that reads pages for `reader.Reader`: one at a time, within limits of time and memory.
+"""Read pages in the child process, one at a time, within limits of time and memory (see `child_process`).
 
 A page is HTML, a PDF or a Word document: its first bytes tell, whatever its server calls it.
 """
@@ -13,17 +13,17 @@ from pathlib import Path
 from traceback import format_tb
 from typing import Any
 
-from documents.beginnings import is_pdf, is_word
+from documents.file_signatures import is_pdf, is_word
 from documents.text.boilerplate import boilerplate_parts
+from documents.text.child_process import MEMORY_BYTES, SECONDS, TOO_MUCH
 from documents.text.chunks import chunks_of
 from documents.text.docx import read_docx
 from documents.text.errors import UnreadableError
-from documents.text.file import FileText
+from documents.text.file_text import FileText
 from documents.text.links import canonical, directives, links, refresh
 from documents.text.main_text import main_lines
 from documents.text.page import line_hashes, parse, title
 from documents.text.pdf import read_pdf
-from documents.text.reader import MEMORY_BYTES, SECONDS, TOO_MUCH
 
 # Read first, so that all imports are done before a page's limits count.
 EXAMPLE = b"<main><h1>An example</h1><p>This page is read before the first one that counts.</p></main>"

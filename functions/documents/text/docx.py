@@ -12,11 +12,11 @@ from posixpath import dirname, join, normpath, split
 
 from lxml import etree
 
-from documents.beginnings import OLE
+from documents.file_signatures import OLE
 from documents.text.errors import UnreadableError
-from documents.text.file import FileText, title_of
+from documents.text.file_text import FileText, title_of
 from documents.text.lines import HEADINGS, lines_of
-from documents.text.visible import write_out_addresses
+from documents.text.visibility import write_out_addresses
 
 # Of one part, unpacked; a novel takes 5 MB. And of its tags: the tree of a million takes some 150 MB.
 PART_BYTES = 20_000_000

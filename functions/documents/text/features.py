@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from documents.text.ancestry import OUTSIDE, ancestry
+from documents.text.ancestors import OUTSIDE, ancestry
 from documents.text.lines import Line, Placed, squashed
 from documents.text.page import begins_with_link
 

@@ -18,7 +18,7 @@ from lxml import etree
 from documents.text.features import NAMES, features
 from documents.text.lines import Line, Placed, lines_of, placed_lines
 from documents.text.page import block_hash, line_hash, smallest_blocks, tree_of
-from documents.text.visible import remove, reveal, write_out_addresses
+from documents.text.visibility import remove, reveal, write_out_addresses
 
 NOT_MAIN = ("nav", "header", "footer", "aside", "form", "dialog")
 # More titles than these are none.

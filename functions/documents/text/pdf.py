@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from documents.text.errors import UnreadableError
-from documents.text.file import FileText, title_of
+from documents.text.file_text import FileText, title_of
 from documents.text.pdf_paragraphs import Row, folded, lines_of_pages
 
 if TYPE_CHECKING:

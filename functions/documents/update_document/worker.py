@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from documents.message import UPDATE_DOCUMENT, UpdateDocument
 from documents.relevance import PROMPT
-from documents.update_document.updating import UpdatingSettings, update_document
+from documents.update_document.update import UpdatingSettings, update_document
 from mojodex.circuit import Circuits
 from mojodex.clock import Deadline
 from mojodex.database import Database

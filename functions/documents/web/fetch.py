@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from pydantic import field_validator
 
-from documents.web.dialling import CONNECT_SECONDS, Adapter, Clock, check_port
+from documents.web.connections import CONNECT_SECONDS, Adapter, Clock, check_port
 from documents.web.directives import AGENT, directives
 from documents.web.errors import BROKEN, FetchError, Redirected, failure
 from documents.web.media import fits, meant

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from documents.beginnings import is_pdf, is_word
+from documents.file_signatures import is_pdf, is_word
 
 HTML = ("text/html", "application/xhtml+xml")
 PDF = "application/pdf"

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from documents.web.errors import NO_TLS, FetchError, HostRestsError
 from documents.web.fetch import Fetched, FetchSettings, fetch
+from documents.web.host_slots import Turns
 from documents.web.media import PAGES
 from documents.web.robots import Robots, parse_robots, read_robots
 from documents.web.scope import Scope
 from documents.web.sitemap import read_sitemaps
-from documents.web.turns import Turns
 from documents.web.urls import key, normalised, shown, site
 from mojodex.clock import Deadline
 from mojodex.errors import TransientError

@@ -10,7 +10,7 @@ from pydantic import Field
 from events.message import PROCESS, SendEvent
 from mojodex.clock import local_windows, previous_working_day
 from mojodex.mail_ledger import mail_block
-from mojodex.reads import sign_of_life
+from mojodex.queries import sign_of_life
 from mojodex.schedule import DueWork, ScheduleSettings
 from mojodex.sql import read_sql
 

@@ -29,7 +29,7 @@ from mojodex.mail_ledger import mail_block
 from mojodex.model import Answer, Model, ModelSettings
 from mojodex.observability import count, logger
 from mojodex.prompts import read_prompt
-from mojodex.reads import HAS_SIGN_OF_LIFE, User, as_user, newest_version, offset_of, open_todos
+from mojodex.queries import HAS_SIGN_OF_LIFE, User, as_user, newest_version, offset_of, open_todos
 from mojodex.schema import BackgroundJob, BackgroundPause, MdUser
 from mojodex.text import well_formed
 

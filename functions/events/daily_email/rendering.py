@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from events.daily_email.wording import words_for
 from events.mail.mime import LONGEST_SUBJECT, Rendered
 from events.mail.plain_text import plain
-from mojodex.language import locale_for, long_day
+from mojodex.localized_dates import locale_for, long_day
 
 # What reads well at the size that it is set in; a sentence or two of the model's fit into 400.
 LONGEST_GREETING = 100

@@ -8,7 +8,7 @@ They are also the mail's stand-in wording, for when no model can be asked.
 
 from dataclasses import dataclass
 
-from mojodex.language import locale_for
+from mojodex.localized_dates import locale_for
 
 # What is said of none, of one, and of {n}.
 Forms = tuple[str, str, str]

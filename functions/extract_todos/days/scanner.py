@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from extract_todos.days import reckoning
-from extract_todos.days.reckoning import NONE, Days
+from extract_todos.days import dates
+from extract_todos.days.dates import NONE, Days
 from extract_todos.days.rules import Found, Rules
 from extract_todos.days.words import Words
 
@@ -83,7 +83,7 @@ class Scanner:
             kinds.add(found.rule.kind)
             meant = self._meant(found, today, settled=settled)
             if found.has_month and (after := self._weekday_after.match(text.plain, found.end)):
-                meant, end = reckoning.only_on(meant, _index(self._weekdays, after["w"])), after.end()
+                meant, end = dates.only_on(meant, _index(self._weekdays, after["w"])), after.end()
             if found.rule.kind in NEED_SUPPORT and not self._has_support(found, text.plain):
                 # "3/4 of it". Where the language is not known, another one may have the word.
                 if not meant or not settled:
@@ -122,35 +122,35 @@ class Scanner:
             case "date":
                 month = int(values["m"]) if values["m"].isdecimal() else _index(self._months, values["m"]) + 1
                 day = _number(self._days, values["d"])
-                return reckoning.date_of(today, values.get("y"), month, day, weekday)
+                return dates.date_of(today, values.get("y"), month, day, weekday)
             case "day_of_month":
                 day = _number(self._days, values["d"])
-                return reckoning.only_on(reckoning.day_of_month(today, day), weekday)
+                return dates.only_on(dates.day_of_month(today, day), weekday)
             case "dots" | "dots_no_year" | "slashes" | "slashes_no_year":
                 # Outside of English, the day is first; and with dots unless it is English for sure.
                 day_first = words.day_first if settled else kind.startswith("dots")
                 a, b, year = int(values["a"]), int(values["b"]), values.get("y")
-                days = reckoning.date_of(today, year, b, a, weekday)
+                days = dates.date_of(today, year, b, a, weekday)
                 if not day_first or (kind == "slashes" and not days):
-                    days |= reckoning.date_of(today, year, a, b, weekday)
+                    days |= dates.date_of(today, year, a, b, weekday)
                 return days
             case "ahead":
-                return reckoning.ahead(today, found.rule.step * _number(self._numbers, values.get("n", "1")))
+                return dates.ahead(today, found.rule.step * _number(self._numbers, values.get("n", "1")))
         if weekday is None:
             return NONE
         match kind:
             case "weekday":
-                return reckoning.weekday(today, weekday)
+                return dates.weekday(today, weekday)
             case "coming_weekday":
-                return reckoning.coming_weekday(today, weekday)
+                return dates.coming_weekday(today, weekday)
             case "this_weekday":
-                return reckoning.this_weekday(today, weekday)
+                return dates.this_weekday(today, weekday)
             case "next_weekday":
-                return reckoning.next_weekday(today, weekday, nearest=words.next_is_nearest)
+                return dates.next_weekday(today, weekday, nearest=words.next_is_nearest)
             case "weekday_next_week":
-                return reckoning.weekday_next_week(today, weekday)
+                return dates.weekday_next_week(today, weekday)
             case "weekday_and_week":
-                return reckoning.weekday_and_week(today, weekday)
+                return dates.weekday_and_week(today, weekday)
         return NONE
 
     def _stands_alone(self, found: Found, text: Text) -> bool:

@@ -10,12 +10,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path as InPath
 
 from mojodex.clock import utc_now
 from mojodex.schema import BackgroundJob
-from operate import access, environment, job_detail, job_list, mail_blocks, overview, retry
+from operate import access, environment, mail_blocks, overview
 from operate.access import caller_of, needs
-from operate.cancel import cancel
 from operate.identify import identify
-from operate.job_id import PROCESSES, ProcessName, key_of
-from operate.job_list import STATES, Filter
+from operate.jobs import detail, listing, retry
+from operate.jobs.cancel import cancel
+from operate.jobs.job_id import PROCESSES, ProcessName, key_of
+from operate.jobs.listing import STATES, Filter
 from operate.pages import FOLDER, HTML, render
 from operate.pausing import set_paused
 from operate.problems import Problem, conflict, not_found
@@ -43,12 +44,12 @@ def first_page() -> Response[str]:
     now = utc_now()
     with environment.database.session() as session:
         found = overview.read(session, now)
-        page = job_list.find(session, wanted, limit=LISTED, after=_query("after") or None)
+        page = listing.find(session, wanted, limit=LISTED, after=_query("after") or None)
         for _ in range(PAGES_SEARCHED):
             if page.jobs or page.next is None:
                 break
-            page = job_list.find(session, wanted, limit=LISTED, after=page.next)
-        user = job_detail.find_user(session, wanted.user_id) if wanted.user_id else None
+            page = listing.find(session, wanted, limit=LISTED, after=page.next)
+        user = detail.find_user(session, wanted.user_id) if wanted.user_id else None
     return _page(
         "overview.html",
         root="",
@@ -73,13 +74,13 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
         job = session.get(BackgroundJob, tuple(key))
         if job is None:
             raise not_found("job")
-        audit = job_detail.audit_of(session, key.job_id)
+        audit = detail.audit_of(session, key.job_id)
         pages = []
         if key.process == "create_from_website":
-            pages = list(job_detail.pages_of(session, key, limit=PAGES_LISTED, after=""))
+            pages = list(detail.pages_of(session, key, limit=PAGES_LISTED, after=""))
     outcome = job.outcome or {}
     retried_as = key._replace(occasion=outcome["retried_as"]).job_id if "retried_as" in outcome else None
-    shown = outcome if "read-content" in caller_of(router).rights else job_detail.without_words(outcome)
+    shown = outcome if "read-content" in caller_of(router).rights else detail.without_words(outcome)
     return _page(
         "job.html",
         root="../../",
@@ -87,8 +88,8 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
         job=job,
         job_id=key.job_id,
         outcome=shown,
-        attempts=job_detail.attempts(job),
-        usd=job_detail.usd(job.spent),
+        attempts=detail.attempts(job),
+        usd=detail.usd(job.spent),
         why_not=retry.why_not(job),
         retried_as=retried_as,
         pages=pages,
@@ -243,7 +244,7 @@ def _filter(given: dict[str, str]) -> Filter:
     since = None
     try:
         if given.get("since"):
-            since = job_list.in_utc(datetime.fromisoformat(given["since"]))
+            since = listing.in_utc(datetime.fromisoformat(given["since"]))
         valid = True
     except ValueError:
         valid = False

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from mojodex.language import locale_for
+from mojodex.localized_dates import locale_for
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from mojodex import secrets
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.republishing import republish_all
-from operate import environment, functions
-from operate.job_id import PROCESSES
+from operate import environment, services
+from operate.jobs.job_id import PROCESSES
 from tests.api import Client
 from tests.integration.conftest import Bundle
 from tests.lambda_events import FakeContext
@@ -82,7 +82,7 @@ class Operated:
         **columns: Any,
     ) -> str:
         """Put a job into the ledger; its id."""
-        from operate.job_id import JobKey
+        from operate.jobs.job_id import JobKey
 
         now = utc_now()
         ended = state in ("done", "failed", "skipped")
@@ -171,7 +171,7 @@ def operated(
         }
     )
     calls: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(functions, "client", lambda _service: FakeAws(schedules, calls))
+    monkeypatch.setattr(services, "client", lambda _service: FakeAws(schedules, calls))
     monkeypatch.setattr("operate.pausing.client", lambda _service: FakeAws(schedules, calls))
     monkeypatch.setattr(environment, "settings", settings)
     monkeypatch.setattr(environment, "database", Database(settings))

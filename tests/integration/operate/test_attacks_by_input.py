@@ -12,7 +12,7 @@ from itsdangerous import URLSafeSerializer
 from mojodex import unsubscribing
 from mojodex.clock import utc_now
 from operate import environment
-from operate.job_id import JobKey, parse_job_id
+from operate.jobs.job_id import JobKey, parse_job_id
 from tests.api import Answer, answer, basic, event
 from tests.integration.operate.attacker import FORM, GUARDED, RIGHTS, csrf_of, log_in, path_of, send
 from tests.integration.operate.conftest import CREDENTIALS, Operated
@@ -436,7 +436,7 @@ def test_an_error_of_our_own_gives_nothing_away(operated: Operated, monkeypatch:
 
     for name in ("job_list.find", "retry.matching", "front_door.queues.publish", "cancel.cancel"):
         monkeypatch.setattr(f"operate.{name}", broken)
-    monkeypatch.setattr("operate.jobs_api.cancel", broken)
+    monkeypatch.setattr("operate.jobs.routes.cancel", broken)
     job_id = operated.add_job()
     website = {"datetime": "x", "user_id": "u", "website_url": "https://e.example"}
     found = [

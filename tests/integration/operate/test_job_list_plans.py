@@ -12,9 +12,10 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from mojodex.clock import utc_now
-from operate import environment, job_list, overview, retry
-from operate.job_id import JobKey
-from operate.job_list import Filter
+from operate import environment, overview
+from operate.jobs import listing, retry
+from operate.jobs.job_id import JobKey
+from operate.jobs.listing import Filter
 from tests.integration.operate.conftest import Operated
 
 JOBS = 20_000
@@ -43,11 +44,11 @@ WITH forgotten AS (
 )
 UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE oid = CAST('{LEDGER}' AS regclass)
 """
-CURSOR = job_list._cursor(
+CURSOR = listing._cursor(
     SimpleNamespace(changed_at=NOW - timedelta(days=9), process="events", subject="5", occasion="")  # type: ignore[arg-type]
 )
 QUERIES: dict[str, Callable[[Session], Any]] = {
-    name: lambda session, wanted=wanted, after=after: job_list.find(session, wanted, limit=50, after=after)
+    name: lambda session, wanted=wanted, after=after: listing.find(session, wanted, limit=50, after=after)
     for after in (None, CURSOR)
     for name, wanted in {
         f"{filtered}{', a later page' if after else ''}": wanted

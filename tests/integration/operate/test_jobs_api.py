@@ -14,8 +14,9 @@ from extract_todos.message import ExtractTodos
 from mojodex import jobs, queues
 from mojodex.clock import utc_now
 from mojodex.errors import TransientError
-from operate import environment, job_list
-from operate.job_id import PROCESSES, JobKey, parse_job_id
+from operate import environment
+from operate.jobs import listing
+from operate.jobs.job_id import PROCESSES, JobKey, parse_job_id
 from reschedule_todo.message import RescheduleTodo
 from tests.fake_model import FakeModel, todos
 from tests.integration.conftest import Bundle
@@ -111,7 +112,7 @@ def test_jobs_are_found_by(operated: Operated, query: dict[str, str], subjects: 
 
 
 def test_a_rare_reason_is_looked_for_page_by_page_and_never_in_the_whole_ledger(operated: Operated) -> None:
-    for number in range(job_list.SCANNED + 100):
+    for number in range(listing.SCANNED + 100):
         operated.add_job(subject=str(number), queued_at=NOW, finished_at=NOW - timedelta(seconds=number))
     old = NOW - timedelta(days=2)
     operated.add_job(subject="rare", queued_at=old, finished_at=old, outcome={"reason": "rare"})
@@ -643,7 +644,7 @@ def test_what_the_api_cannot_do_for_a_reason_of_its_own_gives_nothing_away(
     def broken(*_args: object, **_named: object) -> None:
         raise KeyError("my doctor")
 
-    monkeypatch.setattr("operate.job_list.find", broken)
+    monkeypatch.setattr("operate.jobs.listing.find", broken)
 
     answer = operated.client.get("/jobs")
 

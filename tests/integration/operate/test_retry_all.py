@@ -14,8 +14,9 @@ from mojodex import jobs, queues, republishing
 from mojodex.clock import utc_now
 from mojodex.database import Database
 from mojodex.errors import TransientError
-from operate import environment, retry
-from operate.job_list import Filter
+from operate import environment
+from operate.jobs import retry
+from operate.jobs.listing import Filter
 from tests.integration.operate.conftest import Operated
 
 JOBS = 10_000

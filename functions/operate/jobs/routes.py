@@ -11,17 +11,18 @@ from sqlalchemy import text
 
 from mojodex.clock import utc_now
 from mojodex.schema import BackgroundJob
-from operate import environment, job_detail, job_list, mail_blocks, retry
+from operate import environment, mail_blocks
 from operate.access import caller_of, needs
-from operate.cancel import cancel
-from operate.job_id import ProcessName, key_of
-from operate.job_list import Filter, State
+from operate.jobs import detail, listing, retry
+from operate.jobs.cancel import cancel
+from operate.jobs.job_id import ProcessName, key_of
+from operate.jobs.listing import Filter, State
 from operate.pausing import set_paused
 from operate.problems import not_found
 
 router = Router()  # type: ignore[no-untyped-call]
 Words = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]
-Moment = Annotated[AwareDatetime, AfterValidator(job_list.in_utc)]
+Moment = Annotated[AwareDatetime, AfterValidator(listing.in_utc)]
 Cursor = Annotated[str, Field(max_length=6000, pattern=r"^[^\x00]*$")]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most")]
 HEALTHY = text("SELECT 1")
@@ -147,7 +148,7 @@ def jobs(
     wanted = Filter(
         process=process, state=state, user_id=user, subject=subject, since=since, reason=reason, url=url
     )
-    page = environment.database.with_db_session(job_list.find, wanted, limit=limit, after=after)
+    page = environment.database.with_db_session(listing.find, wanted, limit=limit, after=after)
     return _job_page(page)
 
 
@@ -156,16 +157,16 @@ def job(job_id: Annotated[str, Path()]) -> JobDetail:
     key = key_of(job_id)
     with environment.database.session() as session:
         found = session.get(BackgroundJob, tuple(key))
-        audit = job_detail.audit_of(session, key.job_id)
+        audit = detail.audit_of(session, key.job_id)
     if found is None:
         raise not_found("job")
     outcome = found.outcome
     if outcome is not None and "read-content" not in caller_of(router).rights:
-        outcome = job_detail.without_words(outcome)
+        outcome = detail.without_words(outcome)
     return JobDetail(
         **_job(found, (found.outcome or {}).get("reason")).model_dump(),
         outcome=outcome,
-        history=[Attempt.model_validate(attempt) for attempt in job_detail.attempts(found)],
+        history=[Attempt.model_validate(attempt) for attempt in detail.attempts(found)],
         spent=found.spent or [],
         audit=[Audit(at=line.at, who=line.who, action=line.action) for line in audit],
     )
@@ -213,7 +214,7 @@ def website(
         raise not_found("website")
     with environment.database.session() as session:
         found = session.get(BackgroundJob, tuple(key))
-        pages = job_detail.pages_of(session, key, limit=limit + 1, after=after)
+        pages = detail.pages_of(session, key, limit=limit + 1, after=after)
     if found is None:
         raise not_found("website")
     shown = [
@@ -221,7 +222,7 @@ def website(
     ]
     return Website(
         **_job(found, (found.outcome or {}).get("reason")).model_dump(),
-        progress=job_detail.without_words(found.outcome or {}),
+        progress=detail.without_words(found.outcome or {}),
         pages=shown,
         next=pages[limit - 1].key if len(pages) > limit else None,
     )
@@ -230,10 +231,10 @@ def website(
 @router.get("/users/<user_id>/activity", summary="Show what is done for a user", middlewares=[needs("read")])
 def activity(user_id: Annotated[str, Path()], limit: Limit = 50, after: Cursor | None = None) -> Activity:
     with environment.database.session() as session:
-        user = job_detail.find_user(session, user_id)
+        user = detail.find_user(session, user_id)
         if user is None:
             raise not_found("user")
-        page = job_list.find(session, Filter(user_id=user_id), limit=limit, after=after)
+        page = listing.find(session, Filter(user_id=user_id), limit=limit, after=after)
     return Activity(user_id=user_id, **user, **_job_page(page).model_dump(include={"jobs", "next"}))
 
 
@@ -260,7 +261,7 @@ def _set_paused(name: ProcessName, *, paused: bool) -> Paused:
     return Paused(process=name, paused=paused)
 
 
-def _job_page(page: job_list.Page) -> JobPage:
+def _job_page(page: listing.Page) -> JobPage:
     return JobPage(
         jobs=[_job(row, row.reason) for row in page.jobs], next=page.next, looked_back_to=page.looked_back_to
     )
@@ -269,7 +270,7 @@ def _job_page(page: job_list.Page) -> JobPage:
 def _job(row: Any, reason: str | None) -> Job:
     """Describe a row of the list, or of the ledger."""
     return Job(
-        id=job_list.key_of_row(row).job_id,
+        id=listing.key_of_row(row).job_id,
         process=row.process,
         subject=row.subject,
         occasion=row.occasion,
@@ -280,5 +281,5 @@ def _job(row: Any, reason: str | None) -> Job:
         started_at=row.started_at,
         finished_at=row.finished_at,
         reason=reason,
-        usd=job_detail.usd(row.spent),
+        usd=detail.usd(row.spent),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from documents.create_from_website import known, page_store
+from documents.create_from_website import existing_pages, page_store
 from documents.create_from_website.frontier import Address, Found
 from documents.create_from_website.settings import CrawlSettings
 from documents.message import CreateFromWebsite
@@ -45,11 +45,11 @@ def begin(
         # Whatever its name looks like: its type is what its server says.
         addresses = [Address(first, urls.key(first), 0, None)]
         if message.refresh:
-            addresses = known.addresses_of_site(session, message.user_id, first, utc_now())
+            addresses = existing_pages.addresses_of_site(session, message.user_id, first, utc_now())
         if message.refresh and addresses:
-            addresses += known.failed_before(session, message.user_id, first, addresses)
+            addresses += existing_pages.failed_before(session, message.user_id, first, addresses)
         if not addresses:
-            known.forget(session, message.user_id, first)
+            existing_pages.forget(session, message.user_id, first)
             session.commit()
             raise NothingToDoError("there are no documents of it any more")
         page_store.insert_pages(session, job, message.user_id, addresses)
@@ -57,4 +57,4 @@ def begin(
     # A message that a schedule publishes has it from here.
     asked = message.model_dump(include={"scope", "refresh"})
     jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
-    return Begun(pages, known.found_pages(session, message.user_id, pages, settings.embedding_model))
+    return Begun(pages, existing_pages.found_pages(session, message.user_id, pages, settings.embedding_model))

@@ -26,14 +26,14 @@ from documents.recipe import model_of, recipe_of
 from documents.text.chunks import chunks_of
 from documents.text.errors import UnreadableError
 from documents.text.lines import Line
-from documents.text.reading import Boilerplate, outline, text_of_page
+from documents.text.reader import Boilerplate, outline, text_of_page
 from documents.thinking import ThinkingSettings, think
 from documents.web import urls
 from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import FetchSettings
+from documents.web.host_slots import Turns
 from documents.web.scope import scope_of
-from documents.web.turns import Turns
 from documents.web.visit import Visitor, html_hash
 from mojodex import jobs
 from mojodex.clock import Deadline, utc_now

@@ -1,4 +1,4 @@
-"""`python -m bench.users`: what the schedules of reschedule_todo and events cost with many users.
+"""`python -m bench.schedule_plans`: what the schedules of reschedule_todo and events cost with many users.
 
 It fills two databases of an embedded Postgres with users on all the world's hours, at a fixed moment of a
 working day: for one twenty-fourth of them the hour of the daily e-mail has just come, for another one the
@@ -31,10 +31,10 @@ from bench.database import BenchError, Cloud, Figure, Filled, Plan, Run, Verdict
 from local.runtime import postgres
 from mojodex import jobs
 from mojodex.database import STATEMENT_TIMEOUT_SECONDS
-from mojodex.reads import sign_of_life
+from mojodex.queries import sign_of_life
 from mojodex.schedule import DueWork
 
-COMMAND = "python -m bench.users --write"
+COMMAND = "python -m bench.schedule_plans --write"
 MEMORY_BAR = 1.05
 # A statement that takes long is cancelled; none may come near that.
 LONGEST_BAR = STATEMENT_TIMEOUT_SECONDS / 5
@@ -587,7 +587,7 @@ def _tables(schedule: Schedule, filled: Sequence[Users], runs: Sequence[Measured
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.users", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.schedule_plans", description=__doc__)
     for name, default in (("small", 100_000), ("big", 1_000_000)):
         parser.add_argument(
             f"--{name}",
@@ -596,7 +596,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="N",
             help=f"users in the {name} database, at least 2,400 (%(default)s)",
         )
-    parser.add_argument("--write", action="store_true", help="write the plans to docs/explain.md")
+    parser.add_argument("--write", action="store_true", help="write the plans to bench/results/plans.md")
     return parser
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from mojodex.schema import BackgroundJob
 from operate import audit
-from operate.job_id import JobKey
+from operate.jobs.job_id import JobKey
 from operate.problems import conflict, not_found
 
 # The job's holder finds that it does not hold the job any more, see `jobs.LeaseLostError`.

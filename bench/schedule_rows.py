@@ -1,10 +1,10 @@
-"""`python -m bench.scans`: how many rows each schedule's statements examine, at 10⁴, 10⁵ and 10⁶ users.
+"""`python -m bench.schedule_rows`: how many rows each schedule examines, at 10⁴, 10⁵ and 10⁶ users.
 
-It fills databases as `bench.users` and `bench.scan` do (there a user is an execution), and claims what is due
-with the schedules' own pages, without publishing it. Rows examined are PostgreSQL's own counts of what scans
-have read from indexes and, one after the other, from tables, over all statements of a run. First the same
-number is due in all databases, then as many more as there are more users. Prints a table, writes
-bench/results/scans.json, and draws the curves.
+Fills databases as `bench.schedule_plans` and `bench.schedule_time` do (in the latter a user is an execution),
+and claims what is due with the schedules' own pages, without publishing it. Rows examined are PostgreSQL's
+own counts of the rows that index scans and sequential scans read, over a run. First the same
+number is due in all databases, then a number that grows with the users. Prints a table, writes
+bench/results/schedule_rows.json, and draws the curves.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from bench import database, scan, users
+from bench import database, schedule_plans, schedule_time
 from bench.database import Cloud, Filled, Verdict
 from bench.results import write_figure, write_json
 from local.runtime import postgres
@@ -81,32 +81,34 @@ def examine(filled: Filled, schedule: str, works: Iterable[DueWork], now: dateti
 
 def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
     """What reschedule_todo and events examine; `due` is the number of each, None for a twenty-fourth."""
-    with _database(partial(users.fill, server, f"users_{size}_{due}", size, cloud)) as filled:
+    with _database(partial(schedule_plans.fill, server, f"users_{size}_{due}", size, cloud)) as filled:
         if due is not None:
-            filled.run(LATER, process="reschedule_todo", due=due, now=users.NOW)
+            filled.run(LATER, process="reschedule_todo", due=due, now=schedule_plans.NOW)
             filled.run(EVENING, process="events", due=due)
             filled.run("VACUUM (ANALYZE)")
-        for schedule in users.SCHEDULES:
-            os.environ |= users.environment(filled, cloud, schedule, "none")
+        for schedule in schedule_plans.SCHEDULES:
+            os.environ |= schedule_plans.environment(filled, cloud, schedule, "none")
         from events import schedule as mails
         from events.daily_email import audience
         from reschedule_todo import schedule as moves
 
         # At 10 o'clock in UTC, everything open is looked at.
         for name, now in (
-            ("reschedule_todo", users.NOW),
-            ("reschedule_todo, once a night", users.NOW - timedelta(hours=2)),
+            ("reschedule_todo", schedule_plans.NOW),
+            ("reschedule_todo, once a night", schedule_plans.NOW - timedelta(hours=2)),
         ):
             yield examine(filled, name, moves.due_work(moves.settings, now), now)
-        yield examine(filled, "events", audience.due_work(mails.settings, users.NOW), users.NOW)
+        yield examine(
+            filled, "events", audience.due_work(mails.settings, schedule_plans.NOW), schedule_plans.NOW
+        )
 
 
 def of_executions(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
     """The same of extract_todos; None for one in two thousand."""
-    fill = partial(scan.fill, server, f"executions_{size}_{due}", size, 30, cloud)
+    fill = partial(schedule_time.fill, server, f"executions_{size}_{due}", size, 30, cloud)
     with _database(fill) as filled:
         filled.make_due(due or max(size // 2000, 1))
-        os.environ |= scan.environment(filled, cloud, "none")
+        os.environ |= schedule_time.environment(filled, cloud, "none")
         from extract_todos import schedule
 
         now = utc_now()
@@ -154,14 +156,14 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
         axis.set(title=title, xlabel="users, or executions")
     axes[0].set_ylabel("rows examined by one run")
     axes[0].legend()
-    write_figure("scans", drawing)
-    write_json("scans", {title: [asdict(one) for one in ones] for title, ones in found.items()})
+    write_figure("schedule_rows", drawing)
+    write_json("schedule_rows", {title: [asdict(one) for one in ones] for title, ones in found.items()})
     return verdicts
 
 
 def main() -> int:
     """Measure, print and judge; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bench.scans", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.schedule_rows", description=__doc__)
     add = parser.add_argument
     add("--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="N")
     add("--due", type=int, default=100, metavar="N", help="due of each, where it is the same (%(default)s)")

@@ -12,8 +12,8 @@ import pytest
 
 from bench import hostile_files
 from documents.text import child
+from documents.text.child_process import TOO_LONG, TOO_MUCH, ChildProcess
 from documents.text.errors import UnreadableError
-from documents.text.reader import TOO_LONG, TOO_MUCH, Reader
 from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 from tests.website import WORDS
@@ -24,13 +24,13 @@ SOON, LATER = Deadline(lambda: 44_000), Deadline(lambda: 600_000)
 
 
 @pytest.fixture
-def reader() -> Iterator[Reader]:
-    reader = Reader()
+def reader() -> Iterator[ChildProcess]:
+    reader = ChildProcess()
     yield reader
     reader.end()
 
 
-def chunks(reader: Reader, html: bytes) -> list[str]:
+def chunks(reader: ChildProcess, html: bytes) -> list[str]:
     found: list[str] = reader.read("read_text", html, LATER, charset=None, repeated=[], keeps_repeated=False)[
         "chunks"
     ]
@@ -42,12 +42,12 @@ def here() -> list[str]:
     return found
 
 
-def pid(reader: Reader) -> int:
+def pid(reader: ChildProcess) -> int:
     assert reader._process
     return reader._process.pid
 
 
-def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
+def test_the_process_finds_what_its_functions_find(reader: ChildProcess) -> None:
     outline = reader.read("read_outline", PAGE, LATER, **AT)
 
     assert outline == child.read_outline(PAGE, **AT)
@@ -56,7 +56,7 @@ def test_the_process_finds_what_its_functions_find(reader: Reader) -> None:
     assert "flour" in chunks(reader, PAGE)[0]
 
 
-def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(reader: Reader) -> None:
+def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(reader: ChildProcess) -> None:
     # Each page is one and the same, of 95,000 characters.
     words = hostile_files.stream(b"BT /F 12 Tf 50 700 Td (%s) Tj ET" % (b"bread " * 15_900))
     pages = b"<</Type/Pages/Kids[%s]/Count 50>>" % (b"3 0 R " * 50)
@@ -68,7 +68,7 @@ def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(re
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(reader: Reader) -> None:
+def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(reader: ChildProcess) -> None:
     large = b"<b c d e f g h i j k l m>x</b>" * 140_000
 
     with pytest.raises(UnreadableError, match=TOO_MUCH):
@@ -77,7 +77,7 @@ def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(r
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> None:
+def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: ChildProcess) -> None:
     chunks(reader, PAGE)
 
     os.kill(pid(reader), signal.SIGSEGV)
@@ -87,7 +87,7 @@ def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: Reader) -> N
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(reader: Reader) -> None:
+def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(reader: ChildProcess) -> None:
     """PDFium ends its process then."""
     with pytest.raises(UnreadableError, match="it breaks the parser, or takes more than 300 MB of memory"):
         chunks(reader, hostile_files.pdf_many_letters())
@@ -95,7 +95,7 @@ def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(read
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) -> None:
+def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: ChildProcess) -> None:
     chunks(reader, PAGE)
 
     os.kill(pid(reader), signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: Reader) 
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -> None:
+def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: ChildProcess) -> None:
     with pytest.raises(RuntimeError, match="TypeError at") as told:
         reader.read("read_text", PAGE, LATER, charset=None, repeated=5, keeps_repeated=False)
 
@@ -116,12 +116,12 @@ def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: Reader) -
     assert pid(reader) == before
 
 
-def test_a_page_is_not_begun_when_little_time_is_left(reader: Reader) -> None:
+def test_a_page_is_not_begun_when_little_time_is_left(reader: ChildProcess) -> None:
     with pytest.raises(TransientError):
         reader.read("read_text", PAGE, SOON, charset=None, repeated=[], keeps_repeated=False)
 
 
-def test_the_process_has_no_credentials(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_has_no_credentials(reader: ChildProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
     chunks(reader, PAGE)
@@ -131,7 +131,7 @@ def test_the_process_has_no_credentials(reader: Reader, monkeypatch: pytest.Monk
 
 def test_the_process_ends_with_the_one_that_it_reads_for() -> None:
     code = (
-        "import os; from tests.unit.test_reader import *; r = Reader(); chunks(r, PAGE);"
+        "import os; from tests.unit.test_child_process import *; r = ChildProcess(); chunks(r, PAGE);"
         "print(pid(r), flush=True); os.kill(os.getpid(), 9)"
     )
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mojodex import mail_ledger
 from mojodex.schema import BackgroundAudit, BackgroundJob, BackgroundPage, BackgroundWebsite, MdUser
-from operate.job_id import JobKey
+from operate.jobs.job_id import JobKey
 
 AUDIT_LINES = 50
 # Of an outcome, what is shown to everybody who may read: numbers, and texts under these names. Anything else

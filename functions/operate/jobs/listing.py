@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
-from operate.job_id import PROCESSES, JobKey
+from operate.jobs.job_id import PROCESSES, JobKey
 from operate.problems import Problem
 
 State = Literal["queued", "running", "done", "failed", "skipped"]

@@ -1,4 +1,4 @@
-"""`python -m bench.scan`: what the schedule of extract_todos costs in a small and in a big database.
+"""`python -m bench.schedule_time`: what the schedule of extract_todos costs in a small and in a big database.
 
 It fills two databases of an embedded Postgres with executions that are spread evenly over the year up to now,
 so the big one also has ten times the activity within the look-back; nearly all of that is extracted already,
@@ -23,7 +23,7 @@ from local.runtime import postgres
 from mojodex import jobs
 from mojodex.clock import utc_now
 
-COMMAND = "python -m bench.scan --write"
+COMMAND = "python -m bench.schedule_time --write"
 # Bars: the big database against the small one (time, memory), and much due against little (memory). For the
 # last one the allowance is the noise between two runs of the same.
 SCALE_BAR = 1.5
@@ -307,7 +307,7 @@ def _table(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.scan", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.schedule_time", description=__doc__)
     add = parser.add_argument
     numbers = {
         "small": (100_000, "executions in the small database, a multiple of 500"),
@@ -326,7 +326,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help="executions beyond the look-back that were never extracted (%(default)s)",
     )
-    add("--write", action="store_true", help="write the plans to docs/explain.md")
+    add("--write", action="store_true", help="write the plans to bench/results/plans.md")
     return parser
 
 

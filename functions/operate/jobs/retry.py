@@ -16,10 +16,10 @@ from mojodex.republishing import republish
 from mojodex.schema import BackgroundJob
 from mojodex.sql import read_sql
 from operate import audit, environment
-from operate.functions import start
-from operate.job_id import JobKey
-from operate.job_list import Filter, key_of_row
+from operate.jobs.job_id import JobKey
+from operate.jobs.listing import Filter, key_of_row
 from operate.problems import conflict, not_found
+from operate.services import start
 
 # In one transaction, which takes about a second.
 MOST_AT_ONCE = 10_000

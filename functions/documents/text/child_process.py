@@ -1,0 +1,129 @@
+"""Pages are read in a process that can be ended, so that a bad page costs no other one.
+
+The process starts with the first page, and lives as long as the execution environment. It gets one page at a
+time through a pipe, and answers in JSON: a page that takes it over cannot take over the worker by its answer.
+Its environment holds no credentials; but it is no sandbox, since it runs as the same user as the worker.
+"""
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing.connection import Connection, Pipe
+from threading import Lock
+from typing import Any
+
+from documents.text.errors import UnreadableError
+from mojodex.clock import Deadline
+from mojodex.errors import TransientError
+
+# Of processor time, for one page. Most need some milliseconds, and 5 MB of text about three seconds.
+SECONDS = 4
+# Above what the process needs before it has read anything. The tree of 5 MB of HTML takes about 100 MB.
+MEMORY_BYTES = 300 * 2**20
+# By the clock, from the start of the process to the answer: it may share a slow processor.
+PATIENCE_SECONDS = 40
+TOO_LONG = f"reading it takes more than {SECONDS} seconds"
+TOO_MUCH = f"reading it takes more than {MEMORY_BYTES >> 20} MB of memory"
+BREAKS = "it breaks the parser"
+# What a page can do to the process. PDFium aborts, or traps, when it gets no more memory.
+ENDED_BY = {
+    -signal.SIGPROF: TOO_LONG,
+    **dict.fromkeys((-signal.SIGSEGV, -signal.SIGBUS), BREAKS),
+    **dict.fromkeys(
+        (-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL),
+        f"{BREAKS}, or takes more than {MEMORY_BYTES >> 20} MB of memory",
+    ),
+}
+# What Python needs of the environment on Lambda.
+ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "LANG")
+
+
+class ChildProcess:
+    """The process, and the pipe to it. Safe to use from several threads: they wait for each other."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        atexit.register(self.end)
+
+    def read(self, what: str, body: bytes, deadline: Deadline, **arguments: Any) -> Any:
+        """Let the process read a page.
+
+        Args:
+            what: a function of `documents.text.child`, which gets the body and the arguments.
+            body: the page.
+            deadline: when the invocation ends.
+            arguments: as JSON can hold them.
+
+        Returns:
+            What the function returns, as JSON holds it.
+
+        Raises:
+            UnreadableError: reading it takes too much time or memory, or breaks the process.
+            TransientError: the other pages of the batch take too long, or the machine is too slow.
+            RuntimeError: the process does not start, was killed, or met an unknown error.
+        """
+        wait = deadline.seconds_left() - PATIENCE_SECONDS
+        if wait <= 0 or not self._lock.acquire(timeout=wait):
+            raise TransientError("too little time left in this invocation", retry_after=1)
+        try:
+            return self._ask(json.dumps({"what": what, **arguments}).encode(), body)
+        finally:
+            self._lock.release()
+
+    def _ask(self, request: bytes, body: bytes) -> Any:
+        try:
+            pipe = self._running_pipe()
+            pipe.send_bytes(request)
+            pipe.send_bytes(body)
+            if not pipe.poll(PATIENCE_SECONDS):
+                self.end()
+                raise TransientError("a page could not be read in time", retry_after=1)
+            answer = json.loads(pipe.recv_bytes())
+        except (OSError, EOFError):
+            status = self.end()
+            if status in ENDED_BY:
+                raise UnreadableError(ENDED_BY[status]) from None
+            raise RuntimeError(f"the process that reads pages has ended ({status})") from None
+        if "failed" in answer:
+            raise RuntimeError(f"a page could not be read: {answer['failed']}")
+        if "refused" in answer:
+            # It may not have given all of it back.
+            if answer["refused"] == TOO_MUCH:
+                self.end()
+            raise UnreadableError(answer["refused"])
+        return answer["found"]
+
+    def _running_pipe(self) -> Connection:
+        """Return the pipe to the process, which is started if it is not there."""
+        if self._pipe is not None:
+            return self._pipe
+        ours, its = Pipe()
+        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        with its:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "documents.text.child", str(its.fileno())],
+                env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self._pipe = ours
+        # It says when it is ready; if it cannot start, this raises EOFError.
+        ours.recv_bytes()
+        return ours
+
+    def end(self) -> int | None:
+        """End the process, and return its exit status; None if there was none."""
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
+        if pipe is not None:
+            pipe.close()
+        if process is None:
+            return None
+        # Does nothing to one that has ended by itself.
+        process.kill()
+        return process.wait()

@@ -1,0 +1,1 @@
+"""What became of jobs, and what an operator can do about them."""
