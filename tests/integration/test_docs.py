@@ -1,4 +1,4 @@
-"""The database user of the README has the rights that it needs and no more; the SQL of the pages works."""
+"""The database user of docs/deploy.md has the rights that it needs and no more; the pages' SQL works."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -17,21 +17,21 @@ from local.runtime.postgres import Database
 from mojodex import mail_ledger, unsubscribing
 from mojodex.clock import Deadline, utc_now
 from mojodex.feedback import Mail
-from tests import ROOT
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
 from tests.lambda_events import FakeContext
 from tests.mojodex import Mojodex
-from tests.readme import README, blocks
+from tests.pages import DOCS, blocks
 from tests.ses_events import ses_event, soft_bounce
 
 ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
+DEPLOY = DOCS / "deploy.md"
 STATEMENTS = [
     statement.strip()
-    for page in ("operations", "messages")
-    for block in re.findall(r"^```sql\n(.*?)^```$", (ROOT / "docs" / f"{page}.md").read_text(), re.M | re.S)
+    for page in ("operations", "messages", "jobs", "documents", "email")
+    for block in blocks("sql", DOCS / f"{page}.md")
     for statement in block.split(";")
     if statement.strip()
 ]
@@ -39,10 +39,10 @@ STATEMENTS = [
 
 @pytest.fixture
 def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
-    """The secret of a user that was made with the README's first SQL block, and has our own tables."""
-    for statement in filter(None, map(str.strip, blocks("sql")[0].split(";"))):
+    """The secret of a user that was made with the page's first SQL block, and has our own tables."""
+    for statement in filter(None, map(str.strip, blocks("sql", DEPLOY)[0].split(";"))):
         mojodex.run(statement.replace("…", "secret"))
-    ours = re.findall(r"`(GRANT [^`]* ON md_background_[^`]*)`", README)
+    ours = re.findall(r"`(GRANT [^`]* ON md_background_[^`]*)`", DEPLOY.read_text())
     assert len(ours) == 2
     for statement in ours:
         mojodex.run(statement)
@@ -52,7 +52,7 @@ def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
     mojodex.run(f"DROP ROLE {ROLE}")
 
 
-def test_the_readmes_database_user_may_do_all_that_the_functions_do(
+def test_the_pages_database_user_may_do_all_that_the_functions_do(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, user: dict[str, Any]
 ) -> None:
     bundle = make_bundle(secret=user)
@@ -194,7 +194,7 @@ def test_it_may_hear_of_mails_and_let_users_unsubscribe(
         "UPDATE md_document_chunk SET chunk_text = ''",
     ],
 )
-def test_the_readmes_database_user_may_do_no_more(
+def test_the_pages_database_user_may_do_no_more(
     database: Database, user: dict[str, Any], forbidden: str
 ) -> None:
     engine = create_engine(database.url.set(username=ROLE, password="secret"))

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from tests import ROOT
-from tests.readme import README, blocks, commands
+from tests.pages import PAGES, README, blocks, commands
 from tests.structure.template import functions, template
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 CI = (ROOT / ".ci" / "run").read_text()
 
@@ -20,7 +19,7 @@ def test_ci_runs_what_the_readme_names() -> None:
 
     assert {"demo", "test"} <= in_ci
     assert {"make demo", "make test"} <= set(commands())
-    assert all(f"make {target}" in README for target in in_ci)
+    assert all(f"make {target}" in README.read_text() for target in in_ci)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -45,7 +44,8 @@ def test_what_a_deployment_is_given_exists() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     environments = set(re.findall(r"^\[(\w+)\.deploy", (ROOT / "samconfig.toml").read_text(), re.MULTILINE))
 
-    for name in re.findall(r"\b([A-Z]\w+)=(?:arn:|\$|…|<)", "\n".join(blocks("bash"))):
+    given = "\n".join(block for page in PAGES for block in blocks("bash", page))
+    for name in re.findall(r"\b([A-Z]\w+)=(?:arn:|\$|…|<)", given):
         assert name in template()["Parameters"] or name.isupper()
     for environment in re.findall(r"--config-env (\w+)", text):
         assert environment in environments
@@ -57,8 +57,18 @@ def test_what_a_deployment_is_given_exists() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page.read_text()):
-        assert not target or (page.parent / target).exists(), target
+    for name, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        if anchor:
+            assert anchor in anchors(target), f"{name}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_each_task_of_contributing_leads_to_a_file_that_is_there() -> None:

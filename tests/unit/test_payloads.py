@@ -1,4 +1,4 @@
-"""The payloads for `make invoke`: the README lists them, and a good one is a message of its process."""
+"""The payloads for `make invoke`: a table lists them, and a good one is a message of its process."""
 
 import hashlib
 import json
@@ -14,7 +14,6 @@ from extract_todos.message import ExtractTodos
 from mail_feedback.message import SesEvent
 from reschedule_todo.message import RescheduleTodo
 from tests import ROOT
-from tests.readme import README
 
 FOLDER = ROOT / "tests" / "payloads"
 MESSAGES: dict[str, type[BaseModel]] = {
@@ -26,13 +25,14 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "reschedule_todo": RescheduleTodo,
     "update_document": UpdateDocument,
 }
-OF_PROCESSES = [path for path in sorted(FOLDER.iterdir()) if path.stem.startswith(tuple(MESSAGES))]
+OF_PROCESSES = [path for path in sorted(FOLDER.glob("*.json")) if path.stem.startswith(tuple(MESSAGES))]
 
 
-def test_the_readme_lists_each_payload() -> None:
-    listed = re.findall(r"^\| `tests/payloads/([^`]+)`", README, re.MULTILINE)
+def test_the_table_lists_each_payload() -> None:
+    table = (FOLDER / "README.md").read_text()
+    listed = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
 
-    assert sorted(listed) == sorted(path.name for path in FOLDER.iterdir())
+    assert sorted(listed) == sorted(path.name for path in FOLDER.glob("*.json"))
 
 
 @pytest.mark.parametrize("path", OF_PROCESSES, ids=lambda path: path.stem)

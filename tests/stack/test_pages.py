@@ -1,4 +1,4 @@
-"""What the README says to run is run. `make demo` and `make test` are not: CI runs those two itself."""
+"""What the pages say to run is run. `make demo` and `make test` are not: CI runs those two itself."""
 
 import os
 import subprocess
@@ -6,8 +6,11 @@ import sys
 
 from local.runtime.emulator import CREDENTIALS
 from tests import ROOT
-from tests.readme import blocks, commands
+from tests.pages import PAGES, README, blocks, commands
 from tests.stack.conftest import Deployed
+
+# What CI runs before the tests, and what would take the tools away from the other tests.
+NOT_HERE = {"make demo", "make test", "make setup", "make lint", "make clean"}
 
 
 def test_the_example_for_the_backend_publishes_a_message_that_is_handled(deployed: Deployed) -> None:
@@ -26,14 +29,17 @@ def test_the_example_for_the_backend_publishes_a_message_that_is_handled(deploye
     deployed.wait_for(pk, "done")
 
 
-def test_the_commands_of_the_local_stack_run_one_after_the_other() -> None:
-    listed = [command for command in commands() if command not in ("make demo", "make test")]
-    assert any(command.startswith("make up") for command in listed)
+def test_the_commands_of_the_pages_run_one_after_the_other() -> None:
+    pages = [README, *(page for page in PAGES if page != README)]
+    listed = [command for page in pages for command in commands(page) if command not in NOT_HERE]
+    starts = [command for command in listed if command.startswith("make up")]
+    rest = [command for command in dict.fromkeys(listed) if command not in (*starts, "make down")]
+    assert starts
     # As a shell that make did not start.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
     try:
-        for command in listed:
+        for command in (starts[0], *rest, "make down"):
             done = subprocess.run(
                 command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
