@@ -2,9 +2,9 @@
 
 Mojodex owns the tables `md_…`. For them, this module has only the columns that the bundle reads or writes
 and the indexes that it adds. The bundle owns the tables `md_background_…`, described here in full.
-Each key is drawn by its column's default in the database: a statement that names a sequence pins the
+Each key comes from its column's default in the database: a statement that names a sequence pins the
 connection behind RDS Proxy.
-docs/database.md tells which query needs which index, and how to add a column or an index.
+`python -m tools.pages --write` makes docs/database.md from the docstrings and `NEEDED_FOR`.
 """
 
 from datetime import date, datetime
@@ -29,21 +29,47 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# Mojodex's "timestamp" columns hold UTC without saying so; its "timestamptz" columns say so.
+# Mojodex's "timestamp" columns hold UTC.
 UTC_WITHOUT_ZONE = DateTime(timezone=False)
 WITH_ZONE = DateTime(timezone=True)
-# When a job was queued, or when it ended.
+# When a job was queued or ended.
 CHANGED_AT = "COALESCE(finished_at, queued_at)"
+OPEN_TODOS = "`events` schedule; workers of to-dos and mails: the open to-dos of a user"
+NEWEST_VERSION = "`extract_todos` schedule; workers of to-dos and mails: an execution's newest version"
+# The queries that need each index.
+NEEDED_FOR = {
+    "mojodex_background_user_by_offset": "`events` schedule: users by time zone",
+    "mojodex_background_session_by_user": "`reschedule_todo`, `events`: dormant users",
+    "mojodex_background_user_task_by_user": OPEN_TODOS,
+    "mojodex_background_execution_by_user_task": OPEN_TODOS,
+    "mojodex_background_message_by_session": "`extract_todos` worker: a conversation; dormant users",
+    "mojodex_background_text_by_execution": NEWEST_VERSION,
+    "mojodex_background_version_by_date": "`extract_todos` schedule: keyset pages of the look-back, in order",
+    "mojodex_background_version_by_text": NEWEST_VERSION,
+    "mojodex_background_todo_by_execution": OPEN_TODOS,
+    "mojodex_background_open_todo": "`reschedule_todo` schedule, once a night: keyset pages of open to-dos",
+    "mojodex_background_scheduling_by_todo": "`reschedule_todo`, `events`: the newest date of a to-do",
+    "mojodex_background_scheduling_by_date": "`reschedule_todo` schedule: dates since the last working day",
+    "mojodex_background_document_by_name": "`create_from_website`, `ingest_page`: the document of a page",
+    "mojodex_background_chunk_by_document": "`ingest_page`, `update_document`: the chunks of a document",
+    "mojodex_background_ended_job": "purge: the oldest jobs",
+    "mojodex_background_job_by_message": "redrive: the jobs of dead letters",
+    "mojodex_background_job_by_state": "console and API: the jobs of a process in a state, by time",
+    "mojodex_background_job_by_user": "console and API: the jobs of a user, by time",
+    "mojodex_background_job_to_republish": "redrive: jobs that an operator retries",
+    "mojodex_background_audit_by_target": "console and API: the changes to a job or a process",
+    "mojodex_background_refusal_by_date": "purge: the oldest refused credentials",
+    "mojodex_background_mail_by_user": "`mail_feedback` worker: the mails of a user whose mail bounced",
+    "mojodex_background_mail_by_sending": "purge: the oldest mails",
+    "mojodex_background_page_by_key": "`create_from_website` worker: the outcome of a page's last crawl",
+    "mojodex_background_open_page": "`documents` schedule: pages that wait",
+    "mojodex_background_ended_page": "purge: the oldest pages",
+    "mojodex_background_website_to_refresh": "`documents` schedule: the websites that are due, by time",
+}
 
 
 def _index(name: str, *columns: str, include: str | None = None, where: str | None = None) -> Index:
-    """Describe an index, which the migration builds while the database goes on writing.
-
-    Args:
-        name, columns: of the index; a column may be an expression.
-        include: a column that the index holds besides.
-        where: the SQL condition of a partial index.
-    """
+    """Describe an index, built without blocking writes. A column may be an expression; `where` is SQL."""
     return Index(
         name,
         *(text(column) if "(" in column else column for column in columns),
@@ -220,7 +246,7 @@ class MdError(Base):
 
 
 class BackgroundJob(Base):
-    """The ledger: one row per job (see `jobs`)."""
+    """The ledger: one row per job, with its state, attempts and outcome (docs/jobs.md)."""
 
     __tablename__ = "md_background_job"
     __table_args__ = (
@@ -242,33 +268,32 @@ class BackgroundJob(Base):
     started_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     finished_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    # What it has paid to models (see `spending.Spending`); None for nothing.
+    # Paid to models (see `spending.Spending`); None for nothing.
     spent: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
-    # The message that began it last; None while its message was not received yet.
+    # The last message that began it; None before the first is received.
     message_id: Mapped[str | None] = mapped_column(Text)
-    # From when on SQS does not deliver its message; None in rows of an earlier release.
+    # When SQS deletes its message; None in rows of an earlier release.
     message_expires_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # Whose it is; None in rows of an earlier release, and of a subject that is gone.
+    # None in rows of an earlier release, and if the subject no longer exists.
     user_id: Mapped[str | None] = mapped_column(String(255))
-    # Attempts that have not ended it (see `jobs.release`), oldest first.
+    # Attempts that did not end it (see `jobs.release`), oldest first.
     history: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
-    # The message to publish, of a job that somebody retries: its `body`, and `sent_at` if it keeps that.
+    # What an operator's retry must publish: a `body`, and `sent_at` if the message keeps it.
     retry_message: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class BackgroundCircuit(Base):
-    """A provider that is away (see `circuit`). A provider that works has no row."""
+    """A provider that is unavailable; others have no row (docs/architecture.md#circuits)."""
 
     __tablename__ = "md_background_circuit"
     provider: Mapped[str] = mapped_column(Text, primary_key=True)
     opened_at: Mapped[datetime] = mapped_column(WITH_ZONE)
-    # When the next probe may ask it.
     probe_at: Mapped[datetime] = mapped_column(WITH_ZONE)
     reason: Mapped[str] = mapped_column(Text)
 
 
 class BackgroundSpending(Base):
-    """What a process has paid to models on a day of UTC, in as many rows as `spending` says."""
+    """What a process paid to models on a UTC day, in `spending.SLOTS` rows (docs/jobs.md#spending)."""
 
     __tablename__ = "md_background_spending"
     day: Mapped[date] = mapped_column(primary_key=True)
@@ -278,7 +303,7 @@ class BackgroundSpending(Base):
 
 
 class BackgroundPausedProcess(Base):
-    """A process that somebody has paused: its worker gets no messages."""
+    """A process that an operator has paused, by whom and since when. Its worker gets no messages."""
 
     __tablename__ = "md_background_paused_process"
     process: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -287,18 +312,17 @@ class BackgroundPausedProcess(Base):
 
 
 class BackgroundScheduleRun(Base):
-    """The last run of each schedule that has ended."""
+    """The last run of a schedule: its end, its messages, and whether it had time for all due work."""
 
     __tablename__ = "md_background_schedule_run"
     schedule: Mapped[str] = mapped_column(String(64), primary_key=True)
     ended_at: Mapped[datetime] = mapped_column(WITH_ZONE)
     published: Mapped[int]
-    # Whether it had time for all that was due.
     complete: Mapped[bool]
 
 
 class BackgroundAudit(Base):
-    """A change that somebody made through the API or the console."""
+    """A change that an operator made through the API or the console. It is kept for a year."""
 
     __tablename__ = "md_background_audit"
     __table_args__ = (_index("mojodex_background_audit_by_target", "target", "audit_pk"),)
@@ -306,15 +330,15 @@ class BackgroundAudit(Base):
     at: Mapped[datetime] = mapped_column(WITH_ZONE)
     # The name of the credential.
     who: Mapped[str] = mapped_column(Text)
-    # What was done: "retry", "cancel", "pause", ...
+    # "retry", "cancel", "pause", ...
     action: Mapped[str] = mapped_column(Text)
-    # To what: the id of a job, the name of a process.
+    # The id of a job or a user, or the name of a process.
     target: Mapped[str] = mapped_column(Text)
     details: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class BackgroundRefusal(Base):
-    """Wrong credentials from one network address, in a row."""
+    """Wrong credentials in a row from one network address. They are kept for a day."""
 
     __tablename__ = "md_background_refusal"
     __table_args__ = (_index("mojodex_background_refusal_by_date", "last_at"),)
@@ -325,7 +349,7 @@ class BackgroundRefusal(Base):
 
 
 class BackgroundPause(Base):
-    """A user who was told that the daily mail pauses, and when: until they give a sign of life."""
+    """A user who was told that the daily mail pauses until they are active (docs/email.md#pauses)."""
 
     __tablename__ = "md_background_pause"
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -333,7 +357,7 @@ class BackgroundPause(Base):
 
 
 class BackgroundMail(Base):
-    """A mail that SES has taken, and what SES tells of it (see `feedback`)."""
+    """A mail that SES accepted, and its feedback (docs/email.md). It is kept for 90 days."""
 
     __tablename__ = "md_background_mail"
     __table_args__ = (
@@ -342,13 +366,13 @@ class BackgroundMail(Base):
     )
     # SES's id.
     message_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    # Whose it is, and what their address was; None until the worker that sent it has saved that.
+    # The user, and their address then; None until the worker that sent it has saved them.
     user_id: Mapped[str | None] = mapped_column(String(255))
     address: Mapped[str | None] = mapped_column(Text)
     # The tag `job` of the mail.
     job: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime] = mapped_column(WITH_ZONE)
-    # When it first happened; None if SES has not told of it.
+    # When each first happened; None if SES has not reported it.
     delivered_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     soft_bounced_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     bounced_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
@@ -358,10 +382,7 @@ class BackgroundMail(Base):
 
 
 class BackgroundMailBlock(Base):
-    """An address of a user that gets no mail, and why (see `feedback.block_of`).
-
-    It counts while it is not over, nobody has lifted it since, and the address is still the user's.
-    """
+    """An address that gets no mail while it is the user's (docs/email.md#blocked-addresses)."""
 
     __tablename__ = "md_background_mail_block"
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -369,15 +390,14 @@ class BackgroundMailBlock(Base):
     kind: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     since: Mapped[datetime] = mapped_column(WITH_ZONE)
-    # None for good.
+    # None: for ever, unless an operator lifts it.
     until: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # When an operator lifted it last, and who.
     lifted_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
     lifted_by: Mapped[str | None] = mapped_column(Text)
 
 
 class BackgroundMailToken(Base):
-    """Whom the link of a mail unsubscribes, and from what (see `unsubscribing`)."""
+    """The user and the kind of mail behind an unsubscribe link (docs/email.md#unsubscribing)."""
 
     __tablename__ = "md_background_mail_token"
     token_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -387,7 +407,7 @@ class BackgroundMailToken(Base):
 
 
 class BackgroundPage(Base):
-    """A page of a website that is being read, or was (see documents.crawl)."""
+    """A page or file that a crawl found, staged until `ingest_page` has handled it (docs/documents.md)."""
 
     __tablename__ = "md_background_page"
     __table_args__ = (
@@ -414,7 +434,7 @@ class BackgroundPage(Base):
     depth: Mapped[int]
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(Text)
-    # Compressed; deleted when the page has ended.
+    # Compressed; deleted when the page ends.
     html: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     charset: Mapped[str | None] = mapped_column(Text)
     html_hash: Mapped[str | None] = mapped_column(Text)
@@ -424,16 +444,16 @@ class BackgroundPage(Base):
     lines: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
     found_at: Mapped[datetime] = mapped_column(WITH_ZONE)
     fetched_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # How often it was answered "slow down".
+    # How often the answer was "slow down".
     refusals: Mapped[int | None]
-    # The document that a refresh looks after here; None for a page that it has found.
+    # The document that a refresh checks; None for a newly found page.
     document_fk: Mapped[int | None]
-    # What came of it for its document: "new", "changed", "missing" or "gone"; None for nothing.
+    # The change of its document: "new", "changed", "missing" or "gone"; None if there is none.
     change: Mapped[str | None] = mapped_column(Text)
 
 
 class BackgroundDocument(Base):
-    """What is remembered of a document, so that what has not changed costs nothing."""
+    """The state of a document at its last fetch, so that unchanged content costs nothing."""
 
     __tablename__ = "md_background_document"
     document_fk: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -441,24 +461,22 @@ class BackgroundDocument(Base):
     html_hash: Mapped[str | None] = mapped_column(Text)
     # Hashes of the chunks that are not relevant (see documents.relevance).
     left_out: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    # How it was made, see documents.recipe; None in rows of an earlier release.
+    # How it was made (see documents.recipe); None in rows of an earlier release.
     recipe: Mapped[str | None] = mapped_column(Text)
-    # When what it holds was fetched; None for a text, and in rows of an earlier release.
+    # When its content was fetched; None for a text, and in rows of an earlier release.
     fetched_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # When the user sent the text that the document holds now.
+    # When the user sent its present text.
     edition_sent: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # Links that lead to its page from where the crawl began; None in rows of an earlier release.
+    # Links from the crawl's first page to its page; None in rows of an earlier release.
     depth: Mapped[int | None]
-    # Since when its page could not be found; None if it was there the last time.
+    # When its page was first missing; None if the last fetch found it.
     missing_since: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # When it left the index because of that. What the user deleted has no such moment.
+    # When it left the index for that; None if the user deleted it.
     gone_at: Mapped[datetime | None] = mapped_column(WITH_ZONE)
 
 
 class BackgroundWebsite(Base):
-    """What is known of a user's website: what is on most of its pages, which page keeps that, and when it is
-    to be refreshed.
-    """
+    """A user's website: its boilerplate, last request and next refresh (docs/documents.md#refresh)."""
 
     __tablename__ = "md_background_website"
     __table_args__ = (_index("mojodex_background_website_to_refresh", "refresh_at", "user_id", "site"),)
@@ -466,26 +484,25 @@ class BackgroundWebsite(Base):
     site: Mapped[str] = mapped_column(Text, primary_key=True)
     # Hashes (see documents.text.page).
     repeated_lines: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
-    # Key of the page where the crawl began; None in rows of an earlier release.
+    # Key of the crawl's first page; None in rows of an earlier release.
     first_page: Mapped[str | None] = mapped_column(Text)
-    # What was asked for last; None in rows of an earlier release.
+    # The last request; None in rows of an earlier release.
     website_url: Mapped[str | None] = mapped_column(Text)
     scope: Mapped[str | None] = mapped_column(Text)
     refresh_at: Mapped[datetime] = mapped_column(WITH_ZONE, server_default=text("now()"))
 
 
 class BackgroundHostSlot(Base):
-    """The right to send one request to a host, until it is free again (see documents.turns)."""
+    """Permission to send one request to a host, which has two (docs/documents.md#politeness)."""
 
     __tablename__ = "md_background_host_slot"
     host: Mapped[str] = mapped_column(Text, primary_key=True)
     slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     free_at: Mapped[datetime] = mapped_column(WITH_ZONE)
-    # In the row of slot 1: when a host that has asked us to slow down may be asked next. Then one request is
-    # sent at a time. NULL: the host does not rest.
+    # In slot 1: when a host that rests may be probed; None if it does not rest.
     rests_until: Mapped[datetime | None] = mapped_column(WITH_ZONE)
-    # Its pauses in a row; each one is longer than the one before.
+    # Its rests in a row; each is longer than the one before.
     pauses: Mapped[int | None]
-    # While it rests: what robots.txt of this origin said before, so that a probe is one request and not two.
+    # During a rest: the last robots.txt and its origin, so that a probe is one request, not two.
     origin: Mapped[str | None] = mapped_column(Text)
     robots: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -396,7 +396,7 @@ def test_jobs_whose_attempts_were_used_up_are_marked(fresh: Any) -> None:
 def test_a_version_may_leave_its_transaction_to_drop_an_index(
     fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the statements that docs/database.md names."""
+    """As CONTRIBUTING.md says: concurrently."""
     database, mojodex = fresh
     postgres.run_sql_file(database, BEFORE_ALEMBIC)
     mojodex.run("CREATE INDEX mojodex_background_unused ON md_todo (description)")
@@ -453,7 +453,7 @@ def test_the_documented_statements_remove_all_of_it(fresh: Any) -> None:
     database, mojodex = fresh
     before = [mojodex.rows(query) for query in (COLUMNS, CONSTRAINTS, INDEX_DEFINITIONS)]
     migrate(database.secret())
-    _, _, away = (ROOT / "docs" / "database.md").read_text().partition("## Away with it")
+    _, _, away = (ROOT / "docs" / "database.md").read_text().partition("## Removal")
     (statements,) = re.findall(r"```sql\n(.*?)```", away, re.DOTALL)
 
     with mojodex.engine.connect() as connection:
