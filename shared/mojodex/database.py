@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Concatenate
+from typing import Any, Concatenate, Literal
 
 from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -64,16 +64,16 @@ class DatabaseSettings(Settings):
     database_pool_size: int = 1
 
 
-def _tls(secret: dict[str, Any]) -> ssl.SSLContext | None:
+def _tls(secret: dict[str, Any]) -> ssl.SSLContext | Literal[False]:
     """Return a context that verifies chain and host name.
 
-    None means plaintext, which only a loopback address with `sslmode=disable` may have.
+    False means plaintext, which only a loopback address with `sslmode=disable` may have.
     """
     mode, host = secret.get("sslmode", "verify-full"), str(secret["host"])
     if mode == "verify-full":
         return ssl.create_default_context(cadata=secret.get("sslrootcert"))
     if mode == "disable" and is_loopback(host):
-        return None
+        return False
     raise TransientError("database secret: sslmode is verify-full, or disable for a loopback address only")
 
 

@@ -35,7 +35,7 @@ class TotalTimeout(httpx2.BaseTransport):
     """
 
     def __init__(self) -> None:
-        self._pools: dict[str | None, httpcore2.ConnectionPool] = {}
+        self._pools: dict[tuple[str, str | None], httpcore2.ConnectionPool] = {}
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read its response.
@@ -69,14 +69,16 @@ class TotalTimeout(httpx2.BaseTransport):
     def _pool(self, url: httpx2.URL) -> httpcore2.ConnectionPool:
         """Return the connections that lead to a URL: those to its proxy, or the direct ones."""
         proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
-        if proxy not in self._pools:
-            self._pools[proxy] = _connection_pool(proxy)
-        return self._pools[proxy]
+        key = url.scheme, proxy
+        if key not in self._pools:
+            self._pools[key] = _connection_pool(*key)
+        return self._pools[key]
 
 
-def _connection_pool(proxy: str | None) -> httpcore2.ConnectionPool:
+def _connection_pool(scheme: str, proxy: str | None) -> httpcore2.ConnectionPool:
     options: dict[str, Any] = {
-        "ssl_context": httpx2.create_ssl_context(),
+        # It takes 50 ms to read the CA certificates.
+        "ssl_context": httpx2.create_ssl_context() if scheme == "https" else None,
         "max_connections": None,
         "keepalive_expiry": KEEP_ALIVE_SECONDS,
         "network_backend": _Backend(),

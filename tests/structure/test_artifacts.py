@@ -156,8 +156,8 @@ for api in (
 ):
     api.chat.completions.with_raw_response
     api.embeddings.with_raw_response
-_connection_pool(None)
-_connection_pool("http://-")
+_connection_pool("https", None)
+_connection_pool("https", "http://-")
 sqlalchemy.create_engine("postgresql+pg8000://")
 for service in ("secretsmanager", "sesv2", "sqs"):
     boto3.client(service)
