@@ -14,7 +14,7 @@ MOST_WORDS, MOST_CELL, MOST_LINES, LONGEST_LINE = 30, 120, 5, 120
 DOCS = ROOT / "docs"
 # Written by a script from the code, which a test compares.
 GENERATED = (DOCS / "settings.md", DOCS / "database.md")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 BY_HAND = [page for page in PAGES if page not in GENERATED]
 
 _FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)

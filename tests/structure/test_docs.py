@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,16 +27,6 @@ def test_a_make_target_that_is_named_exists(page: Path) -> None:
 
     for target in re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE):
         assert target in targets
-
-
-@pytest.mark.parametrize("name", template()["Parameters"])
-def test_every_parameter_is_in_the_settings_table_with_its_default(name: str) -> None:
-    (row,) = re.findall(rf"^\| `{name}` \|(.*)\|$", README, re.MULTILINE)
-    parameter: dict[str, Any] = template()["Parameters"][name]
-
-    cell = row.split("|")[0].strip()
-    if parameter.get("Default", "") != "":
-        assert cell == f"`{parameter['Default']}`"
 
 
 def test_what_a_deployment_is_given_exists() -> None:
