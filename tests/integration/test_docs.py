@@ -28,10 +28,17 @@ from tests.ses_events import ses_event, soft_bounce
 ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
 DEPLOY = DOCS / "deploy.md"
+ERASE_USER = re.sub(r"--.*", "", (DOCS / "erase_user.sql").read_text()).replace(":'user_id'", "'…'")
 STATEMENTS = [
     statement.strip()
-    for page in ("operations", "messages", "jobs", "documents", "email")
-    for block in blocks("sql", DOCS / f"{page}.md")
+    for block in (
+        *(
+            block
+            for page in ("operations", "messages", "jobs")
+            for block in blocks("sql", DOCS / f"{page}.md")
+        ),
+        ERASE_USER,
+    )
     for statement in block.split(";")
     if statement.strip()
 ]
