@@ -143,7 +143,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """Return the rows as a table for docs/reliability.md."""
+    """Return the rows as a table in Markdown."""
     lines = [
         "| dependency | hours | done | failed | dead letters | asked meanwhile | paid | drained after |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
