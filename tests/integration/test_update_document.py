@@ -551,7 +551,7 @@ def says(body: str) -> Any:
         (says("<html><body><img src=x></body></html>"), "the page has no text any more"),
         (
             lambda page: page.headers.update({"Content-Type": "application/pdf"}),
-            "the page cannot be fetched: it is not what its type says (application/pdf)",
+            "the page cannot be fetched: its content does not match its type (application/pdf)",
         ),
         (lambda page: setattr(page, "delay", 1.5), "the page cannot be fetched: it takes too long"),
         (says(f"<p>{'x' * 6_000_000}</p>"), "the page cannot be fetched: larger than 5000000 bytes"),

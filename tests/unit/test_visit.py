@@ -54,7 +54,7 @@ def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
     for number in range(read):
         assert visitor.fetch(f"https://{number}.example.com/a").body == b"<p>Hello"
 
-    with pytest.raises(FetchError, match="those of other hosts of the site were too large"):
+    with pytest.raises(FetchError, match="the site's other robots.txt files were too large"):
         visitor.fetch("https://last.example.com/a")
 
     assert visitor.fetch("https://0.example.com/b").body == b"<p>Hello"

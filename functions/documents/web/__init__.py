@@ -1,1 +1,1 @@
-"""Fetches pages, safely and politely. Knows nothing of documents."""
+"""Safe and polite fetching of pages, without any code about documents."""

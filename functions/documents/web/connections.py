@@ -1,4 +1,4 @@
-"""Where a socket may be opened, and for how long: only public addresses are dialled."""
+"""Connections to public addresses only, with a time limit."""
 
 import ipaddress
 import socket
@@ -17,14 +17,14 @@ PORTS = (80, 443)
 CONNECT_SECONDS = 5.0
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-# Not public, beyond what Python and requests-hardened know: Teredo and its neighbours, Azure's metadata.
+# Python and requests-hardened miss these: Teredo and its neighbours, Azure's metadata service.
 NOT_PUBLIC = (*EXTRA_BLOCKED_NET_RANGES, *map(ipaddress.ip_network, ("2001::/23", "168.63.129.16/32")))
-# What stands before the IPv4 address in an ISATAP address; one bit says whether that is unique.
+# The 32 bits before the IPv4 address in an ISATAP address. The mask ignores the universal/local bit.
 ISATAP, ISATAP_MASK = 0x00005EFE, 0xFDFFFFFF
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is on the public internet, and leads nowhere else by translation or a tunnel."""
+    """Return whether an address is public, and no translation or tunnel leads elsewhere."""
     isatap = (int(address) >> 32) & ISATAP_MASK == ISATAP
     if address.version == 6 and (isatap or address not in GLOBAL_UNICAST):
         return False
@@ -39,9 +39,9 @@ def check_port(port: int) -> None:
 
 
 class Clock:
-    """Ends a request that takes too long: shuts its socket down, so that whatever waits on it wakes up.
+    """Time limit of a request: shuts its sockets down, so that blocked reads return.
 
-    A timeout of requests is for one read only: a server that sends a byte a second never meets it.
+    The timeout of requests covers one read only. A server that sends a byte a second never reaches it.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -61,7 +61,7 @@ class Clock:
             for watched in self._sockets:
                 watched.close()
             self._sockets.clear()
-        # Whatever else seems to have happened: a body that was cut off may look complete.
+        # Replaces any other result: a body that was cut off may look complete.
         if not self.left():
             raise FetchError("it takes too long") from None
 
@@ -69,7 +69,7 @@ class Clock:
         return 0 if self._over else max(self._end - time.monotonic(), 0)
 
     def watch(self, connected: socket.socket) -> None:
-        """End this one, too. A duplicate of it, since TLS takes the descriptor out of the socket."""
+        """Shut this socket down, too. Keep a duplicate, since TLS detaches the socket's descriptor."""
         with self._lock:
             self._sockets.append(connected.dup())
         if self._over:
@@ -84,12 +84,11 @@ class Clock:
 
 
 class _Dialling(HTTPConnection):
-    """Looks a name up once, checks all of its addresses and dials them: no later answer can change anything.
+    """Connection that resolves a name once, checks all of its addresses, and dials only these.
 
-    requests-hardened's adapter would choose the address before urllib3 is asked to connect. It takes the
-    first one of a name without a look at the others, lets pass what its list does not have (fec0::/10,
-    ::7f00:1), logs, and gives no hold on the socket before the head of the answer is there. So we use its
-    list only. To dial here also leaves the name to urllib3, for the Host header, SNI and the certificate.
+    We use only the list of networks of requests-hardened. Its adapter checks only a name's first address,
+    misses fec0::/10 and ::7f00:1, logs, and gives no access to the socket before the response's head.
+    Dialling here also leaves the name to urllib3, for the Host header, SNI and the certificate.
     """
 
     def __init__(self, *args: Any, clock: Clock, loopback: bool, **options: Any) -> None:
@@ -111,7 +110,7 @@ class _Dialling(HTTPConnection):
         raise failed
 
     def _addresses(self) -> list[str]:
-        """IPv4 first: IPv6 is often dead in a VPC. One address that is not allowed spoils the name."""
+        """Return IPv4 first: IPv6 often fails in a VPC. One forbidden address makes the name forbidden."""
         answers = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         found = dict.fromkeys(ipaddress.ip_address(to[0]) for *_, to in answers)
         for address in found:
@@ -123,11 +122,11 @@ class _Dialling(HTTPConnection):
 
 
 class _DiallingTLS(_Dialling, HTTPSConnection):
-    """The same for https."""
+    """The same connection for https."""
 
 
 class Adapter(HTTPAdapter):
-    """Requests' way to urllib3, with connections of ours."""
+    """Adapter of requests that uses these connections."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__()

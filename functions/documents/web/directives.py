@@ -1,21 +1,21 @@
-"""X-Robots-Tag: what a server asks of search engines, and so of us, about one answer."""
+"""X-Robots-Tag: a server's directives for robots about one answer."""
 
 import re
 from collections.abc import Iterable
 
-# How robots.txt, X-Robots-Tag and a page's <meta> name us; the User-Agent begins with it.
+# Our name in robots.txt, X-Robots-Tag and a page's <meta>; the User-Agent begins with it.
 AGENT = "MojodexBackground"
-# `name: directive` is for one agent only; but these names are directives, with a value.
+# `name: directive` is for one agent. These four names are directives with a value instead.
 FOR_AGENT = re.compile(
     r"\s*(?!(?:unavailable_after|max-snippet|max-image-preview|max-video-preview)\b)([a-z0-9_*-]+)\s*:(.*)"
 )
 
 
 def directives(tags: Iterable[str]) -> frozenset[str]:
-    """Return the directives that are for all, or for us, in lower case: `noindex`, `nofollow`, `none`, …
+    """Return the directives for all agents or for us, in lower case: `noindex`, `nofollow`, `none`, …
 
     Args:
-        tags: each X-Robots-Tag of an answer. An agent's name counts for the rest of its tag.
+        tags: each X-Robots-Tag of an answer. An agent's name applies to the rest of its tag.
     """
     found = set()
     for tag in tags:

@@ -1,4 +1,4 @@
-"""Why something could not be fetched, in our words: those of the libraries are long and quote the address."""
+"""Why a fetch failed, in our words: the messages of libraries are long and quote the address."""
 
 import http.client
 import socket
@@ -12,9 +12,9 @@ from urllib3.util.ssl_match_hostname import CertificateError
 
 from mojodex.errors import TransientError
 
-# Of requests and sockets; of urllib3, http.client and zlib while a body is read; of addresses.
+# From requests and sockets; from urllib3, http.client and zlib while reading a body; from invalid addresses.
 BROKEN = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError)
-# Statuses of a page that is not there.
+# A page with one of these statuses does not exist.
 GONE = (404, 410)
 NO_TLS = "a secure connection is not possible"
 FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
@@ -31,7 +31,7 @@ FAILURES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 )
 
 
-# For good (301, 308), for now (another status), or not at all.
+# Permanently (301, 308), temporarily (another status), or not at all.
 type Redirected = Literal["for good", "for now", ""]
 
 
@@ -40,12 +40,12 @@ class FetchError(Exception):
 
     Attributes:
         reason: for the ledger.
-        status: HTTP's, if that is why.
-        again: it may work later.
-        unwanted: it could be had, maybe, but is not for us.
-        retry_after: seconds for which the server does not want to be asked, if it says so.
+        status: the HTTP status, if that is the cause.
+        again: whether a later try may succeed.
+        unwanted: whether our rules refuse it, although it may exist.
+        retry_after: seconds that the server asks us to wait, if it does.
         redirected: whether the address had redirected to another one before.
-        of_same_page: whether that one has the same `urls.key`: with TLS, with `www.`, with a slash.
+        of_same_page: whether that one has the same `urls.key`: only scheme, `www.` or a slash differ.
     """
 
     def __init__(
@@ -65,33 +65,31 @@ class FetchError(Exception):
 
     @property
     def moved(self) -> Redirected:
-        """Whether the page had led to another page before."""
+        """Whether, and how, the page had redirected to another page before."""
         return "" if self.of_same_page else self.redirected
 
     @property
     def slow_down(self) -> bool:
-        """Whether the server asks us to slow down: it has too many requests, or is overloaded."""
+        """Whether the server asks us to slow down: too many requests, or overload."""
         return self.status in (429, 503)
 
     @property
     def is_answer(self) -> bool:
-        """Whether the server, or our own rules, have said something about this page that will not change by
-        waiting: others of the same host may be had.
-        """
+        """Whether the server or our rules gave a final answer; the host's other pages may be readable."""
         return bool(self.unwanted or self.redirected or self.status) and not self.again
 
     @property
     def unanswered(self) -> bool:
-        """Whether there was no answer, but may be one later."""
+        """Whether there was no answer, but a later try may get one."""
         return self.again and self.status is None
 
 
 class HostRestsError(TransientError):
-    """The host has asked us to slow down, and is not asked for some time.
+    """The host asked us to slow down, and gets no requests for some time.
 
     Args:
-        seconds: until it may be asked.
-        answer: with what it has just asked so; None if it has done that before, and was not asked now.
+        seconds: until the next request is allowed.
+        answer: the host's answer to this request; None if it rested already, and nothing was sent.
     """
 
     def __init__(self, seconds: float, answer: FetchError | None = None) -> None:
@@ -100,7 +98,7 @@ class HostRestsError(TransientError):
 
 
 def failure(error: BaseException | None) -> FetchError:
-    """Say what went wrong when one of `BROKEN` was raised."""
+    """Turn one of `BROKEN` into a FetchError."""
     while error:
         for types, reason, again in FAILURES:
             if isinstance(error, types):

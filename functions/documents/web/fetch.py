@@ -1,7 +1,6 @@
-"""The one function that fetches anything from a website: pages, robots.txt, sitemaps.
+"""`fetch` sends every request to websites: for pages, robots.txt and sitemaps.
 
-Whoever names an address is not trusted, nor is the server behind it: only public addresses are dialled, and
-a server can cost neither more time nor more memory than it is given.
+It trusts neither the address nor the server. It dials only public addresses, and limits time and memory.
 """
 
 import logging
@@ -28,7 +27,7 @@ from mojodex.clock import utc_now
 from mojodex.runtime import is_local
 from mojodex.settings import Settings
 
-# It warns of bad headers, with the address and what the server sent.
+# Its warnings about bad headers quote the address and the server.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 MOST_REDIRECTS = 5
@@ -43,12 +42,12 @@ SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class FetchSettings(Settings):
-    """Settings of what fetches.
+    """Settings for fetching.
 
     Attributes:
-        contact_url: in the User-Agent: where the operator of a website learns who fetches.
-        page_bytes_limit: a larger page is refused, as sent and as decoded.
-        fetch_loopback: opens loopback addresses, on any port; for local runs only.
+        contact_url: part of the User-Agent: tells the operator of a website who fetches.
+        page_bytes_limit: a page that is larger, as sent or decoded, is refused.
+        fetch_loopback: allows loopback addresses, on any port; for local runs only.
     """
 
     contact_url: str
@@ -65,17 +64,17 @@ class FetchSettings(Settings):
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a server answered.
+    """A server's answer.
 
     Attributes:
         url: the address that answered, after redirects.
-        status: 200, or 304 when an ETag was given.
-        media_type: in lower case, without parameters; '' if neither said nor told by the address.
-        charset: of the Content-Type.
+        status: 200, or 304 if an ETag was sent.
+        media_type: in lower case, without parameters; '' if neither header nor address tells it.
+        charset: from the Content-Type.
         body: decoded.
-        etag: if it is a proper one.
-        directives: of its X-Robots-Tags, see `directives`.
-        redirected: whether another address has led here.
+        etag: if it is valid.
+        directives: of its X-Robots-Tag headers, see `directives`.
+        redirected: whether another address redirected here.
     """
 
     url: str
@@ -90,7 +89,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class _Redirect:
-    """Where an answer leads to, and whether for good."""
+    """The target of a redirect."""
 
     url: str
     permanent: bool
@@ -107,19 +106,19 @@ def fetch(
     may_follow: Callable[[str], bool] = lambda url: True,
     turn: Callable[[str], AbstractContextManager[None]],
 ) -> Fetched:
-    """Fetch what is at an address.
+    """Fetch an address.
 
     Args:
-        settings: see there.
+        settings: the worker's.
         url: absolute.
-        media_types: what is wanted, () for anything; another one is refused before the body is read. Where
-            HTML is wanted, what does not begin like its type is refused, too (see `media`).
-        bytes_limit: instead of the settings' limit.
-        seconds: from connecting to the last byte, of all redirects together, without the waiting for turns.
-            A DNS lookup cannot be interrupted: one that hangs ends when the system's resolver gives up.
-        etag: of what is known already; 304 is then an answer.
-        may_follow: whether a redirect to an address is wanted.
-        turn: entered with the host around each request; what it raises goes through.
+        media_types: the wanted ones, () for any. Others are refused before the body is read. If HTML is
+            wanted, a body that does not begin like its type is refused, too (see `media`).
+        bytes_limit: overrides the settings' limit.
+        seconds: limit from connecting to the last byte, for all redirects together, without waiting for
+            slots. A DNS lookup cannot be interrupted: it ends when the system's resolver gives up.
+        etag: of a copy that we have; a 304 is then an answer.
+        may_follow: whether to follow a redirect to an address.
+        turn: context of each request to a host; its errors pass through.
 
     Raises:
         FetchError: with the reason.
@@ -153,7 +152,7 @@ def fetch(
             if isinstance(found, Fetched):
                 return replace(found, redirected=redirected)
             seconds, url = clock.left(), found.url
-            # It is of another address.
+            # The ETag belongs to the previous address.
             headers.pop("If-None-Match", None)
             redirected = "for good" if found.permanent and redirected != "for now" else "for now"
     except FetchError as error:
@@ -169,9 +168,9 @@ def _is_same_page(url: str, other: str) -> bool:
 
 
 def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.PreparedRequest:
-    """The request for an address of the right form.
+    """Prepare the request for an address, or refuse the address.
 
-    Its host is written in one way before requests reads it: two readers of `http://a\\@b` see two hosts.
+    Normalises the host before requests parses it: two parsers may see two hosts in `http://a\\@b`.
     """
     try:
         parts = urlsplit(url)
@@ -192,9 +191,9 @@ def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.Prep
 def _send(
     request: requests.PreparedRequest, clock: Clock, loopback: bool, media_types: tuple[str, ...], limit: int
 ) -> Fetched | _Redirect:
-    """Send one request; what was fetched, or where it redirects to."""
-    # Not by a session: that keeps cookies, asks the environment for proxies and passwords, and reads the body
-    # of a redirect to its end. The clock ends what takes too long; the timeout of a read is a net below it.
+    """Send one request, and return the answer or redirect."""
+    # No session: it keeps cookies, takes proxies and passwords from the environment, and reads the whole body
+    # of a redirect. The read timeout only backs up the clock.
     timeout = (CONNECT_SECONDS, clock.left() + 1)
     with (
         closing(Adapter(clock=clock, loopback=loopback)) as adapter,
@@ -219,19 +218,19 @@ def _send(
             raise FetchError(f"type {media_type}", unwanted=True)
         body = _body(response, limit)
         if "text/html" in media_types and not fits(media_type, body):
-            reason = f"it is not what its type says ({media_type})" if media_type else "type unknown"
+            reason = f"its content does not match its type ({media_type})" if media_type else "type unknown"
             raise FetchError(reason, unwanted=True)
-        # Of several, requests would make one, and an agent's name would count for the next.
+        # requests joins several headers, so that an agent's name would apply to the next one.
         asked = directives(response.raw.headers.getlist("X-Robots-Tag"))
         return Fetched(url, status, media_type, charset, body, etag, asked)
 
 
 def _retry_after(said: str, now: datetime) -> float | None:
-    """The seconds that a server asks us to wait: it names their number, or a moment (RFC 9110, 10.2.3)."""
+    """Return the seconds that a server asks us to wait: a number or a date (RFC 9110, 10.2.3)."""
     if SECONDS.fullmatch(said):
         return float(said)
     try:
-        # Of a moment without a zone, HTTP's is meant.
+        # A date without a zone is in HTTP's zone, UTC.
         moment = parsedate_to_datetime(said)
         return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     except (ValueError, OverflowError):
@@ -239,9 +238,9 @@ def _retry_after(said: str, now: datetime) -> float | None:
 
 
 def _body(response: requests.Response, limit: int) -> bytes:
-    """The body, decoded here: what urllib3 decodes can be counted only when it is there.
+    """Return the decoded body. urllib3 would decode each part whole, before we can count its bytes.
 
-    One coding is enough; nobody but an attacker sends two.
+    Accepts one encoding; only an attacker sends two.
     """
     coding = response.headers.get("Content-Encoding", "").strip().lower() or "identity"
     if coding not in ("identity", "gzip", "x-gzip", "deflate"):
@@ -253,7 +252,7 @@ def _body(response: requests.Response, limit: int) -> bytes:
     for part in response.raw.stream(READ_BYTES, decode_content=False):
         received += len(part)
         if decoder is None and coding != "identity":
-            # Some servers send deflate without the header of zlib, whose first byte ends in 8.
+            # Some servers send deflate without zlib's header, whose first byte ends in 8.
             window = zlib.MAX_WBITS if part[0] & 15 == 8 else -zlib.MAX_WBITS
             decoder = zlib.decompressobj(window if coding == "deflate" else 16 + zlib.MAX_WBITS)
         while part:

@@ -1,12 +1,12 @@
-"""Politeness: at most two requests at once per host, whatever the number of workers, and none while it rests.
+"""Politeness: at most two requests at once per host, across all workers, and none while the host rests.
 
-A host has slots in `md_background_host_slot`, each with the moment from which on it is free. Whoever takes
-one sets that moment far enough ahead for one request, and sets it back afterwards; the slot of a worker that
-was killed becomes free by itself. The database's clock counts.
+A host has slots in `md_background_host_slot`, each with the time at which it is free. Taking a slot moves
+that time ahead, past the end of any request; giving it back resets it. So the slot of a killed worker becomes
+free, too. All times are the database's.
 
-A host that answers "slow down" rests: nobody sends anything to it for a while. Then only the first slot can
-be taken, so one request probes. If that is a page and it is answered, the rest is forgotten. If not, the host
-rests for longer. The first slot's row says until when.
+A host that answers "slow down" rests: nobody sends it anything for a while. Then only the first slot can be
+taken, so a single request probes. If it asks for a page and is answered, the rest is over. Otherwise the host
+rests for longer. The first slot's row holds the end of the rest.
 """
 
 import random
@@ -27,21 +27,21 @@ REQUESTS_AT_ONCE = 2
 # Longer than a request can take (fetch's `seconds`).
 HELD_SECONDS = 60
 LONGEST_PAUSE_SECONDS = 5.0
-# The first rest; each further one in a row is twice as long. A server may ask for more, within bounds.
+# The first rest; each further one in a row doubles. A server may ask for more, up to an hour.
 FIRST_REST_SECONDS = 10
 MOST_DOUBLINGS = 8
 LONGEST_REST_SECONDS = 600
 LONGEST_RETRY_AFTER_SECONDS = 3600
-# After a time in which nobody asked, a host is a new one.
+# A host whose last rest ended longer ago starts with the first rest again.
 FORGOTTEN_SECONDS = 24 * 3600
-# Work waits for so long for a host that rests; then it gives up.
+# After this time without progress, work gives up on a host that rests.
 PATIENCE = timedelta(hours=72)
 SLOTS = text(
     "INSERT INTO md_background_host_slot (host, slot, free_at)"
     " SELECT :host, slot, clock_timestamp() FROM generate_series(1, :slots) AS slot ON CONFLICT DO NOTHING"
 )
 TAKE = text(
-    # Materialized: the planner may run a subquery again for each row, and then take several.
+    # Materialized: the planner may rerun a subquery for each row, and take several slots.
     "WITH rest AS MATERIALIZED (SELECT rests_until, pauses FROM md_background_host_slot"
     " WHERE host = :host AND slot = 1 AND rests_until IS NOT NULL),"
     " free AS MATERIALIZED (SELECT slot FROM md_background_host_slot WHERE host = :host"
@@ -64,7 +64,7 @@ GIVE_BACK = text(
     " WHERE host = :host AND slot = :slot AND free_at = :free_at"
 )
 REST = text(
-    # Two requests were under way: the longer rest counts.
+    # If two requests were refused, the longer rest counts.
     "UPDATE md_background_host_slot SET pauses = GREATEST(pauses, :pauses),"
     " rests_until = GREATEST(rests_until, clock_timestamp() + make_interval(secs => :seconds))"
     " WHERE host = :host AND slot = 1 RETURNING extract(epoch FROM rests_until - clock_timestamp())"
@@ -84,7 +84,7 @@ KEPT_ROBOTS = text(
 
 @dataclass(frozen=True)
 class _Slot:
-    """A slot that was taken until `free_at`; whether its request probes, and after how many pauses."""
+    """A slot held until `free_at`; whether its request probes, and the rests in a row before it."""
 
     slot: int
     free_at: datetime
@@ -92,17 +92,17 @@ class _Slot:
     pauses: int
 
     def values(self, host: str, delay: float) -> dict[str, object]:
-        """For GIVE_BACK."""
+        """Return the parameters of GIVE_BACK."""
         return {"host": host, "slot": self.slot, "free_at": self.free_at, "delay": delay}
 
 
 class Turns:
-    """Requests to a host, one after the other.
+    """Hands out the slots of hosts.
 
     Args:
-        database: holds the turns.
+        database: holds the slots.
         deadline: when the invocation ends.
-        since: when the work of this invocation last got on, or was queued (aware); see `PATIENCE`.
+        since: when this work last made progress, or was queued (aware); see `PATIENCE`.
     """
 
     def __init__(self, database: Database, deadline: Deadline, since: datetime) -> None:
@@ -110,18 +110,17 @@ class Turns:
 
     @contextmanager
     def turn(self, host: str, delay: float, *, page: bool) -> Iterator[None]:
-        """Wait for one's turn to send a request to a host; the turn ends with the context.
+        """Wait for a slot of a host, and hold it until the context ends.
 
         Args:
             host: its name.
-            delay: seconds between two requests that the host asks for; 0 if it does not, and then two may
-                run at once.
-            page: whether a page is asked for. Many servers answer robots.txt whatever they do to pages.
+            delay: seconds that the host wants between two requests; 0 allows two at once.
+            page: whether the request is for a page. Many servers that refuse pages answer robots.txt.
 
         Raises:
             HostRestsError: the host asks us to slow down, or did so before.
             FetchError: as the context; or the host has rested for too long.
-            TransientError: the turn did not come in time, or as `Database.session`.
+            TransientError: no slot was free in time, or as `Database.session`.
         """
         slot = self._take(host, 1 if delay else REQUESTS_AT_ONCE)
         try:
@@ -140,7 +139,7 @@ class Turns:
         self._give_back(host, slot, delay, forget=slot.probes and page)
 
     def keep_robots(self, host: str, origin: str, robots: bytes) -> None:
-        """Keep what a robots.txt said for as long as its host rests.
+        """Store a robots.txt while its host rests.
 
         Args:
             host: its name.
@@ -152,13 +151,13 @@ class Turns:
             session.commit()
 
     def kept_robots(self, host: str, origin: str) -> bytes | None:
-        """Return what the robots.txt of a host that rests has said; None if that is not known."""
+        """Return the stored robots.txt of a host that rests; None if there is none."""
         with self._database.session() as session:
             kept: bytes | None = session.execute(KEPT_ROBOTS, {"host": host, "origin": origin}).scalar()
             return kept
 
     def _give_back(self, host: str, slot: _Slot, delay: float, *, forget: bool) -> None:
-        """Let the next one have a slot; with `forget`, let the host rest no more."""
+        """Give a slot back; with `forget`, end the host's rest."""
         with self._database.session() as session:
             session.execute(GIVE_BACK, slot.values(host, delay))
             if forget:
@@ -166,7 +165,7 @@ class Turns:
             session.commit()
 
     def _rest(self, host: str, slot: _Slot, answer: FetchError, delay: float) -> float:
-        """Give a slot back, and let its host rest; return for how many seconds."""
+        """Give a slot back, let its host rest, and return the seconds of the rest."""
         with self._database.session() as session:
             session.execute(GIVE_BACK, slot.values(host, delay))
             values = {"host": host, "pauses": slot.pauses + 1, "seconds": _seconds(slot.pauses, answer)}
@@ -194,7 +193,7 @@ class Turns:
                     raise HostRestsError(float(rest))
                 hours = PATIENCE // timedelta(hours=1)
                 raise FetchError(f"its host has asked us to slow down for {hours} hours")
-            # Somebody may give it back earlier, so it is asked for again soon.
+            # Another worker may give a slot back early, so ask again soon.
             longest = LONGEST_PAUSE_SECONDS if slots == 1 else 0.1
             pause = min(max(float(wait), 0.02 if rest is None else 0.1), longest) + random.uniform(0, 0.02)
             if self._deadline.seconds_left() < pause:
@@ -205,6 +204,6 @@ class Turns:
 
 
 def _seconds(pauses: int, answer: FetchError) -> float:
-    """Seconds for which a host rests, after so many pauses in a row and this answer."""
+    """Return the seconds of a host's next rest, after this many in a row and this answer."""
     pause = min(FIRST_REST_SECONDS << min(pauses, MOST_DOUBLINGS), LONGEST_REST_SECONDS)
     return max(pause, min(answer.retry_after or 0, LONGEST_RETRY_AFTER_SECONDS))

@@ -1,4 +1,4 @@
-"""Media types: what a page may be, and what it is when its server does not say."""
+"""Media types: which ones are pages, and which one a server means."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -12,14 +12,14 @@ PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 FILES: Mapping[str, str] = MappingProxyType({".pdf": PDF, ".docx": DOCX})
 PAGES = (*HTML, *FILES.values(), "application/x-pdf")
-# A server sends these for whatever it does not know.
+# Servers send these for content that they do not know.
 UNSAID = ("", "application/octet-stream", "binary/octet-stream")
-# White space, byte order marks, and the other half of a character of UTF-16.
+# White space, byte order marks, and the zero byte of an ASCII character in UTF-16.
 BEFORE_HTML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n\f"
 
 
 def ending(url: str) -> str:
-    """Return how the path of an address ends, from the last dot on, in lower case; '' without one."""
+    """Return the suffix of an address's path in lower case, such as `.pdf`; '' without one."""
     return PurePosixPath(urlsplit(url).path).suffix.lower()
 
 
@@ -27,14 +27,14 @@ def meant(said: str, url: str) -> str:
     """Return the media type that a server means.
 
     Args:
-        said: its Content-Type in lower case, without parameters; '' if it does not say.
-        url: what it answers for. Its ending tells a PDF or Word document of which nothing is said.
+        said: the Content-Type in lower case, without parameters; '' if there is none.
+        url: the address that answered. Its suffix tells a PDF or Word document whose type is not given.
     """
     return FILES.get(ending(url), said) if said in UNSAID else said
 
 
 def fits(media_type: str, body: bytes) -> bool:
-    """Whether bytes begin as their type wants; HTML may begin with anything, but not without its type."""
+    """Return whether a body begins like its type. Declared HTML may begin with anything."""
     if media_type in HTML:
         return True
     if media_type == "":

@@ -1,4 +1,4 @@
-"""robots.txt: what a host forbids, and how slowly it wants to be asked (RFC 9309)."""
+"""robots.txt: a host's rules and crawl delay (RFC 9309)."""
 
 import re
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
 
 BYTES_LIMIT = 1_000_000
-# What begins a line with a meaning. For Protego any other one ends a group, too, against RFC 9309, 2.2.4.
+# Lines with a meaning. Any other line would end a group for Protego, against RFC 9309, 2.2.4.
 FIELD = re.compile(r"\s*(?:user|allow|dis|dias|site|crawl|request)", re.IGNORECASE)
-# Whom a group is for; what follows the name, a version maybe, says nothing (RFC 9309, 2.2.1).
+# The agent of a group. What follows the name, maybe a version, is ignored (RFC 9309, 2.2.1).
 AGENT_LINE = re.compile(r"\s*user[-\s]*agent[\s:]+(\*(?=[\s#]|$)|[a-z_-]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Robots:
-    """What one host's robots.txt says.
+    """One host's robots.txt.
 
     Attributes:
         body: its bytes; b"" if there is none.
-        delay: seconds between two requests; 0 if it does not say.
+        delay: seconds between two requests; 0 if not given.
         sitemaps: addresses of sitemaps.
     """
 
@@ -35,7 +35,7 @@ class Robots:
     sitemaps: tuple[str, ...]
 
     def allows(self, url: str) -> bool:
-        """Whether we may fetch a page."""
+        """Return whether we may fetch a page."""
         return bool(self.rules.can_fetch(url, AGENT))
 
 
@@ -47,7 +47,7 @@ def read_robots(url: str, fetch_text: Callable[[str, int], Fetched]) -> Robots:
         fetch_text: fetches an address, with a limit in bytes.
 
     Raises:
-        FetchError: it may exist and cannot be read; then nothing may be fetched (RFC 9309, 2.3.1.4).
+        FetchError: it may exist but cannot be read; nothing may be fetched then (RFC 9309, 2.3.1.4).
     """
     parts = urlsplit(url)
     try:
@@ -55,13 +55,13 @@ def read_robots(url: str, fetch_text: Callable[[str, int], Fetched]) -> Robots:
     except FetchError as error:
         if error.status is None or error.again:
             raise
-        # There is none (RFC 9309, 2.3.1.3).
+        # It counts as absent (RFC 9309, 2.3.1.3).
         body = b""
     return parse_robots(body)
 
 
 def parse_robots(body: bytes) -> Robots:
-    """Read the bytes of a robots.txt."""
+    """Parse the bytes of a robots.txt."""
     lines = filter(FIELD.match, body.decode("utf-8-sig", "replace").splitlines())
     rules = Protego.parse("\n".join(map(_for_protego, lines)))
     rate = rules.request_rate(AGENT)
@@ -70,9 +70,9 @@ def parse_robots(body: bytes) -> Robots:
 
 
 def _for_protego(line: str) -> str:
-    """Call a group ours, everybody's, or that of another one.
+    """Reduce the agent of a group to ours, `*` or `other`.
 
-    Protego copies each rule of a group to all of its names: 1,000 names with 1,000 rules are a million.
+    Protego copies each rule to each agent of its group: 1,000 agents with 1,000 rules make a million.
     """
     if (match := AGENT_LINE.match(line)) is None:
         return line

@@ -1,4 +1,4 @@
-"""Which addresses a crawl may read: those of a site, or only those below a path."""
+"""The addresses that a crawl may read: a whole site, or only those below a path."""
 
 import re
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from documents.web import urls
 
 type Extent = Literal["site", "path"]
 
-# What looks like a file is no folder: `/docs/index.html`, but not `/docs/v1.2`.
+# A last segment that is a file and no folder: `/docs/index.html`, but not `/docs/v1.2`.
 FILE = re.compile(r"/[^/]*\.[a-z]{2,5}$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The addresses that are wanted.
+    """The addresses that a crawl may read.
 
     Attributes:
-        site: their site, see `urls.site`.
-        below: their host and path begin with this, see `urls.place`; '' if the whole site is wanted.
+        site: their `urls.site`.
+        below: how their `urls.place` begins; '' for the whole site.
     """
 
     site: str
@@ -27,11 +27,11 @@ class Scope:
 
     @property
     def path(self) -> str:
-        """The path below which all wanted addresses are; '' if it does not matter."""
+        """The path below which they all are; '' for the whole site."""
         return self.below[self.below.find("/") :] if self.below else ""
 
     def holds(self, url: str) -> bool:
-        """Whether an address (normalised) is wanted."""
+        """Return whether an address (normalised) is among them."""
         return urls.site(url) == self.site and f"{urls.place(url)}/".startswith(self.below)
 
     def moved(self, url: str) -> "Scope":
@@ -40,13 +40,13 @@ class Scope:
 
 
 def scope_of(url: str, extent: Extent | None = None) -> Scope:
-    """Return the scope of an address (normalised).
+    """Return the scope of a crawl.
 
     Args:
-        url: where the crawl begins.
-        extent: "site" is the whole site, "path" is what is below the address. None means "path" if the
-            address ends with a slash behind a path, as `/docs/` does, and otherwise "site": `/en` or
-            `/about.html` is often just the way into a site.
+        url: where it begins, normalised.
+        extent: "site" is the whole site, "path" everything below the address. None means "path" for an
+            address that ends with a slash after a path, such as `/docs/`, and "site" for any other: `/en`
+            or `/about.html` is often just the way into a site.
     """
     path = urlsplit(url).path
     below = extent == "path" or (extent is None and path.endswith("/") and path != "/")

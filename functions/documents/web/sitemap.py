@@ -1,4 +1,4 @@
-"""Sitemaps: the pages that a site says it has (sitemaps.org)."""
+"""Sitemaps: the pages that a site lists (sitemaps.org)."""
 
 import re
 import zlib
@@ -12,18 +12,18 @@ from lxml import etree
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
 
-# Of one site: sitemaps that are read, and how deep they may name further ones.
+# Sitemaps read of one site, and how deep they may be nested.
 SITEMAPS_READ = 20
 DEEPEST = 2
 BYTES_LIMIT = 10_000_000
-# sitemaps.org allows 50,000 addresses; each may come with some images and languages. And of all sitemaps
-# together: after so many, no further one is read.
+# sitemaps.org allows 50,000 addresses, each with images and languages. After the second number of elements,
+# no further sitemap of a site is read.
 MOST_ELEMENTS, MOST_ELEMENTS_OF_SITE = 500_000, 2_000_000
-# Of an address; also sitemaps.org's.
+# Of an address; sitemaps.org's limit, too.
 MOST_CHARACTERS = 2_048
 GZIP = b"\x1f\x8b"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?P<time>[T ]\d\d:\d\d\S{0,30})?", re.ASCII)
-# A day ends last in the zone twelve hours behind UTC, and a moment without a zone may be meant there.
+# A day ends last twelve hours behind UTC. A time without a zone may be in that zone.
 WESTERNMOST = timedelta(hours=12)
 
 
@@ -33,13 +33,14 @@ def read_sitemaps(
     pages_wanted: int,
     is_wanted: Callable[[str], bool] = lambda _url: True,
 ) -> dict[str, datetime | None]:
-    """Return the addresses of pages that sitemaps name, in their order, each with the last moment at which it
-    may have changed, if that is told; a sitemap that cannot be read has none.
+    """Return the pages that sitemaps name, in order, each with the latest time at which it may have changed.
+
+    That time is None if it is not given. A sitemap that cannot be read names no pages.
 
     Args:
         addresses: of the sitemaps.
         fetch_text: fetches an address, with a limit in bytes.
-        pages_wanted: it stops when there are as many.
+        pages_wanted: stop after this many.
         is_wanted: whether an address counts.
     """
     waiting = [(address, 0) for address in dict.fromkeys(addresses)]
@@ -55,10 +56,10 @@ def read_sitemaps(
             continue
         elements += its_elements
         for url in filter(is_wanted, urls):
-            # Of one that is named twice, nothing is certain.
+            # Two entries of one page may disagree.
             pages[url] = None if url in pages else last_moment(changed.get(url, ""))
         if depth < DEEPEST:
-            # No more than can be read: one names 200,000.
+            # No more than can be read: some sitemaps name 200,000.
             room = max(SITEMAPS_READ - read - len(waiting), 0)
             new = list(dict.fromkeys(each for each in sitemaps if each not in seen))[:room]
             waiting += [(sitemap, depth + 1) for sitemap in new]
@@ -67,10 +68,10 @@ def read_sitemaps(
 
 
 def last_moment(lastmod: str) -> datetime | None:
-    """Return the last moment that a sitemap's `lastmod` may mean; None if it cannot be read.
+    """Return the latest time that a sitemap's `lastmod` may mean; None if it cannot be read.
 
     Args:
-        lastmod: a date or a moment (https://www.w3.org/TR/NOTE-datetime), with or without a zone.
+        lastmod: a date or time (https://www.w3.org/TR/NOTE-datetime), with or without a zone.
     """
     said = MOMENT.fullmatch(lastmod)
     if not said:
@@ -85,43 +86,41 @@ def last_moment(lastmod: str) -> datetime | None:
 
 
 def _parse(body: bytes) -> tuple[list[str], list[str], dict[str, str], int]:
-    """Return the sitemaps and the pages that a sitemap names, the `lastmod` of pages by address, and how many
-    elements of it were read.
-    """
+    """Return a sitemap's sitemaps and pages, the pages' `lastmod` by address, and the elements read."""
     if body.startswith(GZIP):
         try:
             body = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, BYTES_LIMIT)
         except zlib.error:
             return [], [], {}, 0
     locations = _Locations()
-    # The stubs want a target's optional methods, too.
+    # The type stubs demand a target's optional methods, too.
     parser = etree.XMLParser(target=locations, recover=True)  # type: ignore[call-overload]
-    # What was named until it ends, or is enough, counts.
+    # Addresses read before an error or limit still count.
     with suppress(etree.XMLSyntaxError, ValueError, _EnoughError):
         etree.fromstring(body, parser)
-    # Taken out: parser and target hold each other, and so what they hold, until garbage is collected.
+    # Popped: parser and target reference each other, and would keep the lists until garbage collection.
     found = locations.found
     return found.pop("sitemap"), found.pop("url"), locations.changed, locations.elements
 
 
 class _EnoughError(Exception):
-    """The rest of a sitemap is not read."""
+    """Ends the parsing of a sitemap."""
 
 
 class _Locations:
-    """Collects what a sitemap names while it is parsed. A tree of 10 MB of empty elements takes 400 MB."""
+    """Collects a sitemap's addresses during parsing. A tree of 10 MB of empty elements takes 400 MB."""
 
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {"sitemap": [], "url": []}
         self.changed: dict[str, str] = {}
-        # Of the page that is being read; either may come first.
+        # Of the current page; either may come first.
         self._page = self._lastmod = ""
         self._open: list[str] = []
         self._text: list[str] = []
         self.elements = 0
 
     def doctype(self, *_names: object) -> None:
-        # It could define entities, or name what is to be loaded. No sitemap has one.
+        # It could define entities or load files. No sitemap needs one.
         raise _EnoughError
 
     def start(self, tag: str, _attributes: object) -> None:
@@ -150,4 +149,4 @@ class _Locations:
         self._text.clear()
 
     def close(self) -> None:
-        """Return nothing; the parser asks for it."""
+        """Do nothing; the parser calls it."""

@@ -1,4 +1,4 @@
-"""Addresses of pages: how they are written, when two are the same, which are of one site."""
+"""Addresses of pages: their normal form, which ones are one page, and which ones are one site."""
 
 import hashlib
 import ipaddress
@@ -12,28 +12,28 @@ from w3lib.url import canonicalize_url, safe_url_string, url_query_cleaner
 from documents.web.media import FILES, ending
 from mojodex.runtime import made_once
 
-# Of md_document.name.
+# The length of md_document.name.
 LONGEST_NAME = 255
-# Beyond this, PostgreSQL's index takes no key.
+# Keeps keys within the size limit of PostgreSQL's indexes.
 LONGEST_KEY = 300
 SCHEME = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# A name in DNS (RFC 1035, 2.3.4), with the underscore that some have.
+# A name in DNS (RFC 1035, 2.3.4); some have underscores.
 LONGEST_HOST = 253
 HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
-# The last part of an IPv4 address, however it is spelled; no domain ends so.
+# The last part of an IPv4 address in any spelling; no domain ends like this.
 NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 DOT = re.compile("%2e", re.IGNORECASE)
-# What campaigns add to an address; the page is the same.
+# Parameters that campaigns add; the page is the same.
 TRACKING = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id", "gclid", "fbclid"),
     *("msclkid", "dclid", "yclid", "twclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl", "_hsenc", "_hsmi"),
 )
-# What servers add to an address to know a visitor again; each visit would find all pages anew. Only names
-# that mean nothing else: a conference has a `session_id`, too.
+# Session ids: with them, all pages would be new on each visit. Only names without another meaning: a
+# conference has a `session_id`, too.
 SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?#]*", re.IGNORECASE)
 SESSION = re.compile(r"(?:jsessionid|phpsessid|aspsessionid[a-z]*|cfid|cftoken)(?:=|$)", re.IGNORECASE)
-# Endings of what holds no text, and is not even mentioned.
+# Files without text: links to them are ignored.
 NOT_TEXT = {
     # images
     *(".avif", ".bmp", ".gif", ".ico", ".jpeg", ".jpg", ".png", ".svg", ".tif"),
@@ -48,7 +48,7 @@ NOT_TEXT = {
     *(".css", ".csv", ".eot", ".js", ".json", ".mjs", ".otf", ".rss", ".ttf"),
     *(".woff", ".woff2", ".xml"),
 }
-# Endings of what holds text, but is no page: the user is told.
+# Files with text that we cannot read: they are listed as skipped.
 NOT_PAGES = {
     ".txt": "text/plain",
     ".doc": "application/msword",
@@ -62,11 +62,13 @@ NOT_PAGES = {
 
 
 def normalised(address: str) -> str:
-    """An address in one way of writing: https where the scheme is missing, no fragment, no tracking
-    parameters, no session id, no default port, no dots as folders, the host and its port as `netloc`.
+    """Return an address in its normal form.
+
+    It has https if the scheme is missing, host and port as in `netloc`, and no fragment, tracking parameters,
+    session id or dot segments.
 
     Raises:
-        ValueError: it is none of http or https, has no host, or carries credentials.
+        ValueError: it is not http or https, has no host, or has credentials.
     """
     address = address.strip()
     if not SCHEME.match(address):
@@ -83,7 +85,7 @@ def normalised(address: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """A path without the folders . and .., also encoded; urljoin would lose a semicolon at its end."""
+    """Remove the segments . and .., also encoded ones; urljoin would lose a final semicolon."""
     dots = ""
     kept: list[str] = []
     for folder in path.split("/")[1:]:
@@ -98,13 +100,13 @@ def _without_dots(path: str) -> str:
 
 
 def netloc(parts: SplitResult) -> str:
-    """The host of an http(s) address as it is looked up, with its port unless that is the scheme's own.
+    """Return the host of an http(s) address as it is looked up, with its port unless that is the default.
 
-    As browsers make it: a name in lower case and in ASCII (IDNA 2008 by UTS 46), an IPv4 address in four
-    numbers, an IPv6 address as short as can be. A dot at the end goes.
+    As in browsers: a name in lower case and ASCII (IDNA 2008 by UTS 46), an IPv4 address as four numbers, an
+    IPv6 address in its shortest form, and no final dot.
 
     Raises:
-        ValueError: no host can have this name, the port is none, or there is a user name.
+        ValueError: the host or port is invalid, or there is a user name.
         KeyError: the scheme is another one.
     """
     usual = DEFAULT_PORTS[parts.scheme]
@@ -116,16 +118,16 @@ def netloc(parts: SplitResult) -> str:
 
 def _host(host: str) -> str:
     if ":" in host:
-        # With a zone it would be an address of this machine's network.
+        # A zone would make it an address of this machine's network.
         if "%" in host:
             raise ValueError
         return f"[{ipaddress.IPv6Address(host)}]"
     host = unquote(host)
-    # Before the mapping, which takes long for what is long.
+    # Checked first: mapping a long host takes long.
     if len(host) > LONGEST_HOST:
         raise ValueError
     labels = _mapped(host.lower()).removesuffix(".").split(".")
-    # Not by idna.encode: it refuses emoji, which have domains.
+    # idna.encode would refuse emoji, which have domains.
     name = ".".join(each if each.isascii() else f"xn--{each.encode('punycode').decode()}" for each in labels)
     if len(name) > LONGEST_HOST or not HOST.fullmatch(name):
         raise ValueError
@@ -147,8 +149,7 @@ def _mapped(host: str) -> str:
 
 
 def key(url: str) -> str:
-    """What is equal for two addresses of one page: without scheme, `www.` and a slash at the end, and with
-    its parameters in order.
+    """Return what all addresses of a page share: no scheme, `www.` or final slash, and sorted parameters.
 
     Args:
         url: normalised.
@@ -164,7 +165,7 @@ def key(url: str) -> str:
 
 
 def place(url: str) -> str:
-    """Host and path of an address, without `www.` and a slash at the end.
+    """Return host and path of an address, without `www.` and final slash.
 
     Args:
         url: normalised.
@@ -174,12 +175,12 @@ def place(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """An address for people to read: a very long one is cut."""
+    """Return an address for people to read: a very long one is cut."""
     return url if len(url) <= LONGEST_KEY else f"{url[:LONGEST_KEY]}…"
 
 
 def names(url: str) -> list[str]:
-    """How a document of this page may be named: addresses with the same `key`, this one among them.
+    """Return the names that a page's document may have: addresses with the same `key`, this one included.
 
     Args:
         url: normalised.
@@ -204,9 +205,7 @@ def _suffixes() -> PublicSuffixList:
 
 
 def site(url: str) -> str:
-    """What is equal for all addresses of one site: the domain that its owner has registered, or the address
-    of a host without a name (with its port).
-    """
+    """Return the site of an address: its registered domain, or host and port if it has none."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -226,15 +225,15 @@ def _is_ip_address(host: str) -> bool:
 
 
 def holds_no_text(url: str) -> bool:
-    """Whether the address names an image, an archive or the like."""
+    """Return whether an address names an image, an archive or the like."""
     return ending(url) in NOT_TEXT
 
 
 def other_type(url: str) -> str | None:
-    """The media type of what the address names, if it is a text but not a page."""
+    """Return the media type of an address that names a text file we cannot read."""
     return NOT_PAGES.get(ending(url))
 
 
 def names_file(url: str) -> bool:
-    """Whether the address names a PDF or a Word document: a page without links."""
+    """Return whether an address names a PDF or Word document: a page without links."""
     return ending(url) in FILES

@@ -1,4 +1,4 @@
-"""Fetches a page politely: robots.txt is asked, the host's turn is waited for, what fails is tried again."""
+"""Polite visits: obey robots.txt, wait for a slot of the host, and try again what fails."""
 
 import hashlib
 import time
@@ -20,17 +20,17 @@ from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 
-# What one try takes at most (fetch's `seconds`).
+# Time limit of one try (fetch's `seconds`).
 SECONDS_OF_TRY = 20
-# Seconds before the second and the third try of what may work later.
+# Seconds before the second and third try.
 PAUSES = (1, 3)
-# A host that wants more seconds between two requests does not want to be crawled.
+# A host that wants more seconds between two requests is not crawled.
 LONGEST_DELAY = 60
-# Of one site, all hosts together: what a robots.txt says takes up to 90 times its bytes in memory.
+# For all hosts of a site: a parsed robots.txt takes up to 90 times its bytes in memory.
 ROBOTS_BYTES = 1_000_000
-# After so many seconds, no further sitemap is asked for.
+# After this time, no further sitemap is requested.
 SECONDS_FOR_SITEMAPS = 60
-# A page is not begun with less time than this left: three tries, and what lies between.
+# The time left that a visit needs: three tries and the pauses between them.
 SECONDS_NEEDED = 70
 
 
@@ -38,21 +38,20 @@ class Visitor:
     """Fetches pages of one site; safe to use from several threads.
 
     Args:
-        turns: of all workers.
+        turns: the slots of hosts.
         settings: the worker's.
         scope: which addresses may be fetched.
         deadline: when the invocation ends.
 
     Attributes:
-        home: where the site is, if the first page has redirected out of its scope; '' if it has not.
+        home: where the first page redirected out of the scope; '' if it did not.
     """
 
     def __init__(self, turns: Turns, settings: FetchSettings, scope: Scope, deadline: Deadline) -> None:
         self._turns, self._settings, self._deadline = turns, settings, deadline
         self._scope, self.home = scope, ""
-        # Seconds between two requests, of the hosts that say so.
+        # Crawl delays in seconds, by host.
         self._delays: dict[str, float] = {}
-        # Of each host, made once, for as long as this crawl runs.
         self._robots = made_once(self._read_robots)
         self._robots_bytes = 0
 
@@ -69,13 +68,13 @@ class Visitor:
         Args:
             url: of the page.
             etag: as in `fetch.fetch`.
-            first: whether it is the first page of a site. That one may redirect out of the scope, once.
-            has_own_turn: whether a page, by its key, is fetched anyway: no redirect to it is followed.
+            first: whether it is the first page of a crawl, which may redirect out of the scope, once.
+            has_own_turn: whether the page with a key is fetched anyway; no redirect to it is followed.
 
         Raises:
-            FetchError: it cannot be had, or is no page.
-            HostRestsError: its host has asked us to slow down.
-            TransientError: the host is busy, the database is away, or too little time is left.
+            FetchError: it cannot be fetched, or is no page.
+            HostRestsError: its host asks us to slow down.
+            TransientError: the host is busy, the database is unavailable, or too little time is left.
         """
         robots = self._robots_of(url)
         if not robots.allows(url):
@@ -107,11 +106,13 @@ class Visitor:
         return bool(self._delays)
 
     def sitemap(self, url: str, pages_wanted: int) -> dict[str, datetime | None]:
-        """Return the pages of the site that its sitemaps name, those of robots.txt or else /sitemap.xml: by
-        normalised address, each with the last moment at which it may have changed, if that is told.
+        """Read the site's sitemaps: those that robots.txt names, or else /sitemap.xml.
+
+        Returns:
+            The normalised addresses of pages, as in `read_sitemaps`.
 
         Raises:
-            HostRestsError: a host has asked us to slow down.
+            HostRestsError: a host asks us to slow down.
         """
         robots = self._robots_of(url)
         parts = urlsplit(url)
@@ -120,7 +121,7 @@ class Visitor:
         path = self._scope.path
 
         def may_be_wanted(url: str) -> bool:
-            # There may be a million of them: this is not exact, but fast.
+            # Not exact, but fast: there may be a million addresses.
             return path in f"{url}/"
 
         def fetch_text(url: str, bytes_limit: int) -> Fetched:
@@ -128,7 +129,7 @@ class Visitor:
                 raise FetchError("the sitemaps take too long")
             try:
                 url = normalised(url)
-                # It may be on another host, which has a say.
+                # It may be on another host, with its own rules.
                 its_robots = self._robots_of(url)
                 if not its_robots.allows(url):
                     raise FetchError("robots.txt forbids it", unwanted=True)
@@ -137,7 +138,7 @@ class Visitor:
             except HostRestsError:
                 raise
             except (TransientError, ValueError) as error:
-                # No turn, or no address: the page that was read before is worth more.
+                # Skip this sitemap rather than lose the page that was read before it.
                 raise FetchError(str(error)) from None
 
         named = read_sitemaps(addresses, fetch_text, pages_wanted, may_be_wanted)
@@ -145,7 +146,7 @@ class Visitor:
 
     @contextmanager
     def _keeping(self, url: str, robots: Robots) -> Iterator[None]:
-        """Keep the robots.txt of a host that refuses an address: the next probe need not ask for it."""
+        """Store the robots.txt of a host that begins to rest: the next probe need not fetch it."""
         try:
             yield
         except HostRestsError as error:
@@ -154,16 +155,16 @@ class Visitor:
             raise
 
     def may_follow(self, url: str, leads_there: str, *, first: bool) -> bool:
-        """Whether a redirect to an address is followed.
+        """Return whether to follow a redirect to an address.
 
         Args:
             url: the address.
-            leads_there: the page that does (normalised). One that is out of the scope itself, as only in a
-                refresh, may lead anywhere in its site.
+            leads_there: the page that redirects (normalised). In a refresh it may be out of the scope
+                itself; then it may redirect anywhere in its site.
             first: as in `fetch`.
 
         Raises:
-            FetchError: it is not, and the reason is not that it is another site.
+            FetchError: it is not followed, for another reason than another site.
         """
         try:
             address = normalised(url)
@@ -185,11 +186,11 @@ class Visitor:
         return True
 
     def of_site(self, urls: Iterable[str]) -> list[str]:
-        """Keep the addresses that may be fetched: normalised, each page once, in their order."""
+        """Return the addresses that may be fetched: normalised, each page once, in their order."""
         return list(self._of_site(urls))
 
     def _of_site(self, urls: Iterable[str]) -> dict[str, str]:
-        """Return the normalised address of each page that may be fetched, with the address that names it."""
+        """Return the normalised address of each page that may be fetched, with the given address."""
         found: dict[str, tuple[str, str]] = {}
         for url in urls:
             try:
@@ -222,14 +223,14 @@ class Visitor:
         if (kept := self._turns.kept_robots(*_origin(url))) is not None:
             return parse_robots(kept)
         if self._robots_bytes > ROBOTS_BYTES:
-            return FetchError("those of other hosts of the site were too large")
+            return FetchError("the site's other robots.txt files were too large")
         try:
             return read_robots(url, fetch_text)
         except FetchError as error:
             return error
 
     def _text(self, delay: float, url: str, bytes_limit: int) -> Fetched:
-        """Fetch what is no page."""
+        """Fetch a robots.txt or sitemap."""
         return fetch(
             self._settings,
             url,
@@ -253,11 +254,11 @@ class Visitor:
 
 
 def _origin(url: str) -> tuple[str, str]:
-    """The host of an address, and the origin whose robots.txt counts for it."""
+    """Return the host of an address, and the origin whose robots.txt applies to it."""
     parts = urlsplit(url)
     return parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
 
 
 def html_hash(html: bytes) -> str:
-    """By which a page is known to be the same."""
+    """Hash a page, to recognise it when it has not changed."""
     return hashlib.sha256(html).hexdigest()
