@@ -31,6 +31,7 @@ RECEIVES_A_MINUTE = 7
 WAITS_SECONDS = 310
 # It finds no work: it returns dead letters, of which the ledger knows only that they are gone.
 REDRIVE = "RedriveScheduleFunction"
+FEEDBACK_QUEUE = "MailFeedbackQueue"
 
 
 def broken(run: Run) -> list[str]:
@@ -154,8 +155,8 @@ def grouped(run: Run) -> Iterator[str]:
     """Every message that the bundle sends carries its user as MessageGroupId; refreshes share a group."""
     users = {FIRST_KEY + w.number: run.plan.users[w.user] for w in run.plan.work if w.kind == "execution"}
     for queue, body, group in run.services.sqs.sent:
-        if body in run.asked.bad:
-            # The backend gave it another group, which it keeps.
+        if body in run.asked.bad or queue == FEEDBACK_QUEUE:
+            # The backend gave it another group, which it keeps. EventBridge gives an event of SES none.
             continue
         named = json.loads(body) if body.startswith("{") else {}
         user = users.get(named.get("user_task_execution_pk", 0))

@@ -85,7 +85,9 @@ def install(bridge: Bridge, server: Server) -> None:
         id(threading.RLock): partial(Lock, kernel),
         id(threading.Timer): lambda *a: Timer(kernel(), *a),
         id(connections.Adapter): lambda **o: websites.Adapter(bridge.run.sites, **o),
-        id(observability.count): lambda metric, value=1, **_d: bridge.run.metrics.update({metric: value}),
+        id(observability.count): lambda metric, value=1, **_d: bridge.run.metrics.update(
+            {metric: value if isinstance(value, int | float) else sum(value)}
+        ),
     }
     lock = type(threading.Lock())
     for module in bundle_modules():

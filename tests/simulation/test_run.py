@@ -6,7 +6,7 @@ import sys
 
 from tests import ROOT
 
-SEED, DAYS = 4, 1
+SEED, DAYS = 5, 1
 
 
 def simulate(*options: object) -> subprocess.Popen[str]:
