@@ -119,8 +119,8 @@ def answered(name: str, base: str) -> Cost:
 
 
 def _fetch(url: str, bytes_limit: int | None = None, media_types: tuple[str, ...] = ()) -> Fetched:
-    turn = nullcontext[None]()
-    return fetch(FETCHING, url, bytes_limit=bytes_limit, media_types=media_types, turn=lambda _host: turn)
+    slot = nullcontext[None]()
+    return fetch(FETCHING, url, bytes_limit=bytes_limit, media_types=media_types, slot=lambda _host: slot)
 
 
 def _page(url: str) -> str:

@@ -54,7 +54,7 @@ def attempt(url: str, resolve: Callable[[str], list[str]], *, any_port: bool = F
         for name in CHECKS_OF_PORTS if any_port else ():
             patches.enter_context(patch(name, lambda port: None))
         try:
-            fetch(SETTINGS, url, turn=lambda host: nullcontext())
+            fetch(SETTINGS, url, slot=lambda host: nullcontext())
         except FetchError as error:
             return Attempt(error.reason, tuple(asked), tuple(dialled))
     raise AssertionError("something answered")

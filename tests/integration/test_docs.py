@@ -12,7 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 
 import maintenance.purge
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.host_slots import Turns
+from documents.web.host_slots import HostSlots
 from local.runtime.postgres import Database
 from mojodex import mail_ledger, unsubscribing
 from mojodex.clock import Deadline, utc_now
@@ -216,8 +216,8 @@ def test_the_database_understands_the_sql_of_the_pages(mojodex: Mojodex, stateme
 
 
 def test_the_runbook_ends_a_hosts_rest(documents: Documents, mojodex: Mojodex) -> None:
-    turns = Turns(documents.websites.database, Deadline(lambda: 300_000), utc_now())
-    with pytest.raises(HostRestsError), turns.turn("example.com", 0, page=True):
+    slots = HostSlots(documents.websites.database, Deadline(lambda: 300_000), utc_now())
+    with pytest.raises(HostRestsError), slots.slot("example.com", 0, page=True):
         raise FetchError("no", status=429)
     (look,) = [statement for statement in STATEMENTS if "WHERE rests_until IS NOT NULL" in statement]
     (end,) = [statement for statement in STATEMENTS if "SET rests_until = NULL" in statement]
@@ -226,5 +226,5 @@ def test_the_runbook_ends_a_hosts_rest(documents: Documents, mojodex: Mojodex) -
     mojodex.run(end)
 
     assert not mojodex.rows(look)
-    with turns.turn("example.com", 0, page=True):
+    with slots.slot("example.com", 0, page=True):
         pass

@@ -56,7 +56,7 @@ PUBLIC, PUBLIC_TOO = "127.0.0.2", "127.0.0.3"
 
 
 def get(url: str, settings: FetchSettings = SETTINGS, **options: Any) -> Fetched:
-    return fetch(settings, url, **{"turn": lambda host: nullcontext()} | options)
+    return fetch(settings, url, **{"slot": lambda host: nullcontext()} | options)
 
 
 def failed(url: str, settings: FetchSettings = SETTINGS, **options: Any) -> FetchError:
@@ -466,7 +466,7 @@ LABEL = "a" * 63
     ],
 )
 def test_an_address_is_refused_before_its_host_has_a_turn(url: str, reason: str, unwanted: bool) -> None:
-    error = failed(url, turn=lambda host: pytest.fail(f"{host} has a turn"))
+    error = failed(url, slot=lambda host: pytest.fail(f"{host} has a slot"))
 
     assert (error.reason, error.unwanted) == (reason, unwanted)
 
@@ -484,15 +484,15 @@ def test_an_address_is_refused_before_its_host_has_a_turn(url: str, reason: str,
     ],
 )
 def test_the_hosts_and_ports_of_websites_have_turns(url: str) -> None:
-    class Turn(Exception):
+    class SlotError(Exception):
         """Instead of the request."""
 
-    def turn(host: str) -> Any:
+    def slot(host: str) -> Any:
         assert host == urlsplit(url).hostname
-        raise Turn
+        raise SlotError
 
-    with pytest.raises(Turn):
-        get(url, turn=turn)
+    with pytest.raises(SlotError):
+        get(url, slot=slot)
 
 
 def test_an_address_that_is_not_public_is_not_wanted() -> None:
@@ -560,34 +560,34 @@ def test_five_redirects_are_followed(ground: Ground, count: int) -> None:
 
 
 def test_each_request_has_its_turn(ground: Ground) -> None:
-    turns: list[str] = []
+    slots: list[str] = []
 
     @contextmanager
-    def turn(host: str) -> Iterator[None]:
-        turns.append(f"begin {host}")
+    def slot(host: str) -> Iterator[None]:
+        slots.append(f"begin {host}")
         yield
-        turns.append(f"end {host}")
+        slots.append(f"end {host}")
 
-    get(ground.go(f"http://OTHER.test:{ground.public.port}/"), turn=turn)
+    get(ground.go(f"http://OTHER.test:{ground.public.port}/"), slot=slot)
 
-    assert turns == ["begin public.test", "end public.test", "begin other.test", "end other.test"]
+    assert slots == ["begin public.test", "end public.test", "begin other.test", "end other.test"]
 
 
 def test_waiting_for_a_turn_costs_no_time(ground: Ground) -> None:
     @contextmanager
-    def turn(_host: str) -> Iterator[None]:
+    def slot(_host: str) -> Iterator[None]:
         time.sleep(0.6)
         yield
 
-    assert get(f"http://public.test:{ground.public.port}/", turn=turn, seconds=0.5).body == HTML
+    assert get(f"http://public.test:{ground.public.port}/", slot=slot, seconds=0.5).body == HTML
 
 
 def test_what_a_turn_raises_goes_through(ground: Ground) -> None:
-    def turn(_host: str) -> Any:
+    def slot(_host: str) -> Any:
         raise KeyError("no slot")
 
     with pytest.raises(KeyError):
-        get(f"http://public.test:{ground.public.port}/", turn=turn)
+        get(f"http://public.test:{ground.public.port}/", slot=slot)
     assert ground.public.connections == 0
 
 
@@ -784,7 +784,7 @@ def kilobytes(name):
 
 def reason(url):
     try:
-        fetch(settings, url, turn=lambda host: nullcontext())
+        fetch(settings, url, slot=lambda host: nullcontext())
     except FetchError as error:
         return error.reason
 

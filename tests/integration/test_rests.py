@@ -13,7 +13,7 @@ import pytest
 from documents.message import CREATE_FROM_WEBSITE as CRAWL
 from documents.web import fetch, host_slots
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.host_slots import Turns
+from documents.web.host_slots import HostSlots
 from mojodex import queues
 from mojodex.clock import Deadline, utc_now
 from tests.integration.conftest import Documents
@@ -78,7 +78,7 @@ def go_on(documents: Documents, *bodies: Any) -> list[str]:
     return failed
 
 
-# Turns.
+# HostSlots.
 
 
 def deadline() -> Deadline:
@@ -86,15 +86,15 @@ def deadline() -> Deadline:
 
 
 @pytest.fixture
-def make_turns(documents: Documents) -> Callable[..., Turns]:
-    def make(**ago: float) -> Turns:
-        return Turns(documents.websites.database, deadline(), utc_now() - timedelta(**ago))
+def make_slots(documents: Documents) -> Callable[..., HostSlots]:
+    def make(**ago: float) -> HostSlots:
+        return HostSlots(documents.websites.database, deadline(), utc_now() - timedelta(**ago))
 
     return make
 
 
-def refused(turns_: Turns, *, page: bool = True, status: int = 429, **more: Any) -> HostRestsError:
-    with pytest.raises(HostRestsError) as caught, turns_.turn(HOST, 0, page=page):
+def refused(slots: HostSlots, *, page: bool = True, status: int = 429, **more: Any) -> HostRestsError:
+    with pytest.raises(HostRestsError) as caught, slots.slot(HOST, 0, page=page):
         raise FetchError("no", status=status, again=True, **more)
     return caught.value
 
@@ -116,11 +116,11 @@ def go_on_to_the_end(documents: Documents) -> None:
     documents.ingest()
 
 
-def test_pauses_double_up_to_ten_minutes(documents: Documents, make_turns: Callable[..., Turns]) -> None:
-    turn = make_turns()
+def test_pauses_double_up_to_ten_minutes(documents: Documents, make_slots: Callable[..., HostSlots]) -> None:
+    slots = make_slots()
     seconds = []
     for _ in range(9):
-        error = refused(turn)
+        error = refused(slots)
         assert error.answer is not None
         seconds.append(round(error.retry_after or 0))
         ends(documents)
@@ -130,27 +130,27 @@ def test_pauses_double_up_to_ten_minutes(documents: Documents, make_turns: Calla
 
 @pytest.mark.parametrize(("asked", "seconds"), [(5, 10), (120, 120), (-30, 10), (10**9, 3600)])
 def test_what_the_server_asks_for_counts_if_it_is_longer_but_not_for_ever(
-    make_turns: Callable[..., Turns], asked: float, seconds: int
+    make_slots: Callable[..., HostSlots], asked: float, seconds: int
 ) -> None:
-    assert round(refused(make_turns(), retry_after=asked).retry_after or 0) == seconds
+    assert round(refused(make_slots(), retry_after=asked).retry_after or 0) == seconds
 
 
-def test_nobody_is_let_through_while_the_host_rests(make_turns: Callable[..., Turns]) -> None:
-    refused(make_turns(), status=503)
+def test_nobody_is_let_through_while_the_host_rests(make_slots: Callable[..., HostSlots]) -> None:
+    refused(make_slots(), status=503)
 
     for delay in (0, 1):
-        with pytest.raises(HostRestsError) as caught, make_turns().turn(HOST, delay, page=True):
-            pytest.fail("it has a turn")
+        with pytest.raises(HostRestsError) as caught, make_slots().slot(HOST, delay, page=True):
+            pytest.fail("it has a slot")
         assert caught.value.answer is None
         assert 9 < (caught.value.retry_after or 0) <= 10
-    with make_turns().turn("other.test", 0, page=True):
+    with make_slots().slot("other.test", 0, page=True):
         pass
 
 
 def test_after_a_rest_one_request_probes_and_the_others_wait_for_its_answer(
-    documents: Documents, make_turns: Callable[..., Turns], monkeypatch: pytest.MonkeyPatch
+    documents: Documents, make_slots: Callable[..., HostSlots], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused(make_turns())
+    refused(make_slots())
     ends(documents)
     monkeypatch.setattr(host_slots, "HELD_SECONDS", 30)
     running, most = 0, 0
@@ -158,7 +158,7 @@ def test_after_a_rest_one_request_probes_and_the_others_wait_for_its_answer(
     def ask(_: int) -> bool:
         nonlocal running, most
         try:
-            with make_turns().turn(HOST, 0, page=True):
+            with make_slots().slot(HOST, 0, page=True):
                 running += 1
                 most = max(most, running)
                 time.sleep(0.1)
@@ -174,63 +174,63 @@ def test_after_a_rest_one_request_probes_and_the_others_wait_for_its_answer(
 
 
 def test_a_page_that_is_answered_ends_the_rest_and_a_robots_txt_does_not(
-    documents: Documents, make_turns: Callable[..., Turns]
+    documents: Documents, make_slots: Callable[..., HostSlots]
 ) -> None:
-    refused(make_turns())
+    refused(make_slots())
     ends(documents)
-    with make_turns().turn(HOST, 0, page=False):
+    with make_slots().slot(HOST, 0, page=False):
         pass
-    assert round(refused(make_turns()).retry_after or 0) == 20
+    assert round(refused(make_slots()).retry_after or 0) == 20
     ends(documents)
-    with pytest.raises(FetchError), make_turns().turn(HOST, 0, page=True):
+    with pytest.raises(FetchError), make_slots().slot(HOST, 0, page=True):
         raise FetchError("the page answers 404", status=404)
 
-    with make_turns().turn(HOST, 0, page=True), make_turns().turn(HOST, 0, page=True):
+    with make_slots().slot(HOST, 0, page=True), make_slots().slot(HOST, 0, page=True):
         pass
-    assert round(refused(make_turns()).retry_after or 0) == 10
+    assert round(refused(make_slots()).retry_after or 0) == 10
 
 
 def test_a_probe_without_an_answer_lets_the_host_rest_on(
-    documents: Documents, make_turns: Callable[..., Turns]
+    documents: Documents, make_slots: Callable[..., HostSlots]
 ) -> None:
-    with pytest.raises(FetchError), make_turns().turn(HOST, 0, page=True):
+    with pytest.raises(FetchError), make_slots().slot(HOST, 0, page=True):
         raise FetchError("it does not answer in time", again=True)
-    refused(make_turns())
+    refused(make_slots())
     ends(documents)
 
-    with pytest.raises(HostRestsError) as caught, make_turns().turn(HOST, 0, page=True):
+    with pytest.raises(HostRestsError) as caught, make_slots().slot(HOST, 0, page=True):
         raise FetchError("it does not answer in time", again=True)
     assert round(caught.value.retry_after or 0) == 20
 
 
-def test_two_refusals_at_once_are_one_rest(make_turns: Callable[..., Turns]) -> None:
-    with pytest.raises(HostRestsError) as caught, make_turns().turn(HOST, 0, page=True):
-        assert round(refused(make_turns()).retry_after or 0) == 10
+def test_two_refusals_at_once_are_one_rest(make_slots: Callable[..., HostSlots]) -> None:
+    with pytest.raises(HostRestsError) as caught, make_slots().slot(HOST, 0, page=True):
+        assert round(refused(make_slots()).retry_after or 0) == 10
         raise FetchError("no", status=429, again=True)
     assert round(caught.value.retry_after or 0) == 10
 
 
 def test_after_a_day_without_a_question_the_host_is_a_new_one(
-    documents: Documents, make_turns: Callable[..., Turns]
+    documents: Documents, make_slots: Callable[..., HostSlots]
 ) -> None:
     for _ in range(4):
-        refused(make_turns())
+        refused(make_slots())
         ends(documents)
     documents.mojodex.run("UPDATE md_background_host_slot SET rests_until = now() - interval '25 hours'")
 
-    assert round(refused(make_turns()).retry_after or 0) == 10
+    assert round(refused(make_slots()).retry_after or 0) == 10
 
 
-def test_who_has_waited_for_three_days_waits_no_more(make_turns: Callable[..., Turns]) -> None:
-    with pytest.raises(FetchError, match="no"), make_turns(hours=73).turn(HOST, 0, page=True):
+def test_who_has_waited_for_three_days_waits_no_more(make_slots: Callable[..., HostSlots]) -> None:
+    with pytest.raises(FetchError, match="no"), make_slots(hours=73).slot(HOST, 0, page=True):
         raise FetchError("no", status=503, again=True)
     with (
         pytest.raises(FetchError, match="has asked us to slow down for 72 hours"),
-        make_turns(hours=73).turn(HOST, 0, page=True),
+        make_slots(hours=73).slot(HOST, 0, page=True),
     ):
-        pytest.fail("it has a turn")
-    with pytest.raises(HostRestsError), make_turns(hours=71).turn(HOST, 0, page=True):
-        pytest.fail("it has a turn")
+        pytest.fail("it has a slot")
+    with pytest.raises(HostRestsError), make_slots(hours=71).slot(HOST, 0, page=True):
+        pytest.fail("it has a slot")
 
 
 @pytest.mark.parametrize(

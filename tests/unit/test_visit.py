@@ -9,7 +9,7 @@ import pytest
 from documents.web import visit
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched, FetchSettings
-from documents.web.host_slots import Turns
+from documents.web.host_slots import HostSlots
 from documents.web.scope import scope_of
 from documents.web.visit import ROBOTS_BYTES, Visitor
 from mojodex.clock import Deadline
@@ -17,9 +17,9 @@ from mojodex.clock import Deadline
 SETTINGS = FetchSettings(contact_url="https://example.com/crawler", page_bytes_limit=5_000_000)
 
 
-class NoTurns:
+class FreeSlots:
     @contextmanager
-    def turn(self, host: str, delay: float) -> Iterator[None]:
+    def slot(self, host: str, delay: float) -> Iterator[None]:
         yield
 
     def kept_robots(self, _host: str, _origin: str) -> bytes | None:
@@ -42,7 +42,7 @@ class Site:
 def visitor_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     monkeypatch.setattr(visit, "fetch", site.fetch)
     return Visitor(
-        cast(Turns, NoTurns()), SETTINGS, scope_of("https://example.com/"), Deadline(lambda: 900_000)
+        cast(HostSlots, FreeSlots()), SETTINGS, scope_of("https://example.com/"), Deadline(lambda: 900_000)
     )
 
 
@@ -54,7 +54,7 @@ def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
     for number in range(read):
         assert visitor.fetch(f"https://{number}.example.com/a").body == b"<p>Hello"
 
-    with pytest.raises(FetchError, match="the site's other robots.txt files were too large"):
+    with pytest.raises(FetchError, match=r"the site's other robots\.txt files were too large"):
         visitor.fetch("https://last.example.com/a")
 
     assert visitor.fetch("https://0.example.com/b").body == b"<p>Hello"

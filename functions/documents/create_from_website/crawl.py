@@ -22,7 +22,7 @@ from documents.message import REFRESH, CreateFromWebsite
 from documents.progress import DELETED_BY_USER, KEPT, close, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
-from documents.web.host_slots import Turns
+from documents.web.host_slots import HostSlots
 from documents.web.scope import scope_of
 from documents.web.visit import SECONDS_NEEDED, Visitor
 from mojodex import jobs, queues
@@ -31,7 +31,7 @@ from mojodex.database import Database
 from mojodex.errors import NothingToDoError, PermanentError, TransientError
 from mojodex.schema import BackgroundJob
 
-# Fetched at once; of `turns.REQUESTS_AT_ONCE`, one crawl can use all.
+# Fetched at once; of `host_slots.REQUESTS_AT_ONCE`, one crawl can use all.
 THREADS = 2
 # Fetched ahead of the page whose turn it is, so that one slow page does not hold up the others.
 AHEAD = 8
@@ -71,8 +71,8 @@ def crawl(
         scope = scope_of(first, message.scope)
         if home := (job.progress or {}).get("home"):
             scope = scope.moved(home)
-        turns = Turns(database, deadline, job.queued_at)
-        visitor = Visitor(turns, settings, scope, deadline)
+        slots = HostSlots(database, deadline, job.queued_at)
+        visitor = Visitor(slots, settings, scope, deadline)
         part = _Crawl(database, settings, message, job, visitor, deadline, begun)
         if not part.run():
             _continue_later(database, settings, message, job, counts=not part.host_rests)
@@ -140,7 +140,7 @@ class _Crawl:
             any_scheme=any_scheme,
             with_sitemap=settings.crawl_depth_limit > 0 and not message.refresh,
             count_refusal=self._count_refusal,
-            has_own_turn=self._frontier.knows,
+            is_known=self._frontier.knows,
         )
         self.host_rests = False
         self._began = utc_now()

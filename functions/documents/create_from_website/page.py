@@ -76,7 +76,7 @@ class Pages:
         any_scheme: whether the first page may be on http as well.
         with_sitemap: whether the pages of the sitemap follow the links of the first page.
         count_refusal: notes that a page with this key, or the first page's sitemap, was refused.
-        has_own_turn: as of `Visitor.fetch`.
+        is_known: as of `Visitor.fetch`.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class Pages:
         any_scheme: bool,
         with_sitemap: bool,
         count_refusal: Callable[[int], None],
-        has_own_turn: Callable[[str], bool],
+        is_known: Callable[[str], bool],
     ) -> None:
         self._visitor, self._deadline, self._first = visitor, deadline, first
-        self._count_refusal, self._has_own_turn = count_refusal, has_own_turn
+        self._count_refusal, self._is_known = count_refusal, is_known
         self._any_scheme, self._with_sitemap = any_scheme, with_sitemap
 
     def visit(self, page: Found, pages_wanted: int) -> Read | NotModified:
@@ -157,7 +157,7 @@ class Pages:
         for _ in range(MOST_REDIRECTS + 1):
             fetched_at = utc_now()
             try:
-                fetched = self._visitor.fetch(url, etag, first=first, has_own_turn=self._has_own_turn)
+                fetched = self._visitor.fetch(url, etag, first=first, is_known=self._is_known)
             except FetchError as error:
                 error.redirected = redirected or error.redirected
                 raise

@@ -32,7 +32,7 @@ from documents.web import urls
 from documents.web.directives import AGENT
 from documents.web.errors import FetchError
 from documents.web.fetch import FetchSettings
-from documents.web.host_slots import Turns
+from documents.web.host_slots import HostSlots
 from documents.web.scope import scope_of
 from documents.web.visit import Visitor, html_hash
 from mojodex import jobs
@@ -117,8 +117,8 @@ def update_document(
     if document.url:
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
-        turns = Turns(database, deadline, job.queued_at)
-        fetched = _fetched(turns, settings, document, document.url, recipe, deadline)
+        slots = HostSlots(database, deadline, job.queued_at)
+        fetched = _fetched(slots, settings, document, document.url, recipe, deadline)
         if fetched is None:
             database.with_db_session(_take_note, document.document_pk)
             raise NothingToDoError(NOT_CHANGED)
@@ -175,7 +175,12 @@ def _edited(text: str, sent: datetime) -> Edition:
 
 
 def _fetched(
-    turns: Turns, settings: UpdatingSettings, document: Document, url: str, recipe: str, deadline: Deadline
+    slots: HostSlots,
+    settings: UpdatingSettings,
+    document: Document,
+    url: str,
+    recipe: str,
+    deadline: Deadline,
 ) -> Edition | None:
     """The chunks of a page as it is now; of the same page, too, if the document was made by another recipe.
     None if it has not changed.
@@ -188,7 +193,7 @@ def _fetched(
     is_stale = document.known.recipe != recipe
     fetched_at = utc_now()
     try:
-        visitor = Visitor(turns, settings, scope_of(url, "site"), deadline)
+        visitor = Visitor(slots, settings, scope_of(url, "site"), deadline)
         fetched = visitor.fetch(url, None if is_stale else document.etag)
         moved = urls.key(urls.normalised(fetched.url)) != urls.key(url)
     except FetchError as error:

@@ -38,7 +38,7 @@ def check_port(port: int) -> None:
         raise FetchError(f"port {port} is not allowed", unwanted=True)
 
 
-class Clock:
+class TimeLimit:
     """Time limit of a request: shuts its sockets down, so that blocked reads return.
 
     The timeout of requests covers one read only. A server that sends a byte a second never reaches it.
@@ -91,21 +91,21 @@ class _Dialling(HTTPConnection):
     Dialling here also leaves the name to urllib3, for the Host header, SNI and the certificate.
     """
 
-    def __init__(self, *args: Any, clock: Clock, loopback: bool, **options: Any) -> None:
+    def __init__(self, *args: Any, time_limit: TimeLimit, loopback: bool, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._clock, self._loopback = clock, loopback
+        self._time_limit, self._loopback = time_limit, loopback
 
     def _new_conn(self) -> socket.socket:
         failed: OSError = TimeoutError()
         for address in self._addresses():
-            if not (left := self._clock.left()):
+            if not (left := self._time_limit.left()):
                 break
             try:
                 connected = socket.create_connection((address, self.port), min(CONNECT_SECONDS, left))
             except OSError as error:
                 failed = error
             else:
-                self._clock.watch(connected)
+                self._time_limit.watch(connected)
                 return connected
         raise failed
 

@@ -21,10 +21,10 @@ def directives(tags: Iterable[str]) -> frozenset[str]:
     for tag in tags:
         for_us = True
         for directive in tag.lower().split(","):
-            said = directive
-            if named := FOR_AGENT.fullmatch(directive):
-                agent, said = named.groups()
+            rule = directive
+            if match := FOR_AGENT.fullmatch(directive):
+                agent, rule = match.groups()
                 for_us = agent in ("*", AGENT.lower())
             if for_us:
-                found.add(said.strip())
+                found.add(rule.strip())
     return frozenset(found)

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from pydantic import field_validator
 
-from documents.web.connections import CONNECT_SECONDS, Adapter, Clock, check_port
+from documents.web.connections import CONNECT_SECONDS, Adapter, TimeLimit, check_port
 from documents.web.directives import AGENT, directives
 from documents.web.errors import BROKEN, FetchError, Redirected, failure
 from documents.web.media import fits, meant
@@ -104,7 +104,7 @@ def fetch(
     seconds: float = 20,
     etag: str | None = None,
     may_follow: Callable[[str], bool] = lambda url: True,
-    turn: Callable[[str], AbstractContextManager[None]],
+    slot: Callable[[str], AbstractContextManager[None]],
 ) -> Fetched:
     """Fetch an address.
 
@@ -118,7 +118,7 @@ def fetch(
             slots. A DNS lookup cannot be interrupted: it ends when the system's resolver gives up.
         etag: of a copy that we have; a 304 is then an answer.
         may_follow: whether to follow a redirect to an address.
-        turn: context of each request to a host; its errors pass through.
+        slot: context of each request to a host; its errors pass through.
 
     Raises:
         FetchError: with the reason.
@@ -144,14 +144,14 @@ def fetch(
             if len(seen) > MOST_REDIRECTS:
                 raise FetchError(f"more than {MOST_REDIRECTS} redirects")
             seen.add(url)
-            with turn(host), Clock(seconds) as clock:
+            with slot(host), TimeLimit(seconds) as time_limit:
                 try:
-                    found = _send(request, clock, settings.fetch_loopback, media_types, limit)
+                    found = _send(request, time_limit, settings.fetch_loopback, media_types, limit)
                 except BROKEN as error:
                     raise failure(error) from None
             if isinstance(found, Fetched):
                 return replace(found, redirected=redirected)
-            seconds, url = clock.left(), found.url
+            seconds, url = time_limit.left(), found.url
             # The ETag belongs to the previous address.
             headers.pop("If-None-Match", None)
             redirected = "for good" if found.permanent and redirected != "for now" else "for now"
@@ -189,14 +189,18 @@ def _request(url: str, headers: dict[str, str], loopback: bool) -> requests.Prep
 
 
 def _send(
-    request: requests.PreparedRequest, clock: Clock, loopback: bool, media_types: tuple[str, ...], limit: int
+    request: requests.PreparedRequest,
+    time_limit: TimeLimit,
+    loopback: bool,
+    media_types: tuple[str, ...],
+    limit: int,
 ) -> Fetched | _Redirect:
     """Send one request, and return the answer or redirect."""
     # No session: it keeps cookies, takes proxies and passwords from the environment, and reads the whole body
-    # of a redirect. The read timeout only backs up the clock.
-    timeout = (CONNECT_SECONDS, clock.left() + 1)
+    # of a redirect. The read timeout only backs up the time limit.
+    timeout = (CONNECT_SECONDS, time_limit.left() + 1)
     with (
-        closing(Adapter(clock=clock, loopback=loopback)) as adapter,
+        closing(Adapter(time_limit=time_limit, loopback=loopback)) as adapter,
         closing(adapter.send(request, stream=True, timeout=timeout)) as response,
     ):
         url, status, headers = str(request.url), response.status_code, response.headers

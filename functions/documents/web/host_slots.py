@@ -96,7 +96,7 @@ class _Slot:
         return {"host": host, "slot": self.slot, "free_at": self.free_at, "delay": delay}
 
 
-class Turns:
+class HostSlots:
     """Hands out the slots of hosts.
 
     Args:
@@ -109,7 +109,7 @@ class Turns:
         self._database, self._deadline, self._since = database, deadline, since
 
     @contextmanager
-    def turn(self, host: str, delay: float, *, page: bool) -> Iterator[None]:
+    def slot(self, host: str, delay: float, *, page: bool) -> Iterator[None]:
         """Wait for a slot of a host, and hold it until the context ends.
 
         Args:

@@ -51,10 +51,10 @@ def read_sitemaps(
         address, depth = waiting.pop(0)
         read += 1
         try:
-            sitemaps, urls, changed, its_elements = _parse(fetch_text(address, BYTES_LIMIT).body)
+            sitemaps, urls, changed, element_count = _parse(fetch_text(address, BYTES_LIMIT).body)
         except FetchError:
             continue
-        elements += its_elements
+        elements += element_count
         for url in filter(is_wanted, urls):
             # Two entries of one page may disagree.
             pages[url] = None if url in pages else last_moment(changed.get(url, ""))

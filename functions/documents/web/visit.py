@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from documents.web.errors import NO_TLS, FetchError, HostRestsError
 from documents.web.fetch import Fetched, FetchSettings, fetch
-from documents.web.host_slots import Turns
+from documents.web.host_slots import HostSlots
 from documents.web.media import PAGES
 from documents.web.robots import Robots, parse_robots, read_robots
 from documents.web.scope import Scope
@@ -38,7 +38,7 @@ class Visitor:
     """Fetches pages of one site; safe to use from several threads.
 
     Args:
-        turns: the slots of hosts.
+        slots: of all hosts.
         settings: the worker's.
         scope: which addresses may be fetched.
         deadline: when the invocation ends.
@@ -47,8 +47,8 @@ class Visitor:
         home: where the first page redirected out of the scope; '' if it did not.
     """
 
-    def __init__(self, turns: Turns, settings: FetchSettings, scope: Scope, deadline: Deadline) -> None:
-        self._turns, self._settings, self._deadline = turns, settings, deadline
+    def __init__(self, slots: HostSlots, settings: FetchSettings, scope: Scope, deadline: Deadline) -> None:
+        self._slots, self._settings, self._deadline = slots, settings, deadline
         self._scope, self.home = scope, ""
         # Crawl delays in seconds, by host.
         self._delays: dict[str, float] = {}
@@ -61,7 +61,7 @@ class Visitor:
         etag: str | None = None,
         *,
         first: bool = False,
-        has_own_turn: Callable[[str], bool] = lambda _key: False,
+        is_known: Callable[[str], bool] = lambda _key: False,
     ) -> Fetched:
         """Fetch a page that robots.txt allows.
 
@@ -69,7 +69,7 @@ class Visitor:
             url: of the page.
             etag: as in `fetch.fetch`.
             first: whether it is the first page of a crawl, which may redirect out of the scope, once.
-            has_own_turn: whether the page with a key is fetched anyway; no redirect to it is followed.
+            is_known: whether the page with a key is fetched anyway; no redirect to it is followed.
 
         Raises:
             FetchError: it cannot be fetched, or is no page.
@@ -83,11 +83,11 @@ class Visitor:
         def may_follow(target: str) -> bool:
             follows = self.may_follow(target, url, first=first)
             address = normalised(target) if follows else ""
-            if follows and key(address) != key(url) and has_own_turn(key(address)):
+            if follows and key(address) != key(url) and is_known(key(address)):
                 raise FetchError(f"it redirects to {shown(address)}", unwanted=True)
             return follows
 
-        with self._keeping(url, robots):
+        with self._storing_robots(url, robots):
             return self._patiently(
                 lambda: fetch(
                     self._settings,
@@ -96,7 +96,7 @@ class Visitor:
                     seconds=SECONDS_OF_TRY,
                     etag=etag,
                     may_follow=may_follow,
-                    turn=lambda host: self._turns.turn(host, self._delays.get(host, 0), page=True),
+                    slot=lambda host: self._slots.slot(host, self._delays.get(host, 0), page=True),
                 )
             )
 
@@ -130,11 +130,11 @@ class Visitor:
             try:
                 url = normalised(url)
                 # It may be on another host, with its own rules.
-                its_robots = self._robots_of(url)
-                if not its_robots.allows(url):
+                host_robots = self._robots_of(url)
+                if not host_robots.allows(url):
                     raise FetchError("robots.txt forbids it", unwanted=True)
-                with self._keeping(url, its_robots):
-                    return self._text(its_robots.delay, url, bytes_limit)
+                with self._storing_robots(url, host_robots):
+                    return self._text(host_robots.delay, url, bytes_limit)
             except HostRestsError:
                 raise
             except (TransientError, ValueError) as error:
@@ -145,22 +145,22 @@ class Visitor:
         return {address: named[url] for address, url in self._of_site(named).items()}
 
     @contextmanager
-    def _keeping(self, url: str, robots: Robots) -> Iterator[None]:
+    def _storing_robots(self, url: str, robots: Robots) -> Iterator[None]:
         """Store the robots.txt of a host that begins to rest: the next probe need not fetch it."""
         try:
             yield
         except HostRestsError as error:
             if error.answer:
-                self._turns.keep_robots(*_origin(url), robots.body)
+                self._slots.keep_robots(*_origin(url), robots.body)
             raise
 
-    def may_follow(self, url: str, leads_there: str, *, first: bool) -> bool:
+    def may_follow(self, url: str, source: str, *, first: bool) -> bool:
         """Return whether to follow a redirect to an address.
 
         Args:
             url: the address.
-            leads_there: the page that redirects (normalised). In a refresh it may be out of the scope
-                itself; then it may redirect anywhere in its site.
+            source: the page that redirects (normalised). In a refresh it may be out of the scope itself;
+                then it may redirect anywhere in its site.
             first: as in `fetch`.
 
         Raises:
@@ -173,7 +173,7 @@ class Visitor:
         if not self._scope.holds(address):
             if not first or self.home:
                 if site(address) == self._scope.site:
-                    if not first and not self._scope.holds(leads_there):
+                    if not first and not self._scope.holds(source):
                         return self._allows(address)
                     raise FetchError("it redirects out of the path that is read", unwanted=True)
                 return False
@@ -220,7 +220,7 @@ class Visitor:
             return fetched
 
         url = f"{scheme}://{host}/"
-        if (kept := self._turns.kept_robots(*_origin(url))) is not None:
+        if (kept := self._slots.kept_robots(*_origin(url))) is not None:
             return parse_robots(kept)
         if self._robots_bytes > ROBOTS_BYTES:
             return FetchError("the site's other robots.txt files were too large")
@@ -236,7 +236,7 @@ class Visitor:
             url,
             bytes_limit=bytes_limit,
             seconds=SECONDS_OF_TRY,
-            turn=lambda host: self._turns.turn(host, delay, page=False),
+            slot=lambda host: self._slots.slot(host, delay, page=False),
         )
 
     def _patiently(self, get: Callable[[], Fetched]) -> Fetched:
