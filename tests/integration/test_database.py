@@ -276,9 +276,7 @@ def failing_proxy() -> Iterator[Callable[[bytes], tuple[int, list[int]]]]:
 
     def serve(client: socket.socket, reply: bytes) -> None:
         with suppress(OSError), client:
-            # It asks for TLS, is told that there is none, and says who it is.
-            client.recv(8)
-            client.sendall(b"N")
+            # It says who it is, and is let in.
             client.recv(4096)
             client.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\5I")
             client.recv(4096)
