@@ -1,1 +1,1 @@
-"""From the bytes of a page to chunks of its main text. Knows nothing of the web and of the database."""
+"""Chunks of a page's main content, made from its bytes, without web or database."""

@@ -1,10 +1,10 @@
-"""What an element of a page is in, by the tags, classes and ids of the elements around it."""
+"""Features of an element's place: the tags, classes and ids of it and its ancestors."""
 
 import re
 
 from lxml import etree
 
-# Words in the class and id of elements, as most templates use them, in small letters.
+# Words that most templates use in classes and ids, in lower case.
 CONTENT = re.compile("content|article|post|entry|story|text|body|main|page")
 COMMENT = re.compile("comment|kommentar|disqus|respond|discussion|replies")
 TEASER = re.compile(
@@ -17,7 +17,7 @@ DETAIL = re.compile(
 )
 FRAME = re.compile("comment|side-?bar|foot|nav|menu|disclaimer|hidden")
 NAMED = (CONTENT, FRAME, COMMENT, TEASER, DETAIL)
-# By the tag of an element, which of the features it sets.
+# The index of the feature that a tag sets.
 PLACES = {
     **dict.fromkeys(("nav", "menu"), 0),
     **dict.fromkeys(("header", "footer"), 1),
@@ -27,21 +27,21 @@ PLACES = {
     "p": 5,
 }
 MAIN = 4
-# So many features before them; the first two count how often such a name is around.
+# The index of the first feature from NAMED. The first two of these count elements with such a name.
 COUNTED = 6
-# Of what is in nothing.
+# The features of an element without ancestors.
 OUTSIDE = (0.0,) * 11
 
 
 def ancestry(
     element: etree._Element, above: tuple[float, ...], names: dict[str, tuple[bool, ...]]
 ) -> tuple[float, ...]:
-    """Return what an element is in, itself too: the features from `in_nav` to `detail_name`.
+    """Return the features `in_nav` to `detail_name` of an element and its ancestors.
 
     Args:
         element: of a page.
-        above: what its parent is in.
-        names: by class and id, which words they hold; filled here.
+        above: the features of its parent.
+        names: cache of the matches of NAMED by class and id; filled here.
     """
     tag = str(element.tag)
     name = f"{element.get('class', '')} {element.get('id', '')}"

@@ -1,4 +1,4 @@
-"""What repeats on the pages of a site and is kept once: its address, telephone, opening hours, legal data."""
+"""The boilerplate that is kept once per site: address, telephone, opening hours, legal data."""
 
 import re
 from collections.abc import Iterable
@@ -11,23 +11,23 @@ from documents.text.lines import Line, placed_lines
 from documents.text.page import line_hash, smallest_blocks
 from documents.text.visibility import remove, reveal, write_out_addresses
 
-# A line that is links is a menu.
+# A line with a larger share of links belongs to a menu.
 MOST_LINKED = 0.5
-# Where a small site, of which nobody knows what repeats, says who and where it is.
+# Where a site whose boilerplate is not known says who and where it is.
 ENDS = ("footer", "address")
 CONTROLS = ("nav", "form", "button", "dialog")
 NOTICE = re.compile("cookie|consent", re.IGNORECASE)
 
 
 def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list[Line]]:
-    """Return the lines of a page that repeat on its site, without menus, forms and notices.
+    """Return the boilerplate of a page in parts, without menus, forms and notices.
 
-    Each part becomes chunks of its own: one vector for the address, the opening hours and the register number
-    would be near to no question about any of them.
+    Each part becomes chunks of its own: one vector for address, opening hours and register number would match
+    no question about any of them.
 
     Args:
-        tree: the page; it is left as it is.
-        hashes: see `reading.Boilerplate`; if there are none, the lines of the page's footer.
+        tree: the page; not modified.
+        hashes: as in `reader.Boilerplate`; without any, the footer is the boilerplate.
     """
     tree = copy(tree)
     remove(tree, reveal(tree))
@@ -44,8 +44,8 @@ def boilerplate_parts(tree: etree._Element, hashes: frozenset[int]) -> list[list
         lines = [
             piece for placed in placed_lines(block) if placed.links < MOST_LINKED for piece in placed.pieces
         ]
-        # A block of several lines is a part, and so are blocks of one line that stand side by side. A part
-        # that is too short for a chunk takes in the next one.
+        # A block of several lines is a part, and so are adjacent blocks of one line. A part that is too short
+        # for a chunk includes the next one.
         around = block if len(lines) > 1 else block.getparent()
         if lines and parts and (around is last or _size(parts[-1]) < SHORTEST_CHUNK):
             parts[-1] += lines

@@ -1,6 +1,6 @@
 """Read pages in the child process, one at a time, within limits of time and memory (see `child_process`).
 
-A page is HTML, a PDF or a Word document: its first bytes tell, whatever its server calls it.
+A page is HTML, a PDF or a Word document. Its first bytes decide, not its media type.
 """
 
 import json
@@ -25,7 +25,7 @@ from documents.text.main_text import main_lines
 from documents.text.page import line_hashes, parse, title
 from documents.text.pdf import read_pdf
 
-# Read first, so that all imports are done before a page's limits count.
+# Read first, so that imports do not count towards a page's limits.
 EXAMPLE = b"<main><h1>An example</h1><p>This page is read before the first one that counts.</p></main>"
 NOINDEX, NOFOLLOW = {"noindex", "none"}, {"nofollow", "none"}
 
@@ -33,7 +33,7 @@ NOINDEX, NOFOLLOW = {"noindex", "none"}, {"nofollow", "none"}
 def read_outline(
     body: bytes, charset: str | None, url: str, agent: str, asked: Collection[str]
 ) -> dict[str, Any] | None:
-    """Read what `reading.outline` returns, as JSON can hold it."""
+    """Return the fields of `reader.Outline` as JSON values; None if the page cannot be parsed."""
     if _reader_of_file(body):
         noindex = not NOINDEX.isdisjoint(asked)
         return {"canonical": None, "refresh": None, "links": [], "noindex": noindex, "lines": []}
@@ -53,7 +53,7 @@ def read_outline(
 def read_text(
     body: bytes, charset: str | None, repeated: Collection[int], keeps_repeated: bool
 ) -> dict[str, Any]:
-    """Read what `reading.text_of_page` returns, as JSON can hold it."""
+    """Return the fields of `reader.PageText` as JSON values."""
     if read_file := _reader_of_file(body):
         file = read_file(body)
         return {"chunks": chunks_of(file.lines, file.title), "unread_pages": file.unread_pages}
@@ -64,7 +64,7 @@ def read_text(
     lines = main_lines(tree, hashes)
     chunks = chunks_of(lines, name)
     if keeps_repeated:
-        # Not below the last heading of the main text.
+        # In chunks of their own, not below the last heading of the main content.
         for part in boilerplate_parts(tree, hashes):
             chunks += chunks_of((line for line in part if line not in lines), name)
     return {"chunks": list(dict.fromkeys(chunks))}
@@ -80,7 +80,7 @@ READS: Mapping[str, Callable[..., Any]] = {"read_outline": read_outline, "read_t
 
 
 def _serve(pipe: Connection) -> None:
-    """Answer one request after the other, until the pipe is closed."""
+    """Answer requests until the pipe is closed."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ready: set[str] = set()
     pipe.send_bytes(b"ready")
@@ -92,11 +92,10 @@ def _serve(pipe: Connection) -> None:
         what = request.pop("what")
         if what not in ready:
             _limit_memory(None)
-            # What it imports does not count for the page.
             _answer(READS[what], EXAMPLE, request)
             ready.add(what)
             _limit_memory(MEMORY_BYTES)
-        # The signal ends the process, also in the middle of a library.
+        # The signal ends the process even inside a library.
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         answer = _answer(READS[what], body, request)
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -111,12 +110,12 @@ def _answer(function: Callable[..., Any], body: bytes, arguments: Mapping[str, A
     except MemoryError:
         return {"refused": TOO_MUCH}
     except Exception as error:
-        # Without its message, which may quote the page.
+        # Its message may quote the page.
         return {"failed": f"{type(error).__name__} at {format_tb(error.__traceback__)[-1]}"}
 
 
 def _limit_memory(more: int | None) -> None:
-    """Let the process take so many more bytes of address space; None for as many as it wants."""
+    """Limit the address space to this many bytes more than now; None removes the limit."""
     limit = resource.RLIM_INFINITY
     if more is not None:
         pages = Path("/proc/self/statm").read_text().split()[0]

@@ -1,8 +1,8 @@
-"""Pages are read in a process that can be ended, so that a bad page costs no other one.
+"""The child process that reads pages: it can be killed, so that a bad page does not harm others.
 
-The process starts with the first page, and lives as long as the execution environment. It gets one page at a
-time through a pipe, and answers in JSON: a page that takes it over cannot take over the worker by its answer.
-Its environment holds no credentials; but it is no sandbox, since it runs as the same user as the worker.
+It starts with the first page and lives as long as the execution environment. It gets one page at a time
+through a pipe, and answers in JSON: a page that takes it over cannot take over the worker with an answer. Its
+environment holds no credentials. It is no sandbox, since it runs as the worker's user.
 """
 
 import atexit
@@ -19,16 +19,16 @@ from documents.text.errors import UnreadableError
 from mojodex.clock import Deadline
 from mojodex.errors import TransientError
 
-# Of processor time, for one page. Most need some milliseconds, and 5 MB of text about three seconds.
+# Processor time for one page. Most need milliseconds, 5 MB of text about three seconds.
 SECONDS = 4
-# Above what the process needs before it has read anything. The tree of 5 MB of HTML takes about 100 MB.
+# In addition to the idle process. The tree of 5 MB of HTML takes about 100 MB.
 MEMORY_BYTES = 300 * 2**20
-# By the clock, from the start of the process to the answer: it may share a slow processor.
+# Elapsed time from the start of the process to the answer: it may share a slow processor.
 PATIENCE_SECONDS = 40
 TOO_LONG = f"reading it takes more than {SECONDS} seconds"
 TOO_MUCH = f"reading it takes more than {MEMORY_BYTES >> 20} MB of memory"
 BREAKS = "it breaks the parser"
-# What a page can do to the process. PDFium aborts, or traps, when it gets no more memory.
+# How a page can end the process. PDFium aborts or traps when it gets no more memory.
 ENDED_BY = {
     -signal.SIGPROF: TOO_LONG,
     **dict.fromkeys((-signal.SIGSEGV, -signal.SIGBUS), BREAKS),
@@ -37,12 +37,12 @@ ENDED_BY = {
         f"{BREAKS}, or takes more than {MEMORY_BYTES >> 20} MB of memory",
     ),
 }
-# What Python needs of the environment on Lambda.
+# The variables that Python needs on Lambda.
 ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "LANG")
 
 
 class ChildProcess:
-    """The process, and the pipe to it. Safe to use from several threads: they wait for each other."""
+    """The process and the pipe to it. Safe to use from several threads: they wait for each other."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -51,16 +51,16 @@ class ChildProcess:
         atexit.register(self.end)
 
     def read(self, what: str, body: bytes, deadline: Deadline, **arguments: Any) -> Any:
-        """Let the process read a page.
+        """Read a page in the process.
 
         Args:
-            what: a function of `documents.text.child`, which gets the body and the arguments.
+            what: the name of a function in `child.READS`.
             body: the page.
             deadline: when the invocation ends.
-            arguments: as JSON can hold them.
+            arguments: other arguments of the function, as JSON values.
 
         Returns:
-            What the function returns, as JSON holds it.
+            The result of the function, as JSON values.
 
         Raises:
             UnreadableError: reading it takes too much time or memory, or breaks the process.
@@ -92,14 +92,14 @@ class ChildProcess:
         if "failed" in answer:
             raise RuntimeError(f"a page could not be read: {answer['failed']}")
         if "refused" in answer:
-            # It may not have given all of it back.
+            # It may not have freed all of its memory.
             if answer["refused"] == TOO_MUCH:
                 self.end()
             raise UnreadableError(answer["refused"])
         return answer["found"]
 
     def _running_pipe(self) -> Connection:
-        """Return the pipe to the process, which is started if it is not there."""
+        """Return the pipe to the process; start it if necessary."""
         if self._pipe is not None:
             return self._pipe
         ours, its = Pipe()
@@ -112,18 +112,18 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
             )
         self._pipe = ours
-        # It says when it is ready; if it cannot start, this raises EOFError.
+        # Waits until it is ready; raises EOFError if it cannot start.
         ours.recv_bytes()
         return ours
 
     def end(self) -> int | None:
-        """End the process, and return its exit status; None if there was none."""
+        """Kill the process and return its exit status; None if there was none."""
         process, pipe = self._process, self._pipe
         self._process = self._pipe = None
         if pipe is not None:
             pipe.close()
         if process is None:
             return None
-        # Does nothing to one that has ended by itself.
+        # No effect if it has ended already.
         process.kill()
         return process.wait()

@@ -1,12 +1,11 @@
-"""Lines become chunks of about 200 tokens, so that a change in a text changes few of them.
+"""Cut a text into chunks of about 200 tokens, so that an edit changes few of them.
 
-A text is first cut into sections, before headings and after lines that are chosen by their own hash. Where a
-cut is depends on what is near it and not on how long the text before it is; so what lies behind a change is
-cut as before, and keeps its rows and vectors. A section that is too long for a chunk is cut by semchunk.
+The text is first cut into sections: before headings, and after lines that their own hash chooses. A cut
+depends on the lines near it and not on the length of the text before it. So text after an edit is cut as
+before, and keeps its rows and vectors. semchunk cuts a section that is too long for a chunk.
 
-Before each chunk stands its path: the title of the text, the headings above the chunk, the page of a PDF.
-What is "closed on Monday" is found only if the chunk says it. The rows of a table that is cut have its header
-above them, too.
+Each chunk begins with its path: the text's title, the headings above the chunk, and the page of a PDF. Only
+so does "closed on Monday" say what is closed. If a table is cut, each chunk repeats its header.
 """
 
 import re
@@ -21,22 +20,22 @@ from mojodex.tokens import count_tokens
 CHUNK_TOKENS = 200
 SHORTEST_CHUNK = 30
 MOST_CHUNKS = 10_000
-# A section is not closed before it has so many tokens; from then on, after one line in four.
+# A section has at least this many tokens. Beyond that, one line in four closes it.
 SECTION_TOKENS = 100
 ONE_LINE_IN = 4
-# A longer line is given to semchunk in pieces: without spaces, its time grows with the square of the line.
+# A longer line is cut before semchunk: without spaces, semchunk's time is quadratic.
 LONGEST_LINE = 1500
 LONGEST_PIECE = 300
-# Of a path: the characters of a title or heading, and the headings from the lowest up.
+# In a path: characters of a title or heading, and headings, counted from the lowest.
 LONGEST_NAME, MOST_HEADINGS = 80, 3
-# The last two are the full-width forms of the marks before them.
+# The last two are full-width ! and ?.
 SENTENCE_ENDS = (". ", "! ", "? ", "。", "\uff01", "\uff1f")
 WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class _Section:
-    """Lines that belong together, below their path; '' for none."""
+    """Lines that belong together, and the path above them; '' for none."""
 
     path: str
     text: str
@@ -50,8 +49,8 @@ def chunks_of(lines: Iterable[Line], title: str = "") -> list[str]:
         title: of the text, if it has one; it need not be among the lines.
 
     Returns:
-        Texts. Each begins with its path, if it has one, in a line of its own; what follows has 30 characters
-        or more.
+        Texts. Each begins with its path, if it has one, on a line of its own. The rest has 30 characters or
+        more.
     """
     chunks: dict[str, None] = {}
     for section in _sections((piece for line in lines for piece in _pieces(line)), title):
@@ -62,7 +61,7 @@ def chunks_of(lines: Iterable[Line], title: str = "") -> list[str]:
 
 
 def _pieces(line: Line) -> Iterator[Line]:
-    """A line, or if it is too long its pieces, cut after a sentence, or else a word."""
+    """Yield a line, or the pieces of a long one, cut after a sentence, or else a word."""
     start, text = 0, line.text
     if len(text) <= LONGEST_LINE:
         yield line
@@ -78,13 +77,13 @@ def _pieces(line: Line) -> Iterator[Line]:
 
 
 def _cut(section: _Section) -> list[str]:
-    """Return the chunks of a section; none if all of it is too short for one."""
+    """Return the chunks of a section; none if it is too short for one."""
     from semchunk.semchunk import chunk
 
-    # Without a memory, which would grow for as long as the execution environment lives.
+    # The cache would grow for as long as the execution environment lives.
     room = CHUNK_TOKENS - _tokens(section.path)
     found = list(map(str, chunk(section.text, room, count_tokens, memoize=False)))
-    # What is left of a sentence is not lost, though it is short.
+    # A short end of a sentence stays with the chunk before it.
     while len(found) > 1 and len(found[-1]) < SHORTEST_CHUNK:
         short = found.pop()
         found[-1] = f"{found[-1]} {short}"
@@ -93,7 +92,7 @@ def _cut(section: _Section) -> list[str]:
 
 
 def _sections(lines: Iterable[Line], title: str) -> Iterator[_Section]:
-    # The headings above the present line, and the section's lines. It has a path from its first text on.
+    # The headings above the current line, and the section's lines. Its first text sets its path.
     above: list[Line] = []
     section: list[Line] = []
     path: str | None = None
@@ -102,7 +101,7 @@ def _sections(lines: Iterable[Line], title: str) -> Iterator[_Section]:
         its_tokens = _tokens(line.text)
         is_full = tokens + its_tokens > CHUNK_TOKENS
         if tokens >= SECTION_TOKENS and (line.level or _closes(section[-1]) or is_full):
-            # A heading belongs to what follows it.
+            # Headings at the end belong to the next section.
             headings: list[Line] = []
             while path is not None and section[-1].level:
                 headings.insert(0, section.pop())
@@ -128,7 +127,7 @@ def _section(path: str | None, lines: Iterable[Line], title: str) -> _Section:
 
 
 def _path(title: str, above: list[Line], page: int | None) -> str:
-    """Write the title, the headings that say more than the one before them, and the page of a PDF."""
+    """Join the title, the headings that add words, and the page of a PDF."""
     names = [title] if title else []
     for heading in above[-MOST_HEADINGS:]:
         if _words(heading.text) not in _words(" ".join(names)):
@@ -138,12 +137,12 @@ def _path(title: str, above: list[Line], page: int | None) -> str:
 
 
 def _words(text: str) -> str:
-    """Write the words of a text in small letters, with a space around each."""
+    """Return the words of a text in lower case, with a space around each."""
     return f" {' '.join(WORD.findall(text.casefold()))} "
 
 
 def _tokens(text: str) -> int:
-    # With the end of its line.
+    # Plus one for the end of the line.
     return count_tokens(text) + 1
 
 

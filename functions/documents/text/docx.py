@@ -1,7 +1,7 @@
 """The text of a Word document (.docx): paragraphs, headings, table rows and notes.
 
-Its XML is rewritten as HTML's elements, whose lines `lines_of` knows. Only the parts with text are unpacked,
-each up to a limit: pictures cost nothing, and a zip bomb is refused.
+Its XML elements become HTML's, so that `lines_of` reads them. Only parts with text are unpacked, each up to a
+limit. So pictures cost nothing, and a zip bomb is refused.
 """
 
 import re
@@ -18,21 +18,21 @@ from documents.text.file_text import FileText, title_of
 from documents.text.lines import HEADINGS, lines_of
 from documents.text.visibility import write_out_addresses
 
-# Of one part, unpacked; a novel takes 5 MB. And of its tags: the tree of a million takes some 150 MB.
+# Of one unpacked part: a novel takes 5 MB, and the tree of a million tags some 150 MB.
 PART_BYTES = 20_000_000
 MOST_TAGS = 1_500_000
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 BROKEN = "it is not a Word document, or a broken one"
 TOO_LARGE = "it is too large once it is unpacked"
-# Word's names of its styles: English in every language, unlike their ids.
+# Word's style names: English in every language, unlike the ids.
 HEADING = re.compile(r"heading ?([1-6])|title", re.IGNORECASE)
-# An outline's levels are counted from 0; HTML has 6, and 9 means body text.
+# Of HTML. Word's outline levels count from 0, and 9 means body text.
 HEADING_LEVELS = 6
-# Styles that are based on one another.
+# Of styles that are based on each other.
 LONGEST_CHAIN = 20
-# Tracked deletions, codes of fields, and the copy of a drawing for older programs.
+# Tracked deletions, field codes, and copies of drawings for older programs.
 UNREAD = ("del", "delInstrText", "delText", "Fallback", "instrText", "moveFrom")
-# They say how something looks, or mark a place. Those of paragraphs are read before they are dropped.
+# Formats and marks. The properties of paragraphs are read before they are dropped.
 PROPERTIES = (
     *("bookmarkEnd", "bookmarkStart", "pPr", "proofErr", "rPr", "sdtEndPr", "sdtPr", "sectPr"),
     *("tblGrid", "tblPr", "tblPrEx", "tcPr", "trPr"),
@@ -67,14 +67,14 @@ def read_docx(body: bytes) -> FileText:
             return _text(archive)
     except (UnreadableError, MemoryError):
         raise
-    # A hostile file may raise anything.
+    # A hostile file may cause any exception.
     except Exception:
         raise UnreadableError(BROKEN) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Relation:
-    """Where a part of the document points.
+    """A link from a part of the document to another part or an address.
 
     Attributes:
         kind: the end of its type, such as "styles" or "hyperlink".
@@ -108,7 +108,7 @@ def _text(archive: zipfile.ZipFile) -> FileText:
 
 def _part(archive: zipfile.ZipFile, name: str) -> bytes:
     part = archive.getinfo(name)
-    # Other methods may want memory for a dictionary of gigabytes; Word writes none of them.
+    # Word uses no other methods, and some of them may need gigabytes of memory.
     if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnreadableError(BROKEN)
     with archive.open(part) as file:
@@ -119,17 +119,17 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _parsed(archive: zipfile.ZipFile, name: str) -> etree._Element:
-    # Bounded in depth, and in the length of a text.
+    # lxml limits the depth and the length of a text.
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     root = etree.fromstring(_part(archive, name), parser)
-    # It could define entities, or name what is to be loaded. No part of a Word document has one.
+    # It could define entities or load files. No part of a Word document needs one.
     if root.getroottree().docinfo.doctype:
         raise UnreadableError(BROKEN)
     return root
 
 
 def _relations(archive: zipfile.ZipFile, part: str) -> dict[str, _Relation]:
-    """Return where a part points, by the relation's id and by its kind; "" is the whole package."""
+    """Return the relations of a part by id and by kind; "" is the whole package."""
     folder, name = split(part)
     path = join(folder, "_rels", f"{name}.rels")
     if path not in archive.NameToInfo:
@@ -144,7 +144,7 @@ def _relations(archive: zipfile.ZipFile, part: str) -> dict[str, _Relation]:
 
 
 def _insert_notes(body: etree._Element, kind: str, notes: etree._Element) -> None:
-    """Put each footnote or endnote behind the paragraph that refers to it."""
+    """Put each footnote or endnote after the paragraph that refers to it."""
     by_id = {_attribute(note, "id"): note for note in notes.iter(f"{{*}}{kind}")}
     for reference in reversed(list(body.iter(f"{{*}}{kind}Reference"))):
         note = by_id.pop(_attribute(reference, "id"), None)
@@ -154,7 +154,7 @@ def _insert_notes(body: etree._Element, kind: str, notes: etree._Element) -> Non
 
 
 def _heading_styles(root: etree._Element) -> dict[str, int]:
-    """Return the levels of the styles that are headings, by the ids of the styles."""
+    """Return the levels of heading styles, by the ids of the styles."""
     styles = {_attribute(style, "styleId"): style for style in root.iter("{*}style")}
     levels = {}
     for id_ in styles:
@@ -171,7 +171,7 @@ def _heading_styles(root: etree._Element) -> dict[str, int]:
 
 
 def _outline_level(element: etree._Element) -> int:
-    """Return the level that a paragraph or style has in the outline, from 1; 0 if it has none."""
+    """Return the outline level of a paragraph or style, from 1; 0 if it has none."""
     level = _value(element, "{*}pPr/{*}outlineLvl") or ""
     return int(level) + 1 if level.isdecimal() and int(level) < HEADING_LEVELS else 0
 
@@ -182,11 +182,11 @@ def _named_level(name: str) -> int:
 
 
 def _rewrite(body: etree._Element, styles: dict[str, int], targets: dict[str, str]) -> None:
-    """Turn a body into HTML's elements.
+    """Turn the elements of a body into HTML's.
 
     Args:
-        styles: levels of the styles that are headings.
-        targets: where links lead, by their ids.
+        styles: levels of heading styles, by id.
+        targets: targets of links, by id.
     """
     etree.strip_elements(body, *(f"{{*}}{name}" for name in UNREAD), with_tail=False)
     for paragraph in body.iter("{*}p"):
@@ -199,7 +199,7 @@ def _rewrite(body: etree._Element, styles: dict[str, int], targets: dict[str, st
         if name == "hyperlink":
             element.set("href", targets.get(_attribute(element, "id"), ""))
         element.tag = TAGS.get(name) or (name if name in PARAGRAPHS else "span")
-        # Elsewhere, text is only what makes XML readable.
+        # Elsewhere, text only indents the XML.
         element.text = element.text if name == "t" else TEXTS.get(name)
         element.tail = None
     write_out_addresses(body)
@@ -211,5 +211,5 @@ def _value(element: etree._Element, path: str) -> str | None:
 
 
 def _attribute(element: etree._Element, name: str) -> str:
-    """Return an attribute in whatever namespace; Word has two editions of each."""
+    """Return an attribute in any namespace; Word has two editions of each."""
     return next((value for key, value in element.items() if etree.QName(key).localname == name), "")

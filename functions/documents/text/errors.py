@@ -1,11 +1,11 @@
-"""Why a text cannot be read."""
+"""The error of texts that cannot be read."""
 
 
 class UnreadableError(Exception):
-    """A page or file cannot be read, now or later.
+    """A page or file can never be read.
 
     Attributes:
-        reason: for the ledger; it quotes nothing of the file.
+        reason: for the ledger; quotes nothing from the file.
     """
 
     def __init__(self, reason: str) -> None:

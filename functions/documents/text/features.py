@@ -1,4 +1,4 @@
-"""What tells main text from the rest of a page: numbers about each line and about what is around it."""
+"""Features that tell main content from the rest: numbers about each line and its surroundings."""
 
 import math
 import re
@@ -12,16 +12,16 @@ from documents.text.ancestors import OUTSIDE, ancestry
 from documents.text.lines import Line, Placed, squashed
 from documents.text.page import begins_with_link
 
-# Full-width ! , ? are written as escapes.
+# The escapes are full-width ! , ?.
 SENTENCE_ENDS = tuple('.!?…。\uff01\uff1f:;»”"')
 MARKS = re.compile("[.,!?;:。、\uff01\uff0c\uff1f]")
-# Shorter lines are kept only if trafilatura has the same line; of longer ones, both ends may be looked for.
+# A line below SHORT must be one of trafilatura's; from LONG on, each END of it is looked for.
 SHORT, LONG, END = 20, 50, 25
-# A line of so many characters, with few links, is a paragraph.
+# A line of this many characters, with few links, is a paragraph.
 PARAGRAPH, FEW_LINKS = 80, 0.3
-# Ancestors that are looked at, to see what else they hold.
+# Levels of ancestors that count a line.
 ANCESTORS = 4
-# A line of which links hold such a share is one. What counts of a line's length for where the text stands.
+# A line with this share of links is a link. The longest length that counts to find the main content.
 MOST_LINKED, LONGEST_WEIGHED = 0.7, 600
 FAR = 10**6
 
@@ -38,12 +38,12 @@ NAMES = (
 
 @dataclass(slots=True, eq=False)
 class _Block:
-    """An element, what it is in, and what it holds.
+    """An element, the features of its place, and totals of its lines.
 
     Attributes:
-        depth: how many elements it is in.
-        chars, kept, linked, paragraphs: characters: all, those that trafilatura kept, ...
-        lines, led: how many lines, and how many of them announce another page.
+        depth: the number of its ancestors.
+        chars, kept, linked, paragraphs: characters: all, kept by trafilatura, in links, in paragraphs.
+        lines, led: lines: all, those that announce another page.
     """
 
     parent: "_Block | None"
@@ -58,11 +58,11 @@ class _Block:
 
 
 def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[float, ...]]:
-    """Return the numbers of each line, in the order of `NAMES`; nearly all are between 0 and 1.
+    """Return the features of each line, in the order of `NAMES`; nearly all are between 0 and 1.
 
     Args:
         lines: of a page.
-        extracted: what trafilatura takes for its main text.
+        extracted: the main content by trafilatura.
     """
     kept = _kept(lines, extracted)
     is_kept = [share >= 0.5 for share in kept]
@@ -128,7 +128,7 @@ def features(lines: Sequence[Placed], extracted: Sequence[Line]) -> list[tuple[f
 
 
 def _led(lines: Sequence[Placed]) -> list[bool]:
-    """Return of each line whether it is a link, begins with one, or stands right below such a line."""
+    """Return for each line whether it is a link, begins with one, or is right below such a line."""
     found = []
     is_link, above = False, None
     for placed in lines:
@@ -143,19 +143,19 @@ def _led(lines: Sequence[Placed]) -> list[bool]:
 
 
 def _ends_sentence(text: str) -> bool:
-    # A quote that is closed ends a sentence, too.
+    # A closing quote ends a sentence, too.
     return text.rstrip(" )").endswith(SENTENCE_ENDS)
 
 
 def _outside(
     blocks: Sequence[_Block], innermost_first: Sequence[_Block], weights: Sequence[float]
 ) -> list[float]:
-    """Return how far each line stands outside of the block that holds the text: 0 (in it) to 1.
+    """Return how far each line is outside the block with the main content: 0 (inside) to 1.
 
     Args:
         blocks: of each line.
-        innermost_first: these blocks, and those around them.
-        weights: of each line. The text is in the innermost block of several lines with most of the weight.
+        innermost_first: these blocks and their ancestors.
+        weights: of each line. The innermost block of several lines with most of the weight has the content.
     """
     held = dict.fromkeys(innermost_first, 0.0)
     for each, weight in zip(blocks, weights, strict=True):
@@ -173,7 +173,7 @@ def _outside(
         far[ancestor] = min(1.0, (centre.depth - ancestor.depth) / ANCESTORS)
         ancestor = ancestor.parent
     for each in reversed(innermost_first):
-        # All blocks are in the outermost one, which the centre is in.
+        # All blocks, like the centre, are in the outermost one.
         if each not in far and each.parent is not None:
             far[each] = far[each.parent]
     return [far[each] for each in blocks]
@@ -207,9 +207,9 @@ def _blocks(
     paragraph: Sequence[bool],
     led: Sequence[bool],
 ) -> tuple[list[_Block], list[_Block]]:
-    """Return the block of each line, with the sums over all lines that it and its neighbours hold.
+    """Return the block of each line, and all blocks with the innermost first.
 
-    Behind them, all blocks that there are, the innermost first.
+    The totals of a block count the lines at most `ANCESTORS` levels down.
     """
     known: dict[etree._Element, _Block] = {}
     names: dict[str, tuple[bool, ...]] = {}
@@ -237,7 +237,7 @@ def _block(
     known: dict[etree._Element, _Block],
     names: dict[str, tuple[bool, ...]],
 ) -> _Block:
-    # Without recursion: a page may be nested deeply.
+    # No recursion: a page may be nested deeply.
     path = []
     current: etree._Element | None = element
     while current is not None and current not in known:
@@ -253,7 +253,7 @@ def _block(
 
 
 def _distances(lengths: Sequence[int], kept: Sequence[bool]) -> list[int]:
-    """Return for each line how many characters lie between it and the last line before it that is kept."""
+    """Return for each line the characters between it and the last kept line before it."""
     found, distance = [], FAR
     for length, keep in zip(lengths, kept, strict=True):
         found.append(distance)

@@ -1,4 +1,4 @@
-"""What a file says: its title and its lines."""
+"""The text of a file: its title and lines."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from documents.text.lines import Line, collapsed
 
 LONGEST_TITLE = 200
-# What programs write where nobody wrote a title: their own names, file names, a number.
+# Titles that programs make up: their own names, file names, numbers.
 NO_TITLE = re.compile(
     r"(?:untitled|document|presentation|slide|microsoft \w+|powerpoint|word|title|print)[\s\d-]*"
     r"|microsoft \w+ - .*|.*\.(?:pdf|docx?|odt|rtf|txt|tex|dvi|ps|indd|qxd|pptx?|xlsx?|pages)|[\W\d_]*",
@@ -19,9 +19,9 @@ class FileText:
     """The text of a file.
 
     Attributes:
-        title: that of its properties, unless a program made it up, or else its first heading; "" for none.
-        lines: in reading order; those of a PDF know their page.
-        unread_pages: how many pages of a PDF were not read: they are broken, or beyond the limit.
+        title: from its properties, unless a program made it up, or else its first heading; "" for none.
+        lines: in reading order; those of a PDF have their page.
+        unread_pages: the number of a PDF's pages that were not read: broken, or beyond the limit.
     """
 
     title: str
@@ -30,10 +30,10 @@ class FileText:
 
 
 def title_of(property_: str, lines: list[Line]) -> str:
-    """Return the title that a file's properties give, or else its first heading.
+    """Return the title from a file's properties, or else its first heading.
 
     Args:
-        property_: the title as the properties have it; "" if they have none.
+        property_: the title in the properties; "" for none.
         lines: of the file.
     """
     title = collapsed(property_)[:LONGEST_TITLE]

@@ -1,4 +1,4 @@
-"""The lines of a page or of trafilatura's result: a paragraph, heading, list item or table row each."""
+"""Lines of a page or of trafilatura's result: paragraphs, headings, list items and table rows."""
 
 import re
 from dataclasses import dataclass, field
@@ -26,21 +26,21 @@ BLOCKS = frozenset(
         *("tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
     )
 )
-# What stands above other text, and how deep: `head` is trafilatura's, a summary the question to an answer.
+# Levels of headings. `head` is trafilatura's; a summary is the question above an answer.
 LEVELS = {**{heading: level for level, heading in enumerate(HEADINGS, 1)}, "head": 2, "summary": 6}
 CELLS = ("td", "th", "cell")
 ROWS = ("tr", "row")
-# A row that holds one of these, or more characters, is there for the layout; any other is one line.
+# A row with one of these, or with more characters, is layout; any other row is one line.
 NOT_IN_ROW = (*HEADINGS, "dl", "head", "item", "li", "list", "row", "table", "tr")
 CHARS_OF_ROW = 300
-# What breaks a line but holds no text; with what trafilatura calls the blocks of its result.
+# Elements without text that break a line; then all that do, with the blocks of trafilatura's result.
 BREAKS = frozenset(("br", "lb"))
 BREAKING = BLOCKS | BREAKS | {"cell", "head", "item", "list", "quote", "row"}
-# A shorter description of a picture says less than the text beside it: "logo", "Photo of Anna".
+# Shorter descriptions of pictures add nothing to the text: "logo", "Photo of Anna".
 WORDS_OF_PICTURE = 4
 FILE_NAME = re.compile(r"\.\w{2,4}$")
 NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-# A soft hyphen and a mark of byte order stand within words.
+# Soft hyphens and byte order marks occur within words.
 UNSEEN = re.compile("[\xad\ufeff]|" + NOT_XML.pattern)
 
 
@@ -51,7 +51,7 @@ class Line:
     Attributes:
         text: with single spaces.
         level: of a heading, 1 for the highest; 0 for any other line.
-        header: of a row of a table: the row that names its columns; '' if there is none.
+        header: of a table row: the row with the names of the columns; '' if there is none.
         page: of a PDF, counted from 1.
     """
 
@@ -63,15 +63,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A line and where it stands.
+    """A line and its place on the page.
 
     Attributes:
-        line: all of it, also of a preformatted text.
-        pieces: the lines of a preformatted text; else the line.
+        line: the whole line, or the whole of a preformatted text.
+        pieces: the lines of a preformatted text; otherwise the line.
         element: the innermost block around it.
-        links: the share of its characters that links hold, 0 to 1.
+        links: the share of its characters in links, 0 to 1.
         is_row: whether it is a row of a table.
-        is_picture: whether it says what a picture shows.
+        is_picture: whether it describes a picture.
     """
 
     line: Line
@@ -83,26 +83,26 @@ class Placed:
 
 
 def lines_of(root: etree._Element) -> list[Line]:
-    """Return all that the body of a tree says; HTML's, or that of trafilatura."""
+    """Return the lines in the body of a tree, which is HTML's or trafilatura's."""
     return [piece for placed in placed_lines(root) for piece in placed.pieces]
 
 
 def placed_lines(root: etree._Element) -> list[Placed]:
-    """Return all that the body of a tree says, with where it stands."""
+    """Return the lines in the body of a tree, with their places."""
     body = root.find("body")
     root = root if body is None else body
     found: list[Placed] = []
     blocks, parts = [root], list[str]()
     linked = links = preformatted = level = 0
     row = False
-    # The header row of each table that the walk is in.
+    # The header row of each open table.
     headers = [""]
     pictures: list[str] = []
 
     def end_line(*, is_row: bool) -> None:
         nonlocal linked, level
         written = "".join(parts)
-        # Most of what ends is the white space between two blocks.
+        # Usually there is only white space between two blocks.
         if written and (text := collapsed(written)):
             line = Line(text, level, headers[-1] if is_row else "")
             if is_row and not headers[-1] and _names_columns(blocks[-1]):
@@ -155,7 +155,7 @@ def placed_lines(root: etree._Element) -> list[Placed]:
 
 
 def _shown(picture: etree._Element) -> str:
-    """Return what a picture shows, if its author says more than a name and no caption does."""
+    """Return the description of a picture, unless it is just a name or there is a caption."""
     shown = collapsed(picture.get("alt", ""))
     if len(shown.split()) < WORDS_OF_PICTURE or FILE_NAME.search(shown):
         return ""
@@ -175,12 +175,12 @@ def _is_one_line(row: etree._Element) -> bool:
 
 
 def collapsed(text: str) -> str:
-    """Return a text without what nobody sees, with single spaces."""
+    """Return a text without invisible characters, with single spaces."""
     text = text.strip()
-    # Nothing that is printable is unseen, and to ask takes a tenth of the time.
+    # A printable text has none of them, and the check takes a tenth of the time.
     return " ".join((text if text.isprintable() else UNSEEN.sub("", text)).split())
 
 
 def squashed(text: str) -> str:
-    """Return a text without spaces, and without what stands between the cells of a row."""
+    """Return a text without spaces and without the marks between cells."""
     return "".join(text.replace("|", "").split())

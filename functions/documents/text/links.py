@@ -1,4 +1,4 @@
-"""Where a page leads, what it calls its own address, and what it asks of robots."""
+"""The links of a page, its canonical address, and its directives for robots."""
 
 import re
 from itertools import islice
@@ -10,9 +10,9 @@ MOST_LINKS = 10_000
 # Of an address. With a <base> of 100,000 characters, 10,000 links would take a gigabyte.
 MOST_CHARACTERS = 2_048
 BEFORE_QUERY = re.compile(r"[^?#]*")
-# A host stands behind two slashes; browsers ignore further ones.
+# Browsers ignore further slashes before a host.
 MORE_SLASHES = re.compile(r"^((?:https?:)?//)/+", re.IGNORECASE)
-# A page that waits longer before it leads elsewhere is meant to be read.
+# A page that redirects later is meant to be read.
 LONGEST_REFRESH_SECONDS = 5
 REFRESH = re.compile(
     r"""\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=)?\s*["']?([^"']+)""", re.ASCII | re.IGNORECASE
@@ -22,7 +22,7 @@ REFRESH = re.compile(
 def links(tree: etree._Element, url: str) -> list[str]:
     """Return the http(s) addresses of a page's first 10,000 links: absolute, in order, each once.
 
-    Without fragments, and without links that have rel=nofollow; `ugc` and `sponsored` say who wrote one.
+    They have no fragments. Links with rel=nofollow are left out, those with `ugc` or `sponsored` are not.
 
     Args:
         url: of the page.
@@ -38,7 +38,7 @@ def links(tree: etree._Element, url: str) -> list[str]:
 
 
 def canonical(tree: etree._Element, url: str) -> str | None:
-    """Return the address that a page gives as its canonical one, absolute; None without one.
+    """Return the canonical address of a page, absolute; None without one.
 
     Args:
         url: of the page.
@@ -50,10 +50,10 @@ def canonical(tree: etree._Element, url: str) -> str | None:
 
 
 def directives(tree: etree._Element, agent: str) -> frozenset[str]:
-    """Return what a page asks of robots in its <meta>, in lower case: `noindex`, `nofollow`, `none`, …
+    """Return the directives in the <meta> of a page, in lower case: `noindex`, `nofollow`, `none`, …
 
     Args:
-        agent: our name. A <meta> is for us if its name is this or `robots`.
+        agent: our name. A <meta> with this name or `robots` is for us.
     """
     names = ("robots", agent.lower())
     asked = (
@@ -65,7 +65,7 @@ def directives(tree: etree._Element, agent: str) -> frozenset[str]:
 
 
 def refresh(tree: etree._Element, url: str) -> str | None:
-    """Return the address to which a page leads by itself within five seconds; None if there is none.
+    """Return the address to which a <meta> redirects within five seconds; None without one.
 
     Args:
         url: of the page.
@@ -79,20 +79,20 @@ def refresh(tree: etree._Element, url: str) -> str | None:
 
 
 def _base(tree: etree._Element, url: str) -> str:
-    """Return what a page's links are relative to: its first <base href> that is an address, or its own."""
+    """Return the base of a page's links: its first valid <base href>, or its own address."""
     found = (_absolute(url, element.get("href")) for element in tree.iter("base"))
     return next(filter(None, found), url)
 
 
 def _absolute(base: str, href: str | None) -> str | None:
-    """Return an http(s) address without its fragment; None if it is no such address, or far too long."""
+    """Return an http(s) address without its fragment; None if it is no such address, or too long."""
     try:
-        # As browsers do: drop spaces around it and line ends in it, and read backslashes as slashes.
+        # Like browsers: drop spaces around it and line ends in it, and read backslashes as slashes.
         link = re.sub(r"[\t\r\n]", "", href or "").strip()
         link = BEFORE_QUERY.sub(lambda start: start[0].replace("\\", "/"), link, count=1)
         url = urldefrag(urljoin(base, MORE_SLASHES.sub(r"\1", link))).url
         parts = urlsplit(url)
-        # Reading the port raises when it is none.
+        # `port` raises ValueError if it is invalid.
         fetchable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None

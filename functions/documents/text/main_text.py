@@ -1,9 +1,9 @@
-"""The main text of a page: what trafilatura takes for it, corrected line by line by what was learned.
+"""The main content of a page: trafilatura's choice, corrected line by line by small decision trees.
 
-trafilatura decides for whole parts of a page, and now and then for the wrong one. So each line is looked at
-again, with what trafilatura says of it and its neighbours as the strongest of some thirty features. How much
-each counts was learned from pages that others labelled; `main_text.json` is made by `tools.learn_main_text`,
-and `python -m bench.extraction` measures it.
+trafilatura chooses whole parts of a page, and sometimes the wrong one. So the trees judge each line by some
+thirty features. The strongest ones are trafilatura's choices of the line and its neighbours.
+`tools.learn_main_text` learned the trees (`main_text.json`) from pages that others labelled.
+`python -m bench.extraction` measures them.
 """
 
 import json
@@ -21,18 +21,18 @@ from documents.text.page import block_hash, line_hash, smallest_blocks, tree_of
 from documents.text.visibility import remove, reveal, write_out_addresses
 
 NOT_MAIN = ("nav", "header", "footer", "aside", "form", "dialog")
-# More titles than these are none.
+# Further <h1> are no titles.
 TITLES = 8
-# trafilatura needs far more time and memory for a page of more elements: some seconds for so many.
+# trafilatura takes some seconds for this many elements, and far more time and memory for more.
 MOST_ELEMENTS = 20_000
-# If less of a page than this share is chosen, its main element is read instead.
+# If a smaller share of a page is chosen, its main element is read instead.
 LEAST_CHOSEN = 0.05
 MODEL = json.loads(Path(__file__).with_name("main_text.json").read_text())
 Tree = float | tuple[int, float, Any, Any]
 
 
 def _tree(node: Any) -> Tree:
-    """Read a decision: [feature, threshold, if not above it, if above it], or a number."""
+    """Parse a node: a number, or [feature, threshold, node if not above it, node if above it]."""
     if not isinstance(node, list):
         return float(node)
     name, threshold, below, above = node
@@ -44,11 +44,11 @@ START: float = MODEL["start"]
 
 
 def main_lines(tree: etree._Element, repeated: frozenset[int]) -> list[Line]:
-    """Return the main text of a page, without what is hidden and what repeats on most pages of its site.
+    """Return the main content of a page, without hidden text and boilerplate.
 
     Args:
-        tree: the page; it is left as it is.
-        repeated: hashes of `page.line_hashes`.
+        tree: the page; not modified.
+        repeated: the boilerplate, as hashes from `page.line_hashes`.
     """
     tree = cleaned(tree, repeated)
     if tree.xpath("count(//*)") > MOST_ELEMENTS:
@@ -64,7 +64,7 @@ def main_lines(tree: etree._Element, repeated: frozenset[int]) -> list[Line]:
 
 
 def cleaned(tree: etree._Element, repeated: frozenset[int]) -> etree._Element:
-    """Return a copy of a page without what is hidden and what repeats; as of `main_lines`."""
+    """Return a copy of a page without hidden text and boilerplate; arguments as in `main_lines`."""
     tree = copy(tree)
     unwanted = reveal(tree)
     if repeated:
@@ -79,18 +79,18 @@ def cleaned(tree: etree._Element, repeated: frozenset[int]) -> etree._Element:
 
 
 def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Line]:
-    """Choose the lines of the main text.
+    """Choose the lines of the main content.
 
     Args:
         placed: all lines of a page.
-        extracted: what trafilatura takes for the main text.
+        extracted: the main content by trafilatura.
     """
     said = [each for each in placed if not each.is_picture]
     chosen = [score(row) > 0 for row in features(said, extracted)]
     found: list[Line] = []
     at = 0
     for each in placed:
-        # What a picture shows belongs to the text if what stands before and behind it does.
+        # A picture's description belongs to the content if the lines before and after it do.
         if all(chosen[max(at - 1, 0) : at + 1]) if each.is_picture else chosen[at]:
             found += each.pieces
         at += not each.is_picture
@@ -98,7 +98,7 @@ def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Li
 
 
 def score(row: Sequence[float]) -> float:
-    """Return how surely a line with these features belongs to the main text: above 0, it does."""
+    """Score the features of a line: above 0, it belongs to the main content."""
     total = START
     for tree in TREES:
         node: Tree = tree
@@ -110,29 +110,29 @@ def score(row: Sequence[float]) -> float:
 
 
 def extracted_lines(tree: etree._Element) -> list[Line]:
-    """Return what trafilatura takes for the main text; nothing if it fails."""
+    """Return the main content by trafilatura; nothing if it fails."""
     from trafilatura import bare_extraction
     from trafilatura.settings import Document
 
-    # Its warnings say nothing that matters, and may quote the page.
+    # Its warnings do not matter, and may quote the page.
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     try:
-        # The format is never written: with the default one, it would write the text, too.
+        # With the default format, it would also write the text.
         document = bare_extraction(_html_tree(tree), include_comments=False, fast=True, output_format="xml")
     except MemoryError:
         raise
-    # A page that it fails on, be it by recursion, is read without it.
+    # If it fails, for example by recursion, the page is read without it.
     except Exception:
         return []
     return lines_of(document.body) if isinstance(document, Document) else []
 
 
 def _html_tree(tree: etree._Element) -> Any:
-    """Return a copy of a tree whose elements have the methods of `lxml.html`, which make ours slow."""
+    """Return a copy of a tree with the elements of `lxml.html`, which trafilatura needs; ours are faster."""
     from lxml.html import HtmlElement
 
     parser = etree.HTMLParser()
-    # One class for all: lxml's own parser asks Python for the class of each element.
+    # One class for all: lxml's own parser would call Python for each element.
     parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
     root = parser.makeelement(tree.tag, dict(tree.attrib))
     root.text = tree.text
@@ -141,16 +141,16 @@ def _html_tree(tree: etree._Element) -> Any:
 
 
 def main_element_lines(tree: etree._Element) -> list[Line]:
-    """Return the text of the main element, or else of the page, without menus, headers, footers, forms."""
+    """Return the lines of the main element or else the page, without menus, headers, footers, forms."""
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(etree.tostring(tree, encoding="unicode", method="html"), "lxml")
     articles = soup.find_all("article", limit=2)
     candidates = [soup.find("main"), soup.find(role="main"), *(articles if len(articles) == 1 else ())]
-    # One that held only what repeats is empty by now.
+    # One with nothing but boilerplate is empty by now.
     filled = (each for each in candidates if each and each.get_text(strip=True))
     root = next(filled, soup.body or soup)
-    # One around a title is that of the text, or one around the whole page.
+    # One around a title belongs to the content, or is around the whole page.
     kept = {id(parent) for title in root.find_all("h1", limit=TITLES) for parent in title.parents}
     for element in root.find_all(NOT_MAIN):
         if not element.decomposed and id(element) not in kept:

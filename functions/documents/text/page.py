@@ -1,6 +1,6 @@
-"""A page as a tree: HTML → elements that can be seen, and the lines of their text.
+"""A page as a tree: from HTML to elements and the hashes of their lines.
 
-Nothing here raises on what a page holds: any bytes are a page, and a hostile one at worst has no text.
+Never raises on page content, except MemoryError. A malformed or hostile page yields no text.
 """
 
 import codecs
@@ -14,25 +14,25 @@ from w3lib.encoding import html_body_declared_encoding, read_bom, resolve_encodi
 from documents.text.lines import BLOCKS, HEADINGS, NOT_XML, collapsed
 
 NOT_TEXT = ("script", "style", "template", "noscript", "svg", "iframe", "object", "select", "textarea")
-# Of 5 MB that are nothing but tags, the tree would take 900 MB.
+# The tree of 5 MB of nothing but tags would take 900 MB.
 MOST_TAGS = 300_000
-# The parser compares each attribute of a tag with all others; a longer tag with more attributes loses them.
+# The parser compares all attributes of a tag with each other. A tag beyond both limits loses them.
 LONGEST_TAG, MOST_ATTRIBUTES = 1_000, 200
-# Shorter texts say nothing about where a page repeats another one.
+# Shorter texts repeat by chance.
 LEAST_HASHED = 3
-# Links with these lead to no other page.
+# Links that begin so lead to no other page.
 HERE = ("#", "mailto:", "tel:")
-# Python's codecs that are no charsets of pages; some of them need quadratic time.
+# Python's codecs that no page uses; some of them take quadratic time.
 NOT_CHARSETS = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"}
 NOT_ASCII = re.compile("[^\0-\x7f]")
-# Every tag but those of links and of what ends by itself.
+# Every tag except links, headings and tags that hold no elements.
 CONTAINER = re.compile(
     r"</?(?!(?:a|area|base|link|meta|title|script|style|template|h[1-6])\b)[a-z][^<>]*>", re.IGNORECASE
 )
-# Tags as the parser reads them: a quote begins a value only after an equals sign. What looks like a tag in a
-# comment or script is none. Nothing is tried twice, so that the time grows with the page.
+# Tags as the parser reads them: a quote begins a value only after an equals sign, and comments and scripts
+# hold no tags. Nothing is tried twice, so the time is linear.
 VALUE = r"""=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+)"""
-# Its name may begin with an equals sign.
+# The name may begin with an equals sign.
 ATTRIBUTE = rf"(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+{VALUE})?+"
 TAG = re.compile(
     r"<!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z))|<[!?][^>]*+"
@@ -43,14 +43,14 @@ TAG = re.compile(
 
 
 def parse(body: bytes, charset: str | None) -> etree._Element | None:
-    """The page as a tree without scripts, styles and comments; never raises.
+    """Parse a page into a tree without scripts, styles and comments.
 
     Args:
         body: any bytes.
-        charset: as the Content-Type header says, if it does; one that is unknown or cannot be does not count.
+        charset: from the Content-Type header, if it has one; ignored if unknown or wrong.
 
     Returns:
-        None when there is nothing that could be parsed, or far too much.
+        None if nothing can be parsed, or the page has too many tags.
     """
     text = NOT_XML.sub("", _decoded(body, charset))
     if text.count("<") > MOST_TAGS:
@@ -58,7 +58,7 @@ def parse(body: bytes, charset: str | None) -> etree._Element | None:
     text = TAG.sub(_sparse_tag, text)
     tree, too_deep = tree_of(text)
     if too_deep:
-        # What comes after the depth limit is lost: without the containers there is hardly any depth.
+        # Text below the depth limit is lost. Without containers, there is hardly any depth.
         tree, _ = tree_of(CONTAINER.sub("<br>", text))
     if tree is not None:
         etree.strip_elements(tree, *NOT_TEXT, with_tail=False)
@@ -66,11 +66,11 @@ def parse(body: bytes, charset: str | None) -> etree._Element | None:
 
 
 def tree_of(text: str) -> tuple[etree._Element | None, bool]:
-    """The parsed text, and whether it was nested too deeply for the parser."""
-    # Bounded in depth and size, without network; entities other than HTML's own are not expanded.
+    """Return the parsed text, and whether it was nested too deeply for the parser."""
+    # lxml limits depth and size, uses no network, and expands only HTML's own entities.
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, default_doctype=False)
     try:
-        # As bytes: of a string lxml refuses an XML declaration, and obeys a <meta charset>.
+        # As bytes: in a string, lxml refuses an XML declaration and obeys a <meta charset>.
         tree = etree.fromstring(text.encode(), parser)
     except etree.LxmlError:
         if any(error.type == etree.ErrorTypes.ERR_NO_MEMORY for error in parser.error_log):
@@ -80,7 +80,7 @@ def tree_of(text: str) -> tuple[etree._Element | None, bool]:
 
 
 def _sparse_tag(tag: re.Match[str]) -> str:
-    """Leave out a tag's attributes if there are too many."""
+    """Remove the attributes of a tag if there are too many."""
     attributes = tag[2] or ""
     if len(attributes) <= LONGEST_TAG or len(re.findall(ATTRIBUTE, attributes)) <= MOST_ATTRIBUTES:
         return tag[0]
@@ -90,7 +90,7 @@ def _sparse_tag(tag: re.Match[str]) -> str:
 
 def _decoded(body: bytes, charset: str | None) -> str:
     bom, mark = read_bom(body)
-    # What a <meta> in ASCII calls UTF-16 is not.
+    # A page whose <meta> is readable as ASCII is not in UTF-16.
     meta = re.sub("^utf-(?:16|32).*", "utf-8", html_body_declared_encoding(body) or "")
     for name in (bom, charset, meta):
         try:
@@ -105,25 +105,25 @@ def _decoded(body: bytes, charset: str | None) -> str:
             return text
     text = body.decode("utf-8", "replace")
     wrong = text.count("\ufffd")
-    # A few wrong bytes do not make a Japanese page Western.
+    # A few wrong bytes do not turn a Japanese page into a Western one.
     if wrong * 10 <= len(NOT_ASCII.findall(text)) - wrong:
         return text
     return body.decode("cp1252", "replace")
 
 
 def title(tree: etree._Element) -> str:
-    """Return what a page calls itself; '' if it does not."""
+    """Return the title of a page; '' without one."""
     found = next(tree.iter("title"), None)
     return "" if found is None else collapsed("".join(found.itertext()))
 
 
 def line_hashes(tree: etree._Element) -> set[int]:
-    """Return the hash of each of a page's smallest blocks: see `block_hash`."""
+    """Return the `block_hash` of each of a page's smallest blocks."""
     return {block_hash(block, text) for block, text in smallest_blocks(tree) if len(text) >= LEAST_HASHED}
 
 
 def smallest_blocks(tree: etree._Element) -> Iterator[tuple[etree._Element, str]]:
-    """The blocks that hold no other block, with their text."""
+    """Yield the blocks that hold no other block, with their text."""
     last = None
     for event, element in etree.iterwalk(tree, events=("start", "end")):
         if element.tag not in BLOCKS:
@@ -142,14 +142,14 @@ def line_hash(text: str) -> int:
 def block_hash(block: etree._Element, text: str) -> int:
     """Return the hash of one of the smallest blocks; odd if it announces another page.
 
-    A teaser repeats on a few pages only. Told apart by their hashes, it can go and the title that it has in
-    common with the page that it announces can stay.
+    A teaser repeats on a few pages only. Its odd hash lets us drop it, and keep the same title on the page
+    that it announces.
     """
     return line_hash(text) | _is_teaser(block)
 
 
 def _is_teaser(block: etree._Element) -> bool:
-    """Whether a block is in a link, begins with one, or stands right below one or a heading that is one."""
+    """Return whether a block is in a link, begins with one, or is right below a link or linked heading."""
     above = block.getprevious()
     return (
         any(map(_leads_elsewhere, block.iterancestors("a")))
@@ -159,7 +159,7 @@ def _is_teaser(block: etree._Element) -> bool:
 
 
 def begins_with_link(element: etree._Element) -> bool:
-    """Return whether the first that an element says is a link to another page."""
+    """Return whether an element begins with a link to another page."""
     while element.tag != "a" and not (element.text or "").strip() and len(element):
         element = element[0]
     return element.tag == "a" and _leads_elsewhere(element)

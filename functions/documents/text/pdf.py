@@ -1,7 +1,7 @@
 """The text of a PDF: paragraphs, headings and table rows, each with its page.
 
-PDFium, which Chrome shows PDFs with, finds the words. It is not thread-safe: one PDF at a time in a process.
-A hostile file may make it take all memory, or crash, so it wants a process of its own with limits.
+PDFium, Chrome's PDF library, finds the words. It is not thread-safe: one PDF at a time in a process. A
+hostile file may make it take all memory or crash, so it needs a process of its own with limits.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 MOST_PAGES = 500
-# Of a document; its chunks are 10,000 at most.
+# Of a document, which gets at most 10,000 chunks.
 MOST_CHARS = 5_000_000
 MOST_CHARS_OF_PAGE = 100_000
 MOST_TITLES = 5_000
-# A text with fewer letters and digits a page is a scan, whose words are pictures.
+# A text with fewer letters and digits per page is a scan.
 LEAST_CHARS_OF_PAGE = 10
-# On a page with a smaller share of letters and digits, the fonts do not tell which letters they draw.
+# On a page with a smaller share of letters and digits, the fonts do not name their letters.
 LEAST_ALPHANUMERIC = 0.3
 BROKEN = "it is not a PDF, or a broken one"
 
 
 def read_pdf(body: bytes) -> FileText:
-    """Read the text of a PDF; of a longer one, the first 500 pages or 5 million characters.
+    """Read the text of a PDF, at most 500 pages or 5 million characters.
 
     Raises:
         UnreadableError: it is broken, encrypted, or scanned.
@@ -45,7 +45,7 @@ def read_pdf(body: bytes) -> FileText:
     except pypdfium2.PdfiumError as error:
         locked = error.err_code in (pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY)
         raise UnreadableError("it is encrypted" if locked else BROKEN) from None
-    # A hostile file may raise anything.
+    # A hostile file may cause any exception.
     except Exception:
         raise UnreadableError(BROKEN) from None
 
@@ -87,7 +87,7 @@ def _pages(pdf: PdfDocument) -> Iterator[list[Row] | None]:
 
 
 def _has_letters(rows: list[Row]) -> bool:
-    """Whether a page is empty or has text that means something."""
+    """Return whether a page is empty or has text with a meaning."""
     chars = sum(len(row.text) for row in rows)
     return sum(_alphanumeric(row.text) for row in rows) >= LEAST_ALPHANUMERIC * chars
 

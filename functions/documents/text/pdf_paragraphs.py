@@ -1,6 +1,6 @@
-"""Rows of a PDF become paragraphs, headings and table rows. Pure: it sees rows, not the file.
+"""Paragraphs, headings and table rows from the rows of a PDF.
 
-A PDF says where letters stand and not what they are, so each rule here is a guess from positions and sizes.
+A PDF holds the positions of letters but no structure, so each rule is a guess from positions and sizes.
 """
 
 import re
@@ -12,37 +12,37 @@ from statistics import median
 
 from documents.text.lines import Line, collapsed
 
-# So many rows at the top and at the bottom of a page may be running headers, footers and page numbers.
+# Rows at each end of a page that may be running headers, footers and page numbers.
 EDGE_ROWS = 3
 # On fewer pages than this, a text repeats by chance.
 LEAST_REPEATED = 3
-# A running header that stands on this share of the pages is dropped from the first of them, too.
+# A running header on this share of the pages is dropped from the first of them, too.
 SHARE_OF_PAGES = 1 / 3
 NUMBER = re.compile(r"\d+|\b[ivxlc]+\b")
-# Larger than the body text by this factor is a heading.
+# A heading is larger than the body text by this factor.
 HEADING_SIZE = 1.15
 HEADING_ROWS, HEADING_CHARS, BOLD_HEADING_CHARS = 3, 200, 100
 LOWEST_LEVEL = 6
-# If more of a text is bold, bold letters are no sign of a heading.
+# If a larger share of a text is bold, bold letters do not mark headings.
 MOST_BOLD = 0.3
-# Sizes of one text differ by less, in points.
+# Sizes within a paragraph differ by less, in points.
 SAME_SIZE = 0.6
-# Rows further apart than usual by this factor are two paragraphs.
+# Rows that are further apart than usual by this factor are two paragraphs.
 WIDE_GAP = 1.2
 USUAL_PITCH = 1.2
-# What indents the first row of a paragraph, in units of the letters' size; and how wide a letter is at most.
+# In units of the letter size: the indent of a paragraph's first row, and the widest letter.
 INDENT = 0.8
 LETTER_WIDTH = 0.7
-# Of a long paragraph, so many rows tell its right margin.
+# The last rows of a paragraph that tell its right margin.
 ROWS_LOOKED_AT = 10
-# A right single quotation mark, en and em dashes and full-width ! and ? are written as escapes.
+# The escapes are a right single quotation mark, en and em dashes, and full-width ! and ?.
 SENTENCE_END = re.compile("[.!?:;。\uff01\uff1f][\"'”\u2019»)\\]]*$")
 ITEM = re.compile(r"[•▪◦‣●■*\u2013\u2014-]\s|\(?(?:\d{1,3}|[a-z])[.)]\s|\[\d{1,3}\]\s")
 # Between an entry of a table of contents and its page number.
 LEADER = " … "
-# What stands around words.
+# Marks around words.
 MARKS = ".,;:!?()[]\"'“”„«»\u2018\u2019"
-# Chinese and Japanese, which have no spaces; Korean has.
+# Chinese and Japanese have no spaces between words; Korean has.
 NO_SPACES = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
@@ -50,15 +50,15 @@ NO_SPACES = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 class Row:
     """Words beside each other.
 
-    Lengths are in points (1/72 inch); y grows upwards. Text that is turned is measured as if it were upright.
+    Lengths are in points (1/72 inch); y grows upwards. Rotated text is measured as if it were upright.
 
     Attributes:
         text: of all cells, " | " between them.
-        cells: how many there are.
-        hyphen: whether its last word goes on in the next row.
-        size: of most of its letters.
-        bold: whether its first and last words are.
-        turns: by how many quarters its text is turned.
+        cells: their number.
+        hyphen: whether its last word continues in the next row.
+        size: of the letters of its longest word.
+        bold: whether its first and last words are bold.
+        turns: the quarter turns of its text.
     """
 
     text: str
@@ -77,10 +77,10 @@ def lines_of_pages(pages: Sequence[Sequence[Row]], outline: frozenset[str]) -> l
 
     Args:
         pages: their rows; a page that could not be read has none.
-        outline: the titles in the PDF's outline, each as of `folded`.
+        outline: the titles in the PDF's outline, each `folded`.
     """
     kept = _without_running(pages)
-    # Of pages with a few rows each, all of them may repeat.
+    # On pages with few rows, all rows may repeat.
     kept = kept if any(kept) else list(map(list, pages))
     rows = [row for page in kept for row in page]
     sizes = Counter[float]()
@@ -96,14 +96,14 @@ def lines_of_pages(pages: Sequence[Sequence[Row]], outline: frozenset[str]) -> l
         size = paragraph[0].size if is_heading else 0.0
         if any(map(str.isalnum, text)):
             found.append((text.replace(" | ", " ") if is_heading else text, size, number))
-    # The larger its letters, the higher is a heading.
+    # Larger letters make a higher heading.
     sizes_of_headings = sorted({size for _, size, _ in found if size}, reverse=True)
     levels = {size: min(level, LOWEST_LEVEL) for level, size in enumerate(sizes_of_headings, 1)}
     return [Line(text, levels.get(size, 0), page=number) for text, size, number in found]
 
 
 def folded(title: str) -> str:
-    """Return what of a title is compared: its letters and digits."""
+    """Return a title as it is compared: letters and digits in lower case."""
     return "".join(filter(str.isalnum, title.casefold()))
 
 
@@ -114,7 +114,7 @@ def _without_running(pages: Sequence[Sequence[Row]]) -> list[list[Row]]:
     everywhere = {key for key, count in counts.items() if count >= often}
     kept = []
     for number, page in enumerate(pages):
-        # Left and right pages may differ, so the one before the last counts, too.
+        # Left and right pages may differ, so compare with two pages before.
         before = set().union(*keys[max(number - 2, 0) : number])
         running = keys[number] & (everywhere | before)
         edges = set(_edges(page))
@@ -128,7 +128,7 @@ def _edges(page: Sequence[Row]) -> list[Row]:
 
 
 def _running_key(row: Row) -> tuple[str, int] | None:
-    """Return a row's place and its text without numbers; None if it is nothing but several numbers."""
+    """Return the text of a row without numbers, and its height; None for several numbers without text."""
     text, numbers = NUMBER.subn("#", row.text)
     if numbers > 1 and not any(map(str.isalpha, text)):
         return None
@@ -154,7 +154,7 @@ def _paragraphs(pages: Sequence[Sequence[Row]]) -> Iterator[tuple[int, list[Row]
 
 
 def _pitches(pages: Sequence[Sequence[Row]]) -> dict[int, float]:
-    """Return the usual distance of two rows by the size of their letters, both in points."""
+    """Return the usual distance between rows by the size of their letters, both in points."""
     distances: dict[int, list[float]] = {}
     for page in pages:
         for row, following in pairwise(page):
@@ -165,10 +165,10 @@ def _pitches(pages: Sequence[Sequence[Row]]) -> dict[int, float]:
 
 
 def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, jumps: bool) -> bool:
-    """Whether a row belongs to the paragraph before it.
+    """Return whether a row continues the paragraph before it.
 
     Args:
-        jumps: the row stands on another page.
+        jumps: whether the row is on another page.
     """
     last = paragraph[-1]
     if (
@@ -188,10 +188,10 @@ def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, j
         return False
     ended = SENTENCE_END.search(last.text) and not ITEM.match(last.text)
     indent = row.left - last.left
-    # The second row of a paragraph may stand left of its first, or right of the bullet of an item.
+    # The second row of a paragraph may be left of its first, or right of an item's bullet.
     if abs(indent) > INDENT * row.size and (len(paragraph) > 1 or (indent > 0 and ended)):
         return False
-    # The row above was ended before it was full if the next word had fitted.
+    # If the next word had fitted, the row above ended early.
     margin = max(each.right for each in (*paragraph[-ROWS_LOOKED_AT:], row))
     first_word = row.text.split(" ", 1)[0]
     return last.right + (len(first_word) + 1) * LETTER_WIDTH * row.size > margin
@@ -212,7 +212,7 @@ def _joined(paragraph: Sequence[Row], words: frozenset[str]) -> str:
     """Return the text of a paragraph.
 
     Args:
-        words: of the whole text, to know whether a hyphen belongs to a word.
+        words: of the whole text, to tell whether a hyphen belongs to a word.
     """
     text = paragraph[0].text
     for row, following in pairwise(paragraph):
@@ -228,7 +228,7 @@ def _joined(paragraph: Sequence[Row], words: frozenset[str]) -> str:
 
 
 def _keeps_hyphen(first: str, second: str, words: frozenset[str]) -> bool:
-    """Whether the hyphen between the end of a row and the start of the next belongs to the word."""
+    """Return whether the hyphen between the end of a row and the start of the next belongs to the word."""
     if _bare(first + second) in words:
         return False
     return _bare(f"{first}-{second}") in words or not second[:1].islower()

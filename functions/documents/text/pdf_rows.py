@@ -1,4 +1,4 @@
-"""The rows of words on the pages of a PDF, as PDFium finds them."""
+"""Rows of words on the pages of a PDF, found with PDFium."""
 
 import re
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from pypdfium2 import raw
 
 from documents.text.pdf_paragraphs import LEADER, Row
 
-# Words, with the mark that PDFium sets for a hyphen at the end of a row; and what ends a row.
+# Words, with PDFium's mark for a hyphen at the end of a row; and the ends of rows.
 TOKEN = re.compile("[^\\s\x00\x02\ufffe]+[\x02\ufffe]?|[\r\n]+")
 HYPHENS = "\x02\ufffe"
-# As fonts are named; the last two are bold faces of those that TeX uses.
+# In names of fonts; the last two are bold faces of TeX's fonts.
 BOLD = re.compile("bold|black|heavy|demi|medi(?!um)|(?:cm|sf)bx", re.IGNORECASE)
 LONGEST_FONT_NAME = 128
-# Words this far apart stand in two cells of a table; in units of the size of their letters.
+# Words this far apart are in two cells of a table, in units of the letter size.
 CELL_GAP = 1.5
 CELLS = " | "
 LONGEST_BULLET = 3
 # Two words are on one row if their baselines differ by less.
 SAME_BASELINE = 0.3
-# Or if one is an index or an exponent, whose letters are smaller by this factor.
+# Or if one is an index or exponent: its letters are smaller, and its baseline is further away.
 SMALLER, RAISED = 0.85, 0.6
 LEADING_DOTS = re.compile(r"(?:\s?[._·…]){5,}\s*")
 
@@ -41,7 +41,7 @@ class _Word:
 
 
 def rows_of(page: pypdfium2.PdfTextPage) -> Iterator[Row]:
-    """Find the rows of a page, in the order of its content."""
+    """Yield the rows of a page, in the order of its content."""
     codes = (raw.FPDFText_GetUnicode(page, index) for index in range(raw.FPDFText_CountChars(page)))
     text = "".join(chr(code) if code < 0x110000 else "\ufffd" for code in codes)
     words: list[_Word] = []
@@ -85,12 +85,12 @@ def _box(page: pypdfium2.PdfTextPage, index: int) -> tuple[float, float, float, 
 
 
 def _upright(x: float, y: float, turns: int) -> tuple[float, float]:
-    """Turn a point back by quarters."""
+    """Rotate a point back by quarter turns."""
     return ((x, y), (y, -x), (-x, -y), (-y, x))[turns]
 
 
 def _go_on(word: _Word, following: _Word, *, broken: bool) -> bool:
-    """Whether two words stand on one row."""
+    """Return whether two words are on one row."""
     if word.text[-1] in HYPHENS or word.turns != following.turns:
         return False
     if not broken:
@@ -106,9 +106,9 @@ def _row(page: pypdfium2.PdfTextPage, words: list[_Word]) -> Row:
         apart = following.left - word.right > CELL_GAP * max(word.size, following.size)
         cells += apart
         parts += [CELLS if apart else " ", following.text]
-    # PDFium counts characters as UTF-16 does: an emoji is two.
+    # PDFium counts in UTF-16: an emoji is two characters.
     text = "".join(parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    # The number or bullet of an item is no cell.
+    # The number or bullet of a list item is no cell.
     if cells == 2 and text.index(CELLS) <= LONGEST_BULLET:
         text, cells = text.replace(CELLS, " "), 1
     longest = max(words, key=lambda word: len(word.text))

@@ -1,4 +1,4 @@
-"""What is read of a page, in a process that can be ended (see `reader`): its outline, or its chunks."""
+"""Read the outline or the text of a page, in a child process (see `child_process`)."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,14 @@ _child = ChildProcess()
 
 @dataclass(frozen=True)
 class Outline:
-    """Where a page is by its own account, where it leads, and which lines it has.
+    """A page's canonical address, links, directives and lines.
 
     Attributes:
-        canonical: as of `links.canonical`.
-        refresh: as of `links.refresh`.
-        links: as of `links.links`; none if the page asks not to follow them.
+        canonical: as in `links.canonical`.
+        refresh: as in `links.refresh`.
+        links: as in `links.links`; none if the page asks not to follow them.
         noindex: whether the page asks not to be indexed.
-        lines: as of `page.line_hashes`.
+        lines: as in `page.line_hashes`.
     """
 
     canonical: str | None
@@ -29,11 +29,11 @@ class Outline:
 
 @dataclass(frozen=True)
 class Boilerplate:
-    """What repeats on the pages of a site.
+    """The boilerplate of a site.
 
     Attributes:
-        hashes: of its lines, see `page.line_hashes`.
-        is_kept: whether the page at hand is the one that keeps it.
+        hashes: of its lines, as in `page.line_hashes`.
+        is_kept: whether the current page is the one that keeps it.
     """
 
     hashes: frozenset[int] = field(default=frozenset(), repr=False)
@@ -42,11 +42,11 @@ class Boilerplate:
 
 @dataclass(frozen=True)
 class PageText:
-    """What a page says.
+    """The text of a page.
 
     Attributes:
-        chunks: of its text, as of `chunks_of`.
-        unread_pages: as of `FileText`.
+        chunks: as in `chunks_of`.
+        unread_pages: as in `FileText`.
     """
 
     chunks: list[str] = field(repr=False)
@@ -56,14 +56,14 @@ class PageText:
 def outline(
     body: bytes, charset: str | None, url: str, agent: str, asked: frozenset[str], deadline: Deadline
 ) -> Outline | None:
-    """Read a page's outline; None if it cannot be parsed. A PDF or Word document leads nowhere.
+    """Read a page's outline; None if it cannot be parsed. A PDF or Word document has no links.
 
     Args:
         body: the page.
-        charset: as of `page.parse`.
+        charset: as in `page.parse`.
         url: of the page.
-        agent: as of `links.directives`.
-        asked: directives that its server has sent along; they count like the page's own.
+        agent: as in `links.directives`.
+        asked: directives from the server; they count like the page's own.
         deadline: when the invocation ends.
 
     Raises:
@@ -75,12 +75,11 @@ def outline(
 
 
 def text_of_page(body: bytes, charset: str | None, boilerplate: Boilerplate, deadline: Deadline) -> PageText:
-    """Read a page's main text, without the lines that most pages of its site have, unless it is the page that
-    keeps them.
+    """Read a page's main content, and the boilerplate of its site if the page keeps that.
 
     Args:
         body: the page.
-        charset: as of `page.parse`.
+        charset: as in `page.parse`.
         boilerplate: of its site.
         deadline: when the invocation ends.
 

@@ -1,4 +1,4 @@
-"""What a person can see of a page, or open, stays; what nobody sees goes."""
+"""Remove the hidden parts of a page, and show those that a person can open."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from lxml import etree
 from documents.text.lines import collapsed
 
 UNWANTED = "unwanted"
-# Attributes that name what an element opens, in HTML and in Bootstrap; beside aria-controls.
+# Besides aria-controls, attributes that name the element to open, in HTML and Bootstrap.
 OPENING = "//@data-target | //@data-bs-target | //*[@role='tab' or @data-toggle or @data-bs-toggle]/@href"
 HIDING = ("hidden", "style", "aria-hidden")
 # Notices that cover a page.
@@ -22,10 +22,10 @@ LONGEST_ADDRESS = 254
 
 
 def reveal(tree: etree._Element) -> list[etree._Element]:
-    """Return what nobody can see of a page, and show what a person may open: a tab, the answer to a question.
+    """Return the hidden elements of a page, and show those that a person can open, such as tabs and answers.
 
     Args:
-        tree: what may be opened is visible in it afterwards.
+        tree: modified: elements that can be opened become visible.
     """
     openable = _openable(tree)
     hidden = []
@@ -49,10 +49,10 @@ def _openable(tree: etree._Element) -> set[str]:
 
 
 def _is_hidden(element: etree._Element) -> bool:
-    # Whole pages are hidden until their scripts have run.
+    # Some pages are hidden as a whole until their scripts have run.
     if element.tag in ("html", "body"):
         return False
-    # A browser's search shows what is hidden="until-found".
+    # A browser's search shows elements that are hidden="until-found".
     hidden = element.get("hidden")
     return (hidden is not None and hidden != "until-found") or bool(
         INVISIBLE.search(element.get("style", ""))
@@ -67,7 +67,7 @@ def remove(tree: etree._Element, elements: Iterable[etree._Element]) -> None:
 
 
 def write_out_addresses(tree: etree._Element) -> None:
-    """Write the mail address or telephone number behind a link beside its text, which is a link no more."""
+    """Write the address or number of mail and telephone links after their text, and unlink them."""
     for link in tree.xpath(ADDRESSES):
         scheme, _, target = link.get("href").partition(":")
         address = collapsed(unquote(target.partition("?")[0]))
@@ -75,7 +75,7 @@ def write_out_addresses(tree: etree._Element) -> None:
         known = _digits(address) in _digits(text) if scheme.lower() == "tel" else address in text
         if address and not known:
             link.tail = f" ({address[:LONGEST_ADDRESS]}){link.tail or ''}"
-        # It leads to no other page: as a link it would make a menu of a list of people.
+        # As links, a list of people would count as a menu.
         link.tag = "span"
 
 
