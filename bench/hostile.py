@@ -46,7 +46,7 @@ LATER = Deadline(lambda: 900_000)
 # How often the peak of a process is looked at, which cannot be asked once it was ended.
 SECONDS_BETWEEN = 0.005
 READING: dict[str, dict[str, Any]] = {
-    "read_outline": {"charset": None, "url": "https://example.com/a", "agent": "us", "asked": []},
+    "read_outline": {"charset": None, "url": "https://example.com/a", "agent": "us", "robots_tag": []},
     "read_text": {"charset": None, "repeated": [], "keeps_repeated": True},
 }
 FETCHING = FetchSettings.model_construct(

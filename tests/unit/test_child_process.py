@@ -19,7 +19,7 @@ from mojodex.errors import TransientError
 from tests.website import WORDS
 
 PAGE = f'<main><h1>The mill</h1><p>{WORDS.format(thing="flour")}</p><a href="/b">More</a></main>'.encode()
-AT: dict[str, Any] = {"charset": None, "url": "https://example.com/a", "agent": "us", "asked": []}
+AT: dict[str, Any] = {"charset": None, "url": "https://example.com/a", "agent": "us", "robots_tag": []}
 SOON, LATER = Deadline(lambda: 44_000), Deadline(lambda: 600_000)
 
 

@@ -57,11 +57,11 @@ def ancestry(
         found[MAIN] = 1.0
     if is_named:
         if name not in names:
-            small = name.lower()
-            names[name] = tuple(pattern.search(small) is not None for pattern in NAMED)
+            lower = name.lower()
+            names[name] = tuple(pattern.search(lower) is not None for pattern in NAMED)
         *counted, comment, teaser, detail = names[name]
-        for index, is_so in enumerate(counted, COUNTED):
-            found[index] = min(found[index] + is_so / 3, 1.0)
-        for index, is_so in enumerate((comment, teaser, detail), COUNTED + 2):
-            found[index] = max(found[index], float(is_so))
+        for index, matches in enumerate(counted, COUNTED):
+            found[index] = min(found[index] + matches / 3, 1.0)
+        for index, matches in enumerate((comment, teaser, detail), COUNTED + 2):
+            found[index] = max(found[index], float(matches))
     return tuple(found)

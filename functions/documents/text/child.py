@@ -31,21 +31,21 @@ NOINDEX, NOFOLLOW = {"noindex", "none"}, {"nofollow", "none"}
 
 
 def read_outline(
-    body: bytes, charset: str | None, url: str, agent: str, asked: Collection[str]
+    body: bytes, charset: str | None, url: str, agent: str, robots_tag: Collection[str]
 ) -> dict[str, Any] | None:
     """Return the fields of `reader.Outline` as JSON values; None if the page cannot be parsed."""
     if _reader_of_file(body):
-        noindex = not NOINDEX.isdisjoint(asked)
+        noindex = not NOINDEX.isdisjoint(robots_tag)
         return {"canonical": None, "refresh": None, "links": [], "noindex": noindex, "lines": []}
     tree = parse(body, charset)
     if tree is None:
         return None
-    said = {*asked, *directives(tree, agent)}
+    found = {*robots_tag, *directives(tree, agent)}
     return {
         "canonical": canonical(tree, url),
         "refresh": refresh(tree, url),
-        "links": [] if said & NOFOLLOW else links(tree, url),
-        "noindex": bool(said & NOINDEX),
+        "links": [] if found & NOFOLLOW else links(tree, url),
+        "noindex": bool(found & NOINDEX),
         "lines": sorted(line_hashes(tree)),
     }
 

@@ -102,13 +102,13 @@ class ChildProcess:
         """Return the pipe to the process; start it if necessary."""
         if self._pipe is not None:
             return self._pipe
-        ours, its = Pipe()
+        ours, theirs = Pipe()
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        with its:
+        with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "documents.text.child", str(its.fileno())],
+                [sys.executable, "-m", "documents.text.child", str(theirs.fileno())],
                 env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                pass_fds=[its.fileno()],
+                pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
         self._pipe = ours

@@ -98,8 +98,8 @@ def _sections(lines: Iterable[Line], title: str) -> Iterator[_Section]:
     path: str | None = None
     tokens = 0
     for line in lines:
-        its_tokens = _tokens(line.text)
-        is_full = tokens + its_tokens > CHUNK_TOKENS
+        line_tokens = _tokens(line.text)
+        is_full = tokens + line_tokens > CHUNK_TOKENS
         if tokens >= SECTION_TOKENS and (line.level or _closes(section[-1]) or is_full):
             # Headings at the end belong to the next section.
             headings: list[Line] = []
@@ -117,7 +117,7 @@ def _sections(lines: Iterable[Line], title: str) -> Iterator[_Section]:
             section.append(Line(line.header))
             tokens += _tokens(line.header)
         section.append(line)
-        tokens += its_tokens
+        tokens += line_tokens
     if section:
         yield _section(path, section, title)
 

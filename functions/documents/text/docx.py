@@ -38,16 +38,8 @@ PROPERTIES = (
     *("tblGrid", "tblPr", "tblPrEx", "tcPr", "trPr"),
 )
 TAGS = {
-    **{
-        "br": "br",
-        "cr": "br",
-        "hyperlink": "a",
-        "tbl": "table",
-        "tc": "td",
-        "tr": "tr",
-        "txbxContent": "div",
-    },
-    **{"endnote": "div", "footnote": "div"},
+    **{"br": "br", "cr": "br", "hyperlink": "a", "tbl": "table", "tc": "td", "tr": "tr"},
+    **{"endnote": "div", "footnote": "div", "txbxContent": "div"},
 }
 PARAGRAPHS = ("p", *HEADINGS)
 TEXTS = {"noBreakHyphen": "-", "ptab": " ", "tab": " "}

@@ -9,20 +9,24 @@ HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 BLOCKS = frozenset(
     (
         *HEADINGS,
+        *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details"),
+        *("dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header"),
         *(
-            "address",
-            "article",
-            "aside",
-            "blockquote",
-            "body",
-            "caption",
-            "center",
-            "dd",
-            "details",
-            "dialog",
+            "hgroup",
+            "hr",
+            "legend",
+            "li",
+            "main",
+            "menu",
+            "nav",
+            "ol",
+            "option",
+            "p",
+            "pre",
+            "section",
+            "summary",
+            "table",
         ),
-        *("div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr"),
-        *("legend", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "section", "summary", "table"),
         *("tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
     )
 )
@@ -113,8 +117,8 @@ def placed_lines(root: etree._Element) -> list[Placed]:
             found.append(Placed(line, pieces, blocks[-1], min(linked / len(text), 1), is_row))
         parts.clear()
         if pictures:
-            said = map(Line, pictures)
-            found.extend(Placed(line, (line,), blocks[-1], is_picture=True) for line in said)
+            descriptions = map(Line, pictures)
+            found.extend(Placed(line, (line,), blocks[-1], is_picture=True) for line in descriptions)
             pictures.clear()
         linked = level = 0
 

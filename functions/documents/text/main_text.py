@@ -85,8 +85,8 @@ def chosen_lines(placed: Sequence[Placed], extracted: Sequence[Line]) -> list[Li
         placed: all lines of a page.
         extracted: the main content by trafilatura.
     """
-    said = [each for each in placed if not each.is_picture]
-    chosen = [score(row) > 0 for row in features(said, extracted)]
+    texts = [each for each in placed if not each.is_picture]
+    chosen = [score(row) > 0 for row in features(texts, extracted)]
     found: list[Line] = []
     at = 0
     for each in placed:

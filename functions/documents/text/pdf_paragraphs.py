@@ -143,7 +143,7 @@ def _paragraphs(pages: Sequence[Sequence[Row]]) -> Iterator[tuple[int, list[Row]
     last_page = 0
     for number, page in enumerate(pages, 1):
         for row in page:
-            if paragraph and not _goes_on(paragraph, row, pitches, jumps=number != last_page):
+            if paragraph and not _continues(paragraph, row, pitches, jumps=number != last_page):
                 yield began, paragraph
                 paragraph = []
             began = began if paragraph else number
@@ -164,7 +164,7 @@ def _pitches(pages: Sequence[Sequence[Row]]) -> dict[int, float]:
     return {size: median(found) for size, found in distances.items()}
 
 
-def _goes_on(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, jumps: bool) -> bool:
+def _continues(paragraph: Sequence[Row], row: Row, pitches: dict[int, float], *, jumps: bool) -> bool:
     """Return whether a row continues the paragraph before it.
 
     Args:

@@ -45,17 +45,17 @@ def rows_of(page: pypdfium2.PdfTextPage) -> Iterator[Row]:
     codes = (raw.FPDFText_GetUnicode(page, index) for index in range(raw.FPDFText_CountChars(page)))
     text = "".join(chr(code) if code < 0x110000 else "\ufffd" for code in codes)
     words: list[_Word] = []
-    broken = False
+    new_row = False
     for token in TOKEN.finditer(text):
         if token[0][0] in "\r\n":
-            broken = True
+            new_row = True
             continue
         word = _word(page, token[0], token.start(), token.end())
-        if words and not _go_on(words[-1], word, broken=broken):
+        if words and not _are_one_row(words[-1], word, new_row=new_row):
             yield _row(page, words)
             words = []
         words.append(word)
-        broken = False
+        new_row = False
     if words:
         yield _row(page, words)
 
@@ -89,11 +89,11 @@ def _upright(x: float, y: float, turns: int) -> tuple[float, float]:
     return ((x, y), (y, -x), (-x, -y), (-y, x))[turns]
 
 
-def _go_on(word: _Word, following: _Word, *, broken: bool) -> bool:
+def _are_one_row(word: _Word, following: _Word, *, new_row: bool) -> bool:
     """Return whether two words are on one row."""
     if word.text[-1] in HYPHENS or word.turns != following.turns:
         return False
-    if not broken:
+    if not new_row:
         return True
     larger, smaller = max(word.size, following.size), min(word.size, following.size)
     raised = SAME_BASELINE if smaller > SMALLER * larger else RAISED

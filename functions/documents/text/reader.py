@@ -54,7 +54,7 @@ class PageText:
 
 
 def outline(
-    body: bytes, charset: str | None, url: str, agent: str, asked: frozenset[str], deadline: Deadline
+    body: bytes, charset: str | None, url: str, agent: str, robots_tag: frozenset[str], deadline: Deadline
 ) -> Outline | None:
     """Read a page's outline; None if it cannot be parsed. A PDF or Word document has no links.
 
@@ -63,13 +63,13 @@ def outline(
         charset: as in `page.parse`.
         url: of the page.
         agent: as in `links.directives`.
-        asked: directives from the server; they count like the page's own.
+        robots_tag: directives of its X-Robots-Tag; they count like the page's own.
         deadline: when the invocation ends.
 
     Raises:
         UnreadableError, TransientError: as `ChildProcess.read`.
     """
-    arguments = {"charset": charset, "url": url, "agent": agent, "asked": sorted(asked)}
+    arguments = {"charset": charset, "url": url, "agent": agent, "robots_tag": sorted(robots_tag)}
     found = _child.read("read_outline", body, deadline, **arguments)
     return found and Outline(**found | {"lines": frozenset(found["lines"])})
 
