@@ -11,23 +11,8 @@ BLOCKS = frozenset(
         *HEADINGS,
         *("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details"),
         *("dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header"),
-        *(
-            "hgroup",
-            "hr",
-            "legend",
-            "li",
-            "main",
-            "menu",
-            "nav",
-            "ol",
-            "option",
-            "p",
-            "pre",
-            "section",
-            "summary",
-            "table",
-        ),
-        *("tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
+        *("hgroup", "hr", "legend", "li", "main", "menu", "nav", "ol", "option", "p", "pre", "section"),
+        *("summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
     )
 )
 # Levels of headings. `head` is trafilatura's; a summary is the question above an answer.
