@@ -307,7 +307,7 @@ def draw(built: Runs, bare: Runs) -> Figure:
 
 
 def main() -> int:
-    """Measure, print, write and draw. Bars that are not reached are told, and why in docs/decisions.md."""
+    """Measure, print, write and draw. docs/performance.md explains the bars that are not reached."""
     with backed() as backing:
         measured = measure(backing)
     built = measured["built"]
