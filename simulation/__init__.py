@@ -1,31 +1,33 @@
-"""Simulation: the real handlers on a real Postgres, in one process, in virtual time, decided by a seed.
+"""Simulation: run the real handlers on a real Postgres, in one process and in virtual time, from a seed.
 
-How the parts fit together, from the ground:
+The modules, from the ground up:
 
-    kernel, executor     virtual time: greenlets take the place of threads, one runs at a time
-    deployment           `template.yaml` as plain data: functions, queues, schedules, and their figures
-    sqs                  the rules of SQS, as a model without time or chance of its own
-    faults               what is broken at this moment, and which call dies
-    outside              one call to the outside: latency, kill, fault, effect
-    postgres             pg8000 connections that can break, on a server whose clock is virtual
-    aws, provider, sites what the functions call: SQS, Secrets Manager, SES, the model, websites
-    functions, lambdas   execution environments, invocations, event source mappings, schedules
+    kernel, executor     virtual time: greenlets replace threads, and one runs at a time
+    deployment           `template.yaml` as plain data: functions, queues, schedules and their settings
+    sqs                  a model of SQS, without a clock or randomness of its own
+    faults               which services are broken now, and which calls will fail
+    outside              a call from a function to a service: latency, kill, fault, effect
+    postgres             pg8000 connections that can break, on a server with a virtual clock
+    aws, provider, sites the services: SQS, Secrets Manager, SES, the model, websites
+    feedback             SES's events about the mails it took
+    functions, lambdas   handlers; execution environments, invocations, event source mappings, schedules
+    environments         the memory of a module, one copy for each execution environment
     patches              puts all of this under the bundle's modules
-    plan, backend        the work and the faults of a seed; Mojodex and its users
-    world                one run: a plan goes in, what was found comes out
-    checks               what must be true afterwards
-    conduct, recovery    what was paid, asked and published on the way; what was done in time after an outage
-    promise              outages against an undisturbed run
-    shrink, report       the shortest plan that fails; the history of a job
-    defects, hunt        defects that are put back on purpose, and how many seeds find them
-    fairness             one user's thousand pages beside a hundred users
+    plan, backend        the work and the faults of a seed; Mojodex's backend and its users
+    world                runs one plan
+    checks               the promises that must hold after a run
+    conduct, recovery    promises about behaviour during a run, and about the time after an outage
+    promise              each outage beside an undisturbed run
+    shrink, report       the shortest plan that still fails; the history of a job
+    defects, hunt        known defects, put back on purpose; how many seeds find each one
+    fairness             a hundred users beside one user's thousand pages
 
-What is not simulated: waiting for a row lock (a transaction is atomic in virtual time), time that code takes
-by itself, and the answers of a real model.
+Not simulated: waiting for a row lock (a transaction is atomic in virtual time), CPU time, and the answers of
+a real model.
 """
 
 import sys
 from pathlib import Path
 
-# As the tests and a built function see them.
+# The import paths of the tests and of a built function.
 sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("functions", "shared")]

@@ -1,4 +1,4 @@
-"""What stands in for boto3 in the bundle's modules: clients of SQS, Secrets Manager and SES."""
+"""Clients of SQS, Secrets Manager and SES that replace boto3's in the bundle's modules."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ from simulation.sqs import Queue, StoredMessage
 SQS_SECONDS = (0.004, 0.03)
 SECRETS_SECONDS = (0.01, 0.08)
 SES_SECONDS = (0.08, 0.6)
-# events.mail.ses waits no longer for an answer.
+# The timeout of `events.mail.ses`.
 SES_TIMEOUT_SECONDS = 8
 
-# HTTP status and text of the errors that services answer with.
+# The HTTP status and message of each AWS error.
 ERRORS: Mapping[str, tuple[int, str]] = {
     "ServiceUnavailable": (503, "Service is unavailable."),
     "InternalServiceError": (500, "Internal error."),
@@ -35,17 +35,17 @@ ERRORS: Mapping[str, tuple[int, str]] = {
 
 
 class Boto3:
-    """Takes the place of the module boto3: makes clients of this run's services."""
+    """Replaces the module boto3. Its clients call the services of the current run."""
 
     def __init__(self, services: Callable[[], "Services"]) -> None:
         self._services = services
 
     def client(self, name: str, **_options: Any) -> Any:
-        """Make a client that finds the services of the run at each call."""
+        """Return a client that looks up the current run's services at each call."""
         return _Client(self._services, name)
 
     def Session(self, **_options: Any) -> "Boto3":
-        """Stand for a session, too."""
+        """Return this object, which also serves as a session."""
         return self
 
 
@@ -58,7 +58,7 @@ class _Client:
         return getattr(getattr(self.services(), self.name), operation)
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing: a simulated client has no connection."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Services:
 
 
 def aws_error(how: str, operation: str) -> Exception:
-    """Make the error that botocore raises for a failure."""
+    """Return the error that botocore raises for a kind of failure."""
     if how == "lost":
         return ReadTimeoutError(endpoint_url="https://aws.example.com")
     if how in ERRORS:
@@ -86,12 +86,12 @@ def aws_error(how: str, operation: str) -> Exception:
 
 @dataclass(frozen=True)
 class Copy:
-    """A message that was sent while others with the same body were in its queue, all as they were then.
+    """A message that was sent while its queue held others with the same body, all as they were then.
 
     Attributes:
-        at: when (seconds since 1970).
-        queue: its logical id.
-        function: whose invocation has sent it.
+        at: when it was sent (seconds since 1970).
+        queue: the queue's logical id.
+        function: the logical id of the function that sent it.
     """
 
     at: float
@@ -102,11 +102,11 @@ class Copy:
 
 
 class Sqs:
-    """A client of SQS. Operations and fields are boto3's.
+    """A client of SQS, with boto3's operations and fields.
 
     Attributes:
-        copies: messages that an invocation sent while another one with the same body was in the queue.
-        sent: what invocations sent to workers' queues: the queue, the body and the MessageGroupId.
+        copies: messages that an invocation sent while another with the same body was in the queue.
+        sent: messages that invocations sent to workers' queues: queue, body and MessageGroupId.
     """
 
     def __init__(self, outside: Outside, queues: Mapping[str, Queue]) -> None:
@@ -142,8 +142,8 @@ class Sqs:
 
         def receive() -> dict[str, Any]:
             kernel = self._outside.kernel
-            dice = kernel.stream(f"receive {QueueUrl}")
-            found = queue.receive(MaxNumberOfMessages, kernel.now, dice, VisibilityTimeout)
+            rng = kernel.stream(f"receive {QueueUrl}")
+            found = queue.receive(MaxNumberOfMessages, kernel.now, rng, VisibilityTimeout)
             return {"Messages": [_as_message(message) for message in found]} if found else {}
 
         return self._call("receive", receive)
@@ -168,7 +168,7 @@ class Sqs:
     def change_message_visibility(
         self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int
     ) -> dict[str, Any]:
-        """Let a received message be visible again later."""
+        """Set when a received message becomes visible again."""
         queue = self._queue(QueueUrl)
 
         def change() -> dict[str, Any]:
@@ -181,7 +181,7 @@ class Sqs:
     def change_message_visibility_batch(
         self, *, QueueUrl: str, Entries: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Let up to ten received messages be visible again later."""
+        """Set when up to ten received messages become visible again."""
         assert 1 <= len(Entries) <= 10, "Amazon SQS API Reference, ChangeMessageVisibilityBatch"
         queue = self._queue(QueueUrl)
 
@@ -196,7 +196,7 @@ class Sqs:
         return self._call("change", change)
 
     def get_queue_attributes(self, *, QueueUrl: str, **_more: Any) -> dict[str, Any]:
-        """Count the messages of a queue."""
+        """Count the visible and the hidden messages of a queue."""
         queue = self._queue(QueueUrl)
 
         def count() -> dict[str, Any]:
@@ -211,7 +211,7 @@ class Sqs:
         return self._call("count", count)
 
     def publish(self, queue: Queue, body: str, group: str = "") -> str:
-        """Send a message from outside of the bundle, without fault; return its id."""
+        """Send a message from outside the bundle, without any fault, and return its id."""
         entry: dict[str, Any] = {"MessageBody": body}
         if group:
             entry["MessageGroupId"] = group
@@ -219,7 +219,7 @@ class Sqs:
 
     def _send(self, url: str, entry: dict[str, Any]) -> str:
         sent = self._put(self._queue(url), entry)
-        # botocore sends again when an answer is lost, and SQS takes it again.
+        # If the answer is lost, botocore sends again, and SQS stores a second message.
         if self._outside.faults.next("lost", "send"):
             self._outside.kernel.trace("answer lost", "send")
             self._put(self._queue(url), entry)
@@ -233,7 +233,7 @@ class Sqs:
             entry["MessageBody"],
             entry.get("MessageAttributes", {}),
             entry.get("MessageGroupId", ""),
-            # SQS tells milliseconds.
+            # SQS reports times in milliseconds.
             round(kernel.now, 3),
             kernel.now + entry.get("DelaySeconds", 0),
         )
@@ -243,7 +243,7 @@ class Sqs:
         return message.id
 
     def _note(self, queue: Queue, message: StoredMessage) -> None:
-        """Note who sends a message to a worker's queue, and which copies of it are there."""
+        """Record who sends a message to a worker's queue, and the copies of it that are there."""
         invocation = self._outside.invocation
         if invocation is None or not queue.settings.dead_letters:
             return
@@ -298,9 +298,9 @@ class Ses:
     """A client of SES.
 
     Attributes:
-        mails: what it took: the address, and the tag that names the job.
-        unknown: the tags of mails that it took and whose answer was lost.
-        feedback: tells what became of them.
+        mails: mails that SES accepted: the address, and the tag that names the job.
+        unknown: tags of accepted mails whose answer was lost.
+        feedback: publishes SES's events about the mails.
     """
 
     def __init__(self, outside: Outside, feedback: Feedback) -> None:
@@ -312,7 +312,7 @@ class Ses:
     def send_email(
         self, *, Destination: dict[str, Any], EmailTags: list[dict[str, str]], **_more: Any
     ) -> dict[str, Any]:
-        """Take a mail."""
+        """Accept a mail."""
         (address,), (tag,) = Destination["ToAddresses"], EmailTags
         kernel = self._outside.kernel
 
@@ -320,7 +320,7 @@ class Ses:
             self.mails.append((address, tag["Value"]))
             kernel.trace("mail", tag["Value"])
             message_id = f"ses-{len(self.mails)}"
-            self.feedback.tell(message_id, tag["Value"])
+            self.feedback.schedule_events(message_id, tag["Value"])
             return {"MessageId": message_id}
 
         def error(how: str) -> Exception:
@@ -332,7 +332,7 @@ class Ses:
 
 
 class VirtualDatetime:
-    """Stands for the class `datetime` in a module; its `now` is the invocation's clock."""
+    """Replaces the class `datetime` in a module. Its `now` is the clock of the invocation."""
 
     def __init__(self, kernel: Callable[[], Kernel], skew: Callable[[], float]) -> None:
         self._kernel, self._skew = kernel, skew
@@ -344,6 +344,6 @@ class VirtualDatetime:
         return datetime(*arguments, **named)  # noqa: DTZ001
 
     def now(self, zone: Any = None) -> datetime:
-        """Return the present moment on the clock of the invocation."""
+        """Return the present moment on the invocation's clock."""
         moment = datetime.fromtimestamp(self._kernel().now + self._skew(), UTC)
         return moment.astimezone(zone) if zone else moment.replace(tzinfo=None)

@@ -21,11 +21,11 @@ from simulation.postgres import Server
 from simulation.sites import Sites, paths
 from simulation.sqs import Queue, StoredMessage
 
-# When users tick off to-dos, in hours after midnight UTC, and how many moves they watch at most.
-TIDY_HOUR, MOST_MOVES = 16, 3
-# Of a hundred to-dos that are due, those that are ticked off on their day.
+# The hour (UTC) at which users tick off to-dos, and after how many moves they do so at the latest.
+TICK_OFF_HOUR, MOST_MOVES = 16, 3
+# Of a hundred due to-dos, how many are ticked off on their day.
 DONE_IN_TIME = 40
-# A refresh is not begun so many seconds before the end: it takes some minutes.
+# A refresh takes minutes, so none begins in the last seconds of a run.
 LAST_REFRESH_BEFORE = 2 * HOUR
 TWICE_SECONDS = (0.5, 900.0)
 DUE_TODOS = """
@@ -41,16 +41,16 @@ DOCUMENTS = """
 
 @dataclass
 class Asked:
-    """What was asked for until now, for the checks.
+    """The work that was asked for so far, for the checks.
 
     Attributes:
         executions: the to-dos of each execution, by its key.
-        overdue: keys of to-dos that were overdue, and whose they are.
-        requests: process, subject and occasion of the job of each request.
-        websites: subjects of the jobs of websites.
-        editions: the edition that a document must have at least, by user and address.
-        bad: bodies of messages that are not valid, with the beginning of the reason.
-        looked_at: messages that a worker had put aside, and that an operator has taken away.
+        overdue: keys of to-dos that were overdue, and their users.
+        requests: process, subject and occasion of each request's job.
+        websites: subjects of the websites' jobs.
+        editions: the oldest edition that a document may hold, by user and address.
+        bad: bodies of invalid messages, with the beginning of the reason.
+        removed_letters: invalid messages that an operator removed from a dead-letter queue.
     """
 
     executions: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Asked:
     websites: list[str] = field(default_factory=list)
     editions: dict[tuple[str, str], int] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
-    looked_at: list[StoredMessage] = field(default_factory=list)
+    removed_letters: list[StoredMessage] = field(default_factory=list)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Backend:
     asked: Asked = field(default_factory=Asked)
 
     def start(self) -> None:
-        """Make the users, and begin to do what the plan says."""
+        """Insert the users, and schedule the plan's work."""
         with self._transaction() as connection:
             for user in self.plan.users:
                 _insert_user(connection, user)
@@ -87,26 +87,26 @@ class Backend:
             self.kernel.call_later(work.at, lambda work=work: self._do(work))  # type: ignore[misc]
         self.kernel.call_later(self.plan.seconds - LAST_REFRESH_BEFORE, self._end_refreshes)
         for day in range(int(self.plan.days) + 1):
-            self.kernel.call_later(day * DAY + TIDY_HOUR * HOUR, self._tidy)
+            self.kernel.call_later(day * DAY + TICK_OFF_HOUR * HOUR, self._tick_off)
 
     def _do(self, work: Work) -> None:
         self.kernel.trace("asked", work.kind, work.number)
         user = self.plan.users[work.user]
         match work.kind:
             case "execution":
-                self._execute(work, user)
+                self._add_execution(work, user)
             case "overdue":
-                self._forget(work, user)
+                self._add_overdue(work, user)
             case "request":
                 self._request(work, user)
             case "site":
-                self._name_site(work, user)
+                self._request_site(work, user)
             case "update":
                 self._change_site(work)
             case "bad":
-                self._publish_nonsense(work, user)
+                self._publish_invalid(work, user)
 
-    def _execute(self, work: Work, user: User) -> None:
+    def _add_execution(self, work: Work, user: User) -> None:
         pk = FIRST_KEY + work.number
         with self._transaction() as connection:
             insert_execution(
@@ -121,8 +121,8 @@ class Backend:
         for _ in range(work.published):
             self._publish("extract_todos", {"user_task_execution_pk": pk}, user, TWICE_SECONDS)
 
-    def _forget(self, work: Work, user: User) -> None:
-        """Let a to-do be there that was planned for the user's yesterday."""
+    def _add_overdue(self, work: Work, user: User) -> None:
+        """Insert a to-do that was planned for the user's yesterday."""
         pk = 2 * FIRST_KEY + work.number
         today = (self.kernel.moment - timedelta(minutes=user.offset or 0)).date()
         with self._transaction() as connection:
@@ -131,7 +131,7 @@ class Backend:
         self.asked.overdue.append((pk, user))
 
     def _request(self, work: Work, user: User) -> None:
-        """Ask for a mail or a move without saying for which day: it is the user's day of the message."""
+        """Ask for a mail or a move without a day: the message's day in the user's time zone counts."""
         process, subject = "events", mail_job(user.user_id)
         body: dict[str, Any] = {"event_type": "todo_daily_emails", "user_id": user.user_id}
         if work.number % 2:
@@ -145,7 +145,7 @@ class Backend:
         day = (self.kernel.moment - timedelta(minutes=user.offset or 0)).date()
         self.asked.requests.add((process, subject, day.isoformat()))
 
-    def _name_site(self, work: Work, user: User) -> None:
+    def _request_site(self, work: Work, user: User) -> None:
         host = f"site{work.number}.example"
         self.sites.editions[host] = 1
         url = f"https://{host}/"
@@ -154,12 +154,12 @@ class Backend:
         self._publish("create_from_website", body, user, (0, 0))
 
     def _end_refreshes(self) -> None:
-        """Let no website be due any more, so that no refresh is under way at the end."""
+        """Make no website due any more, so that no refresh is running at the end."""
         with self._transaction() as connection:
             connection.execute(text("UPDATE md_background_website SET refresh_at = 'infinity'"))
 
     def _change_site(self, work: Work) -> None:
-        """Change a site, maybe let its last page be gone, and ask for the update of its documents."""
+        """Change a site, sometimes remove its last page, and ask to update its documents."""
         if not self.sites.editions:
             return
         host = sorted(self.sites.editions)[work.number % len(self.sites.editions)]
@@ -176,7 +176,7 @@ class Backend:
             user = next(each for each in self.plan.users if each.user_id == document.author_user_id)
             self._publish("update_document", body, user, (0, 60))
 
-    def _publish_nonsense(self, work: Work, user: User) -> None:
+    def _publish_invalid(self, work: Work, user: User) -> None:
         process = sorted(self.queues)[work.number % len(self.queues)]
         body, reason = f"This is no JSON, number {work.number}", "message: Invalid JSON"
         if work.number % 2 and process in NOBODY:
@@ -185,7 +185,7 @@ class Backend:
         self.asked.bad[body] = reason
         self.sqs.publish(self.queues[process], body, message_group(user.user_id))
 
-    def _tidy(self) -> None:
+    def _tick_off(self) -> None:
         """Let users tick off to-dos: some on their day, the others after some moves."""
         today = self.kernel.moment.date()
         done = []
@@ -199,18 +199,18 @@ class Backend:
                 {"now": self.kernel.moment, "done": done},
             )
         self.kernel.trace("ticked off", len(done))
-        self._look_at_dead_letters()
+        self._remove_invalid_letters()
 
-    def _look_at_dead_letters(self) -> None:
-        """Let an operator take away the messages that are not valid, once a day (docs/operations.md)."""
+    def _remove_invalid_letters(self) -> None:
+        """Let an operator remove the invalid messages, once a day (docs/operations.md)."""
         for queue in self.queues.values():
             letters = queue.dead_letters.messages if queue.dead_letters else {}
             bad = [letter for letter in letters.values() if "reason" in letter.attributes]
             for letter in bad:
-                self.asked.looked_at.append(letters.pop(letter.id))
+                self.asked.removed_letters.append(letters.pop(letter.id))
 
     def _publish(self, process: str, body: dict[str, Any], user: User, seconds: tuple[float, float]) -> None:
-        """Publish a message about a user's work, as the contract says (docs/), within some seconds."""
+        """Publish a message within some seconds, as Mojodex's backend does (docs/messages.md)."""
         delay = self.kernel.stream("backend").uniform(*seconds)
         queue, text_ = self.queues[process], json.dumps(body)
 

@@ -1,6 +1,7 @@
-"""What must be true afterwards. Each check is a function of plain data, and names the job of what is not.
+"""The promises that must hold after a run.
 
-Those of `chaos.checks` that fit are used as they are.
+Each check reads plain data and yields one line for each job that breaks it. Checks of `chaos.checks` are
+reused where they fit.
 """
 
 from collections import Counter, defaultdict
@@ -17,14 +18,14 @@ from simulation.plan import START, User
 from simulation.sites import marker, paths
 from simulation.world import Run, World, dead_letters, end_of
 
-# A night is over at six, the hours of the daily mail at eleven (template.yaml).
+# The user's night ends at six, the hours of the daily mail at eleven (template.yaml).
 NIGHT_ENDS, MAIL_ENDS = 6, 11
-# After so long, the document of a page that is gone has left: two refreshes a day apart, and 72 hours away.
+# By then the document of a removed page is deleted: two refreshes a day apart, plus an outage of 72 hours.
 GONE_SECONDS = timedelta(days=6).total_seconds()
 PAGE_GONE = "the page cannot be fetched: the page answers 404"
-# Of a mail that SES may have taken: it is not sent a second time.
+# The reason of a job whose mail SES may have accepted: it is not sent a second time.
 UNKNOWN = "it is not known whether"
-# Of a mail whose day has passed.
+# The reasons of a mail job that was skipped, for instance because its day has passed.
 DAY_PASSED = ("where the user is", "there is nothing to tell", "the user does not want it")
 HISTORY = """
     SELECT process, subject, occasion, state, attempts, reason, extract(epoch FROM at)::float8 AS at
@@ -51,7 +52,7 @@ DOCUMENTS = """
 
 @dataclass(frozen=True)
 class Scheduling:
-    """One date of a to-do, oldest first; `moved` tells whether it is a move."""
+    """One date of a to-do, oldest first. `moved` tells whether it is a move."""
 
     todo_pk: int
     description: str
@@ -65,27 +66,27 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class Facts:
-    """What there is after a run.
+    """The facts that are known after a run.
 
     Attributes:
-        wanted, found: for the checks of chaos.
+        wanted, found: the facts that the checks of chaos read.
         history: each change of each job, oldest first: the moment (seconds since 1970) and the job.
-        schedulings: of all to-dos.
+        schedulings: all dates of all to-dos.
         users: by id.
-        refused: subjects that the model refuses; of moves, descriptions of to-dos.
-        mail_days: user and local day of each mail that SES took.
-        unknown: how many mails may have been sent without an answer: each death while mails are sent.
-        documents: texts of the chunks by user and name, in order; None for no chunk.
-        editions: the least edition of each document.
-        gone: addresses of pages that are gone, each with the moment (seconds since 1970).
-        websites: subjects of the websites' jobs.
-        ends: when the run ended, and the faults (aware).
-        requests: process, subject and occasion of the jobs that were asked for without a day.
+        refused: whether the model refuses a subject; for a move, the to-do's description is the subject.
+        mail_days: user and local day of each mail that SES accepted.
+        unknown: how many mails may have been sent without an answer, for instance by a worker that died.
+        documents: the chunks' texts by user and name, in order; None stands for no chunk.
+        editions: the oldest edition that each document may hold.
+        gone: addresses of removed pages, each with the moment (seconds since 1970).
+        ends: when the run ended (aware).
+        faults_end: when the faults ended (aware).
+        requests: process, subject and occasion of the jobs that were requested without a day.
         expired: bodies of messages that SQS dropped.
-        conduct: what `conduct.broken` and `recovery.broken` say of the run.
-        told: what SES has told of each mail, as columns that must be set; by its id.
-        mails: what is saved of each mail: the columns that are set; by its id.
-        blocks: whose mail has ended, and why.
+        conduct: the findings of `conduct.broken` and `recovery.broken`.
+        reported: for each mail's id, the columns that SES's events must have set.
+        mails: for each mail's id, the columns that are set.
+        blocks: the mail blocks.
     """
 
     wanted: Wanted
@@ -104,13 +105,13 @@ class Facts:
     requests: frozenset[tuple[str, str, str]] = frozenset()
     expired: list[str] = field(default_factory=list)
     conduct: list[str] = field(default_factory=list)
-    told: Mapping[str, set[str]] = field(default_factory=dict)
+    reported: Mapping[str, set[str]] = field(default_factory=dict)
     mails: Mapping[str, set[str]] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
 
     @property
     def jobs(self) -> list[Job]:
-        """Return each job as it was at last."""
+        """Return the last state of each job."""
         return self.found.jobs
 
     def todos(self) -> dict[int, list[Scheduling]]:
@@ -121,11 +122,11 @@ class Facts:
         return found
 
     def local_day(self, user_id: str, moment: datetime) -> date:
-        """Return a user's day at a moment (aware)."""
+        """Return a user's local day at a moment (aware)."""
         return (moment - timedelta(minutes=self.users[user_id].offset or 0)).date()
 
     def last_day(self, user_id: str, hour: int) -> date:
-        """Return the user's last working day whose `hour` is over in the calm at the end."""
+        """Return the user's last working day whose `hour` passed before the run ended."""
         day = self.local_day(user_id, self.ends)
         while not is_working_day(day) or self._at(user_id, day, hour) > self.ends:
             day -= timedelta(days=1)
@@ -136,14 +137,14 @@ class Facts:
 
 
 def facts_of(world: World, run: Run) -> Facts:
-    """Read what there is after a run."""
+    """Collect the facts after a run."""
     server = world.server
     history = [
         (row.at, Job(row.process, row.subject, row.occasion, row.state, row.attempts, row.reason))
         for row in server.rows(HISTORY)
     ]
     last = {(job.process, job.subject, job.occasion): job for _, job in history}
-    letters = run.asked.looked_at + [message for some in dead_letters(run).values() for message in some]
+    letters = run.asked.removed_letters + [message for some in dead_letters(run).values() for message in some]
     refused = run.provider.refuses
     found = Found(
         jobs=list(last.values()),
@@ -181,7 +182,7 @@ def facts_of(world: World, run: Run) -> Facts:
         frozenset(asked.requests),
         [message.body for message in run.expired],
         [*conduct.broken(run), *recovery.broken(run, history)],
-        run.services.sesv2.feedback.told,
+        run.services.sesv2.feedback.reported,
         {
             row.message_id: {name for name, value in row._mapping.items() if value is not None}
             for row in server.rows(MAILS)
@@ -191,7 +192,7 @@ def facts_of(world: World, run: Run) -> Facts:
 
 
 def broken(known: Facts) -> list[str]:
-    """Return every promise that is broken, each with the job; empty when all hold."""
+    """Return every broken promise, each with its job; empty if all hold."""
     of_chaos = [
         f"{check.__name__}: {what}" for check in OF_CHAOS for what in check(known.wanted, known.found)
     ]
@@ -200,12 +201,12 @@ def broken(known: Facts) -> list[str]:
 
 
 def broken_for_good(known: Facts) -> list[str]:
-    """Return the promises that are broken in the middle of a run, and that no time can mend."""
+    """Return the promises that are already broken in the middle of a run and cannot be mended."""
     return known.conduct + [f"{check.__name__}: {what}" for check in AT_ANY_TIME for what in check(known)]
 
 
 def failures_explained(known: Facts) -> Iterator[str]:
-    """A job failed only because the model refuses, or because nobody knows whether its mail was sent."""
+    """A job fails only because the model refuses, or because it is unknown whether its mail was sent."""
     unknown = []
     descriptions = {str(each.todo_pk): each.description for each in known.schedulings}
     for job in known.jobs:
@@ -218,17 +219,17 @@ def failures_explained(known: Facts) -> Iterator[str]:
         if job.process == "events" and job.reason.startswith(UNKNOWN):
             unknown.append(job)
         elif job.process == "update_document" and job.reason == PAGE_GONE and known.gone:
-            # It was asked for before the page was gone.
+            # The update was requested before the page was removed.
             continue
         elif not (refused and job.reason == REFUSES):
             yield f"{job}: failed after {job.attempts} attempts, {job.reason!r}"
     if len(unknown) > known.unknown:
         for job in unknown:
-            yield f"{job}: {job.reason!r}, which only {known.unknown} mails may be"
+            yield f"{job}: {job.reason!r}, but only {known.unknown} mails had no answer"
 
 
 def skips_explained(known: Facts) -> Iterator[str]:
-    """A job was skipped only because there was nothing to do any more."""
+    """A job is skipped only if there is nothing left to do."""
     reasons = {
         "extract_todos": ("its to-dos were extracted already", "it was extracted or deleted"),
         "reschedule_todo": (
@@ -252,7 +253,7 @@ def skips_explained(known: Facts) -> Iterator[str]:
 
 
 def ended_once(known: Facts) -> Iterator[str]:
-    """No job that was done is changed again."""
+    """A done job never changes again."""
     done: dict[tuple[str, str, str], float] = {}
     for moment, job in known.history:
         key = (job.process, job.subject, job.occasion)
@@ -263,7 +264,7 @@ def ended_once(known: Facts) -> Iterator[str]:
 
 
 def todos_once(known: Facts) -> Iterator[str]:
-    """A done execution has its to-dos, each once with one first date, and the mark; any other has nothing."""
+    """A done execution has its mark and its to-dos, each once with one first date; any other has nothing."""
     jobs = known.found.of("extract_todos")
     first = Counter(each.todo_pk for each in known.schedulings if not each.moved)
     for pk, steps in known.wanted.executions.items():
@@ -280,7 +281,7 @@ def todos_once(known: Facts) -> Iterator[str]:
 
 
 def moved_once_a_day(known: Facts) -> Iterator[str]:
-    """No to-do was moved twice on its user's day."""
+    """No to-do is moved twice on one local day."""
     moves = Counter(
         (each.todo_pk, known.local_day(each.user_id, each.created))
         for each in known.schedulings
@@ -296,11 +297,11 @@ def nothing_overdue(known: Facts) -> Iterator[str]:
         newest = dates[-1]
         day = known.last_day(newest.user_id, NIGHT_ENDS)
         if not newest.completed and newest.scheduled_date < day and str(pk) not in failed:
-            yield f"reschedule_todo {pk}: planned for {newest.scheduled_date}, and not moved on {day}"
+            yield f"reschedule_todo {pk}: planned for {newest.scheduled_date}, but not moved on {day}"
 
 
 def mails_once(known: Facts) -> Iterator[str]:
-    """Nobody has two mails for a day. A done job has sent one, and noted it; any other one has noted none."""
+    """A user gets one mail a day. A done job has sent and recorded it; other jobs have recorded none."""
     for (user, day), times in known.mail_days.items():
         if times > 1:
             yield f"events {mail_job(user)} {day}: {times} mails"
@@ -318,18 +319,18 @@ def mails_once(known: Facts) -> Iterator[str]:
 
 
 def feedback_saved(known: Facts) -> Iterator[str]:
-    """What SES has told of a mail is saved, and whose it was. All were delivered, so no mail has ended."""
-    for message_id, columns in known.told.items():
+    """SES's events about a mail are saved with its user. All were delivered, so there is no mail block."""
+    for message_id, columns in known.reported.items():
         for column in sorted(columns - known.mails.get(message_id, set())):
             yield f"mail {message_id}: {column} is not saved"
-    nobodys = sum("user_id" not in columns for columns in known.mails.values())
-    if nobodys > known.unknown:
-        yield f"mails: {nobodys} are nobody's, which only {known.unknown} may be"
-    yield from (f"block of {block}: no mail has bounced" for block in known.blocks)
+    unowned = sum("user_id" not in columns for columns in known.mails.values())
+    if unowned > known.unknown:
+        yield f"mails: {unowned} have no user, but only {known.unknown} had no answer"
+    yield from (f"mail block {block}: no mail had bounced" for block in known.blocks)
 
 
 def nobody_without_mail(known: Facts) -> Iterator[str]:
-    """Whoever has a to-do for the last working day, and wants the mail, has a job for it."""
+    """Every user who wants the mail and has a to-do for the last working day has a job for it."""
     there = {(job.subject, job.occasion) for job in known.jobs if job.process == "events"}
     for pk, dates in known.todos().items():
         newest = dates[-1]
@@ -338,12 +339,13 @@ def nobody_without_mail(known: Facts) -> Iterator[str]:
         early = known.local_day(user.user_id, newest.created) < day
         due = user.wants_mail and not newest.completed and newest.scheduled_date <= day and early
         if due and (mail_job(user.user_id), day.isoformat()) not in there:
-            yield f"events {mail_job(user.user_id)} {day}: no job, but to-do {pk}"
+            yield f"events {mail_job(user.user_id)} {day}: no job, although to-do {pk} is due"
 
 
 def documents_complete(known: Facts) -> Iterator[str]:
-    """Every page is a document of the edition that was asked for, each chunk once and in its place; one that
-    has been gone for long is none.
+    """Every page has a document of the requested edition, with each chunk once and in order.
+
+    A page that was removed long ago has none.
     """
     for subject in known.wanted.websites:
         user_id, url = subject.split(" ")
@@ -353,15 +355,15 @@ def documents_complete(known: Facts) -> Iterator[str]:
             chunks = known.documents.get((user_id, name))
             if name in known.gone:
                 if chunks and known.ends.timestamp() - known.gone[name] > GONE_SECONDS:
-                    yield f"document {name} of {user_id}: is there, although its page is gone"
+                    yield f"document {name} of {user_id}: exists, although its page was removed"
                 continue
             if not chunks or None in chunks:
-                yield f"document {name} of {user_id}: is not there"
+                yield f"document {name} of {user_id}: does not exist"
                 continue
             text = "\n".join(map(str, chunks))
             least = known.editions.get((user_id, name), 1)
             if not any(marker(host, path, edition) in text for edition in range(least, least + 100)):
-                yield f"document {name} of {user_id}: does not say {marker(host, path, least)!r}"
+                yield f"document {name} of {user_id}: does not contain {marker(host, path, least)!r}"
             if len(set(chunks)) != len(chunks):
                 yield f"document {name} of {user_id}: has a chunk twice"
 
@@ -373,8 +375,8 @@ def requests_answered(known: Facts) -> Iterator[str]:
 
 
 def nothing_expired(known: Facts) -> Iterator[str]:
-    """SQS dropped no message because its retention was over."""
-    yield from (f"{body}: was dropped by SQS" for body in known.expired)
+    """SQS dropped no message at the end of its retention."""
+    yield from (f"{body}: SQS dropped it" for body in known.expired)
 
 
 OF_CHAOS = (

@@ -1,6 +1,6 @@
-"""How the bundle behaved on the way: what it paid for, asked, published and retried, and when.
+"""Promises about behaviour during a run: what the bundle paid for, asked, published and retried, and when.
 
-Each check is a function of a run, and yields what should not have happened.
+Each check reads a run and yields one line for each broken promise.
 """
 
 import json
@@ -16,33 +16,33 @@ from simulation.provider import Payment
 from simulation.sqs import StoredMessage
 from simulation.world import Run
 
-# A lease lasts 150 seconds at least (template.yaml), and two clocks differ by a minute at most.
+# A lease lasts at least 150 seconds (template.yaml), and two clocks differ by at most a minute.
 SOONEST_TAKEOVER = 85
-# Words of a mail are about its to-dos. After a while these may be others.
+# A mail's wording follows its to-dos, which may have changed after this time.
 SAME_WORDS_SECONDS = 60
-# After an outage has hit so many requests within a minute, the circuit must be open ten seconds later. Then
-# the provider gets at most one a second (issue 13), counted over ten seconds.
+# Once an outage has hit 25 requests within a minute, the circuit must open within ten seconds. From then on
+# the provider gets at most one request a second, counted over ten seconds.
 HITS, OPENS_WITHIN, WINDOW_SECONDS, ASKED_A_SECOND = 25, 10, 10, 1
 MINUTE = 60
-# The delays of a message that fails (`queues.back_off_seconds`) allow five receives in the first minute; two
-# more are copies.
+# `queues.back_off_seconds` allows five receives of a failing message in its first minute; two more may be
+# copies.
 RECEIVES_A_MINUTE = 7
-# A message that was received so long ago waits for its next try: nobody works on it (template.yaml, Timeout).
+# Longer than any function's timeout (template.yaml): nobody works on a message that was received earlier.
 WAITS_SECONDS = 310
-# It finds no work: it returns dead letters, of which the ledger knows only that they are gone.
+# This schedule redrives dead letters, whose jobs the ledger cannot tell from lost ones.
 REDRIVE = "RedriveScheduleFunction"
 FEEDBACK_QUEUE = "MailFeedbackQueue"
 
 
 def broken(run: Run) -> list[str]:
-    """Return what should not have happened, each with its check."""
+    """Return every broken promise, each with the name of its check."""
     return [f"{check.__name__}: {what}" for check in CHECKS for what in check(run)]
 
 
 def paid_once(run: Run) -> Iterator[str]:
-    """The model is paid again for the same thing only if the first answer could not be kept.
+    """The model is paid again for the same question only if the first answer could not be kept.
 
-    What was embedded is not kept (`documents.thinking`).
+    Embeddings are exempt: nothing keeps them (`documents.thinking`).
     """
     before: dict[str, Payment] = {}
     for payment in run.provider.payments:
@@ -53,20 +53,20 @@ def paid_once(run: Run) -> Iterator[str]:
 
 
 def _lost(run: Run, first: Payment, again: Payment) -> bool:
-    """Tell whether nobody could keep the first answer, or nobody could know of it."""
+    """Tell whether the first answer could not be kept, or the second worker could not know of it."""
     ending = run.lambdas.endings.get(first.worker)
     if not first.received or ending is None or ending.kind == "died" or first.worker == again.worker:
         return True
     is_other_mail = again.subject.startswith("events ") and again.at - first.at > SAME_WORDS_SECONDS
     taken_over = ending.ended > again.at >= ending.began + SOONEST_TAKEOVER
-    # The other way round: the second worker pays, before it learns that its lease has expired.
+    # The reverse: the second worker pays before it learns that its own lease has expired.
     later = run.lambdas.endings.get(again.worker)
     taken_over |= later is None or first.at >= later.began + SOONEST_TAKEOVER
-    return is_other_mail or taken_over or _is_away(run, ending.ended, "postgres", "secrets")
+    return is_other_mail or taken_over or _is_unavailable(run, ending.ended, "postgres", "secrets")
 
 
-def _is_away(run: Run, moment: float, *services: str) -> bool:
-    """Tell whether a service was away at a moment (seconds since 1970), or until a second before it."""
+def _is_unavailable(run: Run, moment: float, *services: str) -> bool:
+    """Tell whether a service was unavailable at a moment (seconds since 1970), or until a second before."""
     return any(
         fault.kind in ("outage", "restart")
         and fault.target in services
@@ -76,9 +76,9 @@ def _is_away(run: Run, moment: float, *services: str) -> bool:
 
 
 def asked_gently(run: Run) -> Iterator[str]:
-    """A provider that is away is asked at most once a second, once it is known to be away.
+    """An unavailable provider is asked at most once a second, once its circuit is open.
 
-    That a call takes too long is known only afterwards, so outages that let calls hang are left out.
+    Outages of kind "timeout" are left out: a call notices those only when it ends.
     """
     for begin, fault in outages(run):
         if fault.target not in run.provider.asked_at or fault.how == "timeout":
@@ -89,17 +89,17 @@ def asked_gently(run: Run) -> Iterator[str]:
             hits = opened - bisect_left(asked, at - OPENS_WITHIN - MINUTE)
             window = bisect_left(asked, at + WINDOW_SECONDS) - number
             if hits >= HITS and window > ASKED_A_SECOND * WINDOW_SECONDS:
-                yield f"{fault.target}: asked {window} times in {WINDOW_SECONDS} s while it was away"
+                yield f"{fault.target}: asked {window} times in {WINDOW_SECONDS} s while it was unavailable"
                 break
 
 
 def outages(run: Run) -> list[tuple[float, Fault]]:
-    """Return the outages that were on, each with when it began (seconds since 1970)."""
+    """Return the outages of the run, each with the moment it began (seconds since 1970)."""
     return [(at, fault) for at, fault in run.faults.strikes if fault.kind == "outage"]
 
 
 def batches_never_fail(run: Run) -> Iterator[str]:
-    """A worker answers for each record by itself: one bad record does not make its batch fail."""
+    """A worker reports each record on its own: one bad record does not fail its batch."""
     workers = {function.name for function in run.lambdas.functions if function.source}
     for name, ending in run.lambdas.endings.items():
         if ending.function in workers and ending.kind == "raised":
@@ -107,7 +107,7 @@ def batches_never_fail(run: Run) -> Iterator[str]:
 
 
 def retried_with_pauses(run: Run) -> Iterator[str]:
-    """No message is retried at once, again and again."""
+    """Every failing message backs off before its next receive."""
     for message_id, moments in run.lambdas.received.items():
         most = max(bisect_left(moments, at + MINUTE) - number for number, at in enumerate(moments))
         if most > RECEIVES_A_MINUTE:
@@ -115,7 +115,7 @@ def retried_with_pauses(run: Run) -> Iterator[str]:
 
 
 def not_published_again(run: Run) -> Iterator[str]:
-    """No schedule publishes a job while a schedule's message of it may still be delivered."""
+    """No schedule publishes a job again while its earlier message may still be delivered."""
     finders = {function.name for function in run.lambdas.functions if function.schedule} - {REDRIVE}
     for copy in run.services.sqs.copies:
         ending = run.lambdas.endings.get(copy.message.sender)
@@ -128,9 +128,9 @@ def not_published_again(run: Run) -> Iterator[str]:
 
 
 def _is_alive(run: Run, copy: Copy, other: StoredMessage) -> bool:
-    """Tell whether the ledger must know that a message will be delivered again.
+    """Tell whether the ledger must know that an earlier message will be delivered again.
 
-    It need not if the claim was rolled back, or if a worker has skipped the job and the message may be gone.
+    It need not if the claim was rolled back, or if a worker skipped the job and the message may be deleted.
     """
     sender = run.lambdas.endings.get(other.sender)
     most = run.queues[copy.queue].settings.max_receive_count
@@ -143,7 +143,7 @@ def _is_alive(run: Run, copy: Copy, other: StoredMessage) -> bool:
 
 
 def _died_with(run: Run, message: StoredMessage, now: float) -> bool:
-    """Tell whether a worker may have died with a message, after it has skipped its job."""
+    """Tell whether a worker that had received the message may have died after it skipped the job."""
     received = message.received_at
     return any(
         each.kind == "died" and each.began < received + WAITS_SECONDS and received <= each.ended <= now
@@ -152,11 +152,11 @@ def _died_with(run: Run, message: StoredMessage, now: float) -> bool:
 
 
 def grouped(run: Run) -> Iterator[str]:
-    """Every message that the bundle sends carries its user as MessageGroupId; refreshes share a group."""
+    """Every message that the bundle sends carries its user as MessageGroupId. Refreshes share a group."""
     users = {FIRST_KEY + w.number: run.plan.users[w.user] for w in run.plan.work if w.kind == "execution"}
     for queue, body, group in run.services.sqs.sent:
         if body in run.asked.bad or queue == FEEDBACK_QUEUE:
-            # The backend gave it another group, which it keeps. EventBridge gives an event of SES none.
+            # The backend chose its group, which stays. EventBridge sets none for SES's events.
             continue
         named = json.loads(body) if body.startswith("{") else {}
         user = users.get(named.get("user_task_execution_pk", 0))

@@ -1,7 +1,7 @@
-"""Defects that are put back on purpose, to show that the simulation finds them: `--defects`.
+"""Known defects, put back on purpose to show that the simulation finds them: `--defects`.
 
-A defect is a function that patches the bundle and returns what undoes it. Its docstring says what was wrong.
-R1 to R8 are defects that the bundle had (issue 13).
+Each defect is a function that patches the bundle and returns a function that undoes the patch. Its docstring
+describes the defect. R1 to R8 are defects that the bundle once had.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from mojodex.schema import BackgroundJob
 
 type Undo = Callable[[], None]
 
-# A lease that is over while its worker still works: its timeout is 120 seconds (template.yaml).
+# The lease expires while its worker still works: the worker's timeout is 120 seconds (template.yaml).
 SHORT_LEASE_SECONDS = 20
 # Longer than any lease.
 LONG_SECONDS = 3600
@@ -31,7 +31,7 @@ def _replace(owner: Any, name: str, value: Any) -> Undo:
 
 
 def _claimable(condition: str) -> Undo:
-    """Let schedules claim other jobs."""
+    """Let schedules claim jobs by another condition."""
     undo = _replace(jobs, "CLAIMABLE", condition)
     jobs._claim.cache_clear()
 
@@ -51,7 +51,7 @@ def _all(*undos: Undo) -> Undo:
 
 
 def transient_errors_count() -> Undo:
-    """R1. A transient error counts as an attempt, so a job fails when a dependency is away for long."""
+    """R1. A transient error counts as an attempt, so a long outage makes jobs fail."""
     release = jobs.release
 
     def counting(session: Any, job: jobs.Job, error: Exception, *, counts: bool, now: Any) -> None:
@@ -61,15 +61,15 @@ def transient_errors_count() -> Undo:
 
 
 def nothing_returns() -> Undo:
-    """R2. Dead letters stay where they are, and no schedule claims a job whose message is gone."""
-    # Imported here: a handler's module needs the environment of its function.
+    """R2. Nothing redrives dead letters, and no schedule claims a job whose message is lost."""
+    # A handler's module can only be imported in the environment of its function.
     redrive = import_module("maintenance.redrive")
     undo = _replace(redrive, "redrive", lambda *_a: 0)
     return _all(undo, _claimable("(job.state = 'skipped')"))
 
 
 def published_while_it_lives() -> Undo:
-    """R3. A job is claimable 50 minutes after it was queued, whatever became of its message."""
+    """R3. A job is claimable 50 minutes after it was queued, even while its message still waits."""
     return _claimable(
         "(job.state = 'skipped' OR job.state IN ('queued', 'running')"
         " AND job.queued_at < CAST(:now AS timestamptz) - interval '50 minutes')"
@@ -77,7 +77,7 @@ def published_while_it_lives() -> Undo:
 
 
 def one_record_fails_the_batch() -> Undo:
-    """R5. What a record needs from the database before it begins fails its whole batch."""
+    """R5. A database error before a record begins fails the whole batch."""
     suspected, key = worker._suspected_poison, worker._key
 
     def raising(records: Any, process: Any, database: Any, settings: Any) -> Any:
@@ -91,7 +91,7 @@ def one_record_fails_the_batch() -> Undo:
 
 
 def nothing_kept() -> Undo:
-    """R8. An answer whose save failed is paid for again."""
+    """R8. An answer is not kept when its save fails, so it is paid for again."""
 
     @contextmanager
     def keeping_nothing(*_arguments: object) -> Iterator[None]:
@@ -101,7 +101,7 @@ def nothing_kept() -> Undo:
 
 
 def lease_too_short() -> Undo:
-    """Another worker takes a job over while the first one works, and both end it."""
+    """The lease expires while its worker still works. Another worker takes over, and both end the job."""
 
     def update_held(session: Any, job: jobs.Job, **values: Any) -> None:
         key = {"process": job.process, "subject": job.subject, "occasion": job.occasion}
@@ -125,24 +125,24 @@ def _lease_of(seconds: int) -> Undo:
 
 
 class _JobsInTwo:
-    """Takes the place of the module `jobs`: the effect is committed before the job ends."""
+    """Replaces the module `jobs`: commits the effect before the job ends."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(jobs, name)
 
     def finish(self, session: Any, *arguments: Any, **options: Any) -> None:
-        """Commit, and end the job in a second transaction."""
+        """Commit, then end the job in a second transaction."""
         session.commit()
         jobs.finish(session, *arguments, **options)
 
 
 def saved_in_two_transactions() -> Undo:
-    """Extraction commits its effect, and ends the job in another transaction."""
+    """Extraction commits its effect in one transaction and ends the job in another."""
     return _replace(extraction, "jobs", _JobsInTwo())
 
 
 def deleted_before_saved() -> Undo:
-    """A message is deleted before its job has ended, so what fails afterwards is lost."""
+    """A message is deleted before its job has ended, so a later failure loses the job."""
     run = worker._run
 
     def deleting(record: Any, deadline: Any, process: Any, database: Any, settings: Any) -> None:
@@ -154,17 +154,17 @@ def deleted_before_saved() -> Undo:
 
 
 def back_off_never() -> Undo:
-    """Every failed message is visible again at once, so ten receives are over in a moment."""
+    """A failed message is visible again at once, so its ten receives pass in a moment."""
     return _replace(queues, "back_off_seconds", lambda *_a, **_o: 0)
 
 
 def circuits_never_open() -> Undo:
-    """Every worker asks a provider that is away, again and again."""
+    """Circuits never open, so every worker keeps asking an unavailable provider."""
     return _replace(circuit.Circuits, "failed", lambda *_a, **_o: None)
 
 
 def claimed_before_published() -> Undo:
-    """A schedule commits its claims before their messages are out; some never come out."""
+    """A schedule commits its claims before it publishes their messages, so some are never published."""
     publish = queues.publish
 
     def publish_due(database: Any, work: Any, now: Any, _deadline: Any) -> tuple[int, bool]:
@@ -183,7 +183,7 @@ def claimed_before_published() -> Undo:
 
 
 def mail_without_mark() -> Undo:
-    """The ledger does not know that a mail is being sent, so a worker's death may mean a second mail."""
+    """The ledger does not record that a mail is being sent, so a worker's death may mean a second mail."""
 
     def send_only(database: Any, circuits: Any, settings: Any, mail: Any, job: Any, deadline: Any) -> None:
         raw = mime.as_bytes(
@@ -219,7 +219,7 @@ DEFECTS: dict[str, Callable[[], Undo]] = {
 
 @contextmanager
 def put_back(name: str) -> Iterator[None]:
-    """Put a defect back for as long as the context lasts; none if the name is empty."""
+    """Put a defect back until the context ends; an empty name puts nothing back."""
     undo = DEFECTS[name]() if name else lambda: None
     try:
         yield

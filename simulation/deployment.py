@@ -1,4 +1,4 @@
-"""The deployed bundle as plain data, read from `template.yaml`: nothing here is a figure of our own."""
+"""The deployed bundle as plain data. Every figure comes from `template.yaml`."""
 
 import re
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from typing import Any
 
 from tests.structure.template import template
 
-# Parameters without a default, and those that a simulation needs to differ.
+# Parameters without a default, and those that the simulation sets to another value.
 PARAMETERS: Mapping[str, str] = {
     "DatabaseSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:database-AbCdEf",
     "LlmSecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:model-AbCdEf",
     "EmailSender": "mojo@example.com",
     "MojodexWebappUri": "https://app.example.com",
     "LlmBaseUrl": "https://model.example.com/v1",
-    # So that websites are refreshed in a run of a few days.
+    # Refresh websites even in a run of a few days.
     "RefreshDays": "1",
-    # The promise is about users who are here: theirs is every night's move, and every day's mail.
+    # The promise excludes dormant users, so no user becomes dormant.
     "DormantAfterDays": "0",
 }
 PSEUDO_PARAMETERS = {"AWS::StackName": "simulation", "AWS::Partition": "aws", "AWS::NoValue": ""}
@@ -26,7 +26,7 @@ MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """A queue; times are seconds. `dead_letters` is the logical id of its dead-letter queue, or ''."""
+    """A queue; times in seconds. `dead_letters` is the logical id of its dead-letter queue, or ''."""
 
     name: str
     visibility: int
@@ -37,7 +37,7 @@ class QueueSettings:
 
 @dataclass(frozen=True)
 class Source:
-    """What feeds a worker: a queue, with the settings of the event source mapping; the window is seconds."""
+    """An event source mapping: the queue that feeds a worker, and the settings. `window` is in seconds."""
 
     queue: str
     batch_size: int
@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a schedule runs: every so many minutes; `on_the_hour` as a cron expression at minute 0."""
+    """The period of a schedule in minutes. `on_the_hour`: it is a cron expression at minute 0."""
 
     minutes: int
     on_the_hour: bool
@@ -55,10 +55,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class FunctionSettings:
-    """A function: its logical id, its handler, its timeout (seconds), its environment, and what invokes it.
+    """A function: logical id, handler, timeout (seconds), environment, and the event source that invokes it.
 
     Attributes:
-        retries: how often Lambda runs a failed asynchronous invocation again.
+        retries: how often Lambda retries a failed asynchronous invocation.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Deployment:
     functions: Mapping[str, FunctionSettings]
 
     def sources(self) -> dict[str, str]:
-        """Return each queue's process (its service name), by the queue's logical id."""
+        """Return the process of each queue (the function's service name), by the queue's logical id."""
         return {
             function.source.queue: function.environment["POWERTOOLS_SERVICE_NAME"]
             for function in self.functions.values()
@@ -87,7 +87,7 @@ class Deployment:
 
 
 def queue_url(name: str) -> str:
-    """Return the address of a queue, from its logical id."""
+    """Return a queue's URL for its logical id."""
     return f"https://sqs.example.com/{name}"
 
 
@@ -154,11 +154,11 @@ def _schedule(expression: str) -> Schedule:
         return Schedule(int(match[1]) * MINUTES[match[2]], on_the_hour=False)
     if expression == "cron(0 * * * ? *)":
         return Schedule(60, on_the_hour=True)
-    raise ValueError(f"a schedule that is not simulated: {expression}")
+    raise ValueError(f"the simulation does not know this schedule expression: {expression}")
 
 
 def _value(value: Any) -> Any:
-    """Resolve a value of the template: parameters, queues, conditions."""
+    """Resolve a value of the template: its parameters, queues and conditions."""
     if not isinstance(value, dict):
         return value
     ((name, argument),) = value.items()
@@ -180,7 +180,7 @@ def _value(value: Any) -> Any:
             return found
         case "GetAtt":
             return argument
-    raise ValueError(f"a value that is not simulated: {value}")
+    raise ValueError(f"the simulation does not know this value: {value}")
 
 
 def _reference(name: str) -> Any:
@@ -210,4 +210,4 @@ def _holds(condition: Any) -> bool:
         case "Equals":
             first, second = map(_value, argument)
             return bool(first == second)
-    raise ValueError(f"a condition that is not simulated: {condition}")
+    raise ValueError(f"the simulation does not know this condition: {condition}")

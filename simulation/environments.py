@@ -1,4 +1,4 @@
-"""What a module keeps in memory belongs to one execution environment: each gets a copy of its own."""
+"""The memory of a module belongs to one execution environment, so each environment gets its own copy."""
 
 from collections.abc import Callable, MutableMapping, MutableSequence, MutableSet
 from copy import copy
@@ -8,12 +8,12 @@ type State = dict[str, Any]
 
 
 def give_each_its_own(owner: Any, state: Callable[[], State]) -> None:
-    """Let an object have other attributes in each execution environment.
+    """Give an object separate attributes in each execution environment.
 
     Args:
-        owner: an object of a module. Each environment begins with its attributes as they are now; its
+        owner: an object that lives in a module. Each environment starts with the object's present attributes;
             containers are copied.
-        state: returns what the present environment keeps.
+        state: returns the memory of the present environment.
     """
     beginning = dict(vars(owner))
     name = f"object {id(owner)}"

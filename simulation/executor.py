@@ -1,4 +1,4 @@
-"""What takes the place of threads in the bundle's modules: executor, futures, locks, timers."""
+"""Replacements for threads in the bundle's modules: executor, futures, locks and timers."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from simulation.kernel import Event, Group, Kernel, SimulationError, Task
 
-# Tasks that are started together begin within so many seconds, in the order that the seed gives.
+# Tasks that are submitted together start within this time, in an order that the seed decides.
 START_SECONDS = 0.001
-# How often a task looks whether a lock is free.
+# How often a waiting task checks whether a lock is free.
 POLL_SECONDS = 0.05
 
 
@@ -22,7 +22,7 @@ class Future:
         self._cancelled = False
 
     def run(self, function: Callable[[], Any]) -> None:
-        """Make the call. A process that is killed leaves the future without a result."""
+        """Make the call. If its process is killed, the future stays without a result."""
         if self._cancelled:
             return
         try:
@@ -36,7 +36,7 @@ class Future:
         return self._ended.happened
 
     def cancel(self) -> bool:
-        """Keep the call from being made, unless it was begun."""
+        """Prevent the call, unless it has begun."""
         self._cancelled = True
         return not self.done()
 
@@ -47,14 +47,14 @@ class Future:
         return self._result
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end, and return the call's error; None if it has none."""
+        """Wait for the end, and return the call's error or None."""
         if not self._ended.wait(timeout):
             raise TimeoutError
         return self._error
 
 
 class Executor:
-    """A ThreadPoolExecutor whose threads are tasks. Inside a transaction it makes each call at once."""
+    """A ThreadPoolExecutor whose threads are tasks. Inside a transaction it makes each call immediately."""
 
     def __init__(self, kernel: Kernel, max_workers: int | None = None) -> None:
         self._kernel, self._free = kernel, max_workers or 32
@@ -68,7 +68,7 @@ class Executor:
         self.shutdown()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
-        """Let another task make a call."""
+        """Let another task make the call."""
         future = Future(self._kernel)
         self._futures.append(future)
         caller = self._kernel.current
@@ -83,12 +83,12 @@ class Executor:
         return future
 
     def map(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
-        """Make a call for each argument; the results come in the order of the arguments."""
+        """Make a call for each argument, and return the results in the order of the arguments."""
         futures = [self.submit(function, *some) for some in zip(*arguments, strict=False)]
         return (future.result() for future in futures)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for all calls, or cancel those that were not begun."""
+        """Wait for all calls, or cancel those that have not begun."""
         if cancel_futures:
             self._calls.clear()
             return
@@ -110,18 +110,18 @@ def wait_for_all(futures: Iterable[Future]) -> None:
 
 
 class Lock:
-    """A lock between the tasks of one process: each process has its own.
+    """A lock between the tasks of one process; other processes are not affected.
 
-    Its owner may take it again, so it stands for RLock, too.
+    It is reentrant, so it replaces RLock too.
     """
 
     def __init__(self, kernel: Callable[[], Kernel]) -> None:
         self._kernel = kernel
-        # By process: who has it, and how often.
+        # By process: the owner, and how often it holds the lock.
         self._owners: dict[Group | None, tuple[Task, int]] = {}
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock; wait for it if asked to, for `timeout` seconds if that is not negative."""
+        """Take the lock. If `blocking`, wait up to `timeout` seconds; a negative timeout has no limit."""
         kernel = self._kernel()
         task = kernel.current
         if task is None:
@@ -137,7 +137,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         task = self._kernel().current
         if task is None:
             return
@@ -162,11 +162,11 @@ class Timer:
         self._cancelled = False
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start the timer."""
         self._kernel.call_later(self._seconds, self._fire)
 
     def cancel(self) -> None:
-        """Keep it from firing."""
+        """Cancel the timer."""
         self._cancelled = True
 
     def _fire(self) -> None:

@@ -1,8 +1,8 @@
-"""Fair queues: one user's thousand pages, beside a hundred other users with a mail and a page each.
+"""Fair queues: a hundred users with a mail and a page each, beside one user's thousand pages.
 
-Three runs of the same moment: the hundred users alone, beside the thousand pages, and beside them without
-MessageGroupId. The mails have a queue of their own; the pages of the hundred share one with the thousand, so
-they show what the rule of fair queues does (`sqs.Queue`).
+The same moment runs three times: the hundred users alone, beside the thousand pages, and beside them without
+MessageGroupId. Mails have their own queue. The pages share one queue, so they show the effect of fair queues
+(`sqs.Queue`).
 """
 
 import gzip
@@ -24,9 +24,9 @@ from simulation.sites import html
 from simulation.world import Run, World
 
 PAGES, USERS = 1000, 100
-# On a Tuesday at noon no schedule finds work of its own. The others come while the pages are in work.
+# On a Tuesday at noon no schedule finds work. The hundred users come while the pages are being handled.
 NOON, LATER = DAY + 12 * HOUR, 30.0
-MOST = 1.5
+MOST_RATIO = 1.5
 PROCESSES = ("events", "ingest_page")
 INSERT_PAGE = text(
     "INSERT INTO md_background_page (subject, occasion, user_id, url, key, depth, state, html, html_hash,"
@@ -39,7 +39,7 @@ type Waits = Mapping[str, list[float]]
 
 @dataclass
 class _Load:
-    """What is published in one run; `groups` tells whether messages carry their user."""
+    """The messages of one run. `groups` tells whether they carry their user as MessageGroupId."""
 
     pages: int
     groups: bool
@@ -54,7 +54,7 @@ class _Load:
             self._publish(run, "ingest_page", user, {"page_pk": pk})
 
     def join(self, run: Run) -> None:
-        """Publish a mail and a page for each of the others."""
+        """Publish a mail and a page for each of the hundred users."""
         _, *others = run.plan.users
         today = run.kernel.moment.date()
         for number, user in enumerate(others):
@@ -81,7 +81,7 @@ def _groups(run: Run) -> set[str]:
 
 
 def _stage(connection: Connection, user: User, host: str, number: int) -> int:
-    """Write a fetched page that waits for ingest_page, and return its key."""
+    """Stage a fetched page for ingest_page, and return its key."""
     path = f"/{number}"
     values = {
         "subject": f"{user.user_id} https://{host}/",
@@ -93,7 +93,7 @@ def _stage(connection: Connection, user: User, host: str, number: int) -> int:
 
 
 def measure(world: World, seed: int) -> dict[str, Waits]:
-    """Run all three, and return how long the hundred users waited."""
+    """Run all three, and return the waits of the hundred users."""
     return {
         "alone": _run(world, seed, 0, groups=True),
         "beside 1,000 pages": _run(world, seed, PAGES, groups=True),
@@ -112,19 +112,19 @@ def _run(world: World, seed: int, pages: int, *, groups: bool) -> Waits:
     for moment, job in known.history:
         if job.state == "done" and (begun := load.subjects.get((job.process, job.subject))):
             waits[job.process].append(moment - begun)
-    assert [len(waits[process]) for process in PROCESSES] == [USERS, USERS], "not all were done once"
+    assert [len(waits[process]) for process in PROCESSES] == [USERS, USERS], "not every job was done once"
     return waits
 
 
 def p95(seconds: list[float]) -> float:
-    """Return the wait that 95 of a hundred do not exceed."""
+    """Return the 95th percentile."""
     return sorted(seconds)[ceil(0.95 * len(seconds)) - 1]
 
 
 def holds(waits: Mapping[str, Waits]) -> bool:
-    """Tell whether the others wait at most 1.5 times as long beside the thousand pages."""
+    """Tell whether the hundred users wait at most 1.5 times as long beside the thousand pages."""
     alone, beside, _ = waits.values()
-    return all(p95(beside[process]) <= MOST * p95(alone[process]) for process in PROCESSES)
+    return all(p95(beside[process]) <= MOST_RATIO * p95(alone[process]) for process in PROCESSES)
 
 
 def table(waits: Mapping[str, Waits]) -> str:

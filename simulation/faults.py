@@ -1,19 +1,19 @@
-"""Faults: what is broken at this moment, and whose next call is hit.
+"""Faults: which services are broken now, and which calls will fail.
 
-outage     a service answers nothing or errors (`how`), for some seconds. The consumption of a queue
-           ("queue extract_todos") and all schedules ("schedules") are services, too
+outage     a service is unreachable or answers with errors (`how`), for `seconds`. The consumption of a queue
+           ("queue ExtractTodosQueue") and all schedules ("schedules") count as services too
 slow       a service takes `number` times as long
 blip       the next `number` calls of a service fail
 kill       the next invocation of a function dies at its call number `number`, before or after it (`how`)
-stall      the next invocation of a function hangs for some seconds at its call number `number`
+stall      the next invocation of a function hangs for `seconds` at its call number `number`
 abort      the connection breaks before commit number `number` of the next invocation of a function
-restart    Postgres restarts: every connection breaks, and it is away for some seconds
+restart    Postgres restarts: every connection breaks, and it is unavailable for `seconds`
 cut        every connection to Postgres breaks
-lost       the next request of a kind takes effect, and its answer is lost: commit, send, delete, mail
-deploy     all execution environments are replaced; what runs goes on
+lost       the next request of a kind takes effect, but its answer is lost: commit, send, delete, change, mail
+deploy     all execution environments are replaced; running invocations finish
 double     the next message that is received from a queue is delivered a second time
 twice      the next run of a schedule is invoked twice
-late       the next run of a schedule is late by some seconds
+late       the next run of a schedule is late by `seconds`
 """
 
 from collections import Counter, defaultdict, deque
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from simulation.kernel import Kernel
 
-# They wait for the call that they hit; `seconds` says how long that call takes.
+# Kinds that wait for the call they will hit. Their `seconds` are the delay of that call.
 WAITING = ("late", "stall")
 
 
@@ -31,7 +31,7 @@ class Fault:
 
     Attributes:
         at: when it begins, in seconds since the plan's beginning.
-        kind, how, number: see the module.
+        kind, how, number: explained at the top of this module.
         target: the service, function or queue.
         seconds: how long it lasts.
     """
@@ -50,11 +50,11 @@ class Fault:
 
 
 class Faults:
-    """The faults that are active or wait for the next call that they hit.
+    """The faults that are active, and those that wait for the next call they can hit.
 
     Attributes:
-        struck: how many have hit something, by kind.
-        strikes: when each of them did (seconds since 1970).
+        struck: how many faults have hit something, by kind.
+        strikes: each fault that has hit something, with the moment (seconds since 1970).
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -65,7 +65,7 @@ class Faults:
         self._waiting: dict[tuple[str, str], deque[Fault]] = defaultdict(deque)
 
     def begin(self, fault: Fault) -> None:
-        """Let a fault begin now; it ends by itself."""
+        """Begin a fault now. A fault with a duration ends on its own."""
         self._kernel.trace("fault", fault)
         if fault.seconds and fault.kind not in WAITING:
             self._active[fault.target].append(fault)
@@ -77,7 +77,7 @@ class Faults:
             )
 
     def failure(self, service: str) -> str:
-        """Return how a call of a service fails now; '' if it does not."""
+        """Return the kind of failure of a call to a service now, or ''."""
         for fault in self._active[service]:
             if fault.kind in ("outage", "restart"):
                 return fault.how or "away"
@@ -85,18 +85,18 @@ class Faults:
             return blip.how
         return ""
 
-    def is_away(self, service: str) -> bool:
-        """Tell whether an outage of a service is on, without hitting anything."""
+    def is_unavailable(self, service: str) -> bool:
+        """Tell whether a service has an outage now, without using up a fault."""
         return any(fault.kind in ("outage", "restart") for fault in self._active[service])
 
     def slowness(self, service: str) -> float:
-        """Return how many times as long a service takes now."""
+        """Return the factor by which a service is slower now."""
         return max(
             (float(fault.number) for fault in self._active[service] if fault.kind == "slow"), default=1
         )
 
     def next(self, kind: str, target: str) -> Fault | None:
-        """Take the next fault of a kind that waits for this target."""
+        """Take the next waiting fault of a kind for this target."""
         waiting = self._waiting[kind, target]
         if not waiting:
             return None
@@ -104,7 +104,7 @@ class Faults:
         return waiting.popleft()
 
     def calm(self) -> None:
-        """Forget the faults that hit nothing until now."""
+        """Drop the faults that have hit nothing yet."""
         self._waiting.clear()
 
     def _note(self, fault: Fault) -> None:

@@ -1,4 +1,4 @@
-"""The bundle's handlers, imported as Lambda does: each with the environment that the template gives to it."""
+"""The bundle's handlers, each imported with the environment variables that the template gives it."""
 
 import importlib
 import os
@@ -8,7 +8,7 @@ from typing import Any
 from simulation.deployment import Deployment
 from simulation.lambdas import Handler
 
-# What the runtime itself sets.
+# Variables that the Lambda runtime sets.
 RUNTIME_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "simulated",
     "AWS_SECRET_ACCESS_KEY": "simulated",
@@ -19,7 +19,7 @@ UNWANTED = ("AWS_PROFILE", "AWS_ENDPOINT_URL", "CLOCK_OFFSET_SECONDS", "OPENAI_A
 
 
 def import_handlers(deployment: Deployment) -> dict[str, ModuleType]:
-    """Import the module of each function's handler, by logical id. Call it once in a process."""
+    """Import the module of each function's handler, by logical id. Call it once per process."""
     modules = {}
     os.environ |= RUNTIME_ENVIRONMENT
     for name in UNWANTED:

@@ -10,13 +10,13 @@ from simulation.plan import make_plan
 from simulation.world import Run, World
 
 NAMES = tuple(DEFECTS)
-# The bar of issue 13.
+# A defect that this many seeds do not find counts as not found.
 MOST_SEEDS = 20
 
 
 @dataclass(frozen=True)
 class Found:
-    """A hunt: the defect, how many seeds it took (0: it was not found), the seed, and what was broken."""
+    """The result of a hunt: the defect, the number of seeds (0: not found), the seed, the broken promise."""
 
     name: str
     seeds: int
@@ -25,14 +25,14 @@ class Found:
 
 
 def find(world: World, name: str, seed: int, days: float, say: Callable[[str], None]) -> Found:
-    """Run seeds with a defect until a promise is broken that the same seed keeps without it.
+    """Run seeds with a defect until one breaks a promise that the same seed keeps without the defect.
 
     Args:
         world: runs the plans.
-        name: of the defect.
-        seed: the first one.
-        days: of each plan.
-        say: told of what was found.
+        name: the defect.
+        seed: the first seed.
+        days: the length of each plan.
+        say: called with the result.
     """
     for number in range(MOST_SEEDS):
         with put_back(name):
@@ -46,12 +46,12 @@ def find(world: World, name: str, seed: int, days: float, say: Callable[[str], N
 
 @cache
 def broken_without(world: World, seed: int, days: float) -> bool:
-    """Tell whether a seed breaks a promise although no defect is there."""
+    """Tell whether a seed breaks a promise even without a defect."""
     return bool(_broken(world, seed, days))
 
 
 def _broken(world: World, seed: int, days: float, *, cut_short: bool = False) -> list[str]:
-    """Run a seed, if wanted only until something is broken for good, and return what is broken."""
+    """Run a seed and return its broken promises. `cut_short`: stop once a promise is broken for good."""
 
     def enough(run: Run) -> bool:
         return cut_short and bool(checks.broken_for_good(checks.facts_of(world, run)))

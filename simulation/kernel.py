@@ -1,7 +1,7 @@
-"""The kernel: virtual time and greenlets, of which one runs at a time.
+"""The kernel: virtual time, and greenlets of which one runs at a time.
 
-Nothing here reads a clock or draws a number that the seed does not decide: the same seed is the same run.
-A task gives way only in `sleep` and `Event.wait`.
+Nothing here reads a clock or draws a random number that the seed does not decide, so a seed repeats its
+run exactly. A task gives way only in `sleep` and `Event.wait`.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from greenlet import greenlet
 
 
 class Killed(BaseException):
-    """The process that runs this code is dead: nothing it does from now on has an effect.
+    """The process that runs this code is dead; nothing it does from now on may have an effect.
 
-    Not an `Exception`, as nothing in the bundle may catch it.
+    It is not an `Exception`, because nothing in the bundle may catch it.
     """
 
 
 class SimulationError(Exception):
-    """The simulation itself is wrong."""
+    """The simulation itself is faulty."""
 
 
 @dataclass(eq=False)
@@ -32,9 +32,9 @@ class Group:
 
     Attributes:
         name: for the trace.
-        killed: why it is dead; '' while it lives.
-        tasks: those that have not ended, in the order in which they began.
-        on_kill: called when it is killed.
+        killed: why the process is dead; '' while it lives.
+        tasks: the tasks that have not ended, oldest first.
+        on_kill: called when the process is killed.
     """
 
     name: str
@@ -45,13 +45,14 @@ class Group:
 
 @dataclass(eq=False)
 class Task:
-    """A greenlet of the kernel's.
+    """A greenlet of the kernel.
 
     Attributes:
-        group: its process; None for what belongs to the world outside.
-        holds: how many transactions it has open. While there are any, it is never switched away from.
-        debt: seconds that it slept meanwhile; its next sleep takes longer by so much.
-        job: what it works on; the tasks that it starts work on the same.
+        group: its process; None for a task outside the bundle.
+        holds: its number of open transactions. While there is one, the kernel does not switch tasks.
+        debt: seconds that it slept inside a transaction; added to its next sleep.
+        token: counts its wake-up calls; only the newest one takes effect.
+        job: the job it works on, inherited by the tasks that it starts.
     """
 
     greenlet: greenlet
@@ -66,7 +67,7 @@ class Kernel:
     """Virtual time.
 
     Args:
-        seed: decides everything.
+        seed: decides every random number.
         start: the moment (aware) at which time begins.
     """
 
@@ -89,11 +90,11 @@ class Kernel:
 
     @property
     def digest(self) -> str:
-        """Return the hash of the trace until now."""
+        """Return the hash of the trace so far."""
         return self._hash.hexdigest()
 
     def stream(self, name: str) -> random.Random:
-        """Return the seed's random numbers for one purpose, so that a fault less changes little else."""
+        """Return the random numbers for one purpose. Separate streams keep small changes of a plan small."""
         if name not in self._streams:
             self._streams[name] = random.Random(f"{self.seed} {name}")
         return self._streams[name]
@@ -106,18 +107,18 @@ class Kernel:
         self.lines.append(line)
 
     def call_at(self, moment: float, function: Callable[[], None]) -> None:
-        """Call a function that never sleeps, at a moment (seconds since 1970)."""
+        """Call a function at a moment (seconds since 1970). The function must not sleep."""
         self._sequence += 1
         heapq.heappush(self._waiting, (max(moment, self.now), self._sequence, function))
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> None:
-        """Call a function that never sleeps, after some seconds."""
+        """Call a function after some seconds. The function must not sleep."""
         self.call_at(self.now + seconds, function)
 
     def spawn(
         self, function: Callable[..., Any], *args: Any, group: Group | None = None, delay: float = 0
     ) -> Task:
-        """Begin a task after `delay` seconds. What it raises ends the simulation, except `Killed`."""
+        """Start a task after `delay` seconds. An exception other than `Killed` ends the simulation."""
 
         def run() -> None:
             try:
@@ -137,10 +138,10 @@ class Kernel:
         return task
 
     def sleep(self, seconds: float) -> None:
-        """Let so much time pass for this task. Inside a transaction it passes afterwards.
+        """Let virtual time pass for this task. Inside a transaction, the time passes after it.
 
         Raises:
-            Killed: its process was killed meanwhile.
+            Killed: the task's process was killed meanwhile.
         """
         task = self._task()
         if task.holds:
@@ -151,7 +152,7 @@ class Kernel:
         self._park()
 
     def wake(self, task: Task, delay: float = 0) -> None:
-        """Let a task that waits go on after `delay` seconds, instead of at any earlier call."""
+        """Resume a waiting task after `delay` seconds. This replaces earlier wake-up calls."""
         task.token += 1
         token = task.token
 
@@ -166,7 +167,7 @@ class Kernel:
         self.call_later(delay, resume)
 
     def kill(self, group: Group, reason: str) -> None:
-        """Kill a process: each of its tasks goes on with `Killed`, now."""
+        """Kill a process: `Killed` is raised in each of its tasks, now."""
         if group.killed:
             return
         group.killed = reason
@@ -177,13 +178,13 @@ class Kernel:
         group.on_kill()
 
     def check(self) -> None:
-        """Raise `Killed` if the process of this task is dead."""
+        """Raise `Killed` if the process of the current task is dead."""
         group = self._task().group
         if group is not None and group.killed:
             raise Killed(group.killed)
 
     def run(self, until: float) -> None:
-        """Let time pass until a moment (seconds since 1970), or until nothing is left to do."""
+        """Let time pass until a moment (seconds since 1970)."""
         self._hub = greenlet.getcurrent()
         while self._waiting and self._waiting[0][0] <= until:
             self.now, _, function = heapq.heappop(self._waiting)
@@ -191,18 +192,18 @@ class Kernel:
         self.now = max(self.now, until)
 
     def _park(self) -> None:
-        """Give way until somebody wakes this task."""
+        """Give way until another task or a timer wakes this task."""
         self._hub.switch()
         self.check()
 
     def _task(self) -> Task:
         if self.current is None:
-            raise SimulationError("only a task of the kernel's can wait")
+            raise SimulationError("only a task of the kernel can wait")
         return self.current
 
 
 class Event:
-    """Something that happens once, and that tasks wait for."""
+    """Something that happens once, and that tasks can wait for."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.happened = False
@@ -210,14 +211,14 @@ class Event:
         self._waiting: list[Task] = []
 
     def set(self) -> None:
-        """Let it happen: all that wait go on."""
+        """Mark the event as happened, and resume all waiting tasks."""
         self.happened = True
         for task in self._waiting:
             self._kernel.wake(task)
         self._waiting.clear()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it happens, for `seconds` at most.
+        """Wait until it happens, for at most `seconds`.
 
         Returns:
             Whether it has happened.
@@ -231,7 +232,7 @@ class Event:
         if task.holds:
             raise SimulationError("a task waits inside a transaction: nobody could wake it")
         self._waiting.append(task)
-        # Even without a limit, an old call to wake it must not.
+        # Without a limit, too, an earlier wake-up call must not end this wait.
         task.token += 1
         if seconds is not None:
             self._kernel.wake(task, seconds)

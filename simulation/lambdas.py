@@ -1,6 +1,6 @@
 """Lambda: execution environments, invocations, event source mappings, and EventBridge's schedules.
 
-Pages named below are of the AWS Lambda Developer Guide, unless another guide is named.
+Page titles in quotes are of the AWS Lambda Developer Guide, unless another guide is named.
 """
 
 from collections import Counter, defaultdict
@@ -16,26 +16,26 @@ from simulation.sqs import Queue, StoredMessage
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
-# "Understanding the Lambda execution environment lifecycle": one is kept for some time; it is not said how
-# long. Ours live as long as others have measured.
+# "Understanding the Lambda execution environment lifecycle": an idle environment is kept for some time. The
+# page names no figure, so these are measurements that others have published.
 IDLE_SECONDS = (300.0, 2400.0)
 INIT_SECONDS = (0.4, 2.5)
-# Clocks of two environments differ by up to a minute (issue 13).
+# The clocks of two environments differ by up to a minute.
 SKEW_SECONDS = (-30.0, 30.0)
-# "Using Lambda with Amazon SQS": pollers receive by long polling.
+# "Using Lambda with Amazon SQS": pollers use long polling.
 POLL_SECONDS = (0.005, 0.05)
 # EventBridge Scheduler User Guide, "Schedule types": within 60 seconds.
 LATE_SECONDS = (0.0, 59.0)
 TWICE_SECONDS = (1.0, 90.0)
 # "How Lambda handles errors and retries with asynchronous invocation": a minute, then two.
 RETRY_SECONDS = (60, 120)
-# Long enough for a lease to expire meanwhile, on another clock.
+# Long enough for a lease to expire, even on another clock.
 DOUBLE_SECONDS = (0.1, 200.0)
 
 
 @dataclass(eq=False)
 class Environment:
-    """An execution environment: what outlives an invocation, and how far its clock is ahead (seconds)."""
+    """An execution environment: its memory, and how many seconds its clock is ahead."""
 
     name: str
     skew: float
@@ -46,7 +46,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Context:
-    """The context of an invocation, as Lambda gives it to a handler."""
+    """The context object that Lambda passes to a handler."""
 
     kernel: Kernel
     invocation: Invocation
@@ -56,13 +56,13 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:simulated"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds that are left until the timeout."""
+        """Return the milliseconds left until the timeout."""
         return max(0, int((self.invocation.ends - self.kernel.now) * 1000))
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How an invocation ended: when it began and ended (seconds since 1970), and as `Answer.kind`."""
+    """How an invocation ended: `kind` is that of `Answer`; times are seconds since 1970."""
 
     function: str
     began: float
@@ -72,7 +72,7 @@ class Ending:
 
 @dataclass
 class Answer:
-    """What became of an invocation: what it returned, what it raised, or that it died."""
+    """The result of an invocation: its return value, its exception, or its death."""
 
     kind: Literal["returned", "raised", "died"] = "died"
     value: Any = None
@@ -83,11 +83,11 @@ class Lambdas:
 
     Attributes:
         invocations: how many there were.
-        deaths: how many of them died, by function.
-        functions: all of them.
-        endings: how each one ended, by the name of its process.
+        deaths: how many invocations died, by function.
+        functions: the settings of all functions.
+        endings: how each invocation ended, by the name of its process.
         received: when each message was received (seconds since 1970), by its id.
-        doubled: ids of the messages that were delivered again by a fault.
+        doubled: ids of messages that a fault delivered again.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Lambdas:
         self._wakers: dict[str, Event] = {}
 
     def start(self) -> None:
-        """Begin to poll the queues, and to fire the schedules."""
+        """Start to poll the queues and to fire the schedules."""
         for function in self._settings.functions.values():
             if function.source:
                 queue = self._queues[function.source.queue]
@@ -125,33 +125,33 @@ class Lambdas:
                 self.kernel.spawn(self._fire, function, function.schedule)
 
     def deploy(self) -> None:
-        """Replace all environments. Those at work finish what they do ("Lambda function versions")."""
+        """Replace all environments. Running invocations finish first ("Lambda function versions")."""
         self._deployment += 1
         self.discard_idle()
 
     def discard_idle(self) -> None:
-        """Throw the environments away that are not at work, and what they hold open."""
+        """Discard all idle environments, with their open connections."""
         for idle in self._idle.values():
             while idle:
                 self._discard(idle.pop().state)
 
     def stop_schedules(self) -> None:
-        """Fire no schedule any more."""
+        """Fire no more schedules."""
         self.schedules_stopped = True
 
     def stop(self) -> None:
-        """Begin nothing more, and kill what runs."""
+        """Start nothing more, and kill all running invocations."""
         self.stopped = True
         for invocation in list(self._running):
             self.kernel.kill(invocation, "the simulation ends")
 
     def resume(self) -> None:
-        """Look at all queues again: a consumption that was paused may go on."""
+        """Check all queues again, because a paused consumption may continue."""
         for name in list(self._wakers):
             self._wakers.pop(name).set()
 
     def invoke(self, function: FunctionSettings, event: dict[str, Any]) -> Answer:
-        """Invoke a function, and wait for its end."""
+        """Invoke a function, and wait until it ends."""
         kernel = self.kernel
         environment = self._environment(function)
         self.invocations += 1
@@ -182,7 +182,7 @@ class Lambdas:
         self._running[invocation] = None
         began = kernel.now
         kernel.spawn(run, group=invocation)
-        # "Configure Lambda function timeout": Lambda ends the process.
+        # "Configure Lambda function timeout": Lambda kills the process.
         if not ended.wait(function.timeout):
             kernel.kill(invocation, "timeout")
         del self._running[invocation]
@@ -197,7 +197,7 @@ class Lambdas:
         return answer
 
     def _environment(self, function: FunctionSettings) -> Environment:
-        """Take the environment that was used last, or make one."""
+        """Take the environment that was used last, or start a new one."""
         idle = self._idle[function.name]
         while idle:
             environment = idle.pop()
@@ -205,35 +205,35 @@ class Lambdas:
                 return environment
             self._discard(environment.state)
         self._made += 1
-        dice = self.kernel.stream("environments")
+        rng = self.kernel.stream("environments")
         environment = Environment(
-            f"{function.name}-{self._made}", dice.uniform(*SKEW_SECONDS), self._deployment
+            f"{function.name}-{self._made}", rng.uniform(*SKEW_SECONDS), self._deployment
         )
-        self.kernel.sleep(dice.uniform(*INIT_SECONDS))
+        self.kernel.sleep(rng.uniform(*INIT_SECONDS))
         return environment
 
     def _fire(self, function: FunctionSettings, schedule: Schedule) -> None:
-        """Fire a schedule: at least once, and within a minute (EventBridge Scheduler User Guide)."""
-        kernel, dice = self.kernel, self.kernel.stream(f"schedule {function.name}")
+        """Fire a schedule at least once, within a minute (EventBridge Scheduler User Guide)."""
+        kernel, rng = self.kernel, self.kernel.stream(f"schedule {function.name}")
         period = schedule.minutes * 60
         moment = kernel.now - kernel.now % 3600 + 3600
         if not schedule.on_the_hour:
-            # A rate begins when the schedule is made.
-            moment = kernel.now + dice.uniform(0, period)
+            # A rate starts when its schedule is created.
+            moment = kernel.now + rng.uniform(0, period)
         while not self.stopped:
             kernel.sleep(max(0.0, moment - kernel.now))
             moment += period
             if self.schedules_stopped:
                 return
-            if self.faults.is_away("schedules"):
+            if self.faults.is_unavailable("schedules"):
                 kernel.trace("schedule is off", function.name)
                 continue
-            delay = dice.uniform(*LATE_SECONDS)
+            delay = rng.uniform(*LATE_SECONDS)
             if late := self.faults.next("late", function.name):
                 delay += late.seconds
             kernel.spawn(self._run_schedule, function, delay=delay)
             if self.faults.next("twice", function.name):
-                kernel.spawn(self._run_schedule, function, delay=delay + dice.uniform(*TWICE_SECONDS))
+                kernel.spawn(self._run_schedule, function, delay=delay + rng.uniform(*TWICE_SECONDS))
 
     def _run_schedule(self, function: FunctionSettings) -> None:
         for pause in (0, *RETRY_SECONDS[: function.retries]):
@@ -258,7 +258,7 @@ class Lambdas:
 
 @dataclass
 class _Mapping:
-    """An event source mapping: takes batches from a queue, and deletes what its function has done."""
+    """An event source mapping: takes batches from a queue, and deletes the records that succeeded."""
 
     lambdas: Lambdas
     function: FunctionSettings
@@ -269,10 +269,10 @@ class _Mapping:
         """Poll, with at most MaximumConcurrency invocations ("Configuring scaling behavior for SQS")."""
         lambdas, source = self.lambdas, self.function.source
         assert source
-        kernel, dice = lambdas.kernel, lambdas.kernel.stream(f"poll {source.queue}")
+        kernel, rng = lambdas.kernel, lambdas.kernel.stream(f"poll {source.queue}")
         while not lambdas.stopped:
             moment = self.queue.next_visible()
-            paused = lambdas.faults.is_away(f"queue {source.queue}")
+            paused = lambdas.faults.is_unavailable(f"queue {source.queue}")
             if moment is None or moment > kernel.now or paused or self.running >= source.concurrency:
                 event = lambdas._wakers.setdefault(self.function.name, Event(kernel))
                 free = self.running < source.concurrency and not paused
@@ -282,16 +282,16 @@ class _Mapping:
             if batch:
                 self.running += 1
                 kernel.spawn(self._handle, batch)
-            kernel.sleep(dice.uniform(*POLL_SECONDS))
+            kernel.sleep(rng.uniform(*POLL_SECONDS))
 
     def _handle(self, batch: list[StoredMessage]) -> None:
         lambdas, source = self.lambdas, self.function.source
         assert source
-        # "Create and configure an Amazon SQS event source mapping": a batch is full, or the window is over.
+        # "Create and configure an Amazon SQS event source mapping": a full batch or the end of the window.
         if len(batch) < source.batch_size and source.window:
             lambdas.kernel.sleep(source.window)
             batch += self._receive(source.batch_size - len(batch))
-        # As they were when they were received: another receive changes the message.
+        # Copied now, because another receive changes the message.
         records = [self._record(message) for message in batch]
         answer = lambdas.invoke(self.function, {"Records": records})
         self.running -= 1
@@ -299,7 +299,7 @@ class _Mapping:
             event.set()
         if answer.kind != "returned":
             return
-        # "Handling errors for an SQS event source": only what is not reported as failed is deleted.
+        # "Handling errors for an SQS event source": delete every record that is not reported as failed.
         failed = {item["itemIdentifier"] for item in (answer.value or {}).get("batchItemFailures", [])}
         for record in records:
             if record["messageId"] not in failed:
@@ -316,17 +316,19 @@ class _Mapping:
             kernel.trace("double", batch[0].id)
             self.lambdas.doubled.add(batch[0].id)
             copy = replace(batch[0])
-            kernel.call_later(kernel.stream("double").uniform(*DOUBLE_SECONDS), lambda: self._again(copy))
+            kernel.call_later(
+                kernel.stream("double").uniform(*DOUBLE_SECONDS), lambda: self._deliver_again(copy)
+            )
         return batch
 
-    def _again(self, copy: StoredMessage) -> None:
-        """Let a message be received again, even if it was deleted ("Amazon SQS at-least-once delivery")."""
+    def _deliver_again(self, copy: StoredMessage) -> None:
+        """Deliver a message again, even if it was deleted ("Amazon SQS at-least-once delivery")."""
         message = self.queue.messages.get(copy.id, copy)
         message.visible_at = self.lambdas.kernel.now
         self.queue.send(message)
 
     def _record(self, message: StoredMessage) -> dict[str, Any]:
-        """Make a record of an event ("Using Lambda with Amazon SQS")."""
+        """Return the message as a record of an event ("Using Lambda with Amazon SQS")."""
         attributes = {
             "ApproximateReceiveCount": str(message.receives),
             "SentTimestamp": str(round(message.sent * 1000)),

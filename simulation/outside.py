@@ -1,4 +1,4 @@
-"""One call to the outside: latency, the kill that waits for it, the fault, the effect, latency again."""
+"""A call from a function to a service: latency, a waiting kill, the fault, the effect, latency again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from simulation.faults import Fault, Faults
 from simulation.kernel import Group, Kernel
 
-# Share of a call's latency that passes before its effect.
+# The share of a call's latency that passes before its effect.
 BEFORE = 0.5
 
 type Seconds = tuple[float, float]
@@ -14,15 +14,15 @@ type Seconds = tuple[float, float]
 
 @dataclass(eq=False)
 class Invocation(Group):
-    """A process of Lambda's that handles one event.
+    """A Lambda process that handles one event.
 
     Attributes:
         function: its logical id.
-        ends: when it times out, in seconds since 1970.
-        skew: seconds that its clock is ahead.
-        calls, commits: how many calls to the outside it has made, and transactions it has committed.
-        dies, stalls, aborts: the kill, the stall and the abort that wait for one of them.
-        state: what its execution environment keeps between invocations, by name.
+        ends: when it times out (seconds since 1970).
+        skew: how many seconds its clock is ahead.
+        calls, commits: how many calls to services and how many commits it has made.
+        dies, stalls, aborts: the kill, stall and abort that wait for one of its calls or commits.
+        state: the memory of its execution environment, by name.
     """
 
     function: str = ""
@@ -38,14 +38,14 @@ class Invocation(Group):
 
 @dataclass(frozen=True)
 class Outside:
-    """The way from a task to everything outside of its process."""
+    """The way from a task to the services outside its process."""
 
     kernel: Kernel
     faults: Faults
 
     @property
     def invocation(self) -> Invocation | None:
-        """Return the invocation that the present task belongs to; None for the world itself."""
+        """Return the invocation of the current task; None for a task outside the bundle."""
         group = self.kernel.current.group if self.kernel.current else None
         return group if isinstance(group, Invocation) else None
 
@@ -57,17 +57,17 @@ class Outside:
         error: Callable[[str], Exception],
         lost: str = "",
     ) -> T:
-        """Make a call. What the world itself calls takes no time and does not fail.
+        """Make a call. Outside of tasks a call takes no time and does not fail.
 
         Args:
-            service: whose outages and slowness count.
-            effect: what it does there.
-            seconds: range of its latency.
-            error: makes the error for a failure (`Faults.failure`); "lost" means that the answer is lost.
-            lost: the kind of request for the fault `lost`; '' if it has none.
+            service: the service whose outages and slowness apply.
+            effect: performs the call in the service.
+            seconds: the range of its latency.
+            error: returns the exception for a failure (`Faults.failure`); "lost" stands for a lost answer.
+            lost: the kind of request for the fault `lost`; '' if that fault does not apply.
 
         Raises:
-            Killed: the process dies, before the effect or after it.
+            Killed: the process dies before or after the effect.
         """
         if self.kernel.current is None:
             return effect()
@@ -85,13 +85,13 @@ class Outside:
         return result
 
     def latency(self, service: str, seconds: Seconds) -> float:
-        """Draw how long a call takes."""
+        """Draw the latency of a call, in seconds."""
         return self.kernel.stream(f"latency {service}").uniform(*seconds) * self.faults.slowness(service)
 
     def arrive(self, service: str = "") -> None:
-        """Count a call; hang if a stall waits for it, die if a kill waits to hit just before its effect.
+        """Count a call. Hang if a stall waits for it; die if a kill must hit just before its effect.
 
-        No call to a website hangs: a website that does not answer is none of our dependencies.
+        Calls to websites never hang: a website is not one of our dependencies.
         """
         if invocation := self.invocation:
             invocation.calls += 1
@@ -103,12 +103,12 @@ class Outside:
             self._die(invocation, "before")
 
     def leave(self) -> None:
-        """Die if a kill waits to hit just after the effect of the call that has arrived."""
+        """Die if a kill must hit just after the effect of this call."""
         if invocation := self.invocation:
             self._die(invocation, "after")
 
     def aborts_commit(self) -> bool:
-        """Count a commit; tell whether an abort waits for it."""
+        """Count a commit, and tell whether an abort hits it."""
         invocation = self.invocation
         if invocation is None:
             return False

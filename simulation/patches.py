@@ -1,7 +1,7 @@
-"""Put the simulation under the bundle's modules: time, chance, threads, AWS, HTTP and the database.
+"""Put the simulation under the bundle's modules: time, randomness, threads, AWS, HTTP and the database.
 
-Everything is found by what it is (the module `time`, the class ThreadPoolExecutor, …) and not by who uses it,
-so a new module of the bundle is simulated without a change here.
+Each object to replace (the module `time`, the class ThreadPoolExecutor, …) is found in every module, so a new
+module of the bundle needs no change here.
 """
 
 import concurrent.futures
@@ -31,39 +31,39 @@ from simulation.kernel import Kernel
 from simulation.postgres import Server
 from tests import ROOT
 
-# Classes of the bundle whose objects learn something while their module lives.
+# Classes of the bundle whose objects keep state in a module.
 KEEP_STATE = ("Circuits",)
 FOLDERS = (ROOT / "functions", ROOT / "shared")
 
 
 class Bridge:
-    """Leads from the bundle's modules to the run that is on.
+    """Connects the bundle's modules to the current run.
 
     Attributes:
-        run: that run; set before it begins.
+        run: the current run; set before it begins.
     """
 
     def __init__(self) -> None:
         self.run: Any = None
 
     def kernel(self) -> Kernel:
-        """Return the kernel of the run."""
+        """Return the kernel of the current run."""
         kernel: Kernel = self.run.kernel
         return kernel
 
     def skew(self) -> float:
-        """Return how many seconds the clock of the present invocation is ahead."""
+        """Return how many seconds the invocation's clock is ahead."""
         invocation = self.run.outside.invocation if self.run else None
         return invocation.skew if invocation else 0.0
 
     def state(self) -> dict[str, Any]:
-        """Return what the present execution environment keeps."""
+        """Return the memory of the present execution environment."""
         invocation = self.run.outside.invocation
         kept: dict[str, Any] = invocation.state if invocation else self.run.state
         return kept
 
     def secrets_provider(self) -> SecretsProvider:
-        """Return the cache of secrets of the present execution environment."""
+        """Return the secrets cache of the present execution environment."""
         state = self.state()
         if "secrets" not in state:
             state["secrets"] = SecretsProvider(boto3_client=self.run.services.secretsmanager)
@@ -72,12 +72,12 @@ class Bridge:
 
 
 def install(bridge: Bridge, server: Server) -> None:
-    """Patch what is imported now; call it once in a process, after all handlers were imported."""
+    """Patch all imported modules. Call it once per process, after all handlers are imported."""
     kernel = bridge.kernel
     virtual_datetime = VirtualDatetime(kernel, bridge.skew)
-    places: dict[int, Any] = {
+    replacements: dict[int, Any] = {
         id(time): _Time(bridge),
-        id(random): _Chance(kernel),
+        id(random): _Random(kernel),
         id(boto3): Boto3(lambda: bridge.run.services),
         id(concurrent.futures.ThreadPoolExecutor): lambda *a, **o: Executor(kernel(), *a, **o),
         id(concurrent.futures.wait): wait_for_all,
@@ -96,8 +96,8 @@ def install(bridge: Bridge, server: Server) -> None:
                 give_each_its_own(value, bridge.state)
             elif isinstance(value, lock):
                 setattr(module, name, Lock(kernel))
-            elif id(value) in places:
-                setattr(module, name, places[id(value)])
+            elif id(value) in replacements:
+                setattr(module, name, replacements[id(value)])
     transport = httpx2.MockTransport(lambda request: bridge.run.provider.handle(request))
     _set(clock, "datetime", virtual_datetime)
     _set(parameters, "datetime", virtual_datetime)
@@ -105,12 +105,12 @@ def install(bridge: Bridge, server: Server) -> None:
     _set(total_timeout, "TotalTimeout", lambda *_a, **_o: transport)
     _set(wire, "Connection", server.connect)
     _set(database, "create_engine", server.make_engine)
-    _set(jobs, "begin", _telling(bridge, jobs.begin))
-    _log_to(lambda record: _trace(bridge, record))
+    _set(jobs, "begin", _recording_job(bridge, jobs.begin))
+    _redirect_logs(lambda record: _trace(bridge, record))
 
 
 def bundle_modules() -> Iterable[ModuleType]:
-    """Return the bundle's own modules that were imported, by name."""
+    """Return the imported modules of the bundle, by name."""
     for name in sorted(sys.modules):
         file = getattr(sys.modules[name], "__file__", None)
         if file and any(Path(file).is_relative_to(folder) for folder in FOLDERS):
@@ -118,25 +118,25 @@ def bundle_modules() -> Iterable[ModuleType]:
 
 
 def _set(module: ModuleType, name: str, value: object) -> None:
-    """Replace what a module must have."""
+    """Replace an attribute, which must exist."""
     getattr(module, name)
     setattr(module, name, value)
 
 
-def _telling(bridge: Bridge, begin: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the task know which job it has begun."""
+def _recording_job(bridge: Bridge, begin: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `jobs.begin` so that the task knows its job."""
 
-    def begin_and_tell(*args: Any, **options: Any) -> Any:
+    def begin_and_record(*args: Any, **options: Any) -> Any:
         begun = begin(*args, **options)
         if isinstance(begun, jobs.Job) and (task := bridge.kernel().current):
             task.job = f"{begun.process} {begun.subject} {begun.occasion}"
         return begun
 
-    return begin_and_tell
+    return begin_and_record
 
 
 class _Time:
-    """Takes the place of the module `time`."""
+    """Replaces the module `time`."""
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
@@ -146,18 +146,18 @@ class _Time:
         self._bridge.kernel().sleep(seconds)
 
     def monotonic(self) -> float:
-        """Return virtual seconds."""
+        """Return the virtual time in seconds."""
         return self._bridge.kernel().now
 
     perf_counter = monotonic
 
     def time(self) -> float:
-        """Return the seconds since 1970 on the clock of the invocation."""
+        """Return the seconds since 1970 on the invocation's clock."""
         return self._bridge.kernel().now + self._bridge.skew()
 
 
-class _Chance:
-    """Takes the place of the module `random`: the seed's numbers."""
+class _Random:
+    """Replaces the module `random`: the numbers come from the seed."""
 
     def __init__(self, kernel: Callable[[], Kernel]) -> None:
         self._kernel = kernel
@@ -167,18 +167,18 @@ class _Chance:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, tell: Callable[[logging.LogRecord], None]) -> None:
+    def __init__(self, write: Callable[[logging.LogRecord], None]) -> None:
         super().__init__()
-        self._tell = tell
+        self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record)
+        self._write(record)
 
 
-def _log_to(tell: Callable[[logging.LogRecord], None]) -> None:
-    """Let the bundle's warnings and errors go into the trace, and all else nowhere."""
+def _redirect_logs(write: Callable[[logging.LogRecord], None]) -> None:
+    """Write the bundle's warnings and errors to the trace, and drop all other log lines."""
     found = logging.getLogger(observability.logger.name)
-    found.handlers = [_Handler(tell)]
+    found.handlers = [_Handler(write)]
     found.setLevel(logging.WARNING)
     found.propagate = False
 

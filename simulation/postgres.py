@@ -1,8 +1,7 @@
-"""Postgres: a real server, and connections that break when the plan says so.
+"""Postgres: a real server with a virtual clock, and connections that break when the plan says so.
 
 A transaction is atomic in virtual time: its latency passes before it takes a connection, and no other task
-runs between BEGIN and its end. So nobody waits for a lock, and each statement may still be the last one. The
-database's clock is virtual, too.
+runs between BEGIN and the end. So no task waits for a lock, but the worker may still die at each statement.
 """
 
 import tempfile
@@ -23,18 +22,18 @@ from simulation.outside import Outside
 
 SESSION_SECONDS = (0.002, 0.02)
 CONNECT_SECONDS = (0.005, 0.05)
-# The plan of a query, and with it the order of rows without ORDER BY, must not depend on when statistics are
-# gathered or how many processes help.
+# A query's plan, and so the order of rows without ORDER BY, must not depend on when statistics are gathered
+# or on the number of parallel processes.
 SERVER_SETTINGS = {
     "autovacuum": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
     "synchronous_commit": "off",
     "max_connections": "300",
-    # Cheaper than TCP.
+    # A Unix socket is cheaper than TCP.
     "unix_socket_directories": tempfile.gettempdir(),
 }
-# The functions that tell time, in a schema that is searched before PostgreSQL's own. A trigger keeps the
+# Functions that return virtual time, in a schema that comes before PostgreSQL's own. A trigger records the
 # history of each job, because the bundle's purge deletes jobs.
 VIRTUAL_CLOCK = """
 CREATE SCHEMA simulation;
@@ -78,37 +77,37 @@ TABLES = (
 
 
 class Connection(wire.Connection):
-    """A connection of one execution environment; its socket may have served others before."""
+    """A connection of one execution environment. Its socket may have served others before."""
 
     def __init__(self, server: "Server", **arguments: Any) -> None:
         self._server = server
         self._generation = -1
         self._broken = False
-        # Whether the socket may still hold an answer to an earlier statement.
+        # False while the socket may hold an unread answer to an earlier statement.
         self._in_step = True
         self._holder: Task | None = None
         super().__init__(**arguments)
 
-    def live(self, generation: int) -> None:
-        """Begin another life with the same socket."""
+    def reuse(self, generation: int) -> None:
+        """Reuse the socket as a new connection."""
         self._generation, self._broken = generation, False
 
     def execute_simple(self, statement: Any) -> Any:
-        """Run a statement, or break."""
+        """Run a statement, or break the connection."""
         if isinstance(statement, tuple):
             return self.execute_unnamed(*statement)
-        return self._run(statement, lambda said: super(Connection, self).execute_simple(said))
+        return self._run(statement, lambda sql: super(Connection, self).execute_simple(sql))
 
     def execute_unnamed(
         self, statement: str, vals: Sequence[Any] = (), oids: Sequence[int] = (), stream: Any = None
     ) -> Any:
-        """Run a statement, or break."""
+        """Run a statement, or break the connection."""
         return self._run(
-            statement, lambda said: super(Connection, self).execute_unnamed(said, vals, oids, stream)
+            statement, lambda sql: super(Connection, self).execute_unnamed(sql, vals, oids, stream)
         )
 
     def close(self) -> None:
-        """End this life; the socket stays for the next one unless it is out of step."""
+        """Close the connection. Its socket is kept for reuse unless an answer may be unread."""
         self._break()
         if self._in_step:
             self._server.keep(self)
@@ -118,7 +117,7 @@ class Connection(wire.Connection):
     def _run(self, statement: str, effect: Callable[[str], Any]) -> Any:
         outside = self._server.outside
         if outside is None or outside.kernel.current is None:
-            return self._really(statement, effect)
+            return self._take_effect(statement, effect)
         word = statement.lstrip()[:8].lower()
         begins, ends = word.startswith("begin"), word.startswith(("commit", "rollback"))
         try:
@@ -132,10 +131,10 @@ class Connection(wire.Connection):
                 statement = (
                     f"{statement}; SELECT set_config('simulation.now', '{outside.kernel.now:.6f}', true)"
                 )
-            result = self._really(statement, effect)
+            result = self._take_effect(statement, effect)
             if ends:
                 self._let_go()
-                # What the transaction has taken passes now, before a time limit begins.
+                # Let the transaction's latency pass now, before a time limit starts.
                 outside.kernel.sleep(0)
             outside.leave()
         except Killed:
@@ -147,7 +146,7 @@ class Connection(wire.Connection):
             raise dbapi.InterfaceError("network error")
         return result
 
-    def _really(self, statement: str, effect: Callable[[str], Any]) -> Any:
+    def _take_effect(self, statement: str, effect: Callable[[str], Any]) -> Any:
         self._in_step = False
         try:
             result = effect(statement)
@@ -158,7 +157,7 @@ class Connection(wire.Connection):
         return result
 
     def _check(self) -> None:
-        """Raise what pg8000 raises when the server is away or this connection was cut."""
+        """Raise pg8000's error if the server is unavailable or this connection was cut."""
         assert self._server.outside
         failure = self._server.outside.faults.failure("postgres")
         if self._broken or failure or self._generation != self._server.generation:
@@ -178,7 +177,7 @@ class Connection(wire.Connection):
             self._holder = None
 
     def _break(self) -> None:
-        """Let the server roll back what was not committed, as it does when a socket is closed."""
+        """Roll back open work, as the server does when a socket closes."""
         self._broken = True
         self._let_go()
         if self._in_step and self._in_transaction:
@@ -186,7 +185,7 @@ class Connection(wire.Connection):
 
 
 class VirtualPool(Pool):
-    """A pool for each execution environment. Whoever takes a connection has waited for the whole session."""
+    """A pool for each execution environment. The latency of a session passes before it gets a connection."""
 
     server: "Server"
 
@@ -208,16 +207,16 @@ class VirtualPool(Pool):
         return found
 
     def status(self) -> str:
-        """Say what it is."""
+        """Return the name of the pool."""
         return "VirtualPool"
 
     def dispose(self) -> None:
-        """Forget the connections of this environment."""
+        """Close the idle connections of this environment."""
         while idle := self._idle():
             idle.pop().close()
 
     def recreate(self) -> "VirtualPool":
-        """SQLAlchemy calls it when it disposes of an engine; nothing needs to be new."""
+        """Return this pool. SQLAlchemy asks for a new one when it disposes of an engine."""
         return self
 
 
@@ -225,9 +224,9 @@ class Server:
     """The server.
 
     Attributes:
-        outside: of the run that is on; None between runs.
-        generation: changes when every connection is cut.
-        engine: for the world itself: the backend and the checks.
+        outside: the services of the current run; None between runs.
+        generation: grows when all connections are cut.
+        engine: the connection of the backend and the checks.
     """
 
     def __init__(self, database: postgres.Database) -> None:
@@ -244,16 +243,16 @@ class Server:
         if outside is not None and outside.kernel.current is not None:
             outside.call("postgres", lambda: None, CONNECT_SECONDS, _cannot_connect)
         connection = self._kept.pop() if self._kept else self._open(arguments)
-        connection.live(self.generation)
+        connection.reuse(self.generation)
         return connection
 
     def _open(self, arguments: dict[str, Any]) -> Connection:
         socket = f"{tempfile.gettempdir()}/.s.PGSQL.{arguments['port']}"
-        # A socket without a timeout is read without asking first whether there is something to read.
+        # Without a timeout, Python reads a socket without polling it first.
         return Connection(self, **arguments | {"unix_sock": socket, "timeout": None})
 
     def keep(self, connection: Connection) -> None:
-        """Keep a socket for another connection: to open one costs more than a simulated job."""
+        """Keep a socket for reuse: opening one costs more than a simulated job."""
         self._kept.append(connection)
 
     def cut(self) -> None:
@@ -261,15 +260,15 @@ class Server:
         self.generation += 1
 
     def make_engine(self, *arguments: Any, **options: Any) -> Engine:
-        """Make an engine, as the bundle's `create_engine`, with pools of virtual time."""
+        """Replace the bundle's `create_engine`: make an engine whose pools use virtual time."""
         pool = type("ServerPool", (VirtualPool,), {"server": self})
-        # Options of the pool that it replaces.
+        # Options of the pool that is replaced.
         for option in ("pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"):
             options.pop(option, None)
         return create_engine(*arguments, poolclass=pool, **options)
 
     def empty(self) -> None:
-        """Remove every row and begin every sequence again."""
+        """Remove every row and restart every sequence."""
         with self.engine.begin() as connection:
             tables = ", ".join(connection.execute(text(TABLES)).scalars())
             connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
@@ -280,14 +279,14 @@ class Server:
                 connection.execute(text(f"ALTER SEQUENCE {name} RESTART"))
 
     def rows(self, sql: str, **values: Any) -> Sequence[Any]:
-        """Return all rows of a query of the world's own."""
+        """Return all rows of a query of the backend or the checks."""
         with self.engine.begin() as connection:
             return connection.execute(text(sql), values).all()
 
 
 @contextmanager
 def server(directory: Path) -> Iterator[Server]:
-    """Run a server with Mojodex's tables, the bundle's own, and a virtual clock."""
+    """Run a server with Mojodex's tables, the bundle's own tables and a virtual clock."""
     database = postgres.start(directory, settings=SERVER_SETTINGS)
     try:
         postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)

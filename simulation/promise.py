@@ -1,6 +1,6 @@
-"""The promise: after an outage of any one dependency, everything heals by itself (docs/reliability.md).
+"""The promise: after an outage of any one dependency, the bundle recovers without help (docs/reliability.md).
 
-An outage is run beside a run of the same work that nothing disturbs.
+Each outage is compared with an undisturbed run of the same work.
 """
 
 import json
@@ -15,11 +15,11 @@ from simulation.plan import DAY, HOUR, HOW, START, Plan, Work, make_plan
 from simulation.world import Run, World
 from tests import ROOT
 
-# All queues at once: an operator has paused the consumption.
+# All queues at once, as when an operator pauses their consumption.
 CONSUMPTION = "consumption"
 DEPENDENCIES = ("model", "embeddings", "postgres", "ses", "secrets", CONSUMPTION, "schedules")
 HOURS = (2.0, 24.0, 72.0)
-# An outage begins on a Tuesday, when Europe has its mails and America its night. There is work for a day
+# An outage begins on a Tuesday, when Europe gets its mails and America sleeps. There is work for another day
 # after its end.
 BEGINS = DAY + 6.5 * HOUR
 DAYS_AFTER = 1.0
@@ -30,17 +30,17 @@ RESULTS = ROOT / "bench" / "results" / "promise.json"
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one outage.
+    """The result of one outage.
 
     Attributes:
         service, how, hours: the outage.
-        done, failed, skipped: jobs. A failure that the model's refusal explains is none.
+        done, failed, skipped: how many jobs. A failure that the model's refusal explains does not count.
         dead: valid messages in dead-letter queues.
-        asked: requests to the model and the embeddings while the outage was on.
-        paid: answers that were paid for, as a share of those of the undisturbed run.
-        drained: minutes from the outage's end until all that was due then had ended; None if it never did.
+        asked: requests to the model and for embeddings during the outage.
+        paid: paid answers, divided by those of the undisturbed run.
+        drained: minutes from the outage's end until all work due by then had ended; None if it never did.
         late: jobs that had not ended two schedule periods after the outage.
-        broken: what `checks.broken` says.
+        broken: the broken promises of `checks.broken`.
     """
 
     service: str
@@ -63,13 +63,13 @@ class Row:
 
 
 def outage_plan(world: World, seed: int, service: str, hours: float, how: str = "") -> Plan:
-    """Make a plan with one outage; '' as the service is none."""
+    """Make a plan with one outage, or with none if `service` is ''."""
     days = BEGINS / DAY + hours / 24 + DAYS_AFTER
     plan = make_plan(seed, days, world.settings, with_faults=False)
     targets = [service] if service else []
     if service == CONSUMPTION:
         targets = [f"queue {queue}" for queue in sorted(world.settings.sources())]
-    # A website that is being read when the outage begins.
+    # The crawl of this website has just begun when the outage begins.
     site = Work(BEGINS - SITE_SECONDS, "site", FIRST_NUMBER, user=0)
     how = how or HOW.get(service, ("paused",))[0]
     faults = tuple(Fault(BEGINS, "outage", target, seconds=hours * HOUR, how=how) for target in targets)
@@ -80,9 +80,9 @@ def measure(world: World, seed: int, service: str, hours: float, undisturbed: in
     """Run one outage.
 
     Args:
-        world, seed: see there.
+        world, seed: run the plan.
         service, hours, how: the outage (see `faults`).
-        undisturbed: how many answers the undisturbed run paid for.
+        undisturbed: the number of paid answers of the undisturbed run.
     """
     plan = outage_plan(world, seed, service, hours, how)
     asked: dict[str, int] = {}
@@ -112,19 +112,19 @@ def measure(world: World, seed: int, service: str, hours: float, undisturbed: in
 
 
 def paid_undisturbed(world: World, seed: int, hours: float) -> int:
-    """Return how many answers a run without an outage pays for.
+    """Return the number of paid answers of a run without an outage.
 
     Raises:
-        ValueError: a promise is broken even then.
+        ValueError: the run broke a promise.
     """
     run = world.run(outage_plan(world, seed, "", hours))
     if broken := checks.broken(checks.facts_of(world, run)):
-        raise ValueError(f"broken without any fault: {broken[:3]}")
+        raise ValueError(f"broken promises without any fault: {broken[:3]}")
     return run.provider.paid.total()
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Return the rows for a terminal."""
+    """Return the rows as a table for a terminal."""
     heads = ("dependency", "hours", "done", "failed", "dead", "asked", "paid", "drained", "late", "holds")
     form = "{:<24}{:>6}{:>7}{:>8}{:>6}{:>8}{:>7}{:>9}{:>6}{:>7}"
     lines = [form.format(*heads)]
@@ -158,7 +158,7 @@ def markdown(rows: Iterable[Row]) -> str:
 
 
 def save(row: Row) -> list[Row]:
-    """Write a row to bench/results/promise.json, over an earlier one of the same outage; return all rows."""
+    """Save a row to bench/results/promise.json, replacing its outage's earlier row. Return all rows."""
     known = [Row(**each) for each in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
     found = {(each.service, each.hours): each for each in [*known, row]}
     kept = sorted(found.values(), key=lambda each: (DEPENDENCIES.index(each.service), each.hours))
@@ -167,7 +167,7 @@ def save(row: Row) -> list[Row]:
 
 
 def _drained(run: Run, known: Facts, end: float) -> tuple[float | None, int]:
-    """Return the minutes after `end` until what was due by then had ended, and how much of it was late."""
+    """Return the minutes after `end` until the work due by then had ended, and the number of late jobs."""
     due = recovery.due_by(run, known.history, end)
     late = sum(ended is None or ended > end + recovery.TWO_PERIODS[key[0]] for key, ended in due.items())
     if None in due.values():

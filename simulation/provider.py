@@ -1,6 +1,6 @@
-"""The model's provider: language model and embeddings behind the real SDK, answering by rule.
+"""The model's provider: the language model and embeddings behind the real SDK. Fixed rules give the answers.
 
-It answers as `chaos.model` does, and counts what it is paid for.
+The rules are those of `chaos.model`. Each paid answer is recorded.
 """
 
 import json
@@ -12,30 +12,27 @@ from zlib import crc32
 
 import httpx2
 
-from chaos.checks import REFUSES
 from chaos.model import ABOUT
 from simulation.outside import BEFORE, Outside
 from tests.fake_model import Reply, embedded, prompt_of, relevance
 
 MODEL_SECONDS = (0.8, 9.0)
 EMBEDDINGS_SECONDS = (0.2, 2.0)
-# Of a thousand subjects: those that the model refuses at every try.
+# Of a thousand subjects, how many the model always refuses.
 REFUSED = 15
 RETRY_AFTER_SECONDS = 2
-
-__all__ = ["REFUSES", "Provider"]
 
 
 @dataclass
 class Payment:
-    """One answer that was paid for.
+    """One paid answer.
 
     Attributes:
         at: when (seconds since 1970).
         service: model or embeddings.
-        subject: what it is about.
+        subject: the subject of the question.
         worker: the invocation that asked; '' if none did.
-        received: whether the worker had the answer.
+        received: whether the worker received the answer.
     """
 
     at: float
@@ -49,10 +46,10 @@ class Provider:
     """The servers of the language model and of the embeddings.
 
     Attributes:
-        asked: requests that reached a server, by service, failed ones included.
-        asked_at: when (seconds since 1970), by service.
-        paid: answers that are paid for, by what they are about.
-        payments: each of them, oldest first.
+        asked: requests that reached a server, by service; failed ones count too.
+        asked_at: when they did (seconds since 1970), by service.
+        paid: number of paid answers, by subject.
+        payments: each paid answer, oldest first.
     """
 
     def __init__(self, outside: Outside, seed: int) -> None:
@@ -63,13 +60,13 @@ class Provider:
         self._outside, self._seed = outside, seed
 
     def refuses(self, subject: str) -> bool:
-        """Tell whether the model refuses a subject ("extract_todos 7"), at every try."""
+        """Tell whether the model always refuses a subject ("extract_todos 7")."""
         process = subject.partition(" ")[0]
         luck = crc32(f"{self._seed} {subject}".encode()) % 1000
         return process in ("extract_todos", "reschedule_todo") and luck < REFUSED
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer a request of the SDK."""
+        """Answer a request of the SDK, or fail as the faults demand."""
         asked = json.loads(request.content)
         embeds = request.url.path.endswith("/embeddings")
         service = "embeddings" if embeds else "model"
@@ -105,7 +102,7 @@ class Provider:
         return httpx2.Response(200, json=_completion(asked, reply))
 
     def _pay(self, service: str, subject: str, failure: str) -> Payment:
-        """Note a payment, also if nobody waits for the answer any more; none if the server fails."""
+        """Record a payment, unless the server failed. An answer that nobody waits for is paid for too."""
         kernel, invocation = self._outside.kernel, self._outside.invocation
         payment = Payment(kernel.now, service, subject, invocation.name if invocation else "")
         if not failure:
@@ -115,10 +112,10 @@ class Provider:
         return payment
 
     def _answer(self, asked: dict[str, Any]) -> tuple[str, Reply]:
-        """Return what a question is about, and the answer."""
+        """Return the subject of a question, and the answer."""
         prompt = prompt_of(asked)
         schema = asked["response_format"]["json_schema"]["name"]
-        # An answer is kept for its job alone: two requests about one to-do or page may both ask.
+        # An answer is kept for one job, so two jobs about one to-do or page may both ask.
         task = self._outside.kernel.current
         job = f" for {task.job}" if task else ""
         if schema == "Relevance":
@@ -142,7 +139,7 @@ def _subject(schema: str, prompt: str) -> str:
             return f"reschedule_todo {_find(r'<todo-\w+>\n(.+)', prompt)}"
         case "DailyEmail":
             return f"events {_find(r'\nName: (\S+)', prompt)}"
-    raise ValueError(f"a question that is not simulated: {schema}")
+    raise ValueError(f"the simulation does not know this question: {schema}")
 
 
 def _find(pattern: str, prompt: str) -> str:

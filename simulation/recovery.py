@@ -1,6 +1,6 @@
-"""The promise, checked in every run: what was due in an outage is done soon after its end.
+"""The promise, checked in every run: work that an outage delays is done soon after its end.
 
-It is about one dependency, so only about outages beside which nothing else went wrong.
+Only outages beside which nothing else went wrong count, because the promise is about one dependency.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,8 +15,8 @@ from simulation.world import Run
 if TYPE_CHECKING:
     from chaos.checks import Job
 
-# Seconds of two periods of the schedule that finds a process's work (template.yaml). Nothing but a message
-# finds an update: it counts as what the schedule of documents finds.
+# Two periods, in seconds, of the schedule that finds a process's work (template.yaml). No schedule finds an
+# update, so it gets the time of the schedule of documents.
 TWO_PERIODS = {
     "extract_todos": 1200,
     "reschedule_todo": 7200,
@@ -26,10 +26,10 @@ TWO_PERIODS = {
     "update_document": 1200,
 }
 LONGEST = max(TWO_PERIODS.values())
-# An execution is due when it was left alone for so long (template.yaml, MINIMUM_AGE_MINUTES).
+# An execution is due once it has been idle for this long (template.yaml, MINIMUM_AGE_MINUTES).
 AGE_SECONDS = 600
 FINAL = ("done", "failed", "skipped")
-# What a fault leaves behind is over after this time: the longest visibility timeout, and a try.
+# The effects of a fault end within this time: the longest visibility timeout, plus one attempt.
 SHADOW_SECONDS = 3600
 
 type Key = tuple[str, str, str]
@@ -37,12 +37,12 @@ type History = list[tuple[float, "Job"]]
 
 
 def broken(run: Run, history: History) -> list[str]:
-    """Return the jobs that were not done in time after an outage."""
+    """Return the jobs that an outage delayed for too long."""
     return [f"done_in_time: {what}" for what in done_in_time(run, history)]
 
 
 def done_in_time(run: Run, history: History) -> Iterator[str]:
-    """After an outage of one dependency, what was due by then ends within two periods of its schedule."""
+    """Work due by the end of a single outage ends within two periods of its schedule."""
     for begin, fault in outages(run):
         end = begin + fault.seconds
         if run.kernel.now < end + LONGEST or not _is_alone(run, begin, fault):
@@ -55,11 +55,11 @@ def done_in_time(run: Run, history: History) -> Iterator[str]:
 
 
 def due_by(run: Run, history: History, end: float) -> dict[Key, float | None]:
-    """Return the jobs that had begun or were due before a moment and had not ended then, and when each ended.
+    """Return the jobs that were open or due at a moment, each with the moment it ended or None.
 
     Args:
-        run, history: see there.
-        end: seconds since 1970.
+        run, history: the run, and the history of its jobs.
+        end: the moment, in seconds since 1970.
     """
     begun: dict[Key, float] = {
         ("extract_todos", str(FIRST_KEY + work.number), ""): START.timestamp() + work.at + AGE_SECONDS
@@ -80,7 +80,7 @@ def due_by(run: Run, history: History, end: float) -> dict[Key, float | None]:
 
 
 def _is_alone(run: Run, begin: float, outage: Fault) -> bool:
-    """Tell whether no other fault can have delayed what the outage held up."""
+    """Tell whether no other fault can have delayed the same work."""
     end = begin + outage.seconds + LONGEST
     return not any(
         at <= end and at + fault.seconds + SHADOW_SECONDS >= begin for at, fault in _others(run, outage)

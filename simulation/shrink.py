@@ -1,4 +1,4 @@
-"""Find a short plan that breaks the same promise: remove faults, then work, as long as it still does."""
+"""Find a shorter plan that breaks the same promise, by removing faults and then work."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,14 +11,14 @@ from simulation.world import World
 
 
 def shrink(world: World, plan: Plan, kind: str, seconds: float, say: Callable[[str], None]) -> Plan:
-    """Return the shortest plan that was found in `seconds` of real time.
+    """Return the shortest failing plan that was found in `seconds` of real time.
 
     Args:
         world: runs the plans.
-        plan: breaks a promise.
-        kind: the name of the check that finds it.
-        seconds: when to stop looking.
-        say: told of each step.
+        plan: a plan that breaks a promise.
+        kind: the name of the check that fails.
+        seconds: when to stop.
+        say: called with each progress line.
     """
     ends = time.monotonic() + seconds
 
@@ -33,10 +33,10 @@ def shrink(world: World, plan: Plan, kind: str, seconds: float, say: Callable[[s
 
 
 def _fewer(plan: Plan, part: str, breaks: Callable[[Plan], bool], ends: float) -> Plan:
-    """Remove halves, quarters, … of a part, down to single ones."""
+    """Try to remove halves, quarters, … of a part, down to single items."""
     size = max(1, len(getattr(plan, part)) // 2)
     while True:
-        # From the end: a plan that ends earlier runs faster.
+        # From the end, because a plan that ends earlier runs faster.
         end = len(getattr(plan, part))
         while end > 0:
             if time.monotonic() > ends:
@@ -52,7 +52,7 @@ def _fewer(plan: Plan, part: str, breaks: Callable[[Plan], bool], ends: float) -
 
 
 def _with(plan: Plan, part: str, things: Sequence[Any]) -> Plan:
-    """Return the plan with other faults or other work, and no more days than they need."""
+    """Return the plan with these faults or this work, shortened to the days that they need."""
     changes: dict[str, Any] = {part: tuple(things)}
     changed = replace(plan, **changes)
     last = max(

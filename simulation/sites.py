@@ -1,4 +1,4 @@
-"""Websites: a few small ones in memory, in place of the adapter that `documents.web.fetch` sends with."""
+"""Websites: a few small ones in memory, behind a replacement of the adapter of `documents.web.fetch`."""
 
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -14,17 +14,17 @@ from tests.website import WORDS
 
 PAGE_SECONDS = (0.05, 1.2)
 PAGES = 5
-# A paragraph's color names it; the second one changes with each edition.
+# The color tells paragraphs apart. The second paragraph changes with each edition.
 COLORS = ("red", "blue", "green")
 
 
 @dataclass
 class Sites:
-    """All websites, each of a few pages that link to each other.
+    """All websites. The pages of a site link to each other.
 
     Attributes:
-        editions: how often each site has changed, by host.
-        gone: addresses of pages that are gone, each with the moment (seconds since 1970).
+        editions: the current edition of each site, by host.
+        gone: addresses of removed pages, each with the moment (seconds since 1970).
     """
 
     outside: Outside
@@ -32,7 +32,7 @@ class Sites:
     gone: dict[str, float] = field(default_factory=dict)
 
     def get(self, url: str) -> tuple[int, str]:
-        """Return status and HTML of an address."""
+        """Return the status and the HTML of an address."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if host not in self.editions or parts.path not in paths() or url in self.gone:
@@ -46,12 +46,12 @@ def paths() -> list[str]:
 
 
 def marker(host: str, path: str, edition: int) -> str:
-    """Return words that only one edition of one page has."""
+    """Return text that only this edition of this page contains."""
     return f"blue thing {edition} of {host}{path}"
 
 
 def html(host: str, path: str, edition: int) -> str:
-    """Return a page."""
+    """Return the HTML of a page."""
     said = [f"red thing of {host}{path}", marker(host, path, edition), f"green thing of {host}{path}"]
     text = "".join(f"<p>{WORDS.format(thing=thing)}</p>" for thing in said)
     menu = "".join(f'<li><a href="{other}">Go to {other}</a></li>' for other in paths() if other != path)
@@ -62,7 +62,7 @@ def html(host: str, path: str, edition: int) -> str:
 
 
 class Adapter:
-    """Takes the place of `documents.web.connections.Adapter`: it sends a prepared request."""
+    """Replaces `documents.web.connections.Adapter`."""
 
     def __init__(self, sites: Sites, **_options: Any) -> None:
         self._sites = sites
@@ -83,4 +83,4 @@ class Adapter:
         return response
 
     def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing: the adapter has no connection."""

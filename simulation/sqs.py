@@ -1,6 +1,6 @@
-"""SQS: the rules of a standard queue, as a model without time or chance of its own.
+"""A model of a standard SQS queue, without a clock or randomness of its own.
 
-Pages named below are of the Amazon SQS Developer Guide.
+Page titles in quotes are of the Amazon SQS Developer Guide.
 """
 
 import random
@@ -11,11 +11,11 @@ from typing import Any
 
 from simulation.deployment import QueueSettings
 
-# "How Amazon SQS fair queues work": a tenant is noisy with more than a tenth of the messages in flight and
-# thirty of its own, or with more than a tenth of the recent processing time.
+# "How Amazon SQS fair queues work": a tenant is noisy with thirty messages and more than a tenth of all
+# messages in flight, or with more than a tenth of the recent processing time.
 NOISY_SHARE, NOISY_IN_FLIGHT = 0.10, 30
-# The same page: it is quiet again when it sent nothing for five minutes, or its backlog is gone. How long
-# "recent" is, the page does not say.
+# The same page: a tenant is quiet again once it has sent nothing for five minutes, or its backlog is gone.
+# The page does not define "recent".
 QUIET_SECONDS = RECENT_SECONDS = 300
 
 
@@ -25,13 +25,13 @@ class StoredMessage:
 
     Attributes:
         id, body, attributes: as sent; `attributes` are its MessageAttributes.
-        group: its MessageGroupId; '' without one.
-        sent: when it was sent, in seconds since 1970; kept when the message moves to a dead-letter queue.
-        visible_at: from when on it can be received.
-        received_at: when it was received last.
+        group: its MessageGroupId, or ''.
+        sent: when it was sent (seconds since 1970); unchanged by a move to a dead-letter queue.
+        visible_at: when it becomes visible.
+        received_at: when it was last received.
         receives: how often it was received.
-        receipt: of the last receive; '' before the first.
-        sender: the invocation that sent it; '' if it was somebody else.
+        receipt: the handle of its last receive; '' before the first.
+        sender: the invocation that sent it; '' if none did.
     """
 
     id: str
@@ -51,10 +51,10 @@ class Queue:
     """A standard queue.
 
     Attributes:
-        settings: see there.
-        dead_letters: where messages go that were received too often.
-        changed: called when a message may have become visible, with the moment at which it does.
-        moved: called with a message that has moved to the dead-letter queue, or whose time is over.
+        settings: the queue's settings in the template.
+        dead_letters: the queue for messages that were received too often.
+        changed: called with the moment at which a message becomes visible.
+        moved: called with a message that moved to the dead-letter queue or expired, and the reason.
     """
 
     settings: QueueSettings
@@ -62,7 +62,7 @@ class Queue:
     changed: Callable[[float], None] = lambda _moment: None
     moved: Callable[[StoredMessage, str], None] = lambda _message, _why: None
     messages: dict[str, StoredMessage] = field(default_factory=dict)
-    # Of each tenant: when it sent last; and when its messages were in work, for how long.
+    # By tenant: when it last sent. Then each piece of work: its end, its tenant and its duration.
     _sent: dict[str, float] = field(default_factory=dict)
     _worked: list[tuple[float, str, float]] = field(default_factory=list)
     _receipts: int = 0
@@ -74,24 +74,25 @@ class Queue:
         self.changed(message.visible_at)
 
     def next_visible(self) -> float | None:
-        """Return when the next message is visible, which may be past; None if the queue is empty."""
+        """Return when the next message is visible, possibly in the past; None if the queue is empty."""
         return min((message.visible_at for message in self.messages.values()), default=None)
 
     def receive(
-        self, count: int, now: float, dice: random.Random, hidden: float | None = None
+        self, count: int, now: float, rng: random.Random, hidden: float | None = None
     ) -> list[StoredMessage]:
-        """Receive up to `count` messages, in no particular order, but for fairness.
+        """Receive up to `count` messages, in random order except for fairness.
 
         Args:
-            count, now, dice: how many, when, and what decides about the order.
-            hidden: seconds that they are hidden, instead of the queue's visibility timeout.
+            count, now: how many, and when.
+            rng: decides the order.
+            hidden: seconds until they are visible again; by default the queue's visibility timeout.
 
         "Amazon SQS visibility timeout": a received message is hidden. "Using dead-letter queues in Amazon
-        SQS": one that was received maxReceiveCount times moves instead, and keeps when it was sent.
+        SQS": a message that was received maxReceiveCount times moves instead, and keeps its time of sending.
         """
         self._expire(now)
         visible = [message for message in self.messages.values() if message.visible_at <= now]
-        dice.shuffle(visible)
+        rng.shuffle(visible)
         received: list[StoredMessage] = []
         for message in self._fairly(visible, now):
             if self.dead_letters and message.receives >= self.settings.max_receive_count:
@@ -110,8 +111,7 @@ class Queue:
     def delete(self, receipt: str, now: float) -> bool:
         """Delete the message of a receipt.
 
-        "DeleteMessage" (API Reference): the newest receipt deletes, an older one may be answered with success
-        and delete nothing.
+        "DeleteMessage" (API Reference): an older receipt than the newest may succeed without effect.
 
         Returns:
             Whether it was deleted.
@@ -124,9 +124,9 @@ class Queue:
         return True
 
     def change_visibility(self, receipt: str, seconds: float, now: float) -> bool:
-        """Let a received message be visible again after `seconds`; whether it still was in flight.
+        """Make a received message visible after `seconds`. Return whether it was still in flight.
 
-        "ChangeMessageVisibility" (API Reference): a message that is not in flight is an error.
+        "ChangeMessageVisibility" (API Reference): it is an error if the message is not in flight.
         """
         message = self._held(receipt)
         if message is None or message.visible_at <= now:
@@ -137,7 +137,7 @@ class Queue:
         return True
 
     def in_flight(self, now: float) -> int:
-        """Return how many messages were received and are hidden."""
+        """Return how many messages are in flight: received and hidden."""
         return sum(message.receives > 0 and message.visible_at > now for message in self.messages.values())
 
     def _held(self, receipt: str) -> StoredMessage | None:
@@ -145,7 +145,7 @@ class Queue:
         return message if message is not None and message.receipt == receipt else None
 
     def _expire(self, now: float) -> None:
-        """Drop messages that are older than the retention period ("Amazon SQS message quotas")."""
+        """Drop messages older than the retention period ("Amazon SQS message quotas")."""
         for message in list(self.messages.values()):
             if message.sent + self.settings.retention <= now:
                 del self.messages[message.id]
@@ -163,9 +163,9 @@ class Queue:
             self._worked.append((now, message.group, now - message.received_at))
 
     def _fairly(self, visible: list[StoredMessage], now: float) -> list[StoredMessage]:
-        """Put quiet tenants first; of noisy ones, that with the fewest messages in flight.
+        """Put the messages of quiet tenants first, then noisy tenants with the fewest messages in flight.
 
-        A message without MessageGroupId is a tenant of its own, so it is quiet.
+        A message without MessageGroupId is its own tenant, so it is quiet.
         """
         if not any(message.group for message in visible):
             return visible

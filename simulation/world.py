@@ -1,4 +1,4 @@
-"""One run: a plan goes in, and what was found afterwards comes out."""
+"""The world runs plans. It is made once per process."""
 
 import gc
 import tempfile
@@ -13,7 +13,7 @@ from types import ModuleType
 from simulation import defects, patches, postgres
 from simulation.aws import SecretsManager, Services, Ses, Sqs
 from simulation.backend import Asked, Backend
-from simulation.deployment import PARAMETERS, Deployment, deployment, queue_url
+from simulation.deployment import PARAMETERS, Deployment, deployment
 from simulation.faults import Fault, Faults
 from simulation.feedback import Feedback
 from simulation.functions import handlers, import_handlers
@@ -25,26 +25,26 @@ from simulation.provider import Provider
 from simulation.sites import Sites
 from simulation.sqs import Queue, StoredMessage
 
-# After the schedules have stopped, what they published last is done within so many seconds.
+# The last messages of the schedules are handled within this time after the schedules stop.
 LAST_SECONDS = 2 * HOUR
-# Objects that are made before Python looks for garbage; its own figure is 2,000.
+# New objects before a garbage collection; Python's default is 2,000.
 GARBAGE_AFTER = 50_000
-# Virtual seconds between two questions whether a run has shown enough.
+# Virtual seconds between two checks whether a run can stop early.
 ENOUGH_SECONDS = 6 * HOUR
-# Weekdays (Monday is 0). In a calm that begins on one of these, not every zone has a working night.
+# Weekdays (Monday is 0). A calm that begins on one of these holds no working night for some time zones.
 SATURDAY, SUNDAY = 5, 6
 
 
 @dataclass
 class Run:
-    """One run: all that belongs to it, and nothing of another one.
+    """One run, with nothing shared between runs.
 
     Attributes:
-        plan: see there.
-        metrics: what the bundle counted, by metric.
-        tracebacks: of unknown errors: the line of the trace, the error and where it was raised.
-        expired: messages that were lost because their retention was over.
-        state: what the world itself keeps (see `Invocation.state`).
+        plan: the plan of the run.
+        metrics: the bundle's counts, by metric.
+        tracebacks: of unknown errors: the line of the trace, the error, and the place it was raised.
+        expired: messages that SQS dropped at the end of their retention.
+        state: the memory outside of invocations (see `Invocation.state`).
         cut_short: whether it ended early.
     """
 
@@ -66,13 +66,13 @@ class Run:
 
     @property
     def asked(self) -> Asked:
-        """Return what was asked for."""
+        """Return the work that was asked for so far."""
         return self.backend.asked
 
 
 @dataclass(eq=False)
 class World:
-    """What is made once in a process: the server, and the bundle's modules on top of the simulation."""
+    """The server, and the bundle's modules on top of the simulation."""
 
     server: postgres.Server
     settings: Deployment
@@ -86,13 +86,13 @@ class World:
         ends: float | None = None,
         enough: Callable[[Run], bool] = lambda _run: False,
     ) -> Run:
-        """Run a plan from its beginning to its end. The database holds what came of it until the next run.
+        """Run a plan. The database holds its result until the next run.
 
         Args:
-            plan: what there is to do, and what goes wrong.
-            watch: called at moments, in seconds since the beginning, to look at the run.
-            ends: when the schedules stop, in seconds since the beginning; `end_of` the plan without it.
-            enough: asked now and then; a run of which it says so ends at once.
+            plan: the work and the faults.
+            watch: functions to call with the run, by the moment in seconds since its beginning.
+            ends: when the schedules stop, in seconds since the beginning; by default `end_of` the plan.
+            enough: called now and then; the run ends early once it returns True.
         """
         self.server.outside = None
         self.server.empty()
@@ -102,7 +102,7 @@ class World:
         run.backend.start()
         run.lambdas.start()
         for fault in plan.faults:
-            run.kernel.call_later(fault.at, lambda fault=fault: self._break(run, fault))  # type: ignore[misc]
+            run.kernel.call_later(fault.at, lambda fault=fault: self._begin_fault(run, fault))  # type: ignore[misc]
         for moment, look in watch.items():
             run.kernel.call_later(moment, lambda look=look: look(run))  # type: ignore[misc]
         begin = run.kernel.now
@@ -162,7 +162,7 @@ class World:
             expired=expired,
         )
 
-    def _break(self, run: Run, fault: Fault) -> None:
+    def _begin_fault(self, run: Run, fault: Fault) -> None:
         run.faults.begin(fault)
         match fault.kind:
             case "restart" | "cut":
@@ -175,7 +175,7 @@ class World:
                 run.lambdas.deploy()
 
     def _warm_up(self) -> None:
-        """Connect each engine once, so that SQLAlchemy's questions to a new server are in no trace."""
+        """Connect each engine once, so that no trace holds SQLAlchemy's first queries to a new server."""
         for module in self.modules.values():
             with module.database.engine().connect():
                 pass
@@ -185,7 +185,7 @@ class World:
 
 @contextmanager
 def world(defect: str = "") -> Iterator[World]:
-    """Make the world; `defect` is one of `defects.DEFECTS`. Only one can be made in a process."""
+    """Make the world, with one defect of `defects.DEFECTS` if given. Call it once per process."""
     settings = deployment()
     modules = import_handlers(settings)
     bridge = patches.Bridge()
@@ -194,7 +194,7 @@ def world(defect: str = "") -> Iterator[World]:
         postgres.server(Path(folder) / "postgres") as server,
     ):
         patches.install(bridge, server)
-        # What was imported stays, and a run makes many objects that live for long: look for garbage rarely.
+        # Imported modules stay and a run makes many long-lived objects, so collect garbage rarely.
         gc.freeze()
         gc.set_threshold(GARBAGE_AFTER, 20, 20)
         with defects.put_back(defect):
@@ -202,7 +202,7 @@ def world(defect: str = "") -> Iterator[World]:
 
 
 def end_of(plan: Plan) -> float:
-    """Return when a plan ends, in seconds: with a night of a working day, in every zone, within the calm."""
+    """Return when a plan ends, in seconds. The calm before it holds a working night for every time zone."""
     end = START + timedelta(seconds=plan.seconds)
     while (end - timedelta(days=CALM_DAYS)).weekday() in (SATURDAY, SUNDAY):
         end += timedelta(days=1)
@@ -210,7 +210,7 @@ def end_of(plan: Plan) -> float:
 
 
 def dead_letters(run: Run) -> dict[str, list[StoredMessage]]:
-    """Return what is in each dead-letter queue."""
+    """Return the messages of each dead-letter queue."""
     targets = {queue.settings.dead_letters for queue in run.queues.values()} - {""}
     return {name: list(run.queues[name].messages.values()) for name in sorted(targets)}
 
@@ -225,12 +225,9 @@ def _note_moves(kernel: Kernel, queue: Queue, expired: list[StoredMessage]):  # 
 
 
 def _discard(state: dict[str, object]) -> None:
-    """Close what an execution environment leaves behind."""
+    """Close the open connections of an execution environment."""
     for name, idle in state.items():
         if name.startswith("pool ") and isinstance(idle, list):
             while idle:
                 idle.pop().close()
     state.clear()
-
-
-__all__ = ["Run", "World", "dead_letters", "end_of", "queue_url", "world"]
