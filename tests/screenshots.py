@@ -1,5 +1,6 @@
 """The pictures of the pages, from the demo's account after a day and a night: `make screenshots`."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ PICTURES = ROOT / "docs" / "pictures"
 BROKEN = {"website_url": "https://shop.example"}
 # The least that shows a widget's words; CloudWatch places widgets the same way, 24 columns wide.
 DASHBOARD_STYLE = """
-body { display: grid; font: 12px/1.3 system-ui, sans-serif; gap: 4px; grid-auto-rows: 22px;
+body { display: grid; font: 12px/1.3 system-ui, sans-serif; gap: 4px; grid-auto-rows: 14px;
   grid-template-columns: repeat(24, 1fr); margin: 8px; }
 section { border: 1px solid #bbb; border-radius: 3px; color: #555; overflow: hidden; padding: 2px 6px; }
 h2 { color: #111; font-size: 13px; margin: 0; }
@@ -92,7 +93,7 @@ def take_mail(browser: Browser, running: stack.Stack) -> None:
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme, viewport={"width": 640, "height": 900})
         page.set_content(html)
-        page.screenshot(path=PICTURES / f"mail-{scheme}.png", full_page=True)
+        page.screenshot(path=PICTURES / f"mail-{scheme}.png")
 
 
 def take_dashboard(browser: Browser) -> None:
@@ -105,7 +106,9 @@ def take_dashboard(browser: Browser) -> None:
 def widget(of: dict[str, Any]) -> str:
     shown = of["properties"]
     labels = [each[-1].get("label", "") for each in shown.get("metrics", []) if isinstance(each[-1], dict)]
-    text = shown.get("markdown") or ", ".join(dict.fromkeys(filter(None, labels)))
+    text = shown.get("markdown", "").lstrip("# ") or ", ".join(dict.fromkeys(filter(None, labels)))
+    # A label of a search: CloudWatch puts in the value of the dimension.
+    text = re.sub(r"\$\{PROP\('Dim\.(\w+)'\)\}", r"each \1", text)
     title = f"<h2>{escape(shown['title'])}</h2>" if "title" in shown else ""
     place = f"grid-column: span {of['width']}; grid-row: span {of['height']}"
     return f'<section style="{place}">{title}{escape(text)}</section>'
