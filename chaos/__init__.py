@@ -1,7 +1,7 @@
-"""Chaos: the deployed bundle under faults, and a checker that finds what is not true afterwards."""
+"""Chaos: the deployed bundle under faults, and the invariants that must hold afterwards."""
 
 import sys
 from pathlib import Path
 
-# As the tests and a built function see them.
+# The import paths of the tests and of a built function.
 sys.path[:0] = [str(Path(__file__).parent.parent / folder) for folder in ("functions", "shared")]

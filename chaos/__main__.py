@@ -1,4 +1,4 @@
-"""`python -m chaos`: the deployed bundle under faults; exit code 1 when anything is lost or done twice."""
+"""`python -m chaos`: the deployed bundle under faults. Exits with 1 if anything is lost or done twice."""
 
 import argparse
 import signal
@@ -12,16 +12,16 @@ from chaos import report
 from chaos.checks import broken
 from chaos.run import FULL, SHORT, run
 
-# What the workers of a run with broken invariants have logged.
+# The workers' log of a run that broke an invariant.
 LOG = Path(".local") / "chaos.log"
 
 
 def main() -> int:
-    """Run, print the report, and say whether every invariant holds."""
+    """Run, print the report, and return 0 if every invariant holds, else 1."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=20261124, help="the same seed is the same plan")
-    parser.add_argument("--jobs", type=int, help="about so many jobs")
-    parser.add_argument("--short", action="store_true", help="some two minutes of it")
+    parser.add_argument("--seed", type=int, default=20261124, help="the same seed repeats the same plan")
+    parser.add_argument("--jobs", type=int, help="approximate number of jobs")
+    parser.add_argument("--short", action="store_true", help="a run of about two minutes")
     arguments = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
@@ -38,7 +38,7 @@ def main() -> int:
     if wrong:
         LOG.parent.mkdir(exist_ok=True)
         LOG.write_text("\n".join(outcome.log))
-        print(f"what the workers have logged: {LOG}")
+        print(f"log of the workers: {LOG}")
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""What is broken on purpose besides the servers: worker processes, the database; and the schedules' haste."""
+"""Faults of processes and the database: kills, restarts, cut connections; and schedules that fire often."""
 
 import random
 from collections import Counter
@@ -15,9 +15,9 @@ from sqlalchemy import Engine, text
 from local.runtime import emulator, postgres
 from local.runtime.stack import Stack
 
-# A busy emulator now and then closes a connection that was about to be used again.
+# A busy emulator sometimes closes a connection just before it is reused.
 TRIES = 5
-# Of a hundred kills, those that look for a process that is at work.
+# Of a hundred kills, how many aim at a busy process.
 BUSY = 75
 
 
@@ -26,18 +26,18 @@ class Breakage:
     """Breaks a running stack, and counts what it broke.
 
     Attributes:
-        stack, directory: see `local.runtime.stack.up`.
-        engine: a connection to its database that holds none.
-        dice: whom it hits.
+        stack, directory: the stack and its directory (`local.runtime.stack.up`).
+        engine: connects to its database without a pool.
+        rng: chooses the processes to kill.
         kills: by the function's logical id.
-        busy: kills that hit a process at work.
-        restarts, cuts, connections_cut, fired: how often.
+        busy: how many kills hit a busy process.
+        restarts, cuts, connections_cut, fired: how many.
     """
 
     stack: Stack
     directory: Path
     engine: Engine
-    dice: random.Random
+    rng: random.Random
     kills: Counter[str] = field(default_factory=Counter)
     busy: int = 0
     restarts: int = 0
@@ -46,14 +46,14 @@ class Breakage:
     fired: int = 0
 
     def kill(self) -> bool:
-        """SIGKILL one process that runs a function; whether there was one."""
+        """Send SIGKILL to one process that runs a function. Return whether there was one."""
         found = self._processes()
         # A batch has a thread for each of its records.
         busy = [each for each in found if each[2] > 1]
         if not found:
             return False
-        process, function, threads = self.dice.choice(
-            busy if busy and self.dice.uniform(0, 100) < BUSY else found
+        process, function, threads = self.rng.choice(
+            busy if busy and self.rng.uniform(0, 100) < BUSY else found
         )
         process.kill()
         self.kills[function] += 1
@@ -61,12 +61,12 @@ class Breakage:
         return True
 
     def restart(self) -> None:
-        """Restart Postgres, by turns as after a crash and as an administrator does."""
+        """Restart Postgres, alternately as after a crash and as an administrator does."""
         postgres.restart(self.directory, mode="fast" if self.restarts % 2 else "immediate")
         self.restarts += 1
 
     def cut(self) -> None:
-        """End the connections that the functions have to the database."""
+        """Terminate the functions' connections to the database."""
         with self.engine.begin() as connection:
             cut = connection.execute(
                 text(
@@ -78,10 +78,10 @@ class Breakage:
         self.cuts += 1
 
     def fire(self) -> None:
-        """Let EventBridge Scheduler fire the next of the deployed schedules, by a one-time one like it."""
+        """Fire the next deployed schedule once, through a one-time schedule with the same target."""
         target = self._targets[self.fired % len(self._targets)]
         self.fired += 1
-        # It may be there already, if the answer was lost.
+        # It exists already if an earlier answer was lost.
         with suppress(self._scheduler.exceptions.ConflictException):
             self._scheduler.create_schedule(
                 Name=f"chaos-{self.fired}",
@@ -105,12 +105,12 @@ class Breakage:
 
     @cached_property
     def _functions(self) -> dict[str, str]:
-        """Logical ids by the functions' names."""
+        """Return the logical ids by function name."""
         outputs = self.stack.outputs.items()
         return {name: key.removesuffix("Name") for key, name in outputs if key.endswith("FunctionName")}
 
     def _processes(self) -> list[tuple[psutil.Process, str, int]]:
-        """Every process that runs a function: its logical id, and how many threads it has."""
+        """Return every process that runs a function, with its logical id and number of threads."""
         found = []
         pid = int((self.directory / f"{emulator.NAME}.pid").read_text())
         for process in psutil.Process(pid).children():

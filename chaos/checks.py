@@ -1,4 +1,4 @@
-"""What must be true afterwards. Each check is a function of plain data, and names the job of what is not."""
+"""The invariants. Each check reads plain data and yields one line for each job that breaks it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +10,12 @@ REFUSES = "the model refuses this content"
 NONSENSE = "the model's answers do not have the form that was asked for"
 NOT_KNOWN = "it is not known whether the mail was sent"
 NOT_CHANGED, SUPERSEDED = "it has not changed", "a later message updates it"
-# One question, and twice again (`mojodex.model`).
+# The first question and two repetitions (`mojodex.model`).
 TIMES_NONSENSE = 3
-# A killed worker may have been sending so many (template.yaml, BatchSize).
+# The number of mails that a killed worker may have been sending (template.yaml, BatchSize).
 MAILS_AT_ONCE = 10
 
-# A document's chunks in their order: place, text, vector.
+# A document's chunks in order: index, text, vector.
 type Chunks = list[tuple[int, str, str]]
 
 
@@ -36,15 +36,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for.
+    """The work that was asked for.
 
     Attributes:
         executions: descriptions of the to-dos of each execution, by its key.
         moves: keys of the overdue to-dos.
         mails: ids of the users who get a mail.
-        websites: subjects of the jobs of websites.
-        updates: how often an update of each document was asked for, by its key.
-        bad: messages that are not valid: their body, and how the reason begins.
+        websites: subjects of the websites' jobs.
+        updates: number of updates requested for each document, by its key.
+        bad: bodies of invalid messages, with the beginning of the reason.
     """
 
     executions: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
@@ -57,20 +57,21 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is afterwards.
+    """The facts after a run.
 
     Attributes:
         jobs: the ledger.
-        todos: description and number of schedulings of each to-do of an execution, by its key.
-        extracted: keys of the executions that have the mark.
-        moves: key of a to-do and the user's local day, of each move.
-        mails: user and day, of each mail that SES took; `events` the same of each md_event.
-        documents, undisturbed: of the user whose documents the run made, and of the one who was left alone:
-            the chunks by name.
+        todos: description and number of dates of each to-do, by the key of its execution.
+        extracted: keys of the executions that are marked as extracted.
+        moves: key of the to-do and local day of each move.
+        mails: user and day of each mail that SES accepted.
+        events: user and day of each md_event.
+        documents: chunks by document name, for the user of the disturbed work.
+        undisturbed: the same for the user of the undisturbed work.
         errors: messages in md_error.
-        waiting: messages by queue, hidden ones included.
+        waiting: number of messages by queue, hidden ones included.
         dead: body and reason of the dead letters.
-        said: what the model answered about a subject ("process subject").
+        said: returns the model's answers about a subject ("process subject").
         mailers_killed: how often a worker of events was killed.
     """
 
@@ -89,17 +90,17 @@ class Found:
     mailers_killed: int = 0
 
     def of(self, process: str) -> dict[str, Job]:
-        """The jobs of a process by their subject; of several the last."""
+        """Return the jobs of a process by subject; of several jobs, the last one."""
         return {job.subject: job for job in self.jobs if job.process == process}
 
 
 def broken(wanted: Wanted, found: Found) -> list[str]:
-    """Every invariant that is broken, each with the job; empty when all is true."""
+    """Return every broken invariant with its job; empty if all hold."""
     return [f"{check.__name__}: {what}" for check in CHECKS for what in check(wanted, found)]
 
 
 def nothing_lost(wanted: Wanted, found: Found) -> Iterator[str]:
-    """What was asked for is in the ledger."""
+    """All work that was asked for is in the ledger."""
     subjects = {
         "extract_todos": map(str, wanted.executions),
         "reschedule_todo": map(str, wanted.moves),
@@ -123,7 +124,7 @@ def nothing_stuck(_wanted: Wanted, found: Found) -> Iterator[str]:
 
 
 def failures_explained(_wanted: Wanted, found: Found) -> Iterator[str]:
-    """A job failed only for what the plan did to it, and did not succeed against the plan."""
+    """A job fails only because of a planned fault, and never succeeds against the plan."""
     not_known = []
     for job in found.jobs:
         said = found.said(f"{job.process} {job.subject}")
@@ -139,11 +140,11 @@ def failures_explained(_wanted: Wanted, found: Found) -> Iterator[str]:
                 yield f"{job}: failed after {job.attempts} attempts, {job.reason!r}; the model said {said}"
     if len(not_known) > found.mailers_killed * MAILS_AT_ONCE:
         for job in not_known:
-            yield f"{job}: {job.reason!r}, and {found.mailers_killed} workers were killed"
+            yield f"{job}: {job.reason!r}, but only {found.mailers_killed} workers were killed"
 
 
 def skips_explained(wanted: Wanted, found: Found) -> Iterator[str]:
-    """A job was skipped only because there was nothing to do."""
+    """A job is skipped only if there was nothing to do."""
     for job in found.jobs:
         if job.state != "skipped":
             continue
@@ -153,7 +154,7 @@ def skips_explained(wanted: Wanted, found: Found) -> Iterator[str]:
 
 
 def todos_exactly_once(wanted: Wanted, found: Found) -> Iterator[str]:
-    """A done execution has its to-dos, each once and with one date, and the mark; any other one nothing."""
+    """A done execution has its mark and its to-dos, each once with one date; any other has nothing."""
     jobs = found.of("extract_todos")
     for pk, steps in wanted.executions.items():
         job = jobs.get(str(pk))
@@ -162,13 +163,13 @@ def todos_exactly_once(wanted: Wanted, found: Found) -> Iterator[str]:
         if there != Counter(steps if done else ()):
             yield f"extract_todos {pk}: {dict(there)} instead of {steps if done else ()}"
         if any(dates != 1 for _, dates in found.todos.get(pk, [])):
-            yield f"extract_todos {pk}: a to-do has not one date"
+            yield f"extract_todos {pk}: a to-do has no date or several"
         if (pk in found.extracted) != done:
             yield f"extract_todos {pk}: todos_extracted and the job, {job and job.state}, disagree"
 
 
 def moved_once_a_day(wanted: Wanted, found: Found) -> Iterator[str]:
-    """No to-do was moved twice in a day; one whose job is done was moved."""
+    """No to-do is moved twice in a day, and exactly the to-dos of done jobs are moved."""
     moved, jobs = Counter(found.moves), found.of("reschedule_todo")
     for (pk, day), times in moved.items():
         if times > 1:
@@ -181,7 +182,7 @@ def moved_once_a_day(wanted: Wanted, found: Found) -> Iterator[str]:
 
 
 def one_mail_a_day(wanted: Wanted, found: Found) -> Iterator[str]:
-    """Nobody has two mails for a day. A done job has sent one; a failed one at most one; others none."""
+    """A user gets one mail a day. A done job sent one, a failed job at most one, other jobs none."""
     mails, events, jobs = Counter(found.mails), Counter(found.events), found.of("events")
     for (user, day), times in mails.items():
         if times > 1:
@@ -199,16 +200,16 @@ def one_mail_a_day(wanted: Wanted, found: Found) -> Iterator[str]:
 
 
 def documents_equal(_wanted: Wanted, found: Found) -> Iterator[str]:
-    """The documents are those of a run that nobody disturbed: the same ones, chunk for chunk."""
+    """The documents equal those of the undisturbed work, chunk for chunk."""
     for name in sorted(found.documents.keys() | found.undisturbed.keys()):
         here, there = found.documents.get(name), found.undisturbed.get(name)
         if here != there:
             counts = [None if chunks is None else len(chunks) for chunks in (here, there)]
-            yield f"document {name}: chunks {counts[0]}, undisturbed {counts[1]}, or not the same ones"
+            yield f"document {name}: {counts[0]} chunks differ from the {counts[1]} undisturbed ones"
 
 
 def websites_complete(wanted: Wanted, found: Found) -> Iterator[str]:
-    """Every website is done; a page that is not would make a document that is not there."""
+    """Every website's job is done. A failed one would leave documents out."""
     jobs = found.of("create_from_website")
     for subject in wanted.websites:
         if (job := jobs.get(subject)) and job.state != "done":
@@ -216,7 +217,7 @@ def websites_complete(wanted: Wanted, found: Found) -> Iterator[str]:
 
 
 def errors_told_once(_wanted: Wanted, found: Found) -> Iterator[str]:
-    """Every failed job is in md_error, once."""
+    """Every failed job has one row in md_error."""
     failed = Counter(
         f"background {j.process} {j.subject} {j.occasion}: {j.reason}"
         for j in found.jobs
@@ -229,25 +230,25 @@ def errors_told_once(_wanted: Wanted, found: Found) -> Iterator[str]:
 
 
 def queues_empty(_wanted: Wanted, found: Found) -> Iterator[str]:
-    """No message is left."""
+    """Every queue is empty."""
     yield from (f"{queue}: {count} messages" for queue, count in found.waiting.items() if count)
 
 
 def dead_letters_exact(wanted: Wanted, found: Found) -> Iterator[str]:
-    """The dead letters are the messages that are not valid, each with its reason."""
+    """The dead letters are exactly the invalid messages, each with its reason."""
     reasons = defaultdict(set)
     for body, reason in found.dead:
         reasons[body].add(reason)
     for body, begin in wanted.bad.items():
         if body not in reasons:
-            yield f"{body}: is no dead letter"
+            yield f"{body}: is not a dead letter"
         elif not all(reason.startswith(begin) for reason in reasons[body]):
             yield f"{body}: {reasons[body]} instead of {begin!r}"
-    yield from (f"{body}: is a dead letter, {why}" for body, why in reasons.items() if body not in wanted.bad)
+    yield from (f"{body}: is a dead letter: {why}" for body, why in reasons.items() if body not in wanted.bad)
 
 
 def mail_job(user: str) -> str:
-    """The subject of the job of a user's mail."""
+    """Return the subject of the job of a user's mail."""
     return f"todo_daily_emails:{user}"
 
 

@@ -1,4 +1,4 @@
-"""What the database tells afterwards, as plain data for the checks."""
+"""Facts from the database, as plain data for the checks."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ TODOS = (
     " FROM md_todo LEFT JOIN md_todo_scheduling ON todo_fk = todo_pk GROUP BY todo_pk"
 )
 EXTRACTED = "SELECT user_task_execution_pk FROM md_user_task_execution WHERE todos_extracted IS NOT NULL"
-# The local day of all who are in the load is that of UTC.
+# Every user of the load has UTC's local day.
 MOVES = (
     "SELECT todo_fk, CAST(CAST(creation_date AT TIME ZONE 'UTC' AS date) AS text) FROM md_todo_scheduling"
     " WHERE reschedule_justification IS NOT NULL"
@@ -33,18 +33,18 @@ CHUNKS = (
 
 
 def rows(engine: Engine, sql: str, **values: Any) -> Sequence[Any]:
-    """All rows of a query."""
+    """Return all rows of a query."""
     with engine.begin() as connection:
         return connection.execute(text(sql), values).all()
 
 
 def jobs(engine: Engine) -> list[Job]:
-    """The ledger."""
+    """Return the ledger."""
     return [Job(*row) for row in rows(engine, JOBS)]
 
 
 def todos(engine: Engine) -> dict[int, list[tuple[str, int]]]:
-    """Description and number of schedulings of each to-do, by its execution."""
+    """Return the description and the number of dates of each to-do, by its execution."""
     found = defaultdict(list)
     for row in rows(engine, TODOS):
         found[row.pk].append((row.description, row.dates))
@@ -52,7 +52,7 @@ def todos(engine: Engine) -> dict[int, list[tuple[str, int]]]:
 
 
 def documents(engine: Engine, user: str) -> dict[str, Chunks]:
-    """A user's documents, chunk for chunk."""
+    """Return the chunks of a user's documents, by document name."""
     found: dict[str, Chunks] = defaultdict(list)
     for row in rows(engine, CHUNKS, user=user):
         found[row.name].append((row.place, row.chunk_text, row.vector))

@@ -1,4 +1,4 @@
-"""The load: what the database is filled with and what is published, in waves, and what must come of it."""
+"""The load: fills the database and publishes messages in waves, and knows the result to expect."""
 
 import json
 import random
@@ -20,22 +20,22 @@ from local.runtime.stack import PREFIXES
 from tests.website import WORDS, Website, website
 
 PAGES = 10
-# Jobs of a website and its pages, and of updates of as many.
+# One job for a website, one for each of its pages, and one for the update of each page.
 JOBS_PER_SITE = 1 + PAGES + PAGES
-# Of the rest.
+# The shares of the other jobs.
 EXTRACTIONS_SHARE, MOVES_SHARE = 0.45, 0.3
 MOST_STEPS = 3
-# Of a hundred messages, those that are not valid.
+# Of a hundred messages, how many are invalid.
 BAD = 1
-# Keys that no sequence reaches in a run.
+# Keys that no sequence reaches during a run.
 FIRST_KEY = 1_000_000
-# Whose documents the run makes and updates, and who is left alone.
+# The user whose work is disturbed, and the user whose work is not.
 DISTURBED, UNDISTURBED = "disturbed", "undisturbed"
-# Users for whom it is night, morning and noon when it is NIGHT_HOUR o'clock UTC (minutes, UTC - local).
+# Time offsets of users (UTC minus local, in minutes) whose time is night, morning, noon at NIGHT_HOUR UTC.
 NIGHT_HOUR, NIGHT, MORNING, NOON = 3, 0, -330, -540
 LONG_AGO, JUST_NOW = timedelta(minutes=30), timedelta(minutes=1)
 
-# What names nothing that there is: fields (None: a key), and the reason.
+# Messages that name nothing that exists: their fields (None stands for a key) and the reason.
 NOBODY: dict[str, tuple[dict[str, str | None], str]] = {
     "extract_todos": ({"user_task_execution_pk": None}, "there is no user_task_execution"),
     "reschedule_todo": ({"todo_pk": None}, "there is no todo"),
@@ -67,20 +67,20 @@ type Message = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sites:
-    """Websites on loopback: those that are read for the first time in the run, and those that are updated."""
+    """Websites on loopback. The run crawls `new` for the first time, and updates the pages of `changing`."""
 
     new: list[Website]
     changing: list[Website]
 
     def change(self) -> None:
-        """Let every page of those that are updated say something new."""
+        """Give every page of the changing websites a new text."""
         for number, site in enumerate(self.changing):
             _put(site, f"changing{number}", edition=2)
 
 
 @contextmanager
 def sites(count: int) -> Iterator[Sites]:
-    """Run so many of both."""
+    """Run `count` websites of each kind."""
     with ExitStack() as running:
         found = Sites(*([running.enter_context(website()) for _ in range(count)] for _ in range(2)))
         for number, (new, changing) in enumerate(zip(found.new, found.changing, strict=True)):
@@ -99,15 +99,15 @@ def _put(site: Website, name: str, edition: int = 1) -> None:
 
 @dataclass
 class Load:
-    """A load of so many jobs for one stack, and what must come of it.
+    """A load for one stack, and the result to expect.
 
     Attributes:
-        plan: says which messages are published besides what the schedules find.
-        engine: of the database.
-        now: the functions' moment (aware) when the load begins.
-        count: of jobs, about.
+        plan: decides which messages are published although a schedule finds the same work.
+        engine: connects to the stack's database.
+        now: the moment (aware) at which the functions' clock starts.
+        count: approximate number of jobs.
         sites: the websites.
-        executions, moves, mails, websites, documents, bad: what was asked for until now, see `Wanted`.
+        executions, moves, mails, websites, documents, bad: the work asked for so far, see `Wanted`.
     """
 
     plan: Plan
@@ -123,7 +123,7 @@ class Load:
     bad: dict[str, str] = field(default_factory=dict)
 
     def wanted(self, sent: Counter[str]) -> Wanted:
-        """What must be there when all of it was handled; `sent` is how often each body was published."""
+        """Return the expected result. `sent` counts how often each body was published."""
         return Wanted(
             dict(self.executions),
             frozenset(self.moves),
@@ -134,7 +134,7 @@ class Load:
         )
 
     def waves(self, number: int) -> Iterator[list[Message]]:
-        """Fill the database in so many steps, each of which gives its messages."""
+        """Fill the database in `number` steps. Yield the messages of each step."""
         rest = self.count - len(self.sites.new) * JOBS_PER_SITE
         extractions, moves = round(rest * EXTRACTIONS_SHARE), round(rest * MOVES_SHARE)
         documents = documents_of(self.engine, DISTURBED)
@@ -155,14 +155,14 @@ class Load:
             yield [message for message in messages if message is not None]
 
     def _ours(self, process: str, number: int, body: dict[str, Any]) -> Message | None:
-        """A message about half of what the schedules find as well."""
+        """Return a message for half of the work that the schedules find as well."""
         ours = self.plan.percent("ours", process, number) < 50
         return (process, json.dumps(body)) if ours else None
 
     def _execution(self, connection: Connection, number: int) -> Message | None:
         pk = FIRST_KEY + number
         message = self._ours("extract_todos", number, {"user_task_execution_pk": pk})
-        # The schedule does not find what has just ended, so a message of ours that is lost stays lost.
+        # The schedule does not find an execution that has just ended, so only our message can start it.
         ended = self.now - (JUST_NOW if message else LONG_AGO)
         steps = int(self.plan.percent("steps", number)) % (MOST_STEPS + 1)
         user = f"worker-{number // 5}"
@@ -204,25 +204,25 @@ class Load:
 
 
 def website_of(user: str, site: Website) -> Message:
-    """The message that asks for a website."""
+    """Return the message that requests a website."""
     fields = {"user_id": user, "website_url": f"{site.url}/", "request_id": "1"}
     return "create_from_website", json.dumps(fields)
 
 
 def update_of(user: str, document_pk: int) -> Message:
-    """The message that asks for an update."""
+    """Return the message that requests an update."""
     return "update_document", json.dumps({"user_id": user, "document_pk": document_pk})
 
 
 def documents_of(engine: Engine, user: str) -> list[int]:
-    """Keys of a user's documents."""
+    """Return the keys of a user's documents."""
     with engine.begin() as connection:
         query = "SELECT document_pk FROM md_document WHERE author_user_id = :u ORDER BY name"
         return list(connection.execute(text(query), {"u": user}).scalars())
 
 
 def insert_user(connection: Connection, user: str, timezone_offset: int) -> None:
-    """A user, unless there is one of this id."""
+    """Insert a user, unless the id exists."""
     connection.execute(
         text(
             "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, creation_date)"
@@ -242,7 +242,7 @@ def insert_execution(
     ended: datetime | None = None,
     extracted: bool = False,
 ) -> None:
-    """An execution of a task of its own; with a result that is as old as `ended` says."""
+    """Insert an execution with a task of its own, and with a result if it has `ended`."""
     insert_user(connection, user, timezone_offset)
     values = {"k": pk, "s": f"session-{pk}", "u": user, "m": json.dumps({"text": said})}
     values |= {"e": ended and ended.replace(tzinfo=None), "x": extracted}
@@ -251,7 +251,7 @@ def insert_execution(
 
 
 def insert_todo(connection: Connection, pk: int, description: str, day: date, now: datetime) -> None:
-    """A to-do of the execution of the same key, planned for a day."""
+    """Insert a to-do for the execution with the same key, planned for a day."""
     values = {"k": pk, "d": description, "day": day, "at": now - timedelta(days=2)}
     for statement in TODO:
         connection.execute(text(statement), values)

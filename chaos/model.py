@@ -1,4 +1,4 @@
-"""The failing model: a small one with a script, whose good answers depend on the question alone."""
+"""A small scripted model that fails as planned. Its good answers depend on the question alone."""
 
 import json
 import re
@@ -12,19 +12,19 @@ from chaos.plan import Fate, Plan
 from mojodex.clock import next_working_day
 from tests.fake_model import Reply, embedded, prompt_of, relevance, todos
 
-# How long an answer takes, and one that never comes in time (seconds). The latter is longer than
+# How long an answer takes, and how long one takes that hangs (seconds). A hanging answer exceeds
 # LlmTimeoutSeconds.
 SECONDS, HANGS = 0.4, 8.0
 DUE = timedelta(days=7)
 
 
 def step(execution_pk: int, number: int) -> str:
-    """What a user promises; no other execution has it, so that what comes out of each is known."""
+    """Return the text of a promise. It is unique to its execution, so each to-do can be traced back."""
     return f"send letter {execution_pk}-{number} to the printer"
 
 
 def conversation(execution_pk: int, steps: int) -> str:
-    """What a user said in an execution."""
+    """Return what a user said in an execution."""
     promises = " ".join(f"I will {step(execution_pk, number)}." for number in range(steps))
     return f"These are the minutes of {execution_pk}. {promises} Thank you."
 
@@ -55,7 +55,7 @@ def _find(pattern: str, prompt: str) -> str:
     return found[1]
 
 
-# Of each schema: what a question is about, and its good answer.
+# For each schema: a function that finds the question's subject, and one that gives the good answer.
 ABOUT: dict[str, tuple[Callable[[str], str], Callable[[str], Reply]]] = {
     "Extraction": (lambda p: "extract_todos " + _find(r"the minutes of (\d+)", p), _extraction),
     "Rescheduling": (lambda p: "reschedule_todo " + _find(r"<todo-\w+>\nThing (\d+)", p), _rescheduling),
@@ -64,11 +64,11 @@ ABOUT: dict[str, tuple[Callable[[str], str], Callable[[str], Reply]]] = {
 
 
 def answer(plan: Plan, request: dict[str, Any]) -> Reply:
-    """The answer to a question, as the plan wants it."""
+    """Answer a question as the plan demands."""
     prompt = prompt_of(request)
     schema = request["response_format"]["json_schema"]["name"]
     if schema == "Relevance":
-        # Without the port, which is another one each time.
+        # Without the port, which differs in each run.
         path = urlsplit(_find(r"<source-\w+>\n(\S+)", prompt)).path
         subject, good = f"relevance {path}", relevance(request)
     else:
@@ -78,7 +78,7 @@ def answer(plan: Plan, request: dict[str, Any]) -> Reply:
 
 
 def embed(plan: Plan, request: dict[str, Any]) -> Reply:
-    """The answer to a request for embeddings."""
+    """Answer a request for embeddings as the plan demands."""
     texts = f"{crc32(' '.join(request['input']).encode()):08x}"
     return _as_planned(plan.embedding(texts), embedded(request), plan, texts)
 

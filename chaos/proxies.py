@@ -1,4 +1,4 @@
-"""What stands between the functions and the emulator: an SES that is busy, an SQS that delivers twice."""
+"""Proxies between the functions and the emulator: an SES that throttles, an SQS that delivers twice."""
 
 import http.client
 import json
@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from chaos.plan import Fate, Plan
 from tests.http_server import QuietHandler, serve
 
-# Between the two of a message that is sent twice, so that they have been sent at different moments.
+# The pause between the two copies of a message, so that their times of sending differ.
 APART_SECONDS = 0.01
-# How long SES takes to answer after it took a mail: time to be killed in.
+# How long SES takes to answer after it accepts a mail. A kill can strike in this time.
 ANSWER_SECONDS = 0.3
-# What is of a connection and not of what it carries.
+# Headers that describe a connection, not its content.
 OWN_HEADERS = {"host", "connection", "content-length", "transfer-encoding", "date", "server"}
 
 
@@ -28,9 +28,9 @@ class Proxies:
 
     Attributes:
         ses_url, sqs_url: for AWS_ENDPOINT_URL_SESV2 and AWS_ENDPOINT_URL_SQS.
-        mails: what SES has taken: the address, and the tag that names the job.
-        sent: how often each body was sent, those that were sent twice counted twice.
-        doubled: how many were sent twice.
+        mails: mails that SES accepted: the address, and the tag that names the job.
+        sent: how often each body was sent; a message sent twice counts twice.
+        doubled: how many messages were sent twice.
     """
 
     ses_url: str = ""
@@ -42,7 +42,7 @@ class Proxies:
 
 @contextmanager
 def proxies(plan: Plan, endpoint: str) -> Iterator[Proxies]:
-    """Run both in front of the emulator at `endpoint`."""
+    """Run both proxies in front of the emulator at `endpoint`."""
     running, counting = Proxies(), Lock()
 
     class Handler(QuietHandler):

@@ -1,4 +1,4 @@
-"""The queues of a running stack: how many messages wait, and what is in the dead-letter queues."""
+"""The queues of a running stack: waiting messages and dead letters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ WAITING = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible
 
 @dataclass
 class Queues:
-    """Both queues of every process.
+    """The queue and the dead-letter queue of every process.
 
     Attributes:
-        stack: whose they are.
-        sqs_url: through which messages are published.
-        dead: body and reason of the dead letters that were found to be not valid.
-        redriven: how many others were sent again.
+        stack: the stack of the queues.
+        sqs_url: the endpoint for publishing.
+        dead: body and reason of the invalid dead letters.
+        redriven: all other dead letters, moved back to their queues.
     """
 
     stack: Stack
@@ -39,9 +39,10 @@ class Queues:
                 self._publisher.send_message_batch(QueueUrl=self._url(process), Entries=entries)
 
     def waiting(self, *, dead: bool = False) -> dict[str, int]:
-        """Messages of each queue, or of its dead-letter queue; hidden ones included.
+        """Count the messages of each queue, or of its dead-letter queue; hidden ones included.
 
-        A dead letter that a redrive has received is hidden for some minutes, longer if that was killed.
+        A dead letter that a redrive has received is hidden for some minutes, longer if the redrive was
+        killed.
         """
         found = {}
         for process in PREFIXES:
@@ -51,10 +52,10 @@ class Queues:
         return found
 
     def redrive(self) -> int:
-        """Take the dead letters out: what is not valid is kept, all else goes back to its queue.
+        """Empty the dead-letter queues: keep invalid messages, and move all others back to their queues.
 
         Returns:
-            How many went back.
+            How many were moved back.
         """
         before = len(self.redriven)
         for process in PREFIXES:

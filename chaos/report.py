@@ -1,4 +1,4 @@
-"""The report: a table of what was done, and the same as JSON."""
+"""The report of a run, as a table and as JSON."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ STATES = ("done", "failed", "skipped", "queued", "running")
 
 
 def figures(outcome: Outcome, broken: list[str]) -> dict[str, Any]:
-    """What the report says, as JSON can hold it."""
+    """Return the figures of a run as values for JSON."""
     jobs, breakage = outcome.found.jobs, outcome.breakage
     fates: dict[str, Counter[Fate]] = {}
     for about, answers in outcome.plan.fates.items():
@@ -42,24 +42,24 @@ def figures(outcome: Outcome, broken: list[str]) -> dict[str, Any]:
 
 
 def _deliveries(log: list[str]) -> dict[str, int]:
-    """What the workers tell of the messages that they handled; what a killed one has logged is lost."""
+    """Count deliveries in the workers' logs. The log lines of a killed worker are lost."""
     lines = [json.loads(line) for line in log if '"message_id"' in line]
     return {
         "deliveries": len(lines),
         "redeliveries": len(lines) - len({line["message_id"] for line in lines}),
         "answered_as_repeated": sum(line.get("state") == "repeated" for line in lines),
-        "came_back": sum("message is retried" in line["message"] for line in lines),
+        "retried": sum("message is retried" in line["message"] for line in lines),
     }
 
 
-def table(said: dict[str, Any]) -> str:
-    """The figures for a terminal."""
-    lines = [f"seed {said['seed']}", "", f"{'jobs':22}" + "".join(f"{state:>9}" for state in STATES)]
-    for process, counts in said["jobs"].items():
+def table(report: dict[str, Any]) -> str:
+    """Return the figures as a table for a terminal."""
+    lines = [f"seed {report['seed']}", "", f"{'jobs':22}" + "".join(f"{state:>9}" for state in STATES)]
+    for process, counts in report["jobs"].items():
         lines.append(f"{process:22}" + "".join(f"{counts.get(state, 0):9,}" for state in STATES))
-    totals = [sum(counts.get(state, 0) for counts in said["jobs"].values()) for state in STATES]
+    totals = [sum(counts.get(state, 0) for counts in report["jobs"].values()) for state in STATES]
     lines += [f"{'all ' + format(sum(totals), ','):22}" + "".join(f"{total:9,}" for total in totals), ""]
-    for name, value in said.items():
+    for name, value in report.items():
         if name in ("seed", "jobs", "broken"):
             continue
         if isinstance(value, dict):
@@ -69,5 +69,5 @@ def table(said: dict[str, Any]) -> str:
             )
             value = "; ".join(f"{key}: {each}" for key, each in zip(value, inner, strict=True))
         lines.append(f"{name.replace('_', ' '):32} {value}")
-    lines += ["", *(f"BROKEN  {what}" for what in said["broken"])]
-    return "\n".join([*lines, "" if said["broken"] else "nothing lost, nothing twice"])
+    lines += ["", *(f"BROKEN  {what}" for what in report["broken"])]
+    return "\n".join([*lines, "" if report["broken"] else "nothing lost, nothing done twice"])

@@ -1,4 +1,4 @@
-"""One run: the bundle is deployed, works undisturbed, is disturbed, calms down, and is looked at."""
+"""One run: deploy the bundle, let it work undisturbed, disturb it, let it recover, and collect the facts."""
 
 import random
 import time
@@ -35,24 +35,25 @@ from local.runtime.stack import PREFIXES, Stack
 from mojodex.clock import next_working_day
 from tests.fake_model import fake_model
 
-# Two cores: more cold starts at once are only slower.
+# With two cores, more cold starts at a time would only slow each other down.
 CONCURRENCY = {"ExtractTodos": "3"}
-# The least that the template takes.
+# The template's minimum, in seconds.
 LLM_TIMEOUT = "5"
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds: a function's timeout, how long a job is held, how long a message is hidden."""
+    """Seconds: a function's timeout, a job's lease, a message's visibility timeout."""
 
     timeout: int
     lease: int
     visibility: int
 
 
-# As the template has them, as short as the seconds that each record needs allow. Of reschedule_todo, messages
-# come back while slow invocations still have them. A crawler is not begun with less than 210 seconds, and
-# here needs two: what it holds is free much earlier, so that two may be at one website.
+# As in the template, but as short as the time that each record needs allows. Messages of reschedule_todo
+# become visible while slow invocations still handle them. A crawl needs two seconds here but 210 seconds of
+# remaining time to begin, so its lease is much shorter than its timeout, and two crawlers may meet at a
+# website.
 TIMES = {
     "ExtractTodos": Times(40, 45, 50),
     "RescheduleTodo": Times(40, 45, 25),
@@ -60,21 +61,21 @@ TIMES = {
     "CreateFromWebsite": Times(240, 40, 45),
     "IngestPage": Times(65, 70, 75),
     "UpdateDocument": Times(85, 90, 95),
-    # It has no jobs, so no lease; its messages wait as long as those of the others.
+    # It has no jobs and so no lease. Its messages are hidden as long as those of the other queues.
     "MailFeedback": Times(40, 45, 50),
 }
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of it.
+    """The size of a run.
 
     Attributes:
-        jobs: about so many.
+        jobs: approximate number of jobs.
         kills, restarts, cuts: of processes (at least), of Postgres, of all its connections.
-        sites: that are read, and as many that are updated.
-        longest: seconds that a job is held, or a message is hidden, at most; 0 for as long as TIMES says.
-        patience: seconds after the faults within which all has to end.
+        sites: number of new websites, and of websites to update.
+        longest: upper bound of leases and visibility timeouts (seconds); 0 for those in TIMES.
+        patience: seconds after the faults within which all work must end.
     """
 
     jobs: int
@@ -88,13 +89,13 @@ class Size:
 
 FULL = Size(jobs=2200, kills=200, restarts=3, cuts=10, sites=12, longest=0, patience=1200)
 SHORT = Size(jobs=100, kills=10, restarts=1, cuts=2, sites=1, longest=20, patience=240)
-# Between two kills, by chance from the one to the other: a cold start takes two seconds of a processor.
+# The pause between two kills, chosen at random: a cold start takes two seconds of CPU.
 PAUSE_SECONDS = (2.0, 4.0)
-# The share of the kills after which all is published, so that the last of it is disturbed, too.
+# The share of the kills after which everything is published, so that the last work is disturbed too.
 PUBLISHED = 0.75
-# Killing goes on until no more than this share of the jobs waits, or so many times the kills are done.
+# Kills continue until at most this share of the jobs waits, or until this multiple of the kills is reached.
 UNDISTURBED_REST, MOST_KILLS = 0.1, 2
-# The undisturbed run of a site takes some seconds.
+# An undisturbed website takes some seconds.
 UNDISTURBED_PATIENCE = 240
 SAY_SECONDS = 30
 DUE = text("UPDATE md_background_website SET refresh_at = now() WHERE user_id = :user_id")
@@ -102,12 +103,12 @@ SCHEDULES = ("ExtractTodos", "RescheduleTodo", "Events", "Documents")
 
 
 class RunError(Exception):
-    """It could not even begin: what nobody disturbs does not end."""
+    """The run could not start: even undisturbed work does not end."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done and what came of it; `log` is what the workers have logged."""
+    """The result of a run. `log` holds the workers' log lines."""
 
     plan: Plan
     wanted: Wanted
@@ -121,7 +122,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Running:
-    """All that runs."""
+    """The parts of a running stack."""
 
     stack: Stack
     plan: Plan
@@ -133,16 +134,16 @@ class Running:
 
 
 def run(seed: int, size: Size, directory: Path, say: Callable[[str], None]) -> Outcome:
-    """Do all of it.
+    """Run chaos once.
 
     Args:
-        seed: of the plan.
-        size: see there.
-        directory: for the stack; it is removed afterwards.
-        say: told what is being done.
+        seed: decides the plan.
+        size: the size of the run.
+        directory: for the stack; removed afterwards.
+        say: called with each progress line.
 
     Raises:
-        RunError, StackError, StartError: it could not begin.
+        RunError, StackError, StartError: the run could not start.
     """
     seconds, began = {}, time.monotonic()
 
@@ -151,27 +152,27 @@ def run(seed: int, size: Size, directory: Path, say: Callable[[str], None]) -> O
         seconds[phase] = round(time.monotonic() - began, 1)
         began = time.monotonic()
 
-    with _running(seed, size, directory, say) as all_:
+    with _running(seed, size, directory, say) as running:
         lap("deployed")
-        engine = all_.breakage.engine
-        load = Load(all_.plan, engine, all_.now, size.jobs, all_.sites)
-        say("undisturbed: the websites as they have to become")
-        _undisturbed(all_)
+        engine = running.breakage.engine
+        load = Load(running.plan, engine, running.now, size.jobs, running.sites)
+        say("undisturbed: the websites and documents to compare with")
+        _undisturbed(running)
         lap("undisturbed")
         say(f"{size.kills} kills, {size.restarts} restarts, {size.cuts} cuts under the load")
-        _disturbed(all_, load, size, say)
+        _disturbed(running, load, size, say)
         lap("disturbed")
-        say("nothing is killed or cut any more")
-        _calm(all_, size, say)
+        say("no more kills or cuts")
+        _calm(running, size, say)
         lap("calm")
-        log = [line for prefix in PREFIXES.values() for line in all_.stack.logs(f"{prefix}WorkerFunction")]
+        log = [line for prefix in PREFIXES.values() for line in running.stack.logs(f"{prefix}WorkerFunction")]
         return Outcome(
-            all_.plan,
-            load.wanted(all_.proxies.sent),
-            _found(all_),
-            all_.breakage,
-            all_.proxies,
-            all_.queues,
+            running.plan,
+            load.wanted(running.proxies.sent),
+            _found(running),
+            running.breakage,
+            running.proxies,
+            running.queues,
             log=log,
             seconds=seconds,
         )
@@ -190,19 +191,19 @@ def _running(seed: int, size: Size, directory: Path, say: Callable[[str], None])
         }
         stack = local_stack.up(directory, parameters=parameters, say=say)
         try:
-            with proxies(plan, stack.endpoint) as between:
+            with proxies(plan, stack.endpoint) as running_proxies:
                 day = next_working_day(datetime.now(UTC).date())
-                now = _prepare(stack, between, size, day)
+                now = _prepare(stack, running_proxies, size, day)
                 engine = create_engine(stack.database.url, poolclass=NullPool)
                 breakage = Breakage(stack, directory, engine, random.Random(seed))
-                queues = Queues(stack, between.sqs_url)
-                yield Running(stack, plan, running_sites, between, breakage, queues, now)
+                queues = Queues(stack, running_proxies.sqs_url)
+                yield Running(stack, plan, running_sites, running_proxies, breakage, queues, now)
         finally:
             local_stack.down(directory)
 
 
-def _prepare(stack: Stack, between: Proxies, size: Size, day: date) -> datetime:
-    """Set times, clock and proxies; the functions' moment, at night of a working day."""
+def _prepare(stack: Stack, running_proxies: Proxies, size: Size, day: date) -> datetime:
+    """Set times, clock and proxies. Return the functions' moment: the night of a working day."""
     stack.stop_schedules()
     stack.open_loopback()
     functions, sqs = stack.client("lambda"), stack.client("sqs")
@@ -215,63 +216,64 @@ def _prepare(stack: Stack, between: Proxies, size: Size, day: date) -> datetime:
             QueueUrl=stack.outputs[f"{prefix}QueueUrl"],
             Attributes={"VisibilityTimeout": str(min(times.visibility, longest))},
         )
-    stack.set_environment("EventsWorkerFunction", AWS_ENDPOINT_URL_SESV2=between.ses_url)
+    stack.set_environment("EventsWorkerFunction", AWS_ENDPOINT_URL_SESV2=running_proxies.ses_url)
     for name in (*(f"{prefix}ScheduleFunction" for prefix in SCHEDULES), "CreateFromWebsiteWorkerFunction"):
-        stack.set_environment(name, AWS_ENDPOINT_URL_SQS=between.sqs_url)
+        stack.set_environment(name, AWS_ENDPOINT_URL_SQS=running_proxies.sqs_url)
     now = datetime(day.year, day.month, day.day, NIGHT_HOUR, tzinfo=UTC)
     stack.set_clock(now)
     return now
 
 
-def _undisturbed(all_: Running) -> None:
-    """Learn every site for who is left alone, and those that change for both; then let them change."""
-    engine, found = all_.breakage.engine, all_.sites
+def _undisturbed(running: Running) -> None:
+    """Crawl all websites undisturbed and the changing ones for both users, then change these."""
+    engine, found = running.breakage.engine, running.sites
     with engine.begin() as connection:
         for user in (UNDISTURBED, DISTURBED):
             insert_user(connection, user, NOON)
     changing = [website_of(user, site) for user in (UNDISTURBED, DISTURBED) for site in found.changing]
-    all_.queues.publish(changing + [website_of(UNDISTURBED, site) for site in found.new])
-    _end(all_)
+    running.queues.publish(changing + [website_of(UNDISTURBED, site) for site in found.new])
+    _wait_for_end(running)
     found.change()
-    all_.queues.publish([update_of(UNDISTURBED, pk) for pk in documents_of(engine, UNDISTURBED)])
-    _end(all_)
-    all_.proxies.sent.clear()
+    running.queues.publish([update_of(UNDISTURBED, pk) for pk in documents_of(engine, UNDISTURBED)])
+    _wait_for_end(running)
+    running.proxies.sent.clear()
 
 
-def _end(all_: Running) -> None:
+def _wait_for_end(running: Running) -> None:
     deadline = time.monotonic() + UNDISTURBED_PATIENCE
-    while not _ended(all_):
+    while not _ended(running):
         if time.monotonic() > deadline:
-            raise RunError(f"undisturbed work does not end: {all_.queues.waiting()}")
+            raise RunError(f"undisturbed work does not end: {running.queues.waiting()}")
         time.sleep(0.2)
 
 
-def _ended(all_: Running) -> bool:
-    """Whether no message is left, and no job is open."""
-    if any(all_.queues.waiting().values()):
+def _ended(running: Running) -> bool:
+    """Tell whether no message waits and no job is open."""
+    if any(running.queues.waiting().values()):
         return False
-    return not facts.rows(all_.breakage.engine, facts.OPEN_JOBS)[0][0]
+    return not facts.rows(running.breakage.engine, facts.OPEN_JOBS)[0][0]
 
 
-def _disturbed(all_: Running, load: Load, size: Size, say: Callable[[str], None]) -> None:
-    """Publish wave after wave, and kill after each; now and then break the database. It goes on until most of
-    the work is done.
+def _disturbed(running: Running, load: Load, size: Size, say: Callable[[str], None]) -> None:
+    """Publish wave after wave with a kill after each, and sometimes break the database.
+
+    Kills continue until most of the work is done.
     """
-    with all_.breakage.engine.begin() as connection:
-        # What an update brings to a page, a refresh may bring at the same time.
+    with running.breakage.engine.begin() as connection:
+        # A refresh may bring the same changes as an update, at the same time.
         connection.execute(DUE, {"user_id": DISTURBED})
-    all_.plan.on = True
-    breakage, waves = all_.breakage, load.waves(round(size.kills * PUBLISHED))
+    running.plan.on = True
+    breakage, waves = running.breakage, load.waves(round(size.kills * PUBLISHED))
     restarts = {size.kills * (n + 1) // (size.restarts + 1) for n in range(size.restarts)}
     cuts = {size.kills * (2 * n + 1) // (2 * size.cuts) for n in range(size.cuts)}
     for number in range(MOST_KILLS * size.kills):
         enough = number >= size.kills
-        if enough and sum(all_.queues.waiting().values()) < UNDISTURBED_REST * size.jobs:
+        if enough and sum(running.queues.waiting().values()) < UNDISTURBED_REST * size.jobs:
             break
-        all_.queues.publish(next(waves, []))
+        running.queues.publish(next(waves, []))
         breakage.fire()
-        # More slowly then, so that work is done between the kills.
-        time.sleep(breakage.dice.uniform(*PAUSE_SECONDS) * (2 if enough else 1))
+        # More slowly then, so that work is done running_proxies the kills.
+        time.sleep(breakage.rng.uniform(*PAUSE_SECONDS) * (2 if enough else 1))
         while not breakage.kill():
             time.sleep(0.1)
         if number in restarts:
@@ -279,54 +281,55 @@ def _disturbed(all_: Running, load: Load, size: Size, say: Callable[[str], None]
         if number in cuts:
             breakage.cut()
         if number % 20 == 19:
-            say(f"  {number + 1} kills, waiting: {sum(all_.queues.waiting().values())}")
+            say(f"  {number + 1} kills, waiting: {sum(running.queues.waiting().values())}")
 
 
-def _calm(all_: Running, size: Size, say: Callable[[str], None]) -> None:
-    """Wait until no message is left, as long as servers fail and schedules fire; then let nothing fail, and
-    bring dead letters back, as an operator does.
+def _calm(running: Running, size: Size, say: Callable[[str], None]) -> None:
+    """Wait until no message is left while servers fail and schedules fire. Then redrive without failures.
+
+    An operator redrives dead letters in the same way.
     """
     deadline = time.monotonic() + size.patience
-    # What a killed schedule has left is found before it looks as if all were done.
+    # Find the work that a killed schedule left behind, before the queues look empty.
     for _ in range(2 * len(SCHEDULES)):
-        all_.breakage.fire()
+        running.breakage.fire()
         time.sleep(1)
-    _drain(all_, deadline, say)
-    all_.plan.on = False
+    _drain(running, deadline, say)
+    running.plan.on = False
     while time.monotonic() < deadline and (
-        all_.queues.redrive() or any(all_.queues.waiting(dead=True).values())
+        running.queues.redrive() or any(running.queues.waiting(dead=True).values())
     ):
-        _drain(all_, deadline, say)
+        _drain(running, deadline, say)
         time.sleep(1)
-    _drain(all_, deadline, say)
+    _drain(running, deadline, say)
 
 
-def _drain(all_: Running, deadline: float, say: Callable[[str], None]) -> None:
-    """Wait until no message is left, with the schedules firing; gives up at a moment of `time.monotonic`."""
+def _drain(running: Running, deadline: float, say: Callable[[str], None]) -> None:
+    """Fire schedules until no message is left, or until `deadline` (`time.monotonic`)."""
     said = time.monotonic()
-    while time.monotonic() < deadline and any((waiting := all_.queues.waiting()).values()):
-        all_.breakage.fire()
+    while time.monotonic() < deadline and any((waiting := running.queues.waiting()).values()):
+        running.breakage.fire()
         time.sleep(2)
         if time.monotonic() - said > SAY_SECONDS:
             said = time.monotonic()
             say(f"  waiting: {waiting}")
 
 
-def _found(all_: Running) -> Found:
-    engine = all_.breakage.engine
+def _found(running: Running) -> Found:
+    engine = running.breakage.engine
 
     return Found(
         jobs=facts.jobs(engine),
         todos=facts.todos(engine),
         extracted=frozenset(row[0] for row in facts.rows(engine, facts.EXTRACTED)),
         moves=[(row[0], row[1]) for row in facts.rows(engine, facts.MOVES)],
-        mails=[(address.partition("@")[0], tag[:10]) for address, tag in all_.proxies.mails],
+        mails=[(address.partition("@")[0], tag[:10]) for address, tag in running.proxies.mails],
         events=[(row.user_id, row.day) for row in facts.rows(engine, facts.EVENTS)],
         documents=facts.documents(engine, DISTURBED),
         undisturbed=facts.documents(engine, UNDISTURBED),
         errors=[row[0] for row in facts.rows(engine, "SELECT message FROM md_error")],
-        waiting=all_.queues.waiting(),
-        dead=all_.queues.dead,
-        said=all_.plan.said,
-        mailers_killed=all_.breakage.kills["EventsWorkerFunction"],
+        waiting=running.queues.waiting(),
+        dead=running.queues.dead,
+        said=running.plan.said,
+        mailers_killed=running.breakage.kills["EventsWorkerFunction"],
     )
