@@ -1,1 +1,1 @@
-"""create_from_website: the pages of a website are found, fetched and staged."""
+"""create_from_website: find, fetch and stage the pages of a website."""

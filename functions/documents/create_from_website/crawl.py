@@ -1,7 +1,7 @@
-"""Finds the pages of a website and stages them: breadth first, in an order that does not depend on chance.
+"""Crawl a website: find its pages and stage them, breadth first and in a reproducible order.
 
-What is found and what is fetched is in `md_background_page`, so that a crawl goes on where it was, in the
-next invocation or after its worker was killed. When all is fetched, one message a page goes to ingest_page.
+`md_background_page` holds the pages that were found and fetched. So a crawl continues where it stopped, in
+the next invocation or after its worker was killed. After the last page, ingest_page gets a message for each.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ from mojodex.database import Database
 from mojodex.errors import NothingToDoError, PermanentError, TransientError
 from mojodex.schema import BackgroundJob
 
-# Fetched at once; of `host_slots.REQUESTS_AT_ONCE`, one crawl can use all.
+# Pages fetched at once: one crawl may use all of `host_slots.REQUESTS_AT_ONCE`.
 THREADS = 2
-# Fetched ahead of the page whose turn it is, so that one slow page does not hold up the others.
+# Pages fetched ahead of the next one in order, so that a slow page does not delay the others.
 AHEAD = 8
-# 24 hours, the most that CrawlMinutesLimit allows, are 617 of the shortest invocations that crawl (140 s).
+# The largest CrawlMinutesLimit, 24 hours, is 617 of the shortest invocations that crawl (140 s).
 MOST_ROUNDS = 1000
 
 
@@ -46,12 +46,12 @@ def crawl(
     job: jobs.Job,
     deadline: Deadline,
 ) -> str:
-    """Crawl a website as far as time allows; leave the rest to a new message, and its pages to ingest_page.
+    """Crawl a website as far as time allows; then publish its pages, or a message to continue.
 
     Args:
         database, settings: the worker's.
         message: the request.
-        job: what the ledger says of it; held by this invocation.
+        job: its job, held by this invocation.
         deadline: when the invocation ends.
 
     Returns:
@@ -59,7 +59,7 @@ def crawl(
 
     Raises:
         InvalidMessageError: there is no such user.
-        PermanentError: the first page cannot be had, or the crawl was continued too often.
+        PermanentError: the first page cannot be read, or the crawl was continued too often.
         TransientError: as `Database.session`, `queues.publish`, `Visitor.fetch`.
     """
     if not (job.progress or {}).get("crawled"):
@@ -82,28 +82,26 @@ def crawl(
 
 
 def fail_waiting_pages(session: Session, job: jobs.Job, reason: str, refresh_days: int) -> dict[str, object]:
-    """What else is written when a crawl ends before its time: none of its pages waits any more, and its next
-    refresh is after so many days.
-    """
+    """Fail the waiting pages of a crawl that ends early, postpone its refresh, and return its outcome."""
     close(session, job.subject, job.occasion, reason)
     existing_pages.postpone(session, job.subject, utc_now() + timedelta(days=refresh_days))
     row = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
     asked = row.outcome or {}
-    # Whoever asks for it again asks for the same.
+    # A retry has the same scope.
     scope = {"scope": asked["scope"]} if asked.get("scope") else {}
     return progress(session, job.subject, job.occasion, refresh=asked.get("refresh", False)) | scope
 
 
 class _Crawl:
-    """One invocation's part of a crawl: what it knows of the pages, so that it need not ask each time.
+    """One invocation's part of a crawl.
 
     Args:
-        database, settings, message, job, deadline: as of `crawl`.
+        database, settings, message, job, deadline: as in `crawl`.
         visitor: fetches the pages.
-        begun: with what it begins.
+        begun: the pages to begin with.
 
     Attributes:
-        host_rests: whether it stopped because a host has asked us to slow down.
+        host_rests: whether it stopped because a host asked us to slow down.
     """
 
     def __init__(
@@ -121,7 +119,7 @@ class _Crawl:
         self._visitor, self._deadline = visitor, deadline
         pages = begun.pages
         self._first = pages[0]
-        # All that is known is refreshed, whatever the limit is by now.
+        # A refresh includes all documents, even beyond the limit.
         documents = sum(page.document_fk is not None and page.reason != DELETED_BY_USER for page in pages)
         self._page_limit = max(settings.crawl_page_limit, documents)
         self._frontier = Frontier(
@@ -131,7 +129,7 @@ class _Crawl:
             {page.html_hash or "": page.url for page in pages if page.state in KEPT},
             begun.found,
         )
-        # Who leaves out the scheme means the website with or without TLS, if it does not speak that.
+        # Without a scheme, http is tried if the website does not speak TLS.
         any_scheme = not urls.SCHEME.match(message.website_url)
         self._pages = Pages(
             visitor,
@@ -144,25 +142,23 @@ class _Crawl:
         )
         self.host_rests = False
         self._began = utc_now()
-        # Of earlier invocations: time in which nobody could read the website does not count.
+        # Time of reading in earlier invocations: the time between them does not count.
         self._seconds_before = float((job.progress or {}).get("seconds", 0))
         limit = timedelta(minutes=settings.crawl_minutes_limit)
         self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
-        # A page that was refused is to probe itself: another one just before it may use up what its host lets
-        # through.
+        # A refused page must be the next request: another one before it may use up its host's allowance.
         self._ahead = 1 if any(page.refusals for page in begun.found) else AHEAD
         self._recorder = Recorder(message, job, settings.embedding_model, self._frontier)
-        # Whether the website has answered at all. Until then: the hosts that may do so, and the pages that
-        # answered that they are broken.
+        # Whether the website has answered. Until then: hosts that still may, and how many pages are broken.
         self._answers = bool((job.progress or {}).get("answers"))
         self._hosts = {urlsplit(page.url).netloc for page in begun.found}
         self._broken = 0
 
     def run(self) -> bool:
-        """Fetch what is found, and what that leads to. Whether nothing is left to be fetched.
+        """Fetch the pages and those they link to. Return whether nothing is left to fetch.
 
         Raises:
-            PermanentError: the first page cannot be had.
+            PermanentError: the first page cannot be read.
             NothingToDoError: it is a refresh, and the website does not answer.
             TransientError: nothing could be fetched.
         """
@@ -176,7 +172,7 @@ class _Crawl:
                 if self._limit():
                     break
         except TransientError as error:
-            # A host rests, or was busy for too long. What was fetched is worth a message of its own.
+            # A host rests or is busy. Some pages were fetched, so continue with a new message.
             if not got_on:
                 raise
             self.host_rests = isinstance(error, HostRestsError)
@@ -190,7 +186,7 @@ class _Crawl:
         return bool(limit) or not self._frontier
 
     def _ask_sitemap(self) -> None:
-        """Let the pages be of which the site's sitemap says that they have not changed, and find new ones."""
+        """Keep the pages that have not changed according to the sitemap, and add its new ones."""
         first, frontier = self._first, self._frontier
         page = Found(first.page_pk, first.url, 0, first.refusals or 0)
         try:
@@ -226,7 +222,7 @@ class _Crawl:
             raise failure
 
     def _fatal(self, page: Found, result: Visited) -> PermanentError | NothingToDoError | None:
-        """What ends the crawl, if this does: nothing can be read, or it is not known where to begin."""
+        """Return the error if this result ends the crawl: the website or its first page cannot be read."""
         if not isinstance(result, FetchError):
             self._answers = True
             return None
@@ -242,7 +238,7 @@ class _Crawl:
         return PermanentError(reason) if page.page_pk == self._first.page_pk else None
 
     def _limit(self) -> str:
-        """Which limit is reached; '' if none is."""
+        """Return the limit that is reached; '' if none is."""
         if self._frontier.is_full:
             return f"{self._page_limit} pages"
         return f"{self._settings.crawl_minutes_limit} minutes" if utc_now() > self._ends else ""
@@ -269,10 +265,10 @@ class _Crawl:
 def _continue_later(
     database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job, *, counts: bool
 ) -> None:
-    """Publish the message that goes on with a crawl, then let go of its job.
+    """Publish the message that continues a crawl, and release its job.
 
-    Lambda does not stop this loop (RecursiveLoop in template.yaml), so its rounds are counted in the ledger.
-    Not those of a host that rests: the crawl has got on, and so comes to an end.
+    Lambda does not stop this loop (RecursiveLoop in template.yaml), so the ledger counts the rounds. A round
+    that a resting host ended does not count: the crawl made progress, so it ends anyway.
 
     Raises:
         PermanentError: it was continued too often.

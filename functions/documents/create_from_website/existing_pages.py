@@ -1,4 +1,4 @@
-"""What a user has of a website already, and what a refresh does with it. Nothing here commits."""
+"""The documents that a user has of a website, for refreshes. Nothing here commits."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,18 +16,19 @@ from documents.web import urls
 from documents.web.errors import GONE
 from mojodex.schema import BackgroundDocument, BackgroundPage, BackgroundWebsite, MdDocument
 
-# A page that is gone is looked for so long, since what links to it may not change when it comes back.
+# A gone page is requested for this long: pages that link to it may not change when it returns.
 GONE_FOR_GOOD = timedelta(days=90)
 NEVER = datetime.min.replace(tzinfo=UTC)
-# Some sites never change what their sitemap says of a page: after so long, the page itself is asked.
+# Some sites never update their sitemap: after this time, the page itself is requested.
 SITEMAP_TRUSTED = timedelta(days=30)
-# The clock of a site may be slow, and what was fetched of it may have been in a cache.
+# The clock of a site may be slow, and our copy may be from a cache.
 CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def addresses_of_site(session: Session, user_id: str, first: str, now: datetime) -> list[Address]:
-    """Return the addresses with which a refresh begins: the first page, the page of each document, and those
-    of documents that the user has deleted, which are not to be fetched.
+    """Return the addresses with which a refresh begins: the first page, and the page of each document.
+
+    Pages of documents that the user deleted have a reason not to be fetched.
 
     Args:
         session: the caller's.
@@ -36,9 +37,8 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
         now: the present moment (aware).
 
     Returns:
-        The first page, then the one that was fetched longest ago, and so on: if the limit of minutes ends a
-        refresh, the next one goes on with the others. Pages that were gone follow. Nothing if there are no
-        documents.
+        The first page, then the others, those fetched longest ago first: if the limit of minutes ends a
+        refresh, the next one continues with the rest. Gone pages come last. Nothing without documents.
     """
     known: dict[str, Any] = {}
     gone: dict[str, Any] = {}
@@ -53,7 +53,7 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
             known[key] = row
     if all(row.deleted_by_user for row in known.values()) and not _may_come_back(known, gone):
         return []
-    # A page that is missing comes last: of two that are the same, the other one stays.
+    # Missing pages come last: of two equal pages, the other one stays.
     order = sorted(known.items(), key=lambda each: (bool(each[1].missing_since), each[1].fetched_at or NEVER))
     first_key = urls.key(first)
     addresses = {first_key: Address(first, first_key, 0, None)}
@@ -62,19 +62,20 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
         reason = DELETED_BY_USER if row.deleted_by_user else None
         addresses[key] = Address(urls.normalised(row.name), key, depth, reason, row.document_pk)
     for key, row in gone.items():
-        # What has moved for good, or asks not to be indexed, was not missing before.
+        # A page that moved permanently or has noindex was not missing before.
         if row.missing_since and row.missing_since < row.gone_at and key not in addresses:
             addresses[key] = Address(urls.normalised(row.name), key, row.depth or 1, None)
     return list(addresses.values())
 
 
 def failed_before(session: Session, user_id: str, first: str, known: Iterable[Address]) -> list[Address]:
-    """Return the addresses of pages that could not be fetched the last time, for a reason that may be over by
-    now: what leads to them may not change, so that nothing would lead to them again.
+    """Return the pages whose last fetch failed for a reason that may be over.
+
+    Pages that link to them may not change, so a refresh would not find them again.
 
     Args:
-        session, user_id, first: as of `addresses_of_site`.
-        known: what is asked for anyway.
+        session, user_id, first: as in `addresses_of_site`.
+        known: the addresses that are fetched anyway.
     """
     columns = (BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
     more = (BackgroundPage.key, BackgroundPage.reason, BackgroundPage.html_hash)
@@ -84,7 +85,7 @@ def failed_before(session: Session, user_id: str, first: str, known: Iterable[Ad
         .where(BackgroundPage.user_id == user_id, BackgroundPage.document_fk.is_(None))
         .order_by(BackgroundPage.key, BackgroundPage.page_pk.desc())
     ).subquery()
-    # What was fetched has failed in ingest_page, and would again.
+    # A page with a hash was fetched, failed in ingest_page, and would fail again.
     failed = (last.c.state == "failed") & last.c.html_hash.is_(None)
     is_gone = last.c.reason.in_([f"the page answers {status}" for status in GONE])
     keys, site = {address.key for address in known}, urls.site(first)
@@ -96,13 +97,13 @@ def failed_before(session: Session, user_id: str, first: str, known: Iterable[Ad
 
 
 def _may_come_back(deleted: Mapping[str, Any], gone: Mapping[str, Any]) -> bool:
-    """Whether a site without documents may come back: not if the user has deleted what was left of it."""
+    """Return whether a site without documents may return: not if the user deleted the last of them."""
     last = max((row.missing_since or row.gone_at for row in gone.values()), default=None)
     return last is not None and all((row.fetched_at or NEVER) < last for row in deleted.values())
 
 
 def _documents(user_id: str) -> Select[*tuple[Any, ...]]:
-    """Select a user's web pages; of two documents of a page, the one that `ingest_page` updates is first."""
+    """Select a user's web pages; of two documents of a page, the one that ingest_page updates is first."""
     return (
         select(
             MdDocument.document_pk,
@@ -120,7 +121,7 @@ def _documents(user_id: str) -> Select[*tuple[Any, ...]]:
 
 
 def _key_of_site(name: str, site: str) -> str | None:
-    """Return the key of a document's page; None if it is of another site, or has no address."""
+    """Return the key of a document's page; None for another site or an invalid address."""
     try:
         url = urls.normalised(name)
     except ValueError:
@@ -131,7 +132,7 @@ def _key_of_site(name: str, site: str) -> str | None:
 def found_pages(
     session: Session, user_id: str, pages: Iterable[BackgroundPage], embedding_model: str
 ) -> list[Found]:
-    """Return the pages that are to be fetched, in order, with what is known of their documents."""
+    """Return the pages to fetch, in order, with the state of their documents."""
     found = []
     for page in pages:
         if page.state != "found":
@@ -140,7 +141,7 @@ def found_pages(
         if document and document.recipe != recipe_of(
             embedding_model, boilerplate_of(session, user_id, page.url)
         ):
-            # Made by another recipe, it is made anew, so its page is needed.
+            # The document is stale, so its page is needed.
             document = None
         found.append(
             Found(
@@ -150,7 +151,7 @@ def found_pages(
                 page.refusals or 0,
                 page.document_fk,
                 document.etag if document else None,
-                # One that was missing is asked for whatever the sitemap says.
+                # A missing page is requested whatever the sitemap says.
                 document.fetched_at if document and not document.missing_since else None,
             )
         )
@@ -158,11 +159,11 @@ def found_pages(
 
 
 def has_not_changed(page: Found, changed: Mapping[str, datetime | None], now: datetime) -> bool:
-    """Whether a page need not be fetched, since its site's sitemap says that it has not changed.
+    """Return whether the sitemap says that a page has not changed since it was fetched.
 
     Args:
         page: of a document.
-        changed: as of `Visitor.sitemap`, by key.
+        changed: as in `Visitor.sitemap`, by key.
         now: the present moment (aware).
     """
     last = changed.get(urls.key(page.url))
@@ -172,9 +173,7 @@ def has_not_changed(page: Found, changed: Mapping[str, datetime | None], now: da
 
 
 def forget(session: Session, user_id: str, first: str) -> None:
-    """Forget a website of which there are no documents any more, and none will be made of pages that wait;
-    `first` as of `addresses_of_site`.
-    """
+    """Delete a website without documents, unless pages of it wait; `first` as in `addresses_of_site`."""
     waiting = select(BackgroundPage.url).where(
         BackgroundPage.user_id == user_id, BackgroundPage.state.in_(OPEN)
     )
@@ -184,7 +183,7 @@ def forget(session: Session, user_id: str, first: str) -> None:
 
 
 def postpone(session: Session, subject: str, refresh_at: datetime) -> None:
-    """Let a website, by the subject of its job, not be refreshed before a moment (aware)."""
+    """Set the next refresh of a website, by the subject of its job, to a time (aware)."""
     # An address has no spaces.
     user_id, _, website_url = subject.rpartition(" ")
     address = func.coalesce(BackgroundWebsite.website_url, BackgroundWebsite.site)
@@ -193,12 +192,12 @@ def postpone(session: Session, subject: str, refresh_at: datetime) -> None:
 
 
 def keep(session: Session, page: Found, etag: str | None = None, fetched_at: datetime | None = None) -> str:
-    """Let a page end as unchanged.
+    """End a page as unchanged.
 
     Args:
         session: the caller's.
         page: of a document.
-        etag, fetched_at: of the answer; None if the page was not asked.
+        etag, fetched_at: of the answer; None if the page was not requested.
 
     Returns:
         The document's `html_hash`.

@@ -1,4 +1,4 @@
-"""Which pages a crawl has found, which one is next, and when it has enough. Neither fetches nor stores."""
+"""The pages that a crawl has found, their order, and its limits. Neither fetches nor stores."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -7,8 +7,8 @@ from datetime import datetime
 
 from documents.web import urls
 
-# Addresses that are looked at for each page that may be stored, by what they name (see `_kind`). Some pages
-# are redirects, errors and duplicates. Thousands of PDFs leave room for the pages that are found after them.
+# Addresses taken for each page that may be stored, by `_kind`: some are redirects, errors or duplicates.
+# Separate limits keep thousands of PDFs from taking the room of pages.
 ADDRESSES_PER_PAGE = {"page": 3, "file": 1, "other": 1}
 TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
@@ -19,9 +19,9 @@ class Found:
 
     Attributes:
         page_pk, url, depth, refusals: as in `BackgroundPage`.
-        document_pk: the document that a refresh looks after here.
-        etag, fetched_at: as in `BackgroundDocument`; None if that must be made anew, `fetched_at` also if its
-            page was missing.
+        document_pk: the document that a refresh updates from it.
+        etag, fetched_at: as in `BackgroundDocument`; None if that is stale, `fetched_at` also if the page was
+            missing.
     """
 
     page_pk: int
@@ -35,9 +35,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Address:
-    """An address that was not known before; with a reason if it is not to be fetched, and with the document
-    that a refresh looks after there.
-    """
+    """A new address; `reason` says why it is not fetched, `document_pk` is as in `Found`."""
 
     url: str
     key: str
@@ -50,11 +48,11 @@ class Frontier:
     """The pages of one crawl, breadth first.
 
     Args:
-        page_limit: pages that are kept at most.
-        depth_limit: links that lead from the first page to another one at most.
-        known: the addresses of all pages that are known, by key (see `urls.key`).
-        kept: html_hash → address of the pages that are kept.
-        found: the pages to be fetched, in order.
+        page_limit: the most pages to keep.
+        depth_limit: the most links from the first page to another one.
+        known: the addresses of all known pages, by key (see `urls.key`).
+        kept: the addresses of kept pages, by html_hash.
+        found: the pages to fetch, in order.
     """
 
     def __init__(
@@ -76,12 +74,12 @@ class Frontier:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many pages are kept as may be."""
+        """Whether the page limit is reached."""
         return len(self._kept) >= self._page_limit
 
     @property
     def addresses_wanted(self) -> int:
-        """How many addresses of pages are looked at, at most."""
+        """The most addresses of pages to take."""
         return ADDRESSES_PER_PAGE["page"] * self._page_limit
 
     def waiting(self) -> list[Found]:
@@ -93,11 +91,11 @@ class Frontier:
         return self._found.popleft()
 
     def remove(self, pages: Collection[int]) -> None:
-        """Do not fetch the pages with these keys in the database."""
+        """Remove the pages with these primary keys."""
         self._found = deque(page for page in self._found if page.page_pk not in pages)
 
     def knows(self, key: str) -> bool:
-        """Whether a page with this key was found before."""
+        """Return whether a page with this key was found before."""
         return key in self._keys
 
     def add(self, pages: Iterable[Found]) -> None:
@@ -109,14 +107,14 @@ class Frontier:
         self._kept[html_hash] = url
 
     def twin(self, html_hash: str) -> str | None:
-        """Return the address of a page that is kept and has the same HTML."""
+        """Return the address of a kept page with the same HTML; None without one."""
         return self._kept.get(html_hash)
 
     def links(self, addresses: Iterable[str], depth: int) -> list[Address]:
-        """Choose from a page's links those that are not known, as long as there is room for them.
+        """Choose the new ones of a page's links, while there is room for them.
 
         Args:
-            addresses: to which the page links.
+            addresses: of the links.
             depth: of the page.
         """
         if depth >= self._depth_limit:
@@ -124,7 +122,7 @@ class Frontier:
         return self._unknown(addresses, depth + 1, self._has_room)
 
     def other_addresses(self, addresses: Iterable[str], depth: int) -> list[Address]:
-        """Choose from other addresses of a page itself those that are not known; there is always room."""
+        """Choose the new ones of a page's other addresses; there is always room."""
         return self._unknown(addresses, depth, lambda _url: True)
 
     def _has_room(self, url: str) -> bool:
@@ -149,7 +147,7 @@ class Frontier:
 
 
 def _kind(url: str) -> str:
-    """Return what an address names: a "page", a "file" that is fetched like one, or another text."""
+    """Return the kind of an address: "page", "file" (fetched like a page) or "other"."""
     if urls.other_type(url):
         return "other"
     return "file" if urls.names_file(url) else "page"

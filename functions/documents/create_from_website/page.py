@@ -1,4 +1,4 @@
-"""Reads the pages of a crawl: fetches each one, and sees where it leads."""
+"""Read the pages of a crawl: fetch each one, and find its links."""
 
 import gzip
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from documents.web.urls import key, normalised
 from documents.web.visit import Visitor, html_hash
 from mojodex.clock import Deadline, utc_now
 
-# A larger page of which nothing can be parsed is not empty.
+# A larger page without parsed content is not empty.
 LARGEST_EMPTY = 100_000
-# A page that was refused more often may be the only one that its host refuses.
+# After this many refusals, a page may be the only one that its host refuses.
 MOST_REFUSALS = 3
 
 
@@ -27,13 +27,13 @@ class Read:
     """A page that was read.
 
     Attributes:
-        url: where it is, after redirects, normalised.
-        canonical: where it says that it is, normalised; None if it does not say, or names another site.
-        links: the pages of the same site that it leads to, normalised, in order.
+        url: its address after redirects, normalised.
+        canonical: its canonical address, normalised; None if there is none in the crawl's scope.
+        links: the addresses in the crawl's scope to which it links, normalised, in order.
         noindex: whether it asks not to be indexed.
         lines: hashes of its lines (see `text.page.line_hashes`).
-        redirected: whether another address has led here.
-        html, charset, html_hash, etag, fetched_at: see `BackgroundPage`; `html` is not compressed.
+        redirected: whether another address redirected here.
+        html, charset, html_hash, etag, fetched_at: as in `BackgroundPage`; `html` is not compressed.
     """
 
     url: str
@@ -50,24 +50,24 @@ class Read:
 
     @property
     def staged(self) -> bytes:
-        """The HTML, compressed; the same bytes for the same page."""
+        """The compressed HTML; the same bytes for the same page."""
         return gzip.compress(self.html, mtime=0)
 
 
 @dataclass(frozen=True)
 class NotModified:
-    """A page that is as its document has it: its server says so; `etag`, `fetched_at` as of `Read`."""
+    """A page that has not changed, according to its server; fields as in `Read`."""
 
     etag: str | None
     fetched_at: datetime
 
 
-# What comes of a visit.
+# The result of a visit.
 type Visited = Read | NotModified | FetchError
 
 
 class Pages:
-    """The pages of a crawl, as its website has them; safe to use from several threads.
+    """Reads the pages of a crawl; safe to use from several threads.
 
     Args:
         visitor: fetches.
@@ -75,8 +75,8 @@ class Pages:
         first: the address of the first page.
         any_scheme: whether the first page may be on http as well.
         with_sitemap: whether the pages of the sitemap follow the links of the first page.
-        count_refusal: notes that a page with this key, or the first page's sitemap, was refused.
-        is_known: as of `Visitor.fetch`.
+        count_refusal: counts a refusal of the page with this primary key, or of the sitemap (first page).
+        is_known: as in `Visitor.fetch`.
     """
 
     def __init__(
@@ -95,21 +95,21 @@ class Pages:
         self._any_scheme, self._with_sitemap = any_scheme, with_sitemap
 
     def visit(self, page: Found, pages_wanted: int) -> Read | NotModified:
-        """Read a page, unless it is as its document has it.
+        """Read a page, unless it has not changed.
 
         Args:
-            page: to be read.
-            pages_wanted: of the sitemap, at most.
+            page: the page.
+            pages_wanted: the most pages to take from the sitemap.
 
         Raises:
-            FetchError: it cannot be had, or is no page.
+            FetchError: it cannot be fetched, or is no page.
             HostRestsError, TransientError: as `Visitor.fetch`.
         """
         if page.url == self._first:
             return self._read_first(page, pages_wanted)
         is_last_try = page.refusals >= MOST_REFUSALS
         if is_last_try:
-            # If its host answers the first page now, this page alone is refused.
+            # If its host answers for the first page now, it refuses this page alone.
             with suppress(FetchError):
                 self._visitor.fetch(self._first)
         try:
@@ -123,12 +123,12 @@ class Pages:
             raise
 
     def sitemap(self, page: Found, url: str, pages_wanted: int) -> dict[str, datetime | None]:
-        """Read the site's sitemap, as `Visitor.sitemap`; one that alone is refused counts as missing.
+        """Read the site's sitemap, as `Visitor.sitemap`. If it alone is refused, it counts as missing.
 
         Args:
-            page: the first one.
-            url: where it is.
-            pages_wanted: at most.
+            page: the first page.
+            url: its address.
+            pages_wanted: as in `visit`.
         """
         try:
             return self._visitor.sitemap(url, pages_wanted)
@@ -152,7 +152,7 @@ class Pages:
         return replace(result, links=result.links + tuple(more))
 
     def _read(self, url: str, etag: str | None, *, first: bool = False) -> Read | NotModified:
-        """Fetch a page and read its outline; one that leads on by itself is followed like a redirect."""
+        """Fetch a page and read its outline. Follow a <meta> refresh like a redirect."""
         redirected: Redirected = ""
         for _ in range(MOST_REDIRECTS + 1):
             fetched_at = utc_now()
@@ -193,8 +193,8 @@ class Pages:
         )
 
     def _leads_on(self, url: str, target: str | None, *, first: bool) -> bool:
-        """Whether a page leads to another one by itself, and that one may be fetched."""
+        """Return whether a <meta> refresh leads to another page that may be fetched."""
         if target is None or not self._visitor.may_follow(target, url, first=first):
             return False
-        # Many pages load themselves again.
+        # Many pages refresh themselves.
         return key(normalised(target)) != key(normalised(url))

@@ -1,4 +1,4 @@
-"""The pages of a crawl in `md_background_page`, and what the ledger says of them. Nothing here commits."""
+"""The pages of a crawl in `md_background_page`, and its outcome in the ledger. Nothing here commits."""
 
 from collections.abc import Sequence
 from itertools import batched
@@ -17,25 +17,25 @@ from mojodex import jobs
 from mojodex.clock import utc_now
 from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, MdDocument
 
-# Of one page, to find out which are the site's; no usual page has more.
+# Lines stored of one page, to find boilerplate; usual pages have fewer.
 MOST_LINES = 5000
 # A statement of more than 16 KB would pin its connection behind RDS Proxy.
 ROWS_PER_INSERT = 50
 
 
 def pages_of(session: Session, job: jobs.Job) -> Sequence[BackgroundPage]:
-    """Read the pages that are found until now, in order; the first one is where the crawl began."""
+    """Read the pages found so far, in order; the crawl began with the first."""
     pages = select(BackgroundPage).where(*of_website(job.subject, job.occasion))
     return session.scalars(pages.order_by(BackgroundPage.page_pk)).all()
 
 
 def delete_pages(session: Session, job: jobs.Job) -> None:
-    """Forget all pages of a website's request."""
+    """Delete all pages of a crawl."""
     session.execute(delete(BackgroundPage).where(*of_website(job.subject, job.occasion)))
 
 
 def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Sequence[Address]) -> list[Found]:
-    """Insert pages, and return those that are to be fetched."""
+    """Insert pages, and return those to fetch."""
     now = utc_now()
     rows = [
         {
@@ -61,13 +61,13 @@ def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Seque
 
 
 def count_refusal(session: Session, page_pk: int) -> None:
-    """Take note that a page was answered "slow down"."""
+    """Count an answer "slow down" for a page."""
     refusals = func.coalesce(BackgroundPage.refusals, 0) + 1
     session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page_pk).values(refusals=refusals))
 
 
 def stage(session: Session, page: Found, user_id: str, read: Read, embedding_model: str) -> str:
-    """Keep a page for ingest_page, unless it is known already what will become of it; return its state."""
+    """Stage a page for ingest_page, unless its result is known already. Return its state."""
     values: dict[str, object] = {
         "url": read.url,
         "html_hash": read.html_hash,
@@ -75,7 +75,7 @@ def stage(session: Session, page: Found, user_id: str, read: Read, embedding_mod
         "charset": read.charset,
         "fetched_at": read.fetched_at,
         "canonical": read.canonical and urls.key(read.canonical),
-        # None for a PDF: it says nothing of what repeats.
+        # None for a PDF: it has no boilerplate.
         "lines": sorted(read.lines)[:MOST_LINES] or None,
     }
     state = "staged"
@@ -106,13 +106,13 @@ def _unchanged_document(
         )
     )
     found = session.execute(document.limit(1)).one_or_none()
-    # Of a stale document, the same page makes another one.
+    # If the document is stale, the same page must be ingested again.
     current = recipe_of(embedding_model, boilerplate_of(session, user_id, read.url))
     return found.document_fk if found and found.recipe == current else None
 
 
 def _skipped_before(session: Session, user_id: str, read: Read) -> str | None:
-    """Return why an earlier request has skipped the same page for what it says."""
+    """Return the reason if an earlier crawl skipped the page for the same content."""
     before = select(BackgroundPage.reason).where(
         BackgroundPage.user_id == user_id,
         BackgroundPage.key == urls.key(read.url),
@@ -124,7 +124,7 @@ def _skipped_before(session: Session, user_id: str, read: Read) -> str | None:
 
 
 def skip_found(session: Session, job: jobs.Job, reason: str) -> None:
-    """Skip all pages that are not fetched."""
+    """Skip all pages that are not fetched yet."""
     found = update(BackgroundPage).where(
         *of_website(job.subject, job.occasion), BackgroundPage.state == "found"
     )
@@ -132,7 +132,7 @@ def skip_found(session: Session, job: jobs.Job, reason: str) -> None:
 
 
 def outcome(session: Session, job: jobs.Job, **more: object) -> dict[str, Any]:
-    """Build what the ledger says, with the pages as they are now."""
+    """Return the job's outcome, with the current progress of its pages."""
     key = (job.process, job.subject, job.occasion)
     before = session.get_one(BackgroundJob, key).outcome or {"crawled": False, "limits": []}
     known = before | more

@@ -1,4 +1,4 @@
-"""Visits pages ahead of their turn, and yields them in their order."""
+"""Visit pages in advance, and yield the results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,14 +10,14 @@ from documents.create_from_website.frontier import Found, Frontier
 def in_order[R](
     frontier: Frontier, visit: Callable[[Found], R], may_begin: Callable[[int], bool], threads: int
 ) -> Iterator[list[tuple[Found, R]]]:
-    """Visit the pages of the frontier, which grows meanwhile, and yield them in its order.
+    """Visit the pages of a frontier, which may grow meanwhile, and yield the results in its order.
 
-    Those that are there already come together. It ends when the frontier is empty, or no page may be begun.
+    Results that are ready come together. Ends when the frontier is empty, or `may_begin` allows no page.
 
     Args:
         frontier: the pages.
-        visit: runs in a thread; what it raises for a page is raised here in that page's turn.
-        may_begin: whether another page may be begun while so many are under way.
+        visit: runs in a thread; its error for a page is raised here, in order.
+        may_begin: whether another page may begin while this many are running.
         threads: how many pages are visited at once.
     """
     running: deque[tuple[Found, Future[R]]] = deque()

@@ -1,6 +1,6 @@
-"""The end of a crawl: which pages stay, which lines are the site's, and a message for each page.
+"""The end of a crawl: skip duplicates of pages, find the boilerplate, publish a message for each page.
 
-It can be done again: what is published already is not published twice.
+It can be repeated: pages that are published already are not published again.
 """
 
 from collections import Counter
@@ -23,11 +23,11 @@ from mojodex.clock import utc_now
 from mojodex.database import Database
 from mojodex.schema import BackgroundJob, BackgroundPage, BackgroundWebsite
 
-# A line is the site's and not the page's when it is on more than half of its pages, and on three at least.
+# A line is boilerplate if it is on more than half of the pages, and on at least three.
 LEAST_REPEATED = 3
-# An address that more than half of the pages name as theirs, and three at least, is a mistake of the site.
+# A canonical address that more than half of the pages name, and at least three, is the site's mistake.
 LEAST_MISTAKEN = 3
-# The pages of a website that go to ingest_page, all of them at once (see `jobs.claim`).
+# The pages of a website for ingest_page, all at once (see `jobs.claim`).
 STAGED_PAGES = """
     SELECT CAST(page_pk AS text) AS subject, '' AS occasion, user_id
     FROM md_background_page AS page
@@ -39,8 +39,7 @@ STAGED_PAGES = """
 def publish_pages(
     database: Database, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
 ) -> None:
-    """Publish a message for each page of a website that stays staged, and say in the ledger that all is
-    crawled.
+    """Publish a message for each page that stays staged, and mark the website as crawled in the ledger.
 
     Args:
         database, settings: the worker's.
@@ -54,13 +53,13 @@ def publish_pages(
         _skip_named_otherwise(session, job)
         _save_website(session, settings, message, job)
         jobs.check_held(session, job)
-        # Before a message is out: whoever ingests the first page reads them.
+        # Committed before a message is out, because ingest_page reads the boilerplate.
         session.commit()
     now = utc_now()
     with database.session() as session:
         website = {"subject": job.subject, "occasion": job.occasion}
         pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
-        # Claimed after they are out, as by a schedule: if it dies in between, they are claimed again.
+        # Publish before the claim commits, like a schedule: after a crash in between, they are claimed again.
         queues.publish(settings.ingest_page_queue_url, map(_message, pages))
         settle(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
@@ -71,7 +70,7 @@ def _message(page: Any) -> queues.Outgoing:
 
 
 def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
-    """Skip the pages that say of themselves that they are another one, if that one was read as well."""
+    """Skip the pages whose canonical address is another page that was read as well."""
     pages = session.execute(
         select(
             BackgroundPage.page_pk,
@@ -85,12 +84,12 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
         .order_by(BackgroundPage.page_pk)
     ).all()
     kept = {page.key: page.url for page in pages}
-    # A PDF names none, and must not outvote the pages.
+    # PDFs name no canonical address, and must not outvote the pages.
     mistaken = mistaken_address({page.key: page.canonical for page in pages if not urls.names_file(page.url)})
     for page in pages:
         is_other = page.canonical in kept and page.canonical not in (page.key, mistaken)
-        # A document has been one in spite of what its page names, maybe because that is a mistake: of pages
-        # that a refresh has not read, it is not known what they name.
+        # A page with a document stays: its canonical address may be a mistake. A refresh that has not read all
+        # pages cannot tell.
         if page.state == "staged" and is_other and page.document_fk is None:
             reason = f"its canonical address is {urls.shown(kept[page.canonical])}"
             end_page(session, page.page_pk, "skipped", reason)
@@ -99,13 +98,13 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
 
 
 def mistaken_address(canonical: Mapping[str, str | None]) -> str | None:
-    """Find the address that so many pages name as their canonical one that it cannot be; None if none is.
+    """Return the canonical address that too many pages name to be right; None if there is none.
 
-    Many sites name their first page on every page. A list is no such page, however many of its pages
-    (`/list?page=2`) name it: they have its path.
+    Many sites name their first page on every page. Only the pages of a list (`/list?page=2`) may all name the
+    list, since they have its path.
 
     Args:
-        canonical: for the key of each page, the key that it names.
+        canonical: the key that each page names, by the key of the page.
     """
     named = Counter(
         other
@@ -121,9 +120,7 @@ def mistaken_address(canonical: Mapping[str, str | None]) -> str | None:
 def _save_website(
     session: Session, settings: CrawlSettings, message: CreateFromWebsite, job: jobs.Job
 ) -> None:
-    """Save what is known of a website: which lines repeat on it, which page keeps them, and when and from
-    where it is to be refreshed.
-    """
+    """Save a website's boilerplate, the page that keeps it, and the time and address of its next refresh."""
     of_job = of_website(job.subject, job.occasion)
     columns = (
         BackgroundPage.url,
@@ -135,7 +132,7 @@ def _save_website(
     kept = session.execute(
         select(*columns).where(*of_job, BackgroundPage.state.in_(KEPT)).order_by(BackgroundPage.page_pk)
     ).all()
-    # A PDF has no lines, and a page that was not fetched in a refresh has none.
+    # PDFs, and pages that a refresh did not fetch, have no lines.
     read = [page for page in kept if page.lines is not None]
     session.execute(update(BackgroundPage).where(*of_job).values(lines=None))
     missing = select(BackgroundPage.page_pk).where(*of_job, BackgroundPage.change == "missing")
@@ -149,24 +146,24 @@ def _save_website(
     home = _home(session, job)
     new = {page.key for page in kept if page.document_fk is None}
     if home and message.refresh and urls.key(home) not in new:
-        # The first page may lead there for a while only.
+        # The first page may redirect there temporarily.
         home = ""
     site = urls.site(home or asked)
     before = session.get(BackgroundWebsite, (message.user_id, site))
     extent: Extent = "path" if scope_of(asked, message.scope).below else "site"
     if before and (before.scope, extent) == ("site", "path"):
-        # More of it is known, and refreshed, than was asked for now.
+        # The whole site is refreshed already, not just this path.
         return
     address = home or message.website_url
     if len(address) > LONGEST_WEBSITE_URL:
         address = site
     found: dict[str, object] = {"refresh_at": refresh_at, "website_url": address, "scope": extent}
-    # What a refresh did not need to read may keep what repeats as well, unless it is a file.
+    # A page that a refresh did not read may keep the boilerplate, too, unless it is a file.
     keeping = read or [page for page in kept if message.refresh and not urls.names_file(page.url)]
     if keeping and not (message.refresh and before and _has_first_page(session, job, before)):
         found["first_page"] = keeping[0].key
-    # Of a few pages of a site, too little is known; and from those that a refresh finds changed, what repeats
-    # would be another set each time, and all pages stale.
+    # Few pages do not show the boilerplate. The few that a refresh finds changed would give another one each
+    # time, and make all documents stale.
     changed = [page for page in read if page.state == "staged"]
     if len(read) >= LEAST_REPEATED and (not message.refresh or len(changed) > len(kept) / 2):
         found["repeated_lines"] = repeated([page.lines for page in read])
@@ -177,34 +174,32 @@ def _save_website(
 
 
 def _home(session: Session, job: jobs.Job) -> str:
-    """Return the address to which the first page led, as the crawl noted it; '' if it led nowhere."""
+    """Return the address to which the first page redirected, from the ledger; '' if it did not."""
     ledger = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
     home: str = (ledger.outcome or {}).get("home", "")
     return home
 
 
 def _has_first_page(session: Session, job: jobs.Job, website: BackgroundWebsite) -> bool:
-    """Whether the page that keeps what repeats is still there, as far as a refresh knows."""
+    """Return whether the page that keeps the boilerplate still exists, as far as a refresh can tell."""
     page = select(BackgroundPage.page_pk).where(
         *of_website(job.subject, job.occasion),
         BackgroundPage.key == website.first_page,
         BackgroundPage.change.is_distinct_from("gone"),
-        # Where the refresh began is among its pages though it may be gone since an earlier one.
+        # The first page of a refresh is listed, even if an earlier one found it gone.
         or_(BackgroundPage.document_fk.is_not(None), BackgroundPage.state.in_(KEPT)),
     )
     return session.scalars(page.limit(1)).first() is not None
 
 
 def repeated(pages: Sequence[Collection[int]]) -> list[int]:
-    """Return the lines that are the site's and not the page's.
-
-    Most pages have them; or some pages do, and they announce another page.
+    """Return the boilerplate: lines on most pages, and lines on some pages that announce another page.
 
     Args:
-        pages: the lines of each page, as of `text.page.line_hashes`.
+        pages: the lines of each page, from `text.page.line_hashes`.
     """
     on_pages = Counter(line for lines in pages for line in lines)
     often = {line for line, times in on_pages.items() if times >= LEAST_REPEATED}
     most = {line for line in often if on_pages[line] > len(pages) / 2}
-    # What stands in a menu on most pages is dropped in any place, as it is where it is no link.
+    # A line that is a link on most pages is boilerplate where it is no link, too.
     return sorted(most | {line & ~1 for line in most} | {line for line in often if line & 1})

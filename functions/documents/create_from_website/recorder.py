@@ -1,4 +1,4 @@
-"""Writes down what became of the pages of a crawl, and what they lead to. Nothing here commits."""
+"""Record the visits of a crawl: the states of pages, and their links. Nothing here commits."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +22,7 @@ class Recorder:
     Args:
         message: the request.
         job: of the website; held by this invocation.
-        embedding_model: as of `CrawlSettings`.
+        embedding_model: as in `CrawlSettings`.
         frontier: gets the pages that are found.
     """
 
@@ -33,7 +33,7 @@ class Recorder:
         self._embedding_model, self._frontier = embedding_model, frontier
 
     def record(self, session: Session, page: Found, result: Visited) -> None:
-        """Write down what became of a page, and what it leads to."""
+        """Record the result of a visit."""
         if isinstance(result, FetchError):
             self._record_failure(session, page, result)
         elif isinstance(result, NotModified):
@@ -43,13 +43,13 @@ class Recorder:
             self._record_page(session, page, result)
 
     def add(self, session: Session, addresses: Iterable[str], depth: int) -> None:
-        """Let the pages be fetched to which a page of this depth leads, as far as they are not known."""
+        """Add the new ones of a page's links; `depth` is the page's."""
         self._frontier.add(self._insert(session, self._frontier.links(addresses, depth)))
 
     def _record_failure(self, session: Session, page: Found, error: FetchError) -> None:
         leads_away = error.status in GONE or (error.moved and not error.again)
         if page.document_pk and leads_away:
-            # A circle is a mistake that somebody may mend, whatever its status.
+            # A redirect in a circle is a mistake that the site may correct, whatever its status.
             is_certain = error.moved == "for good" and (error.unwanted or error.status in GONE)
             self._miss(session, page, error.reason, for_good=is_certain)
         else:
@@ -62,11 +62,11 @@ class Recorder:
             is_gone = self._miss(session, page, reason, for_good=result.redirected == "for good")
             is_for_now = result.redirected == "for now" and urls.site(result.url) != urls.site(page.url)
             if (page.document_pk and not is_gone) or (self._message.refresh and is_for_now):
-                # Where it leads to for now is no page of the site yet.
+                # The target of a temporary redirect is no page of the site yet.
                 return
             target = self._insert(session, frontier.other_addresses([result.url], page.depth))
             if not target:
-                # It is fetched in its own turn, or was.
+                # The target was found before, and is fetched separately.
                 return
             (page,) = target
         if len(result.url) > urls.LONGEST_NAME:
@@ -76,14 +76,14 @@ class Recorder:
         elif twin := frontier.twin(result.html_hash):
             self._miss(session, page, f"it is the same page as {urls.shown(twin)}")
         elif self._stage(session, page, result):
-            # An unchanged page leads where it has led before.
+            # An unchanged page has no new links.
             return
         if result.canonical:
             frontier.add(self._insert(session, frontier.other_addresses([result.canonical], page.depth)))
         self.add(session, result.links, page.depth)
 
     def _stage(self, session: Session, page: Found, result: Read) -> bool:
-        """Stage a page. Whether nothing more is to be learned of it."""
+        """Stage a page. Return whether a refresh found it unchanged."""
         state = page_store.stage(session, page, self._message.user_id, result, self._embedding_model)
         if state in KEPT:
             self._frontier.keep(result.html_hash, result.url)
@@ -92,7 +92,7 @@ class Recorder:
         return self._message.refresh and state == "unchanged"
 
     def _miss(self, session: Session, page: Found, reason: str, *, for_good: bool = False) -> bool:
-        """Let a page end that cannot be found. Whether it had a document that has left the index."""
+        """End a page that cannot be found. Return whether its document has left the index."""
         change = None
         if page.document_pk:
             change = miss(session, page.document_pk, utc_now(), for_good=for_good)

@@ -1,4 +1,4 @@
-"""What an operator sets for the crawler."""
+"""Settings of the crawler."""
 
 from typing import Annotated
 
@@ -17,11 +17,11 @@ class CrawlSettings(WorkerSettings, FetchSettings):
     """Settings of the crawler.
 
     Attributes:
-        crawl_page_limit: pages of a site that are stored at most.
-        crawl_depth_limit: links that lead from the first page to another one at most.
-        crawl_minutes_limit: after so many minutes of reading, what was found is all.
-        refresh_days: days after which a website is read again; 0: never.
-        ingest_page_queue_url: where staged pages go.
+        crawl_page_limit: the most pages of a site to store.
+        crawl_depth_limit: the most links from the first page to another one.
+        crawl_minutes_limit: minutes of reading after which a crawl ends.
+        refresh_days: days between two refreshes of a website; 0: never.
+        ingest_page_queue_url: the queue for staged pages.
         embedding_model: the name of the model whose vectors ingest_page stores.
     """
 

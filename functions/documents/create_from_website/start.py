@@ -1,4 +1,4 @@
-"""With which pages an invocation of a crawl begins."""
+"""The pages with which an invocation of a crawl begins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ from mojodex.schema import BackgroundPage, MdUser
 
 @dataclass(frozen=True)
 class Begun:
-    """The pages that are found until now, in order, the first one being where the crawl began; and those of
-    them that are to be fetched.
-    """
+    """The pages found so far, in order from the first page; and those of them to fetch."""
 
     pages: Sequence[BackgroundPage]
     found: Sequence[Found]
@@ -29,20 +27,20 @@ class Begun:
 def begin(
     session: Session, settings: CrawlSettings, message: CreateFromWebsite, first: str, job: jobs.Job
 ) -> Begun:
-    """Begin with the first page, or what is known of the site, or what an earlier invocation has left.
+    """Begin with the first page, a refresh's existing pages, or the pages of an earlier invocation.
 
     Raises:
         InvalidMessageError: there is no such user.
-        NothingToDoError: it is a refresh, and there is nothing left to refresh.
+        NothingToDoError: it is a refresh, and there is nothing to refresh.
     """
     if session.get(MdUser, message.user_id) is None:
         raise InvalidMessageError("there is no such user")
     if job.progress is None:
-        # An operator has deleted the ledger's row, so that the request is new.
+        # If an operator deleted the job's row, the request is new.
         page_store.delete_pages(session, job)
     pages = page_store.pages_of(session, job)
     if not pages:
-        # Whatever its name looks like: its type is what its server says.
+        # Even if it looks like a file: the server tells its type.
         addresses = [Address(first, urls.key(first), 0, None)]
         if message.refresh:
             addresses = existing_pages.addresses_of_site(session, message.user_id, first, utc_now())
@@ -54,7 +52,7 @@ def begin(
             raise NothingToDoError("there are no documents of it any more")
         page_store.insert_pages(session, job, message.user_id, addresses)
         pages = page_store.pages_of(session, job)
-    # A message that a schedule publishes has it from here.
+    # A schedule that republishes the message takes them from here.
     asked = message.model_dump(include={"scope", "refresh"})
     jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
     return Begun(pages, existing_pages.found_pages(session, message.user_id, pages, settings.embedding_model))
