@@ -1,4 +1,4 @@
-"""Documents and their chunks: what is known of one, and how chunks become one in a single transaction."""
+"""Documents and their chunks: read the state of a document, and write its chunks in one transaction."""
 
 import hashlib
 from array import array
@@ -31,9 +31,9 @@ from documents.web import urls
 from mojodex.errors import TransientError
 from mojodex.schema import BackgroundDocument, BackgroundWebsite, MdDocument, MdDocumentChunk
 
-# A page that cannot be found is gone if it cannot be found so much later either.
+# A missing page that is still missing after this time is gone.
 GONE_AFTER = timedelta(days=1)
-# The text of a statement stays below 16 KB, or it would pin its connection behind RDS Proxy.
+# A statement of more than 16 KB would pin its connection behind RDS Proxy.
 ROWS_PER_INSERT = 150
 MOVE = text(
     "UPDATE md_document_chunk SET index = moved.place, deleted = NULL"
@@ -44,12 +44,12 @@ MOVE = text(
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a document before.
+    """The state of a document before an update.
 
     Attributes:
-        stored: hashes of the chunks that it has.
-        left_out: hashes of those that say nothing.
-        recipe: how it was made; None if that is not known.
+        stored: hashes of its chunks.
+        left_out: hashes of irrelevant chunks.
+        recipe: how it was made; None if unknown.
     """
 
     stored: frozenset[str] = frozenset()
@@ -59,8 +59,9 @@ class Known:
 
 @dataclass(frozen=True)
 class Thought:
-    """What came out of judging and embedding: hashes of chunks that say nothing, vectors of the new ones, and
-    of all if the document's are of another model.
+    """The result of `think`: hashes of irrelevant chunks, and vectors by hash.
+
+    They are of the new chunks, or of all chunks if the document's vectors are of another model.
     """
 
     left_out: frozenset[str]
@@ -69,7 +70,7 @@ class Thought:
 
 @dataclass(frozen=True)
 class Written:
-    """How many chunks of a document were kept, are new, are gone, and were left out."""
+    """The numbers of chunks by what happened to them, and whether the document has changed."""
 
     kept: int
     new: int
@@ -78,19 +79,19 @@ class Written:
     changed: bool
 
     def outcome(self, document_pk: int, unread_pages: int) -> dict[str, object]:
-        """For the ledger; `unread_pages` as of `PageText`."""
+        """Return the outcome for the ledger; `unread_pages` as in `PageText`."""
         counts = {"kept": self.kept, "new": self.new, "gone": self.gone, "left_out": self.left_out}
         unread = {"unread_pages": unread_pages} if unread_pages else {}
         return {"document_pk": document_pk, **counts, **unread}
 
 
 def of_page(user_id: str, url: str, document_pk: int | None) -> tuple[ColumnElement[bool], ...]:
-    """The condition for a user's documents of a page, deleted ones included.
+    """Return the condition for a user's documents of a page, including deleted ones.
 
     Args:
         user_id: their author.
         url: normalised.
-        document_pk: one that is known to be of this page, however its name is written.
+        document_pk: a document that is known to be of this page, whatever its name.
     """
     named = MdDocument.name.in_(urls.names(url))
     return (
@@ -101,7 +102,7 @@ def of_page(user_id: str, url: str, document_pk: int | None) -> tuple[ColumnElem
 
 
 def known_of(session: Session, document_pk: int) -> Known:
-    """Read what is known of a document."""
+    """Read the state of a document."""
     texts = session.scalars(
         select(MdDocumentChunk.chunk_text).where(MdDocumentChunk.document_fk == document_pk)
     )
@@ -119,11 +120,11 @@ def texts_of(session: Session, document_pk: int) -> list[str]:
 
 
 def boilerplate_of(session: Session, user_id: str, url: str) -> Boilerplate:
-    """Read what repeats on the site of a user's page, and whether this page keeps it.
+    """Read the boilerplate of a page's site, and whether this page keeps it.
 
     Args:
         session: the caller's.
-        user_id: whose website.
+        user_id: the website's user.
         url: of the page, normalised.
     """
     website = session.get(BackgroundWebsite, (user_id, urls.site(url)))
@@ -135,20 +136,19 @@ def boilerplate_of(session: Session, user_id: str, url: str) -> Boilerplate:
 def write(
     session: Session, document_pk: int, chunks: Sequence[str], thought: Thought, now: datetime
 ) -> Written:
-    """Let a document have these chunks and no others, in the caller's transaction. Does not commit.
+    """Replace the chunks of a document, in the caller's transaction. Does not commit.
 
-    A chunk that it has already keeps its row and its vector; also one that was marked as deleted, which the
-    rest of Mojodex does not look at.
+    A chunk that it has already keeps its row and vector, even if it was marked as deleted.
 
     Args:
         session: the caller's; it holds a lock on the document.
         document_pk: the document.
         chunks: of the whole text.
-        thought: what came out of `thinking.think` for them.
+        thought: the result of `thinking.think` for them.
         now: the present moment (aware).
 
     Raises:
-        TransientError: somebody else has changed the document since.
+        TransientError: the document has changed since it was read.
     """
     rows = session.execute(
         select(
@@ -194,13 +194,13 @@ def write(
 
 
 def remember(session: Session, document_pk: int, thought: Thought, **facts: object) -> None:
-    """Keep what makes the next update cheap, in the caller's transaction. Does not commit.
+    """Save the document's row of `BackgroundDocument`, in the caller's transaction. Does not commit.
 
     Args:
         session: the caller's.
         document_pk: the document.
-        thought: what came out of `thinking.think`.
-        facts: the other columns of `BackgroundDocument`.
+        thought: the result of `thinking.think`.
+        facts: the other columns.
     """
     values = {"left_out": sorted(thought.left_out), **facts}
     session.execute(
@@ -211,38 +211,39 @@ def remember(session: Session, document_pk: int, thought: Thought, **facts: obje
 
 
 def was_fetched_later(session: Session, document_pk: int, fetched_at: datetime | None) -> bool:
-    """Whether a document holds its page as it was later than at this moment; False if one is not known."""
+    """Return whether a document's page was fetched after this time; False if either is unknown."""
     remembered = session.get(BackgroundDocument, document_pk)
     later = remembered.fetched_at if remembered else None
     return bool(later and fetched_at and later > fetched_at)
 
 
 def was_seen(session: Session, document_pk: int, etag: str | None, fetched_at: datetime) -> None:
-    """Take note that a document's page was there, and has not changed. Does not commit."""
+    """Record that a document's page exists and has not changed. Does not commit."""
     later = or_(BackgroundDocument.fetched_at.is_(None), BackgroundDocument.fetched_at < fetched_at)
     document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk, later)
     session.execute(document.values(etag=etag, fetched_at=fetched_at, missing_since=None))
 
 
 def was_found(session: Session, document_pk: int) -> None:
-    """Take note that a document's page was there. Does not commit."""
+    """Record that a document's page exists. Does not commit."""
     was_missing = BackgroundDocument.missing_since.is_not(None)
     document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk, was_missing)
     session.execute(document.values(missing_since=None))
 
 
 def miss(session: Session, document_pk: int, now: datetime, *, for_good: bool = False) -> str:
-    """Take note that a document's page cannot be found, and let the document leave the index if it is gone:
-    its chunks are deleted, and it counts as deleted. Does not commit.
+    """Record that a document's page cannot be found. If it is gone, remove the document from the index.
+
+    Removing deletes its chunks and marks it as deleted. Does not commit.
 
     Args:
         session: the caller's.
         document_pk: the document.
         now: the present moment (aware).
-        for_good: whether it is certain at once, because the page's server says so.
+        for_good: whether it is gone at once, because the page's server says so.
 
     Returns:
-        "gone", or "missing" as long as it may come back.
+        "gone", or "missing" while it may return.
     """
     values = {"missing_since": func.coalesce(BackgroundDocument.missing_since, now)}
     missing_since = session.execute(
@@ -266,10 +267,10 @@ def miss(session: Session, document_pk: int, now: datetime, *, for_good: bool = 
 
 
 def as_vector(vector: Sequence[float]) -> ColumnElement[object]:
-    """Write a vector as a value of an INSERT.
+    """Return a vector as a value for an INSERT.
 
-    One text of nine digits a number, with which a float4 keeps its value. pgvector's own processor writes all
-    17 digits of a float8, one by one, which took twice as long as the insert itself (`bench.vectors`).
+    Nine digits keep the value of a float4. pgvector's own processor writes the 17 digits of a float8, which
+    took twice as long as the insert itself (`bench.vectors`).
     """
     numbers = array("f", vector)
     text = f"[{','.join(['%.9g'] * len(numbers))}]" % tuple(numbers)
@@ -277,5 +278,5 @@ def as_vector(vector: Sequence[float]) -> ColumnElement[object]:
 
 
 def chunk_hash(text: str) -> str:
-    """Hash a chunk, to find the same chunk again."""
+    """Hash a chunk, to recognise it later."""
     return hashlib.sha256(text.encode()).hexdigest()

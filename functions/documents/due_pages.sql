@@ -1,19 +1,19 @@
--- Select one page of the web pages that wait for ingest_page: fetched, and published by their crawl.
+-- Select one keyset page of the staged web pages that their crawl has published.
 --
--- Of these, the ledger lets a schedule claim those whose message is lost. Most are not.
+-- The schedule claims those whose message is lost, according to the ledger. Usually there are few.
 --
 -- Columns
---   subject    key of the web page
+--   subject    primary key of the web page
 --   occasion   always empty: a web page is ingested once
---   user_id    whose web page
---   after_pk   After a full page: one row without a subject, with the parameter of the next.
+--   user_id    the user of the web page
+--   after_pk   A full page ends with a row without a subject: the parameter of the next page.
 -- Parameters
---   after_pk   key of the web page behind which the page begins; first page: 0
+--   after_pk   primary key of the last web page before this page; first page: 0
 --   page_size  web pages in a page
 WITH due AS MATERIALIZED (
     SELECT page.page_pk, page.user_id
     FROM md_background_page AS page
-    -- Before the crawl has ended, a page has no job.
+    -- Until the crawl ends, a page has no job.
     JOIN md_background_job AS job
         ON job.process = 'ingest_page'
         AND job.subject = CAST(page.page_pk AS text)

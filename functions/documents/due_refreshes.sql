@@ -1,17 +1,17 @@
--- Select the websites that are to be refreshed, those first that have been due longest.
+-- Select the websites to refresh, those that have been due longest first.
 --
--- A website is due until its refresh has ended, so that no more than so many are refreshed at a time. The rest
--- follows in the next runs.
+-- A website stays due until its refresh has ended, so that the limit bounds the refreshes at a time. Later
+-- runs select the rest.
 --
 -- Columns
---   subject      user and address, as of a request
---   occasion     "refresh" and the moment at which it was due, in UTC: one refresh for each
---   user_id      whose website
---   website_url  where the refresh begins: what was asked for last; of an earlier release, its site
---   scope        what was asked for then; NULL if nothing
+--   subject      user and address, as for a request
+--   occasion     "refresh" and the time at which it was due, in UTC: one refresh for each
+--   user_id      the user of the website
+--   website_url  where it begins: the last requested address, or the site in rows of an earlier release
+--   scope        the last requested scope; NULL if none
 -- Parameters
 --   today        the present moment
---   at_a_time    websites that are refreshed at a time at most
+--   at_a_time    the most websites to refresh at a time
 WITH due AS MATERIALIZED (
     SELECT
         website.user_id,
@@ -24,7 +24,7 @@ WITH due AS MATERIALIZED (
     ORDER BY website.refresh_at, website.user_id, website.site
     LIMIT :at_a_time
 )
--- Of two websites with the same address, one: their refresh is the same job.
+-- Two websites with the same address have the same job: select one.
 SELECT DISTINCT ON (refresh_at, user_id, website_url)
     user_id || ' ' || website_url AS subject,
     'refresh ' || CAST(refresh_at AT TIME ZONE 'UTC' AS text) AS occasion,

@@ -1,15 +1,14 @@
--- Select one page of the websites that have web pages which wait to be fetched or ingested.
+-- Select one keyset page of the websites with web pages that wait to be fetched or ingested.
 --
--- Of these, the ledger lets a schedule claim those whose message is lost. Most are not.
+-- The schedule claims those whose message is lost, according to the ledger. Usually there are few.
 --
 -- Columns
 --   subject, occasion  of the website's job
---   user_id            whose website; the subject begins with it
---   scope, refresh     what the message asked for; scope is NULL if it asked for none
---   after_pk           After a full page: one row without a subject, with the parameter of the next.
+--   user_id            the user of the website; the subject begins with it
+--   scope, refresh     of the message; scope is NULL if it had none
+--   after_pk           A full page ends with a row without a subject: the parameter of the next page.
 -- Parameters
---   after_pk           key of a web page: the page begins behind the website of which this is the first
---                      that waits; first page: 0
+--   after_pk           the first waiting web page of the last website before this page; first page: 0
 --   page_size          websites in a page
 WITH due AS MATERIALIZED (
     SELECT

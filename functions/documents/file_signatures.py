@@ -1,18 +1,18 @@
-"""How PDFs and Word documents begin: who fetches one and who reads it know it by the same bytes."""
+"""The first bytes of PDFs and Word documents, for fetching and reading alike."""
 
 PDF = b"%PDF-"
-# Some programs write other bytes before it.
+# Some programs write other bytes before the signature.
 PDF_WITHIN = 1024
 ZIP = b"PK\x03\x04"
-# Begins what Word 97 to 2003 wrote, and what holds an encrypted document.
+# Of Word 97 to 2003, and of encrypted documents.
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def is_pdf(body: bytes) -> bool:
-    """Whether a file begins like a PDF."""
+    """Return whether a file begins like a PDF."""
     return PDF in body[:PDF_WITHIN]
 
 
 def is_word(body: bytes) -> bool:
-    """Whether a file begins like a Word document: of today, of the time before 2007, or encrypted."""
+    """Return whether a file begins like a Word document: current, of Word 2003 or older, or encrypted."""
     return body.startswith((ZIP, OLE))

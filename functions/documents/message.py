@@ -1,4 +1,4 @@
-"""What travels on the queues of documents."""
+"""The messages on the queues of documents."""
 
 from typing import Annotated, Literal
 
@@ -9,10 +9,10 @@ from mojodex.messages import Message, PrimaryKey, UserId
 CREATE_FROM_WEBSITE = "create_from_website"
 INGEST_PAGE = "ingest_page"
 UPDATE_DOCUMENT = "update_document"
-# Whose all refreshes are for a fair queue: a website that a user asks for does not wait behind them.
+# The message group of all refreshes, so that a user's request does not wait behind them.
 REFRESH = "refresh"
 
-# As a user types it: the scheme may be missing. Both are part of keys, for which PostgreSQL has 2,704 bytes.
+# As users type it: the scheme may be missing. Address and request id are in keys of at most 2,704 bytes.
 LONGEST_WEBSITE_URL = 255
 WebsiteUrl = Annotated[
     str,
@@ -32,22 +32,22 @@ class CreateFromWebsite(Message):
     """Make documents of a website's pages: `{"user_id": "…", "website_url": "example.com"}`.
 
     Attributes:
-        user_id: whose documents.
+        user_id: the author of the documents.
         website_url: where to begin; the scheme may be missing. If its first page redirects to another site,
             that one is read.
-        scope: "site": all of the site, wherever it begins. "path": only what is below the address; below
-            `/docs/index.html` is what is below `/docs/`. Without it: "path" if the address ends with a slash
-            behind a path (`example.com/docs/`), else "site" (`example.com`, `example.com/en`).
-        refresh: bring what is known of the site up to date: ask for the page of each document that the user
-            has of it, let documents go whose page is gone, and look for new pages. Nothing that the user
-            deleted comes back. The schedule publishes such messages.
-        request_id: what the request is called in the ledger; without it, the time at which the message was
-            sent. A message with the same one is the same request.
+        scope: "site" is the whole site. "path" is only what is below the address; for `/docs/index.html`,
+            below `/docs/`. None means "path" if the address ends with a slash after a path
+            (`example.com/docs/`), else "site" (`example.com`, `example.com/en`).
+        refresh: update the user's documents of the site: fetch the page of each, remove documents whose page
+            is gone, and look for new pages. It restores nothing that the user deleted. The schedule publishes
+            such messages.
+        request_id: the job's occasion in the ledger; by default, the time at which the message was sent. A
+            message with the same one is the same request.
     """
 
     user_id: UserId
     website_url: WebsiteUrl
-    # Left out where it is not given: a worker of an earlier release does not know it.
+    # Left out if not given: a worker of an earlier release does not know the field.
     scope: Literal["site", "path"] | None = Field(default=None, exclude_if=lambda scope: scope is None)
     refresh: bool = Field(default=False, strict=True, exclude_if=lambda refresh: not refresh)
     request_id: RequestId | None = None
@@ -58,10 +58,10 @@ class CreateFromWebsite(Message):
 
 
 class IngestPage(Message):
-    """Make a document of one page that was fetched: `{"page_pk": 17}`.
+    """Make a document of a staged page: `{"page_pk": 17}`.
 
     Attributes:
-        page_pk: key of the `md_background_page`.
+        page_pk: primary key in `md_background_page`.
     """
 
     page_pk: PrimaryKey
@@ -72,11 +72,11 @@ class IngestPage(Message):
 
 
 class UpdateDocument(Message):
-    """Bring a document up to date: `{"user_id": "…", "document_pk": 5, "edition": "…"}`.
+    """Update a document: `{"user_id": "…", "document_pk": 5, "edition": "…"}`.
 
     Attributes:
-        user_id: who asks; only the author may.
-        document_pk: key of the `md_document`.
+        user_id: the document's author; for anybody else, the job fails.
+        document_pk: primary key in `md_document`.
         edition: the new text of a document that Mojo has learned; a web page is fetched instead.
     """
 

@@ -1,4 +1,4 @@
-"""How far a website is: told in the ledger at any moment, ended with its last page."""
+"""The progress of a website in the ledger; its job ends with its last page."""
 
 from collections import Counter
 from datetime import datetime
@@ -13,12 +13,12 @@ from mojodex.observability import count
 from mojodex.schema import BackgroundJob, BackgroundPage
 
 OPEN = ("found", "staged")
-# What was read and is wanted.
+# Pages that were read and are wanted.
 KEPT = ("staged", "unchanged")
 ENDED = ("stored", "unchanged", "skipped", "failed")
-# So many pages are listed with their reasons; all are in md_background_page.
+# The most pages that the ledger lists; md_background_page has all.
 LISTED = 200
-# Why a page is skipped for what it says; it is again when it says the same.
+# Reasons to skip a page for its content. With the same content, it is skipped again.
 NO_TEXT = "it has no text"
 NOTHING_RELEVANT = "nothing on it is relevant"
 NOT_TO_BE_INDEXED = "it asks not to be indexed (noindex)"
@@ -26,12 +26,12 @@ DELETED_BY_USER = "the user deleted it"
 
 
 def of_website(subject: str, occasion: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """The condition for the pages of the website with this job."""
+    """Return the condition for the pages of the website with this job."""
     return BackgroundPage.subject == subject, BackgroundPage.occasion == occasion
 
 
 def end_page(session: Session, page_pk: int, state: str, reason: str, change: str | None = None) -> None:
-    """Let a page end without a document. Does not commit."""
+    """End a page without a document. Does not commit."""
     session.execute(
         update(BackgroundPage)
         .where(BackgroundPage.page_pk == page_pk)
@@ -40,12 +40,12 @@ def end_page(session: Session, page_pk: int, state: str, reason: str, change: st
 
 
 def progress(session: Session, subject: str, occasion: str, *, refresh: bool) -> dict[str, Any]:
-    """How many pages of a website there are in each state, why some are not stored, and what has changed.
+    """Count the pages of a website by state, and list those that were not stored or have changed.
 
     Args:
         session: the caller's.
         subject, occasion: of the website's job.
-        refresh: whether it is a refresh. Otherwise, nothing is told of changes: mostly, all is new.
+        refresh: whether it is a refresh. Otherwise changes are not listed: usually all pages are new.
     """
     pages = of_website(subject, occasion)
     counts = select(BackgroundPage.state, func.count()).where(*pages).group_by(BackgroundPage.state)
@@ -73,16 +73,17 @@ def progress(session: Session, subject: str, occasion: str, *, refresh: bool) ->
 
 
 def settle(session: Session, subject: str, occasion: str, now: datetime, **more: object) -> None:
-    """Write a website's progress into the ledger, in the transaction that has changed a page of it; with the
-    last page of a site that is all crawled, its job ends, and is counted. Does not commit.
+    """Save a website's progress in the ledger. With the last page of a finished crawl, end its job.
+
+    Belongs into the transaction that changed a page. Does not commit.
 
     Args:
         session: the caller's.
         subject, occasion: of the website's job.
         now: the present moment (aware).
-        more: what else the outcome says from now on.
+        more: other entries of the outcome.
     """
-    # Locked, so that of two last pages the later one sees the other.
+    # Locked, so that of two concurrent last pages the later one sees the other.
     job = session.scalars(
         select(BackgroundJob)
         .filter_by(process=CREATE_FROM_WEBSITE, subject=subject, occasion=occasion)
@@ -100,7 +101,7 @@ def settle(session: Session, subject: str, occasion: str, now: datetime, **more:
     job.finished_at = now
     is_done = refresh or job.outcome["stored"] + job.outcome["unchanged"]
     job.state = "done" if is_done else "failed"
-    # The website's, whichever worker has ended its last page.
+    # Counted for the website, whichever worker ended its last page.
     count(f"Jobs{job.state.capitalize()}", service=CREATE_FROM_WEBSITE)
     count("PagesSkipped", job.outcome["skipped"], service=CREATE_FROM_WEBSITE)
     count("PagesFailed", job.outcome["failed"], service=CREATE_FROM_WEBSITE)
@@ -113,7 +114,7 @@ def settle(session: Session, subject: str, occasion: str, now: datetime, **more:
 
 
 def close(session: Session, subject: str, occasion: str, reason: str) -> None:
-    """Let all pages of a website that wait fail. Does not commit."""
+    """Fail all waiting pages of a website. Does not commit."""
     session.execute(
         update(BackgroundPage)
         .where(*of_website(subject, occasion), BackgroundPage.state.in_(OPEN))

@@ -1,4 +1,4 @@
-"""Which chunks say something: a model looks at twenty of them at a time."""
+"""The relevance of chunks: a model judges twenty in a call."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def _bool_or_none(value: Any) -> Any:
     return value if isinstance(value, bool) else None
 
 
-# What the model answers. It gets these models' JSON schemas, docstrings included.
+# The model's answer. The model gets the JSON schemas of these classes, docstrings included.
 
 
 class Verdict(BaseModel):
@@ -52,17 +52,17 @@ def judge(
     deadline: Deadline,
     judged: Callable[[Sequence[str], Sequence[bool]], None],
 ) -> None:
-    """Tell `judged` which chunks are relevant, as soon as it is known; what the model does not say is.
+    """Judge chunks, and pass on the verdicts as they arrive. A chunk without a verdict is relevant.
 
     Args:
-        model: who judges.
+        model: judges the chunks.
         url: where the text comes from.
         chunks: of one text.
         deadline: when the invocation ends.
         judged: gets some of the chunks, in order, and whether each is relevant.
 
     Raises:
-        TransientError: as `Model.ask`; what was judged until then is not asked again.
+        TransientError: as `Model.ask`, after the verdicts until then were passed on.
     """
     ask = partial(_ask, model, url, deadline)
     with ThreadPoolExecutor(max_workers=CALLS_AT_ONCE) as threads:
@@ -76,7 +76,7 @@ def _ask(model: Model, url: str, deadline: Deadline, chunks: Sequence[str]) -> l
     try:
         answer = model.ask(PROMPT, shown, Relevance, deadline)
     except PermanentError:
-        # It refuses, or answers nonsense: what is not judged is kept.
+        # The model refuses, or answers nonsense: chunks without a verdict are kept.
         count("ChunksNotJudged", len(chunks))
         return [True] * len(chunks)
     irrelevant = {verdict.chunk for verdict in answer.verdicts if verdict.relevant is False}

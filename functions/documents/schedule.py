@@ -1,6 +1,4 @@
-"""Publishes websites that are to be refreshed, and once more what was asked for and stands still: nobody else
-finds that its messages are gone.
-"""
+"""Publish the websites to refresh, and republish pages and websites whose messages are lost."""
 
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +14,10 @@ from mojodex.observability import logger
 from mojodex.schedule import DueWork, publish_due
 from mojodex.sql import read_sql
 
-# Claimed and published in one transaction, see extract_todos.
+# Claimed and published in one transaction, as in extract_todos.
 PAGE_SIZE = 200
-# Websites that are refreshed at a time: as many as the least two workers, with five each, refresh until the
-# next run if a website takes them half a minute.
+# The most refreshes at a time. Two workers, the fewest, run five each, and finish this many before the next
+# run if a website takes half a minute.
 REFRESHES_AT_A_TIME = 200
 DUE_PAGES, DUE_WEBSITES, DUE_REFRESHES = (
     read_sql(Path(__file__).with_name(f"due_{name}.sql")) for name in ("pages", "websites", "refreshes")
@@ -30,9 +28,9 @@ class Settings(DatabaseSettings):
     """Settings of this schedule.
 
     Attributes:
-        create_from_website_queue_url: where websites go.
-        ingest_page_queue_url: where pages go.
-        refresh_days: days after which a website is read again; 0: never.
+        create_from_website_queue_url: the queue for websites.
+        ingest_page_queue_url: the queue for pages.
+        refresh_days: days between two refreshes of a website; 0: never.
     """
 
     create_from_website_queue_url: str
@@ -46,15 +44,13 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Publish what is due. EventBridge Scheduler invokes it; the event does not matter."""
+    """Publish due work. EventBridge Scheduler invokes it; the event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     return publish_due(database, due_work(settings, now), now, deadline)
 
 
 def due_work(settings: Settings, now: datetime) -> list[DueWork]:
-    """Describe what may stand still, web pages that wait for ingest_page and websites with waiting pages; and
-    the websites that are to be refreshed.
-    """
+    """Describe the due work: staged pages, websites with waiting pages, and websites to refresh."""
     websites = settings.create_from_website_queue_url
     refreshes = {"today": now, "at_a_time": REFRESHES_AT_A_TIME}
     first_page = {"after_pk": 0, "page_size": PAGE_SIZE}

@@ -1,4 +1,4 @@
-"""Judge the chunks that are new, and embed those that are relevant; no session is open meanwhile."""
+"""Judge new chunks and embed the relevant ones, with no session open meanwhile."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from mojodex.model import Model, ModelSettings
 
 
 class ThinkingSettings(ModelSettings, EmbeddingSettings):
-    """Settings of the models that `think` asks."""
+    """Settings of the models that `think` calls."""
 
 
 def think(
@@ -26,18 +26,18 @@ def think(
     known: Known,
     deadline: Deadline,
 ) -> Thought:
-    """Judge the chunks that are not known, and embed those of them that are relevant.
+    """Judge the new chunks of a document, and embed the relevant ones.
 
-    What was judged is kept in the ledger, so that it is not paid for again when a later call fails.
+    The ledger keeps verdicts, so that they are not paid for again when a later call fails.
 
     Args:
-        database: where the ledger is.
+        database: has the ledger.
         model: judges the chunks.
         embedding_model: embeds them.
         job: held by this invocation.
         url: where the text comes from.
         chunks: of the whole text.
-        known: of the document.
+        known: the state of the document.
         deadline: when the invocation ends.
 
     Raises:
@@ -47,14 +47,14 @@ def think(
 
     def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
         verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
-        # They are paid for: a database that is away for a moment must not lose them.
+        # They are paid for: a short outage of the database must not lose them.
         database.with_db_session_patiently(deadline, jobs.save_progress, job, {"verdicts": verdicts})
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
     judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
     left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
-    # Vectors of two models cannot be compared, so the document's are all made anew.
+    # Vectors of two models cannot be compared, so another model embeds all chunks again.
     is_same_model = model_of(known.recipe) in (None, embedding_model.name)
     embedded = known.stored if is_same_model else frozenset()
     wanted = {each: chunk for each, chunk in hashes.items() if each not in left_out | embedded}

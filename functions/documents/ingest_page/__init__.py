@@ -1,1 +1,1 @@
-"""ingest_page: a staged page becomes a document."""
+"""ingest_page: turn a staged page into a document."""

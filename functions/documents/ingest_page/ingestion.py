@@ -1,4 +1,4 @@
-"""The work of ingest_page: one staged page becomes a document, or brings one up to date."""
+"""The work of ingest_page: turn a staged page into a document, or update its document."""
 
 import gzip
 from dataclasses import dataclass, field
@@ -36,9 +36,9 @@ from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, Md
 
 @dataclass(frozen=True)
 class Staged:
-    """A page that waits, and what is known of its document.
+    """A staged page, and the state of its document.
 
-    `document_pk` is the one that a refresh looks after; `refreshes`: the user has not asked for the page.
+    `document_pk` is the document that a refresh updates. `refreshes`: the user did not request the page.
     """
 
     page_pk: int
@@ -71,12 +71,12 @@ def ingest_page(
     Args:
         database, model, embedding_model: the worker's.
         message: names the page.
-        job: what the ledger says of it; held by this invocation.
+        job: its job, held by this invocation.
         deadline: when the invocation ends.
 
     Raises:
         InvalidMessageError: there is no such page.
-        NothingToDoError: it does not wait any more, cannot be read, has no text, or none that is relevant.
+        NothingToDoError: it is not staged any more, cannot be read, or has no relevant text.
         TransientError, PermanentError: as `thinking.think`, `document_store.write`, `Database.session`,
             `jobs.finish`.
     """
@@ -93,7 +93,7 @@ def ingest_page(
 
 
 def collect(session: Session, page_pk: int) -> Staged:
-    """Read all that the ingestion needs, as plain data.
+    """Read the page and the state of its document as plain data.
 
     Raises:
         InvalidMessageError, NothingToDoError: as `ingest_page`.
@@ -135,7 +135,7 @@ def collect(session: Session, page_pk: int) -> Staged:
 
 
 def _its_document(user_id: str, url: str, document_pk: int | None) -> Select[MdDocument]:
-    """A user's documents of a page, the one to be kept up to date first."""
+    """Select a user's documents of a page, the one to update first."""
     return (
         select(MdDocument)
         .where(*of_page(user_id, url, document_pk))
@@ -152,16 +152,16 @@ def save(
     recipe: str,
     now: datetime,
 ) -> None:
-    """Write the document, its chunks, and the end of the page and its job: all of it, once, or nothing.
+    """Write the document, its chunks, and the end of the page and its job, in one transaction.
 
     Raises:
-        NothingToDoError: nothing on the page is relevant; a document that there is stays as it is. Or the
-            user has deleted that, and has not asked for it again.
+        NothingToDoError: nothing on the page is relevant (an existing document stays as it is), or the user
+            deleted the document and did not request it again.
         TransientError: as `document_store.write`, `jobs.finish`.
     """
     if len(thought.left_out) == len(text.chunks):
         raise NothingToDoError(NOTHING_RELEVANT)
-    # Of two that make the same document, the later one finds it.
+    # Of two jobs that make the same document, the later one finds it.
     lock = func.hashtextextended(f"{page.user_id} {urls.key(page.url)}", 0)
     session.execute(select(func.pg_advisory_xact_lock(lock)))
     later = select(BackgroundPage.page_pk).where(
@@ -174,7 +174,7 @@ def save(
         BackgroundPage.state.in_(("stored", "unchanged")),
     )
     if session.scalars(later.limit(1)).first() is not None:
-        # What it says by now is in the document.
+        # The document has a later version of the page.
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
     its = _its_document(page.user_id, page.url, page.document_pk)
@@ -195,7 +195,7 @@ def save(
             document_type="webpage",
         )
         session.add(document)
-    # A deleted one comes back, because the user has asked for the website again.
+    # Restores a deleted one: the user requested it again, or its gone page returned.
     document.deleted_by_user = False
     session.flush()
     written = write(session, document.document_pk, text.chunks, thought, now)
@@ -218,10 +218,10 @@ def _end(
     now: datetime,
     change: str | None = None,
 ) -> None:
-    """End a page and its job, in the transaction that has its effect. Commits.
+    """End a page and its job, in the transaction with their effect. Commits.
 
     Raises:
-        NothingToDoError: somebody has cancelled the website meanwhile.
+        NothingToDoError: the website was cancelled meanwhile.
     """
     ended = update(BackgroundPage).where(
         BackgroundPage.page_pk == page.page_pk, BackgroundPage.state == "staged"
@@ -236,7 +236,7 @@ def _end(
 
 
 def end_page_of(session: Session, job: jobs.Job, state: str, reason: str) -> dict[str, object]:
-    """What else is written when a page's job ends without a document: why, and the website's progress."""
+    """End the page of a job that ends without a document, and update the website's progress."""
     page = session.execute(
         update(BackgroundPage)
         .where(BackgroundPage.page_pk == int(job.subject), BackgroundPage.state == "staged")

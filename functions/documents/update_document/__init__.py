@@ -1,1 +1,1 @@
-"""update_document: a document gets a new edition, or its page is fetched again."""
+"""update_document: save a new edition of a document, or fetch its page again."""

@@ -1,6 +1,6 @@
-"""The work of update: a text gets a new edition, a web page is fetched again.
+"""The work of update_document: save a new edition of a text, or fetch a web page again.
 
-Whatever goes wrong, the document stays as it was.
+If an update fails, the document stays as it was.
 """
 
 from dataclasses import dataclass, field
@@ -46,19 +46,19 @@ from mojodex.schema import BackgroundDocument, MdDocument
 from mojodex.text import well_formed
 
 NOT_CHANGED = "it has not changed"
-# Why an update is skipped: the other one fetches the page no earlier.
+# A later message fetches the page anyway, so this update is skipped.
 SUPERSEDED = "a later message updates it"
-# A line of an edition that begins so is a heading, as in Markdown; the more of them, the lower.
+# Begins a heading in an edition, as in Markdown; more of them make a lower heading.
 HEADING = "#"
 
 
 class UpdatingSettings(ThinkingSettings, FetchSettings):
-    """Settings of the updating."""
+    """Settings for updates."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A document that is to be updated, and what is known of it; `url` is where its page is, if it is one."""
+    """A document to update, and its state; `url` is the address of its page, None for a text."""
 
     document_pk: int
     name: str
@@ -71,9 +71,9 @@ class Document:
 
 @dataclass(frozen=True)
 class Edition:
-    """What the document is to hold: of a text, `sent` is when; of a page, the rest is what it was.
+    """The new content of a document: for a text, `sent` is the time of its message.
 
-    `unread_pages` as of `PageText`.
+    For a page, the other fields are as in `BackgroundDocument` and `PageText`.
     """
 
     chunks: list[str] = field(repr=False)
@@ -97,9 +97,8 @@ def update_document(
 
     Args:
         database, model, embedding_model, settings: the worker's.
-        message: names the document and who asks; has the new text, if the document is one.
-        job: what the ledger says of it; held by this invocation. Its occasion begins with when the message
-            was sent.
+        message: the request.
+        job: its job, held by this invocation. Its occasion begins with the time of the message.
         deadline: when the invocation ends.
 
     Returns:
@@ -107,10 +106,10 @@ def update_document(
 
     Raises:
         InvalidMessageError: there is no such document.
-        PermanentError: it is another user's, or its page cannot be had.
-        NothingToDoError: it is deleted, has not changed, asks not to be indexed, or nothing would be left of
-            it; or a later update of the page waits.
-        TransientError: as `ingestion.think`, `ingestion.write`, `Database.session`, `jobs.finish`.
+        PermanentError: it is another user's, or its page cannot be fetched or read.
+        NothingToDoError: it is deleted, has not changed, asks not to be indexed, or would be empty; or a
+            later message updates it.
+        TransientError: as `thinking.think`, `document_store.write`, `Database.session`, `jobs.finish`.
     """
     document = database.with_db_session(collect, message)
     recipe = recipe_of(embedding_model.name, document.boilerplate)
@@ -124,7 +123,7 @@ def update_document(
             raise NothingToDoError(NOT_CHANGED)
         edition = fetched
     elif message.edition is None and model_of(document.known.recipe) not in (None, embedding_model.name):
-        # Its text stays, and gets the vectors of this model.
+        # The text stays; only its vectors are made again.
         edition = Edition(database.with_db_session(texts_of, document.document_pk))
     else:
         edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
@@ -135,7 +134,7 @@ def update_document(
 
 
 def collect(session: Session, message: UpdateDocument) -> Document:
-    """Read all that the update needs, as plain data; raises as `update_document`."""
+    """Read the state of the document as plain data; raises as `update_document`."""
     document = session.get(MdDocument, message.document_pk)
     if document is None:
         raise InvalidMessageError(f"there is no document {message.document_pk}")
@@ -160,7 +159,7 @@ def collect(session: Session, message: UpdateDocument) -> Document:
 
 
 def _edited(text: str, sent: datetime) -> Edition:
-    """The chunks of a new edition.
+    """Cut a text into the chunks of a new edition.
 
     Raises:
         NothingToDoError: there are none.
@@ -182,12 +181,11 @@ def _fetched(
     recipe: str,
     deadline: Deadline,
 ) -> Edition | None:
-    """The chunks of a page as it is now; of the same page, too, if the document was made by another recipe.
-    None if it has not changed.
+    """Fetch the page of a document; None if it has not changed and the document is not stale.
 
     Raises:
         NothingToDoError: it asks not to be indexed.
-        PermanentError: it cannot be had, has moved, or has no text.
+        PermanentError: it cannot be fetched or read, has moved, or has no text.
         TransientError: its host is busy with other requests, or rests.
     """
     is_stale = document.known.recipe != recipe
@@ -224,7 +222,7 @@ def _fetched(
 
 
 def _take_note(session: Session, document_pk: int) -> None:
-    """Take note that a page is there, if a refresh has missed it."""
+    """Record that a page exists, in case a refresh missed it."""
     was_found(session, document_pk)
     session.commit()
 
@@ -238,7 +236,7 @@ def save(
     recipe: str,
     now: datetime,
 ) -> str:
-    """Write the chunks and the end of the job: all of it, once, or nothing; raises as `update_document`."""
+    """Write the chunks and the end of the job in one transaction; raises as `update_document`."""
     if len(thought.left_out) == len(edition.chunks):
         raise NothingToDoError("nothing in it is relevant")
     pk = document.document_pk

@@ -1,4 +1,4 @@
-"""Bring the documents that a batch of messages names up to date."""
+"""Update the documents that a batch of messages names."""
 
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ def _run(message: UpdateDocument, job: Job, deadline: Deadline) -> str:
 
 def _occasion(message: UpdateDocument, sent: datetime) -> str:
     moment = sent.isoformat(timespec="milliseconds")
-    # Of two editions that are sent in the same millisecond, none is a repetition of the other.
+    # The hash tells two editions of the same millisecond apart.
     return f"{moment} {crc32(message.edition.encode()):08x}" if message.edition else moment
 
 
