@@ -28,7 +28,13 @@ from tests.ses_events import ses_event, soft_bounce
 ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
 DEPLOY = DOCS / "deploy.md"
-ERASE_USER = re.sub(r"--.*", "", (DOCS / "erase_user.sql").read_text()).replace(":'user_id'", "'…'")
+
+
+def file(name: str, variable: str, value: str) -> str:
+    """The statements of a file for psql, with a value in place of its variable."""
+    return re.sub(r"--.*", "", (DOCS / name).read_text()).replace(f":'{variable}'", f"'{value}'")
+
+
 STATEMENTS = [
     statement.strip()
     for block in (
@@ -37,7 +43,7 @@ STATEMENTS = [
             for page in ("operations", "messages", "jobs")
             for block in blocks("sql", DOCS / f"{page}.md")
         ),
-        ERASE_USER,
+        file("erase_user.sql", "user_id", "…"),
     )
     for statement in block.split(";")
     if statement.strip()
@@ -46,9 +52,9 @@ STATEMENTS = [
 
 @pytest.fixture
 def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
-    """The secret of a user that was made with the page's first SQL block, and has our own tables."""
-    for statement in filter(None, map(str.strip, blocks("sql", DEPLOY)[0].split(";"))):
-        mojodex.run(statement.replace("…", "secret"))
+    """The secret of a user that was made with the page's file, and has our own tables."""
+    for statement in filter(None, map(str.strip, file("database_user.sql", "password", "secret").split(";"))):
+        mojodex.run(statement)
     ours = re.findall(r"`(GRANT [^`]* ON md_background_[^`]*)`", DEPLOY.read_text())
     assert len(ours) == 2
     for statement in ours:
