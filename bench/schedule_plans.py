@@ -491,7 +491,7 @@ def _named(
 
 def main() -> int:
     """Measure, print and judge; returns the exit code."""
-    return database.run_bench("users", partial(_run, _parser().parse_args()))
+    return database.run_bench("schedule_plans", partial(_run, _parser().parse_args()))
 
 
 def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud) -> list[Verdict]:

@@ -167,7 +167,7 @@ def main() -> int:
     add = parser.add_argument
     add("--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="N")
     add("--due", type=int, default=100, metavar="N", help="due of each, where it is the same (%(default)s)")
-    return database.run_bench("scans", partial(_run, parser.parse_args()))
+    return database.run_bench("schedule_rows", partial(_run, parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -251,7 +251,7 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
 
 def main() -> int:
     """Measure, print and judge; returns the exit code."""
-    return database.run_bench("scan", partial(_run, _parser().parse_args()))
+    return database.run_bench("schedule_time", partial(_run, _parser().parse_args()))
 
 
 def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud) -> list[Verdict]:
