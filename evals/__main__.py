@@ -1,4 +1,4 @@
-"""`python -m evals MODEL`: run the workers' code against a model on the labelled cases, and score it."""
+"""`python -m evals MODEL`: run the workers' code with a model on the labelled cases, and score it."""
 
 import argparse
 import hashlib
@@ -27,28 +27,28 @@ LOADERS: dict[str, Callable[[Sequence[str]], Sequence[Case]]] = {
 
 
 def main() -> int:
-    """Run what was asked for; returns the exit code."""
-    given = _arguments()
-    if given.compare:
-        first, second = map(results.read, given.compare)
+    """Run the mode that the command line asks for, and return the exit code."""
+    arguments = _arguments()
+    if arguments.compare:
+        first, second = map(results.read, arguments.compare)
         report.compare(first, second)
         return 0
-    if given.ami:
-        meetings = ami.load(given.ami)
-        with _served(given.model, given.base_url, []) as (url, version):
+    if arguments.ami:
+        meetings = ami.load(arguments.ami)
+        with _served(arguments.model, arguments.base_url, []) as (url, version):
             with caching_proxy(url, LOCAL / "answers", version) as proxy:
-                made = run(given.model, proxy.url, [case for each in meetings for case in each.cases])
+                made = run(arguments.model, proxy.url, [case for each in meetings for case in each.cases])
             ami.show(meetings, made, proxy.calls)
         return 0
-    cases = [case for kind in _kinds(given.kind) for case in LOADERS[kind](given.languages)]
+    cases = [case for kind in _kinds(arguments.kind) for case in LOADERS[kind](arguments.languages)]
     with (
-        _served(given.model, given.base_url, cases) as (url, version),
+        _served(arguments.model, arguments.base_url, cases) as (url, version),
         caching_proxy(url, LOCAL / "answers", version) as proxy,
     ):
-        made = run(given.model, proxy.url, cases)
-    found = results.results_of(given.model, cases, made)
-    found.cost = results.cost_of(proxy.exchanges, given.prompt_price, given.completion_price)
-    if given.model == scripted.WRONG:
+        made = run(arguments.model, proxy.url, cases)
+    found = results.results_of(arguments.model, cases, made)
+    found.cost = results.cost_of(proxy.exchanges, arguments.prompt_price, arguments.completion_price)
+    if arguments.model == scripted.WRONG:
         found.deeds = deeds_done(cases, made)
     report.show(found, proxy.calls)
     written = results.write(found)
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def deeds_done(cases: Sequence[Case], made: Sequence[Made]) -> dict[str, tuple[int, int, bool]]:
-    """Count by way what the scripted wrong model tried and what was saved of it."""
+    """Count, for each way of being wrong, the scripted model's attempts and how many would be saved."""
     found: dict[str, tuple[int, int, bool]] = {}
     deeds = scripted.deeds(cases)
     for case, outcome in zip(cases, made, strict=True):
@@ -72,7 +72,7 @@ def deeds_done(cases: Sequence[Case], made: Sequence[Made]) -> dict[str, tuple[i
 
 
 def saved_of(case: Case, deed: scripted.Deed, outcome: Made) -> tuple[int, int]:
-    """Return how many wrong things an answer held, and how many of them would be saved."""
+    """Return how many wrong things an answer holds, and how many of them would be saved."""
     match case:
         case TaskCase():
             if not isinstance(deed.answer, dict):
@@ -95,7 +95,7 @@ def _kinds(kind: str) -> list[str]:
 
 @contextmanager
 def _served(model: str, base_url: str, cases: Sequence[Case]) -> Iterator[tuple[str, str]]:
-    """Yield the base URL of the model's server, and a version that changes with what ours answer."""
+    """Yield the base URL of the model's server, and a version that changes when our servers' answers may."""
     if model == STANDIN:
         with ModelServer() as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -108,7 +108,7 @@ def _served(model: str, base_url: str, cases: Sequence[Case]) -> Iterator[tuple[
             for case in cases
         }
         with scripted.scripted(answers) as url:
-            # Which wrong way meets which case depends on all cases.
+            # The set of cases decides which case gets which wrong answer.
             asked = hashlib.sha256(repr([case.id for case in cases]).encode()).hexdigest()
             yield url, _version(Path(evals.__file__).parent) + asked
     else:
@@ -123,19 +123,19 @@ def _version(folder: Path) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m evals", description=__doc__)
     parser.add_argument(
-        "model", nargs="?", help="standin, scripted-right, scripted-wrong, or any model's name"
+        "model", nargs="?", help="standin, scripted-right, scripted-wrong, or the name of any model"
     )
     parser.add_argument("--base-url", default=os.environ.get("OPENAI_BASE_URL") or OPENAI)
     parser.add_argument("--kind", choices=[*LOADERS, "all"], default="all")
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
-    parser.add_argument("--prompt-price", type=float, help="USD for a million tokens")
-    parser.add_argument("--completion-price", type=float, help="USD for a million tokens")
-    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two models that were run, or files")
-    parser.add_argument("--ami", type=Path, metavar="DIR", help="the AMI meeting corpus, see evals.ami")
-    given = parser.parse_args()
-    if not given.model and not given.compare:
-        parser.error("which model?")
-    return given
+    parser.add_argument("--prompt-price", type=float, help="USD per million tokens")
+    parser.add_argument("--completion-price", type=float, help="USD per million tokens")
+    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two evaluated models, or files")
+    parser.add_argument("--ami", type=Path, metavar="DIR", help="folder of the AMI corpus, see evals.ami")
+    arguments = parser.parse_args()
+    if not arguments.model and not arguments.compare:
+        parser.error("name a model")
+    return arguments
 
 
 if __name__ == "__main__":

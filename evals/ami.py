@@ -1,19 +1,20 @@
 """The action items of the AMI meeting corpus (CC BY 4.0), as finished tasks.
 
-Its data is not in this repository. DIR is the folder `ami_public_manual_1.6.2` of the GitHub repository
+The data is not in this repository. DIR is the folder `ami_public_manual_1.6.2` of the GitHub repository
 Hasetomo2142/ami-corpus-preprocessing, with `abstractive`, `extractive`, `dialogueActs` and `words`.
 
-Each speaker of a meeting with action items becomes the user of a task: what they said, turn by turn, are the
-user's messages. What the others said is left out, because a quotation of it would count as the user's
-words. So each utterance is read once, but the model does not see what "I'll do that" answers. The worker's
-own budget cuts what is too long. There is no result and no list.
+Each speaker of a meeting with action items becomes the user of a task. The speaker's own turns are the user's
+messages. The turns of others are left out, because quoting them would count as the user's words. So the model
+reads each utterance once, but does not see the question that "I'll do that" answers. The worker's own budget
+cuts long conversations. There is no result and no list of open to-dos.
 
-Labelled are the utterances that the corpus links to the sentences of its action items. An utterance is found
-if the evidence of a to-do that would be saved shares a word with it. F1 is over utterances.
+The labels are the utterances that the corpus links to its action items. An utterance is found if it shares a
+word with the evidence of a to-do that would be saved. F1 is over utterances.
 
-It is not the same question. Most labelled utterances are of a project manager who hands out work ("as the
-industrial designer, you're gonna be working on the design"): here that is somebody else's step. What others
-publish (38 to 43 %) are classifiers that were trained on this corpus and saw the whole meeting.
+The figures of others (38 to 43 %) do not measure the same: their classifiers were trained on this corpus and
+saw whole meetings. Besides, most labelled utterances are of a project manager who assigns work ("as the
+industrial designer, you're gonna be working on the design"), which our prompt treats as the step of somebody
+else.
 """
 
 import re
@@ -38,7 +39,7 @@ ID = re.compile(r"id\(([^)]+)\)")
 
 @dataclass(frozen=True)
 class Utterance:
-    """A dialogue act: who said it, when (in seconds), and what."""
+    """A dialogue act: its speaker, its start in seconds, and its text."""
 
     id: str
     speaker: str
@@ -48,11 +49,11 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Meeting:
-    """A meeting as tasks of its speakers.
+    """A meeting, with one task for each speaker.
 
     Attributes:
-        cases: one for each speaker.
-        turns: of each case, the utterances of each message.
+        cases: the tasks.
+        turns: for each task, the utterances of each message.
         labelled: ids of the utterances that are evidence of an action item.
     """
 
@@ -63,7 +64,7 @@ class Meeting:
 
 
 def load(folder: Path) -> list[Meeting]:
-    """Load the meetings that have evidence of action items.
+    """Load the meetings whose action items have linked utterances.
 
     Raises:
         ValueError: the folder is not the corpus.
@@ -144,7 +145,7 @@ def _case(name: str, speaker: str, messages: Sequence[Sequence[Utterance]]) -> T
         language="en",
         trap="",
         user=f"Speaker {speaker}",
-        # The corpus gives no usable day; none is judged.
+        # The corpus names no usable day, so dates are not judged.
         now=datetime(2026, 11, 26, 17, 0),  # noqa: DTZ001
         task=Task("prepare_meeting_recap", definition, lines, Result(f"Meeting {name}", ""), []),
         labels=(),
@@ -152,10 +153,10 @@ def _case(name: str, speaker: str, messages: Sequence[Sequence[Utterance]]) -> T
 
 
 def found_in(messages: Sequence[Sequence[Utterance]], evidence: str) -> set[str]:
-    """Return the ids of the utterances that evidence is of, in the first message that holds it."""
+    """Return the ids of the utterances that the evidence covers, in the first message that contains it."""
     wanted = words(evidence)
     for message in messages:
-        # Which utterance each word of the message is of.
+        # For each word of the message, the id of its utterance.
         owners = [utterance.id for utterance in message for _ in words(utterance.text)]
         text = [word for utterance in message for word in words(utterance.text)]
         for start in range(len(text) - len(wanted) + 1):
@@ -165,7 +166,7 @@ def found_in(messages: Sequence[Sequence[Utterance]], evidence: str) -> set[str]
 
 
 def show(meetings: Sequence[Meeting], made: Sequence[Made], calls: int) -> None:
-    """Print F1 over utterances beside the published one."""
+    """Print F1 over utterances beside the published figure."""
     waiting = iter(made)
     right = false = missing = failed = 0
     scores = []

@@ -16,13 +16,13 @@ LANGUAGES = ("en", "fr", "de", "es", "ja")
 
 @dataclass(frozen=True)
 class Label:
-    """A to-do that belongs to the user.
+    """A to-do that the user has.
 
     Attributes:
-        places: where the user says so, letter by letter; the first is the best.
+        places: quotations that prove it, letter by letter; the first is the best.
         words: regular expressions that a right description matches.
-        earliest, latest: the days that are right; None if the words name none.
-        agreed_to: Mojo's words that the user only agreed to; '' if the words are the user's own.
+        earliest, latest: the range of right days; None if the words name no day.
+        agreed_to: words of Mojo that the user only agreed to; '' if the words are the user's own.
     """
 
     places: tuple[str, ...]
@@ -34,7 +34,7 @@ class Label:
 
 @dataclass(frozen=True)
 class TaskCase:
-    """A finished task and its to-dos; `trap` is '' or what makes it hard."""
+    """A finished task and its to-dos. `trap` names the difficulty, or is ''."""
 
     id: str
     language: str
@@ -47,7 +47,7 @@ class TaskCase:
 
 @dataclass(frozen=True)
 class Planned:
-    """A day on which the to-do was planned for `day`."""
+    """One earlier date of a to-do: `made_on` it was planned for `day`."""
 
     day: date
     made_on: date
@@ -59,8 +59,8 @@ class MoveCase:
     """An overdue to-do, and the days that a sensible colleague would accept.
 
     Attributes:
-        open_todos: the user's others, with their days.
-        invented: regular expressions of what an argument must not claim.
+        open_todos: the user's other to-dos, with their days.
+        invented: regular expressions of claims that an argument must not make.
     """
 
     id: str
@@ -97,7 +97,7 @@ class MailTodo:
 
 @dataclass(frozen=True)
 class MailCase:
-    """A user's day; `forbidden` are regular expressions of what must not be in the mail's words."""
+    """A user's day. `forbidden` holds regular expressions that the mail's wording must not match."""
 
     id: str
     language: str

@@ -1,4 +1,4 @@
-"""Shares with their intervals of 95 %, by a bootstrap over cases."""
+"""Shares with their 95 % intervals, by a bootstrap over cases."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 
 RESAMPLES, SEED = 10_000, 20_261_126
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
-# A share of sums: from the sums of each resample (a row) to a number; NaN where there is nothing to share.
+# Maps sums (one row for each resample) to a share for each row; NaN if its denominator is 0.
 type Share = Callable[[Numbers], Numbers]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its interval of 95 %; all None if there is nothing to reckon it from."""
+    """A figure with its 95 % interval. All are None if the denominator is 0."""
 
     value: float | None
     low: float | None
@@ -22,17 +22,17 @@ class Interval:
 
 
 def ratio(above: Numbers, below: Numbers) -> Numbers:
-    """Divide; NaN where there is nothing below."""
+    """Divide. The result is NaN where the denominator is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)
 
 
 def interval(counts: Sequence[Sequence[float]], share: Share) -> Interval:
-    """Reckon a share and its interval.
+    """Compute a share and its interval.
 
     Args:
-        counts: a row of numbers for each case.
-        share: from sums of such rows to the share.
+        counts: one row of numbers for each case.
+        share: computes the share from sums of such rows.
     """
     if not counts:
         return Interval(None, None, None)
@@ -41,17 +41,17 @@ def interval(counts: Sequence[Sequence[float]], share: Share) -> Interval:
 
 
 def paired(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], share: Share) -> Interval:
-    """Reckon how far the first share is above the second, case by case the same resamples."""
+    """Compute how far the first share is above the second, with the same resamples for both."""
     ours, theirs = np.array(first, dtype=float), np.array(second, dtype=float)
     whole = share(ours.sum(axis=0)[None])[0] - share(theirs.sum(axis=0)[None])[0]
     return _summary(whole, share(_resampled(ours)) - share(_resampled(theirs)))
 
 
 def _resampled(table: Numbers) -> Numbers:
-    """Return the sums of each resample. The seed is fixed, so tables of one length get the same ones."""
+    """Return the sums of each resample. The fixed seed gives tables of equal length the same resamples."""
     cases = len(table)
     chosen = np.random.default_rng(SEED).integers(0, cases, (RESAMPLES, cases))
-    # How often each case was drawn, so that one product makes all sums.
+    # The number of times each case was drawn, so that one matrix product makes all sums.
     offsets = np.arange(RESAMPLES)[:, None] * cases
     drawn = np.bincount((chosen + offsets).ravel(), minlength=RESAMPLES * cases).reshape(RESAMPLES, cases)
     sums: Numbers = drawn @ table

@@ -1,4 +1,4 @@
-"""Which language a text is in, and which days it names: simple rules for the five languages of the set."""
+"""Detect the language of a text and the days it names, by simple rules for five languages."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ STOP_WORDS = {
     "es": "el la los las un una unos y o de del a al en es son usted su sus tu tus lo para por con que se no"
     " más antes hoy esta este está",
 }
-# Of a Japanese text; the rest may be names and numbers.
+# Least share of Japanese letters in a Japanese text; names and numbers may be the rest.
 LEAST_JAPANESE = 0.4
 
 
 def is_in(text: str, language: str) -> bool:
-    """Tell whether a text is in a language, as far as its script and its stop words show.
+    """Tell whether a text's script and stop words fit a language.
 
-    A text without stop words of any language, such as "OK, Ann", is in all of them.
+    A text without any stop words, such as "OK, Ann", fits every language.
     """
     letters = [letter for letter in text if letter.isalpha()]
     japanese = sum(name(letter, "").startswith(("CJK", "HIRAGANA", "KATAKANA")) for letter in letters)
@@ -36,7 +36,7 @@ def is_in(text: str, language: str) -> bool:
 
 @dataclass(frozen=True)
 class NamedDays:
-    """The days that a text names: weekdays (Monday is 0), and days of a month as (month, day)."""
+    """The days that a text names: weekdays (Monday is 0) and dates as (month, day)."""
 
     weekdays: frozenset[int]
     dates: frozenset[tuple[int, int]]
@@ -44,7 +44,7 @@ class NamedDays:
 
 @cache
 def _names(language: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the names of weekdays and of months in a language, and in English."""
+    """Return the names of weekdays and months, in a language and in English."""
     from babel.dates import get_day_names, get_month_names
 
     weekdays: dict[str, int] = {}
@@ -78,5 +78,5 @@ def days_in(text: str, language: str) -> NamedDays:
 
 
 def month_and_day(day: date) -> tuple[int, int]:
-    """Return a day as `NamedDays.dates` has it."""
+    """Return a day in the form of `NamedDays.dates`."""
     return day.month, day.day

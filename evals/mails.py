@@ -1,4 +1,4 @@
-"""Score mails by rules: is each to-do there once, with the model's own line, and nothing that must not be?"""
+"""Score mails by rules: each to-do appears once, with the model's own line, and nothing forbidden appears."""
 
 import re
 from collections import Counter
@@ -15,15 +15,15 @@ SUBJECT_WORDS = 8
 
 @dataclass(frozen=True)
 class MailScore:
-    """What is right of a mail.
+    """The rules that a mail keeps. The field names are keys of the result files.
 
     Attributes:
-        by_model: the model wrote the subject, the greeting, the intro and the closing, and not we.
-        has_each_once: each to-do of today and each moved one is there once, with its own description.
-        has_own_lines: beneath each to-do of today is a line of the model's.
-        is_clean: nothing forbidden is in the words.
-        is_in_language: the words are in the language of the user's account.
-        is_short: the subject has at most eight words (as spaces part them; Japanese has none).
+        by_model: subject, intro and closing are not our default wording.
+        has_each_once: each of today's and of the moved to-dos appears once, with its own description.
+        has_own_lines: each of today's to-dos has a line by the model.
+        is_clean: the wording holds nothing forbidden.
+        is_in_language: the wording is in the language of the user's account.
+        is_short: the subject has at most eight words, counted by spaces.
     """
 
     by_model: bool
@@ -35,17 +35,17 @@ class MailScore:
 
     @property
     def is_right(self) -> bool:
-        """Tell whether nothing is wrong, and the model did it."""
+        """Tell whether every rule is kept."""
         return all(vars(self).values())
 
 
 def words_of(mail: Content) -> list[str]:
-    """Return the words of a mail that a model may have written."""
+    """Return the texts of a mail that a model may have written."""
     return [mail.subject, mail.greeting, mail.intro, *(todo.line for todo in mail.todos), mail.closing]
 
 
 def score(case: MailCase, mail: Content | None) -> MailScore:
-    """Score a mail; None if there was none."""
+    """Score a mail, or None if there is none."""
     if mail is None:
         return MailScore(*(False,) * 6)
     ours = compose(None, today_of(case), WEBAPP, None)

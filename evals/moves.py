@@ -1,4 +1,4 @@
-"""Score moves by rules: is the day plausible, and is the argument true and in the user's language?"""
+"""Score moves by rules: the day is plausible, and the argument is true and in the user's language."""
 
 import re
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from reschedule_todo.wording import keeps_slipping_wording
 
 @dataclass(frozen=True)
 class MoveScore:
-    """What is right of a move; `by_model` tells whether the model's day was taken, and not the rule's.
+    """The rules that a move keeps. The field names are keys of the result files.
 
     Attributes:
+        by_model: the move has the model's day, not our default day.
         is_plausible: a sensible colleague would accept the day.
-        is_not_invented: the argument claims nothing of what the case says that it must not.
-        knows_days: each weekday and date in the argument is a known one, see `unknown_days`.
+        is_not_invented: the argument makes no claim that the case forbids.
+        knows_days: the argument names only known days, see `unknown_days`.
         is_in_language: the argument is in the language of the user's account.
     """
 
@@ -29,12 +30,12 @@ class MoveScore:
 
     @property
     def is_right(self) -> bool:
-        """Tell whether nothing is wrong, and the model did it."""
+        """Tell whether every rule is kept."""
         return all(vars(self).values())
 
 
 def score(case: MoveCase, move: Move | None) -> MoveScore:
-    """Score a move; None if there was none."""
+    """Score a move, or None if there is none."""
     if move is None:
         return MoveScore(*(False,) * 5)
     return MoveScore(
@@ -47,17 +48,17 @@ def score(case: MoveCase, move: Move | None) -> MoveScore:
 
 
 def models_words(case: MoveCase, move: Move) -> str:
-    """Return the argument without the sentence of ours on how often a to-do was moved."""
+    """Return the argument without our own sentence about how often the to-do was moved."""
     ours = keeps_slipping_wording(case.language, overdue_of(case).todo.moves)
     return move.argument.removesuffix(ours)
 
 
 def unknown_days(case: MoveCase, move: Move) -> set[str]:
-    """Return the days that the argument names and that the prompt gives no reason to name.
+    """Return the days that the argument names although the prompt gives no reason to.
 
-    Known are the chosen day, today, the days of the history, days with other to-dos, and what the texts name.
-    Any other day of the agenda is known if the argument names the chosen day, too: named alone, it
-    contradicts the choice.
+    Known days are the chosen day, today, the days of the history, days with other to-dos, and all days that
+    the texts name. If the argument names the chosen day, it may name any day of the agenda as well. Naming
+    another day alone would contradict the choice.
     """
     overdue = overdue_of(case)
     named = days_in(move.argument, case.language)

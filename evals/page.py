@@ -1,4 +1,4 @@
-"""One page with a picture: the figures, and each wrong case with what was said, expected and made."""
+"""The result page: figures, pictures, and each wrong case with its input, the labels and the model's work."""
 
 import io
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from evals.results import SHARES, Results
 from evals.work import Made
 
 mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evals", "font.family": "sans-serif"})
-# Drawn in colours that nothing else has, which then become the page's own.
+# matplotlib draws in these marker colours, which `_svg` replaces by the page's own.
 INK, MARK, FAULT = "#010203", "#040506", "#070809"
 THEME = {INK: "currentColor", MARK: "var(--mark)", FAULT: "var(--fault)"}
 STYLE = """
@@ -47,7 +47,7 @@ blockquote { background: var(--soft); border-left: 3px solid var(--line); margin
 
 
 def write(found: Results, cases: Sequence[Case], made: Sequence[Made], folder: Path) -> Path:
-    """Write the page and return where."""
+    """Write the page and return its path."""
     pairs = list(zip(cases, made, strict=True))
     wrong = [text for case, outcome in pairs if (text := _wrong_case(case, outcome))]
     parts = [
@@ -65,7 +65,7 @@ def write(found: Results, cases: Sequence[Case], made: Sequence[Made], folder: P
             parts.append(f"<h2>{title}</h2>{_table(('rule', 'held'), rows)}")
     if found.deeds:
         done = [
-            (way, str(tried), str(saved), "" if can_be_caught else "no check can know")
+            (way, str(tried), str(saved), "" if can_be_caught else "no check can catch it")
             for way, (tried, saved, can_be_caught) in found.deeds.items()
         ]
         parts.append(f"<h2>Wrong on purpose</h2>{_table(('way', 'tried', 'saved', ''), done)}")
@@ -87,7 +87,7 @@ def write(found: Results, cases: Sequence[Case], made: Sequence[Made], folder: P
 def _summary(found: Results, right: int, number: int) -> str:
     cost = ", ".join(f"{name} {value:,}" for name, value in found.cost.items() if value is not None)
     failed = f" {len(found.failures)} cases failed." if found.failures else ""
-    return f"<p>{right} of {number} cases are all right.{failed} {escape(cost)}.</p>"
+    return f"<p>{right} of {number} cases are entirely right.{failed} {escape(cost)}.</p>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -104,14 +104,14 @@ def _todo_table(found: Results) -> str:
         for code in ("", *found.languages)
     ]
     taken, labelled = found.agreed
-    agreed = f"<p>Only agreed to, and so neither right nor wrong: {taken} of {labelled} taken.</p>"
+    agreed = f"<p>Only agreed to, so neither right nor wrong: {taken} of {labelled} taken.</p>"
     return f"<h2>To-dos</h2>{_table(('language', *SHARES), rows)}{agreed}"
 
 
 def _f1_picture(found: Results) -> str:
     names = ["", *found.languages][::-1]
     figures = [found.figures(code)["F1"] for code in names]
-    figure, axes = _axes(len(names), "F1 of to-dos, with its interval of 95 %")
+    figure, axes = _axes(len(names), "F1 of to-dos, with its 95 % interval")
     for row, each in enumerate(figures):
         if each.value is None or each.low is None or each.high is None:
             continue
@@ -155,12 +155,12 @@ def _svg(figure: Figure, label: str) -> str:
     drawn = drawn[drawn.index("<svg") :]
     for colour, of_page in THEME.items():
         drawn = drawn.replace(colour, of_page)
-    # matplotlib writes black text without a colour.
+    # matplotlib writes no colour for black text.
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" fill="currentColor" ', 1)
 
 
 def _wrong_case(case: Case, outcome: Made) -> str:
-    """Return what was said, expected and made in a case with a fault; '' for one without."""
+    """Return the HTML of a case with a fault; '' if there is none."""
     match case:
         case TaskCase():
             score = todos.score(case, outcome.todos)

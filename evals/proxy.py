@@ -1,4 +1,4 @@
-"""A proxy between worker and model server that keeps answers, so that the same question is paid for once."""
+"""A caching proxy between worker and model server, so that the same question is paid for once."""
 
 import hashlib
 import json
@@ -14,13 +14,13 @@ import httpx2
 
 from tests.http_server import QuietHandler, serve
 
-# As long as `work.CALL_SECONDS`: one slow server works off eight questions.
+# Equal to `work.CALL_SECONDS`, because one slow server may have eight questions in progress.
 UPSTREAM_SECONDS = 1200
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One answered question; `seconds` is how long the server took when it was asked."""
+    """One answered question. `seconds` is how long the server took when it was first asked."""
 
     seconds: float
     prompt_tokens: int
@@ -33,8 +33,8 @@ class Proxy:
 
     Attributes:
         url: its base URL.
-        calls: questions that went to the server, errors included.
-        exchanges: all answered questions, also those from the cache.
+        calls: number of questions that went to the server, errors included.
+        exchanges: all answered questions, cached ones included.
     """
 
     url: str = ""
@@ -48,9 +48,9 @@ def caching_proxy(base_url: str, folder: Path, version: str = "") -> Iterator[Pr
     """Run the proxy on a free port of loopback.
 
     Args:
-        base_url: of the server's API, with its /v1.
-        folder: where answers are kept, by a hash of the request, which names the model.
-        version: part of the hash; for servers of ours, whose answers change with our code.
+        base_url: the base URL of the server's API, including /v1.
+        folder: keeps the answers, by a hash of the request, which includes the model's name.
+        version: part of the hash. Our own servers' answers change with our code.
     """
     folder.mkdir(parents=True, exist_ok=True)
     upstream = httpx2.Client(timeout=UPSTREAM_SECONDS)
@@ -82,7 +82,7 @@ def caching_proxy(base_url: str, folder: Path, version: str = "") -> Iterator[Pr
                 return
             if answer is not None:
                 seconds = round(monotonic() - began, 3)
-                # Renamed, so that a run that is stopped leaves no half of an answer.
+                # Write and rename, so that an interrupted run leaves no partial answer.
                 part = kept.with_suffix(f".{threading.get_ident()}")
                 part.write_text(json.dumps({"seconds": seconds, "answer": answer}))
                 part.replace(kept)
@@ -105,11 +105,11 @@ def caching_proxy(base_url: str, folder: Path, version: str = "") -> Iterator[Pr
                 self.end_headers()
                 self.wfile.write(body)
             except ConnectionError:
-                # The worker did not wait for it. Kept, it is there when it asks again.
+                # The worker stopped waiting. The kept answer serves its next attempt.
                 self.close_connection = True
 
     proxy = Proxy()
     with upstream, serve(Handler) as url:
-        # The client appends its own paths to this, and the proxy to the server's.
+        # The client appends the API's paths to this URL, and the proxy appends them to the server's.
         proxy.url = url
         yield proxy

@@ -1,15 +1,15 @@
-"""Print results on a terminal: plain tables."""
+"""Print results as tables for a terminal."""
 
 from evals.intervals import Interval, paired
 from evals.results import SHARES, Results
 
-# What is printed where there is nothing to reckon from.
+# Printed for a figure without a denominator.
 NOTHING = "-"
 COMPARED = ("F1", "exact dates")
 
 
 def show(found: Results, calls: int) -> None:
-    """Print all figures of a run; `calls` is how many questions went to the server."""
+    """Print all figures of a run. `calls` is the number of questions that went to the server."""
     print(f"\n{found.model}: {calls} calls, the rest from .local/evals")
     if found.counts:
         _show_todos(found)
@@ -39,7 +39,7 @@ def _show_todos(found: Results) -> None:
     for trap, (false, cases) in sorted(found.false_by_trap.items()):
         print(f"{trap:24}{false:>8}{cases:>8}")
     taken, labelled = found.agreed
-    print(f"\nagreed to only (no fault either way): {taken} of {labelled} taken")
+    print(f"\nagreed to only (never a fault): {taken} of {labelled} taken")
     print(f"\n{'left out by the check':76}{'steps':>6}")
     for reason, steps in found.left_out.items():
         print(f"{reason:76}{steps:>6}")
@@ -49,25 +49,25 @@ def _show_deeds(found: Results) -> None:
     print(f"\n{'wrong on purpose':40}{'tried':>6}{'saved':>6}")
     for way, (tried, saved, can_be_caught) in found.deeds.items():
         verdict = "" if not can_be_caught else "  ok" if not saved else "  FAIL"
-        print(f"{way:40}{tried:>6}{saved:>6}{verdict or '  no check can know'}")
+        print(f"{way:40}{tried:>6}{saved:>6}{verdict or '  no check can catch it'}")
 
 
 def as_text(each: Interval) -> str:
-    """Write an interval: 71 % [60, 80]."""
+    """Format an interval, as in 71 % [60, 80]."""
     if each.value is None or each.low is None or each.high is None:
         return NOTHING
     return f"{each.value:.1%} [{each.low:.0%}, {each.high:.0%}]"
 
 
 def compare(first: Results, second: Results) -> None:
-    """Print how far the first is ahead of the second, over the cases that both ran."""
+    """Print how far the first run is ahead of the second, over the cases that both ran."""
     both = [name for name in first.counts if name in second.counts]
     print(f"\n{first.model} ahead of {second.model}, over {len(both)} cases (paired bootstrap, 95 %)")
     for name in COMPARED:
         ours, theirs = [first.counts[each] for each in both], [second.counts[each] for each in both]
         found = paired(ours, theirs, SHARES[name])
         if found.value is None or found.low is None or found.high is None:
-            print(f"{name:14}cannot be compared: one of them has none")
+            print(f"{name:14}cannot be compared: one of them has no figure")
             continue
-        chance = "may be chance" if found.low <= 0 <= found.high else "is more than chance"
+        chance = "may be chance" if found.low <= 0 <= found.high else "more than chance"
         print(f"{name:14}{found.value:+.1%} [{found.low:+.1%}, {found.high:+.1%}]  {chance}")

@@ -1,4 +1,4 @@
-"""What a run leaves: figures with intervals, and what came of each case, as JSON under evals/results."""
+"""The results of a run as JSON under evals/results: figures with intervals, and the scores of each case."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from evals.work import Made
 
 RESULTS = ROOT / "evals" / "results"
 PLAIN = "plain"
-# What is counted of a case with to-dos; the shares below are made of their sums.
+# The counts of a case with to-dos. The shares below are computed from their sums.
 COUNTS = ("right", "false", "missing", "right_dates", "judged_dates", "all_right", "cases")
 
 
@@ -27,28 +27,28 @@ def _column(sums: Numbers, name: str) -> Numbers:
 
 
 def precision(sums: Numbers) -> Numbers:
-    """Of the to-dos that were saved, the share that is right."""
+    """Compute the share of saved to-dos that are right."""
     return ratio(_column(sums, "right"), _column(sums, "right") + _column(sums, "false"))
 
 
 def recall(sums: Numbers) -> Numbers:
-    """Of the labelled to-dos, the share that was saved."""
+    """Compute the share of labelled to-dos that were saved."""
     return ratio(_column(sums, "right"), _column(sums, "right") + _column(sums, "missing"))
 
 
 def f1(sums: Numbers) -> Numbers:
-    """The harmonic mean of precision and recall, over all to-dos."""
+    """Compute the harmonic mean of precision and recall, over all to-dos."""
     right = 2 * _column(sums, "right")
     return ratio(right, right + _column(sums, "false") + _column(sums, "missing"))
 
 
 def exact_dates(sums: Numbers) -> Numbers:
-    """Of the right to-dos whose words name a day, the share on that day."""
+    """Compute the share of right dates among the right to-dos whose words name a day."""
     return ratio(_column(sums, "right_dates"), _column(sums, "judged_dates"))
 
 
 def all_right(sums: Numbers) -> Numbers:
-    """The share of cases without any fault."""
+    """Compute the share of cases without any fault."""
     return ratio(_column(sums, "all_right"), _column(sums, "cases"))
 
 
@@ -63,18 +63,19 @@ SHARES: dict[str, Share] = {
 
 @dataclass
 class Results:
-    """One run.
+    """The results of one run. The field names are keys of the result files.
 
     Attributes:
         model: its name.
-        counts: of each case with to-dos, in the order of `COUNTS`.
-        rules: of each move and mail, which rules hold.
-        failures: why nothing came of a case.
-        false_by_trap: how many to-dos are false, by kind of trap; and how many cases there are of it.
-        left_out: how many steps the check left out, by reason.
-        agreed: labels that the user only agreed to: how many were taken, and how many there are.
+        counts: the `COUNTS` of each case with to-dos.
+        rules: for each move and mail, whether it keeps each rule.
+        failures: for each case without a result, the reason.
+        false_by_trap: for each kind of trap, the number of false to-dos and of cases.
+        left_out: number of steps that the check left out, by reason.
+        agreed: of the labels that the user only agreed to, how many were taken and how many there are.
         cost: tokens, seconds, dollars.
-        deeds: of the scripted wrong model: by way, how many were tried, saved, and whether a check can know.
+        deeds: of the scripted wrong model, for each way: attempts, how many would be saved, whether a
+            check can catch it.
     """
 
     model: str
@@ -88,7 +89,7 @@ class Results:
     deeds: dict[str, tuple[int, int, bool]] = field(default_factory=dict)
 
     def figures(self, language: str = "") -> dict[str, Interval]:
-        """Return the shares of the to-dos, of one language or of all."""
+        """Return the to-dos' shares, of one language or of all."""
         rows = [row for name, row in self.counts.items() if name.startswith(language)]
         return {name: interval(rows, share) for name, share in SHARES.items()}
 
@@ -99,7 +100,7 @@ class Results:
         return [code for code in LANGUAGES if code in there]
 
     def rule_shares(self, kind: str) -> dict[str, tuple[int, int]]:
-        """Return by rule how many cases hold it and how many there are; `kind` is m (moves) or e (mails)."""
+        """Return by rule how many cases keep it, of how many. `kind` is m (moves) or e (mails)."""
         rows = [held for name, held in self.rules.items() if name.partition("-")[2].startswith(kind)]
         names = list(rows[0]) if rows else []
         shares = {name.replace("_", " "): (sum(row[name] for row in rows), len(rows)) for name in names}
@@ -107,7 +108,7 @@ class Results:
 
 
 def results_of(model: str, cases: Sequence[Case], made: Sequence[Made]) -> Results:
-    """Score what came of all cases."""
+    """Score the results of all cases."""
     found = Results(model)
     false: Counter[str] = Counter()
     traps: Counter[str] = Counter()
@@ -135,7 +136,7 @@ def results_of(model: str, cases: Sequence[Case], made: Sequence[Made]) -> Resul
 
 
 def counts_of(score: todos.TodoScore) -> list[int]:
-    """Return the counts of one case, as `COUNTS` names them."""
+    """Return the `COUNTS` of one case."""
     right_dates = score.judged_dates - len(score.wrong_dates)
     faults = (len(score.matched), len(score.false), len(score.missing))
     return [*faults, right_dates, score.judged_dates, int(score.is_right), 1]
@@ -144,11 +145,11 @@ def counts_of(score: todos.TodoScore) -> list[int]:
 def cost_of(
     exchanges: Sequence[Exchange], prompt_price: float | None, completion_price: float | None
 ) -> dict[str, float | None]:
-    """Add up what the answers took, also those from the cache.
+    """Add up the cost of all answers, cached ones included.
 
     Args:
-        exchanges: all of the run.
-        prompt_price, completion_price: dollars for a million tokens; None if not known.
+        exchanges: all exchanges of the run.
+        prompt_price, completion_price: dollars per million tokens; None if unknown.
     """
     read = sum(each.prompt_tokens for each in exchanges)
     written = sum(each.completion_tokens for each in exchanges)
@@ -168,12 +169,12 @@ def cost_of(
 
 
 def path_of(model: str, folder: Path = RESULTS, ending: str = "json") -> Path:
-    """Return where the results of a model are kept."""
+    """Return the path of a model's results."""
     return folder / f"{re.sub(r'[^\w.-]+', '-', model)}.{ending}"
 
 
 def write(found: Results, folder: Path = RESULTS) -> Path:
-    """Write results and return where; each figure is a value with its interval."""
+    """Write results and return their path. Each figure is a value with its interval."""
     folder.mkdir(parents=True, exist_ok=True)
     data: dict[str, Any] = {
         "figures": {
@@ -187,7 +188,7 @@ def write(found: Results, folder: Path = RESULTS) -> Path:
         **asdict(found),
     }
     path = path_of(found.model, folder)
-    # A line for each case keeps a diff readable.
+    # One line for each case keeps a diff readable.
     text = json.dumps(data, indent=1, ensure_ascii=False)
     text = re.sub(r"([\[{])\s+([^\[\]{}]*?)\s+([\]}])", lambda m: m[1] + " ".join(m[2].split()) + m[3], text)
     path.write_text(text + "\n", encoding="utf-8")
@@ -195,10 +196,10 @@ def write(found: Results, folder: Path = RESULTS) -> Path:
 
 
 def read(name: str) -> Results:
-    """Read the results of a model, or a file of results.
+    """Read a model's results, or a file of results.
 
     Raises:
-        FileNotFoundError: there are none.
+        FileNotFoundError: there are no results.
     """
     path = Path(name) if name.endswith(".json") else path_of(name)
     data = json.loads(path.read_text(encoding="utf-8"))

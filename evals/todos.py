@@ -1,4 +1,4 @@
-"""Score to-dos: which predicted ones are labelled ones, what is missing, what is false."""
+"""Score to-dos: compare the predicted ones with the labels."""
 
 import re
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ from extract_todos.evidence import QUOTATION_MARKS, fold, words
 
 @dataclass(frozen=True)
 class TodoScore:
-    """What is right and wrong in one case.
+    """The score of one case.
 
     Attributes:
         matched: pairs of a predicted to-do and its label.
-        false, missing: predicted without a label, and labels without a prediction.
-        wrong_dates: of the matched ones whose label names a day.
-        judged_dates: how many those are.
-        agreed, agreed_labels: labels that the user only agreed to: taken ones, and all. They are no fault.
+        false: predicted to-dos without a label.
+        missing: labels without a prediction.
+        wrong_dates: matched pairs whose label names another day.
+        judged_dates: number of matched pairs whose label names a day.
+        agreed, agreed_labels: labels that the user only agreed to: those taken, and all. Never a fault.
     """
 
     matched: tuple[tuple[Todo, Label], ...]
@@ -58,18 +59,18 @@ def score(case: TaskCase, todos: Sequence[Todo]) -> TodoScore:
 
 
 def is_right_day(todo: Todo, label: Label) -> bool:
-    """Tell whether a to-do is due on a day that its label names."""
+    """Tell whether a to-do is due on a day that its label allows."""
     assert label.earliest and label.latest
     return label.earliest <= todo.due_date <= label.latest
 
 
 def is_about(todo: Todo, label: Label, texts: Sequence[Sequence[str]]) -> bool:
-    """Tell whether a to-do is the labelled one: evidence that overlaps in one text, and the right words.
+    """Tell whether a to-do is the labelled one: overlapping evidence, and the right words in its description.
 
     Args:
-        todo: predicted.
-        label: of the case.
-        texts: what the user said, each as its words.
+        todo: the predicted to-do.
+        label: the label.
+        texts: the user's texts, each as a list of words.
     """
     description = fold(todo.description)
     if not all(re.search(_folded(pattern), description, re.IGNORECASE) for pattern in label.words):
@@ -81,7 +82,7 @@ def is_about(todo: Todo, label: Label, texts: Sequence[Sequence[str]]) -> bool:
 
 
 def _folded(pattern: str) -> str:
-    """Fold a regular expression as `fold` does a text, but leave its signs alone."""
+    """Fold a regular expression as `fold` folds a text, but keep escape sequences."""
     parts = re.findall(r"\\.|[^\\]+", pattern)
     return "".join(
         part if part.startswith("\\") else normalize("NFKC", QUOTATION_MARKS.sub("", part)).casefold()
@@ -90,7 +91,7 @@ def _folded(pattern: str) -> str:
 
 
 def _spans(text: Sequence[str], quotation: str) -> set[int]:
-    """Return the positions of the words of a text that a quotation is of."""
+    """Return the positions of a quotation's words in a text."""
     wanted = words(quotation)
     size = len(wanted)
     starts = [n for n in range(len(text) - size + 1) if wanted and list(text[n : n + size]) == wanted]
@@ -98,7 +99,7 @@ def _spans(text: Sequence[str], quotation: str) -> set[int]:
 
 
 def _match(todos: Sequence[Todo], labels: Sequence[Label], texts: Sequence[Sequence[str]]) -> dict[int, int]:
-    """Match one to one, as many as possible, by augmenting paths; return label by to-do."""
+    """Match as many pairs as possible by augmenting paths. Return the label's index by the to-do's index."""
     candidates = {
         n: [label for label, each in enumerate(labels) if is_about(todo, each, texts)]
         for n, todo in enumerate(todos)

@@ -1,4 +1,4 @@
-"""Run the real workers' code on cases, without a database: what comes out is what would be saved."""
+"""Run the real workers' code on cases, without a database. The results are those that would be saved."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -27,10 +27,10 @@ from mojodex.queries import User
 from reschedule_todo import rescheduling
 
 THREADS = 8
-# A slow server on a laptop is judged by its answers, and not by Lambda's patience.
+# A slow server on a laptop is judged by its answers, not by Lambda's timeouts.
 CALL_SECONDS = 1200
 CASE_SECONDS = 7200
-# As template.yaml has them.
+# As in template.yaml.
 LOAD_CAP = 8
 SLIPPING_AFTER_MOVES = 5
 NIGHT_UNTIL_HOUR = 6
@@ -40,7 +40,7 @@ WEBAPP = "https://app.example.com"
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a case; `failure` says why nothing did."""
+    """The result of a case. `failure` is the reason if there is none."""
 
     todos: tuple[Todo, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -59,22 +59,22 @@ class _AllAllowed:
         return False
 
     def succeeded(self, _model: str) -> None:
-        """Nothing to close."""
+        """Do nothing: no circuit is open."""
 
     def failed(self, _model: str, _reason: str) -> None:
-        """Nothing to open."""
+        """Do nothing: no circuit opens."""
 
 
 def run[C: Case](model: str, base_url: str, cases: Sequence[C]) -> list[Made]:
-    """Run cases, several at once; each in the way of its kind.
+    """Run cases of any kind, several at a time.
 
     Args:
-        model: what the server calls it.
-        base_url: of the server's API.
-        cases: of one kind or several.
+        model: the name by which the server knows the model.
+        base_url: the base URL of the server's API.
+        cases: the cases.
 
     Returns:
-        What came of each, in order.
+        The result of each case, in order.
     """
     with _surroundings(), ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(lambda case: _made(model, base_url, case), cases))
@@ -82,7 +82,7 @@ def run[C: Case](model: str, base_url: str, cases: Sequence[C]) -> list[Made]:
 
 @contextmanager
 def _surroundings() -> Iterator[None]:
-    """Give the workers a key, and take their metrics and log lines, which nobody reads here."""
+    """Give the workers an API key, and silence their metrics and log lines."""
     key = {"api_key": os.environ.get("OPENAI_API_KEY") or "none"}
     level = logger.log_level
     logger.setLevel("CRITICAL")
@@ -134,7 +134,7 @@ def _make_move(model: str, base_url: str, case: MoveCase) -> Made:
 def _make_mail(model: str, base_url: str, case: MailCase) -> Made:
     settings = content.TodoDailyEmailsSettings.from_environment(_environment(model, base_url, content.PROMPT))
     today = today_of(case)
-    # Queued so long ago that a model which is away is not waited for: the mail goes out with our words.
+    # The job is so old that the worker does not wait for an unavailable model but sends our default wording.
     job = Job("events", case.id, "", utc_now(), 1, utc_now() - 2 * content.LONGEST_WAIT)
     answer = content.think(Model(settings, _circuits()), today, job, _deadline())
     failure = "" if answer else "no answer was usable"
@@ -142,7 +142,7 @@ def _make_mail(model: str, base_url: str, case: MailCase) -> Made:
 
 
 def _environment(model: str, base_url: str, prompt: Prompt) -> dict[str, str]:
-    """Return the environment of a worker whose prompt must take the model, whatever it is called."""
+    """Return a worker's environment that lets its prompt use the model, whatever its name is."""
     return {
         "LLM_SECRET_ARN": "evals",
         "LLM_MODELS": model if model in prompt.models else f"{next(iter(prompt.models))}={model}",
@@ -168,7 +168,7 @@ def _deadline() -> Deadline:
 
 
 def user_of(case: Case) -> User:
-    """Return the user of a case, as `reads.as_user` would."""
+    """Return the user of a case, as `queries.as_user` would."""
     name = case.name if isinstance(case, MailCase) else case.user
     return User(
         name=name or "the user",
@@ -181,7 +181,7 @@ def user_of(case: Case) -> User:
 
 
 def overdue_of(case: MoveCase) -> rescheduling.Overdue:
-    """Return an overdue to-do, as `rescheduling.collect` would."""
+    """Return the overdue to-do of a case, as `rescheduling.collect` would."""
     user = user_of(case)
     schedulings = [rescheduling.Scheduling(each.day, each.made_on, each.why) for each in case.schedulings]
     others = [
@@ -203,7 +203,7 @@ def overdue_of(case: MoveCase) -> rescheduling.Overdue:
 
 
 def today_of(case: MailCase) -> content.Today:
-    """Return what a user's day holds, as `content.collect` would."""
+    """Return a user's day, as `content.collect` would."""
 
     def short(text: str) -> str:
         return text[: content.TEXT_CHARS]
