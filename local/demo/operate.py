@@ -27,7 +27,7 @@ def show(stage: Stage) -> list[str]:
     terminal.paragraph(
         "These are the last jobs, as the API lists them. The console shows each process: what waits, runs,"
         " was done, has failed and was paid. Operators retry, cancel and pause there. `make up` prints its"
-        " address; docs/operate.md tells the rest."
+        " address; docs/jobs.md has the rest."
     )
     states = {job["state"] for job in jobs}
     return [
