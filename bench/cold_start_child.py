@@ -1,6 +1,8 @@
-"""Runs the handler of a schedule in a process of its own, as Lambda does: `child.py MODULE SECONDS`.
+"""Run the handler of a schedule in a process of its own, as Lambda does: `cold_start_child.py MODULE
+SECONDS`.
 
-Prints what it took as JSON, in its last line. Not a module of the bench: it sees what a function sees.
+The last line of output is JSON with the figures. This script is not imported by the bench: it sees the same
+packages as a function.
 """
 
 import importlib
@@ -53,8 +55,7 @@ began = time.perf_counter()
 ends = began + float(seconds)
 published = handler({}, Context())["published"]
 took = time.perf_counter() - began
-# On Linux VmHWM and not getrusage, whose figure includes what the process was before exec: a copy of its
-# parent.
+# On Linux, getrusage would include the memory of the parent process before exec. VmHWM does not.
 status = Path("/proc/self/status")
 if status.exists():
     peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))

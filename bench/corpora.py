@@ -1,14 +1,14 @@
-"""Pages whose main text others have labelled. Their data is not in this repository: a corpus is a folder.
+"""Corpora of pages whose main text others have labelled. The data is not in this repository; pass a folder.
 
-Three layouts are known, by what is in the folder:
+The files in the folder decide which of three layouts it has:
 
 - `evaldata.json`, `eval/`, `cache/`: repository adbar/trafilatura, folder tests. A few segments of each page
-  are labelled as main text or not. Counted as its `evaluate.py` does, over all segments.
+  are labelled as main text or not. Scored as its `evaluate.py` does, over all segments.
 - `html/`, `reference/`: repository rundimeco/waddle, folders of corpora/. The whole main text of each page.
 - `ground-truth.json`, `html/*.html.gz`: repository scrapinghub/article-extraction-benchmark. The same.
 
-Whole texts are counted as scrapinghub's `evaluate.py` does: by runs of four words, each page counting the
-same; here a character of a script without spaces is a word.
+Whole texts are scored as scrapinghub's `evaluate.py` does: by runs of four words, with equal weight for each
+page. In scripts without spaces, each character counts as a word.
 """
 
 import gzip
@@ -21,24 +21,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 
-# A word, or a character of a script that is written without spaces.
+# A word, or a character of a script without spaces.
 WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+")
 WORDS_IN_A_RUN = 4
 
 
 class CorpusError(Exception):
-    """A folder is no corpus."""
+    """The folder has no known layout."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """What the main text of a page must hold, and what it must not."""
+    """Segments that the main text of a page must contain, and segments that it must not."""
 
     wanted: tuple[str, ...]
     unwanted: tuple[str, ...]
 
     def count(self, text: str) -> tuple[float, float, float]:
-        """Count the segments in a text: (wanted and there, unwanted and there, wanted and missing)."""
+        """Count the segments: (wanted and found, unwanted and found, wanted and missing)."""
         text = _normalised(text)
         there = sum(_normalised(each) in text for each in self.wanted)
         return there, sum(_normalised(each) in text for each in self.unwanted), len(self.wanted) - there
@@ -51,7 +51,7 @@ class WholeText:
     text: str = field(repr=False)
 
     def count(self, text: str) -> tuple[float, float, float]:
-        """Count runs of words: (in both texts, only in the other text, only in this one); together 1."""
+        """Count runs of words as shares of 1: (in both texts, only in `text`, only in the label)."""
         right, found = _runs(self.text), _runs(text)
         counts = (right & found).total(), (found - right).total(), (right - found).total()
         total = sum(counts) or 1
@@ -63,7 +63,7 @@ Label = Segments | WholeText
 
 @dataclass(frozen=True)
 class LabelledPage:
-    """A page with what others say of its main text."""
+    """A page with the main text that others have labelled."""
 
     name: str
     html: bytes = field(repr=False)
@@ -72,14 +72,14 @@ class LabelledPage:
 
 @dataclass(frozen=True)
 class CorpusScore:
-    """Shares of 1."""
+    """Precision and recall, as shares of 1."""
 
     precision: float
     recall: float
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of both."""
+        """Return the harmonic mean of precision and recall."""
         total = self.precision + self.recall
         return 2 * self.precision * self.recall / total if total else 0.0
 
@@ -88,7 +88,7 @@ def read_corpus(folder: Path) -> list[LabelledPage]:
     """Read all pages of a corpus.
 
     Raises:
-        CorpusError: it has none of the known layouts.
+        CorpusError: the folder has no known layout.
     """
     if (folder / "evaldata.json").exists():
         return list(_with_segments(folder))
@@ -96,7 +96,7 @@ def read_corpus(folder: Path) -> list[LabelledPage]:
         return list(_with_bodies(folder))
     if (folder / "reference").is_dir() and (folder / "html").is_dir():
         return list(_with_references(folder))
-    raise CorpusError(f"{folder} is no corpus that is known (see bench/corpora.py)")
+    raise CorpusError(f"{folder} is no known corpus (see bench/corpora.py)")
 
 
 def _with_segments(folder: Path) -> Iterator[LabelledPage]:
@@ -119,7 +119,7 @@ def _with_references(folder: Path) -> Iterator[LabelledPage]:
 
 
 def score_of(pages: Sequence[LabelledPage], texts: Sequence[str]) -> CorpusScore:
-    """Score the texts that an extractor found on the pages of one corpus."""
+    """Score the texts that an extractor found on the pages of a corpus."""
     counts = [page.label.count(text) for page, text in zip(pages, texts, strict=True)]
     if isinstance(pages[0].label, Segments):
         right, wrong, missing = (sum(column) for column in zip(*counts, strict=True))

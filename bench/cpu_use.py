@@ -1,4 +1,4 @@
-"""Who used how much processor: the functions, the emulator of AWS, PostgreSQL, the bench, all others."""
+"""CPU time by user: the functions, the emulator of AWS, PostgreSQL, the bench, and all others."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,21 +10,21 @@ from sqlalchemy import Engine, text
 from bench.database import BenchError
 from local.runtime.stack import Stack
 
-# Whoever else uses the machine, who makes it slower.
+# Everything else that runs on the machine and slows it down.
 OTHERS = "all others on this machine"
 EMULATOR, POSTGRES = "emulator of AWS", "PostgreSQL"
 
 
 def processor_seconds(stack: Stack, engine: Engine, ours: Mapping[str, psutil.Process]) -> Counter[str]:
-    """Seconds of processor used so far, by whom; a function is called by its process.
+    """Return the CPU seconds used so far, by user; a function goes by the name of its process.
 
     Args:
         stack: the running stack.
-        engine: of its database.
+        engine: connects to its database.
         ours: processes of the bench, by name.
 
     Raises:
-        BenchError: the emulator is gone.
+        BenchError: the emulator does not run.
     """
     spent: Counter[str] = Counter()
 
@@ -37,7 +37,7 @@ def processor_seconds(stack: Stack, engine: Engine, ours: Mapping[str, psutil.Pr
     with engine.begin() as connection:
         backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
     server = psutil.Process(backend).parent()
-    # Of connections that are closed, too.
+    # Ended backends count too.
     spent[POSTGRES] += server.cpu_times().children_user + server.cpu_times().children_system
     for process in server.children():
         add(POSTGRES, process)
@@ -60,4 +60,4 @@ def _emulator(stack: Stack) -> psutil.Process:
             continue
         if environment.get("GATEWAY_PORT") == port and "AWS_LAMBDA_FUNCTION_NAME" not in environment:
             return process
-    raise BenchError("the emulator of AWS is gone")
+    raise BenchError("the emulator of AWS does not run")

@@ -1,5 +1,5 @@
-"""What the measurements of schedules share: an embedded Postgres and MiniStack, filled databases, the handler
-in a process of its own, plans, and the page that they are shown on.
+"""Tools for the benches of schedules: an embedded Postgres and MiniStack, filled databases, a runner for a
+handler in its own process, query plans, and the page that shows them.
 """
 
 import json
@@ -39,12 +39,12 @@ BIG_TABLES = (
     *("md_message", "md_todo", "md_todo_scheduling", "md_session", "md_background_job"),
 )
 
-# What is judged, and whether it keeps its bar.
+# A statement, and whether it is true.
 type Verdict = tuple[str, bool]
 
 
 class BenchError(Exception):
-    """What is measured did not do what it should."""
+    """A measured part did not behave as it must."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Run:
     Attributes:
         seconds: its duration.
         peak: the process's peak memory in MiB.
-        published: messages.
-        database: seconds in statements; `longest` is that of one.
+        published: number of messages.
+        database: seconds in statements; `longest` is the longest statement's.
         publishing: seconds in SendMessageBatch.
     """
 
@@ -69,7 +69,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """A statement's plan: `explanation` is PostgreSQL's."""
+    """A statement's query plan. `explanation` is the text of PostgreSQL's EXPLAIN."""
 
     title: str
     purpose: str
@@ -77,28 +77,28 @@ class Plan:
 
     @property
     def indexes(self) -> list[str]:
-        """The indexes that it uses, each once, in the order of the plan."""
+        """Return the indexes that the plan uses, each once and in order."""
         found = re.findall(r"Index (?:Only )?Scan (?:Backward )?using (\w+)", self.explanation)
         return list(dict.fromkeys([*found, *re.findall(r"Bitmap Index Scan on (\w+)", self.explanation)]))
 
     @property
     def sequential_scans(self) -> list[str]:
-        """The big tables that it reads from one end to the other."""
+        """Return the big tables with a sequential scan."""
         found = re.findall(r"Seq Scan on (?:\w+\.)?(\w+)", self.explanation)
         return [table for table in dict.fromkeys(found) if table in BIG_TABLES]
 
     @property
     def milliseconds(self) -> float:
-        """How long it took."""
+        """Return the execution time."""
         found = re.search(r"Execution Time: ([\d.]+) ms", self.explanation)
-        assert found, "EXPLAIN was not asked to execute it"
+        assert found, "the plan comes from an EXPLAIN without ANALYZE"
         return float(found[1])
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it reads no big table from one end to the other."""
+        """Return whether the plan scans no big table sequentially."""
         scans = self.sequential_scans
-        return f"{self.title}: {', '.join(scans) or 'no big table'} read from end to end", not scans
+        return f"{self.title}: {', '.join(scans) or 'no big table'} scanned sequentially", not scans
 
 
 class Cloud:
@@ -116,13 +116,13 @@ class Cloud:
         self.secrets = session.client("secretsmanager", endpoint_url=endpoint, config=config)
 
     def keep(self, name: str, database: postgres.Database) -> str:
-        """Store the connection to a database as a secret; its ARN."""
+        """Store the connection to a database as a secret, and return its ARN."""
         secret = json.dumps(database.secret())
         return self.secrets.create_secret(Name=name, SecretString=secret)["ARN"]
 
     @contextmanager
     def queue(self) -> Iterator[str]:
-        """An empty queue; its address."""
+        """Create an empty queue and yield its URL."""
         url = self.sqs.create_queue(QueueName=f"queue-{time.monotonic_ns()}")["QueueUrl"]
         try:
             yield url
@@ -130,12 +130,12 @@ class Cloud:
             self.sqs.delete_queue(QueueUrl=url)
 
     def waiting(self, url: str) -> int:
-        """Messages in a queue."""
+        """Return the number of messages in a queue."""
         answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
     def receive(self, url: str) -> list[dict[str, Any]]:
-        """The bodies of all messages in a queue, which is emptied."""
+        """Empty a queue, and return the bodies of its messages."""
         bodies = []
         while got := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             bodies += [json.loads(message["Body"]) for message in got]
@@ -146,7 +146,7 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Filled:
-    """A database that is filled for a measurement; `size` is how many there are of what it is about."""
+    """A filled database for a measurement. `size` counts the rows of the bench's main kind."""
 
     name: str
     size: int
@@ -160,9 +160,9 @@ class Filled:
 
         Args:
             server: any database of the server.
-            name: of the new one.
-            size: see the class.
-            cloud: gets the secret.
+            name: the new database.
+            size: the number of rows to fill in later.
+            cloud: stores the secret.
         """
         database = postgres.create_database(server, name)
         postgres.run_sql_file(database, postgres.MOJODEX_SCHEMA)
@@ -170,15 +170,15 @@ class Filled:
         return cls(name, size, database, cloud.keep(name, database), engine)
 
     def fill(self, load: Sequence[str], ledger: Sequence[str], what: str, **values: Any) -> None:
-        """Run the statements that fill Mojodex's tables, migrate, and run those that fill the ledger.
+        """Fill Mojodex's tables, migrate, and then fill the ledger.
 
         Args:
-            load, ledger: the statements.
-            what: there are `size` of.
-            values: for the statements, besides `n`, which is the size.
+            load, ledger: the statements that fill.
+            what: the kind of rows, for the progress line.
+            values: parameters of the statements, besides `n`, which is the size.
         """
         began = time.perf_counter()
-        # No check of foreign keys, which are right.
+        # Skip the checks of foreign keys, which are valid.
         replica = "SET session_replication_role = replica"
         self.run(replica, *load, n=self.size, **values)
         migrate(self.database.secret())
@@ -186,20 +186,20 @@ class Filled:
         print(f"  {self.size:>9,} {what} in {time.perf_counter() - began:.0f} s", flush=True)
 
     def run(self, *statements: str, **values: Any) -> None:
-        """Run statements, each in its own transaction, with those of `values` that it names."""
+        """Run statements, each in its own transaction, with the `values` that it names."""
         with self.engine.connect() as connection:
             for statement in statements:
                 used = {name: values[name] for name in values if re.search(rf":{name}\b", statement)}
                 connection.execute(text(statement), used)
 
     def value(self, query: str, **values: Any) -> Any:
-        """The only value of a query."""
+        """Return the only value of a query."""
         with self.engine.connect() as connection:
             return connection.execute(text(query), values).scalar()
 
     def sequential_scans(self) -> dict[str, int]:
-        """How often each big table was read from one end to the other, by whoever has disconnected."""
-        # Counts are passed on when a session ends, and of this one when it is told so.
+        """Return how often each big table was scanned sequentially, by all closed connections."""
+        # PostgreSQL publishes a session's counts when it ends, and this session's on request.
         others = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mojodex-background'"
         while self.value(others):
             time.sleep(0.1)
@@ -211,7 +211,7 @@ class Filled:
 
 
 def schedule_environment(filled: Filled, cloud: Cloud, process: str, queue_url: str) -> dict[str, str]:
-    """What the template gives to every schedule function, and what leads to the emulator."""
+    """Return the variables that the template gives every schedule function, with the emulator's endpoint."""
     return {
         "AWS_ENDPOINT_URL": cloud.endpoint,
         **CREDENTIALS,
@@ -226,19 +226,19 @@ def schedule_environment(filled: Filled, cloud: Cloud, process: str, queue_url: 
 
 
 def run_schedule(process: str, environment: dict[str, str], seconds: int) -> Run:
-    """Run the handler of a process's schedule in a new Python.
+    """Run the handler of a process's schedule in a new Python process.
 
     Args:
-        process: name of its package.
-        environment: of the function.
+        process: the name of its package.
+        environment: the function's variables.
         seconds: its timeout.
 
     Raises:
-        BenchError: it failed.
+        BenchError: the handler failed.
     """
-    child = Path(__file__).with_name("child.py")
+    child = Path(__file__).with_name("cold_start_child.py")
     done = subprocess.run(
-        # -P: what lies beside the child is not for it.
+        # -P keeps the bench's folder out of the child's import path.
         [sys.executable, "-B", "-P", child, f"{process}.schedule", str(seconds)],
         env={
             "PATH": os.environ.get("PATH", os.defpath),
@@ -256,7 +256,7 @@ def run_schedule(process: str, environment: dict[str, str], seconds: int) -> Run
 
 @contextmanager
 def statements(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
-    """Collects the statements that are run, with their parameters."""
+    """Collect the statements that run on a connection, with their parameters."""
     seen: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -270,13 +270,13 @@ def statements(connection: Connection) -> Iterator[list[tuple[str, Any]]]:
 
 
 def explain(connection: Connection, title: str, purpose: str, statement: tuple[str, Any]) -> Plan:
-    """The plan of a statement that was seen by `statements`; it is executed."""
+    """Execute a statement that `statements` collected, and return its plan."""
     rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement[0]}", statement[1])
     return Plan(title, purpose, "\n".join(row[0] for row in rows))
 
 
 def write_part(title: str, introduction: str, command: str, made: Sequence[Plan]) -> None:
-    """Replace one bench's part of bench/results/plans.md, or add it."""
+    """Replace or add one bench's part of bench/results/plans.md."""
     part = [f"## {title}", f"{introduction} Regenerate: `{command}`."]
     for plan in made:
         served = ", ".join(f"`{name}`" for name in plan.indexes)
@@ -292,7 +292,7 @@ def write_part(title: str, introduction: str, command: str, made: Sequence[Plan]
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of a table: its name, how it is had from a run and shown, and the bar of the ratio."""
+    """A row of a table: its name, its value in a run, its format, and the bar of its ratio."""
 
     name: str
     value: Callable[[Run], float]
@@ -303,7 +303,7 @@ class Figure:
 def print_table(
     title: str, heads: Sequence[str], runs: Sequence[Sequence[Run]], figures: Sequence[Figure]
 ) -> list[Verdict]:
-    """Print two columns and their ratio; what to say of each bar, and whether it is kept."""
+    """Print two columns and their ratio. Return a verdict for each bar."""
     print(f"\n{title}\n{'':28}{heads[0]:>24}{heads[1]:>24}{'ratio':>8}{'bar':>6}")
     verdicts = []
     for figure in figures:
@@ -322,8 +322,8 @@ def print_table(
 
 
 def run_bench(name: str, body: Callable[[postgres.Database, Cloud], list[Verdict]]) -> int:
-    """Start PostgreSQL and MiniStack, measure, print the verdicts, and stop them; returns the exit code."""
-    # A signal ends it as an exception does: with all that was started being stopped.
+    """Start PostgreSQL and MiniStack, measure, print the verdicts, stop both, and return the exit code."""
+    # A signal ends the bench like an exception, so that both servers are stopped.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as path:

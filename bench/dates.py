@@ -1,4 +1,4 @@
-"""`python -m bench.dates`: is the day right that `named_day` reads in others' test cases?
+"""`python -m bench.dates`: check the days that `named_day` finds against the test cases of other projects.
 
 Their data is not in this repository. The folders are:
 
@@ -6,9 +6,9 @@ Their data is not in this repository. The folders are:
   time (most French ones) are left out.
 - `--duckling`: a clone of facebook/duckling, for `Duckling/Time/{EN,FR,DE,ES}/Corpus.hs`.
 
-A case is *single* if it is one day, today or later. Of all other cases (times, ranges, sets, past days, no
-date), the right answer is None, or the day in which all of what they name lies. `--dateparser` measures
-that library beside it; it is told the language, which `named_day` is not.
+A case is *single* if it names one day, today or later. Other cases name times, ranges, sets, past days or no
+date. Their right answer is None, or the one day that contains everything they name. `--dateparser` also
+measures that library, which is told the language. `named_day` is not.
 """
 
 import argparse
@@ -47,7 +47,7 @@ type Reader = Callable[[str, date, str], date | None]
 
 @dataclass(frozen=True)
 class Case:
-    """A text, when it was said, and the day that it names, if it names one; `single` as at the top."""
+    """A text, the day it was said, and the day it names or None. `single` is explained at the top."""
 
     text: str
     today: date
@@ -71,7 +71,7 @@ def _recognizers_case(case: dict[str, Any]) -> Case:
         if kind not in ("time", "timerange", "duration", "timezone"):
             each = {day for value in values if (day := _day_of(value))}
             future = {day for day in each if day >= today}
-            # Of a date without a year, the next one.
+            # A date without a year means the next one.
             days |= {min(future) if future else max(each, default=None)} if kind != "set" else {None}
     day = next(iter(days)) if len(days) == 1 else None
     dates = [result.get("TypeName") == "datetimeV2.date" for result in case["Results"]]
@@ -79,7 +79,7 @@ def _recognizers_case(case: dict[str, Any]) -> Case:
 
 
 def _day_of(value: dict[str, str]) -> date | None:
-    """Return the day in which a value lies; of "by Friday", Friday."""
+    """Return the day that contains a value. For "by Friday" it is Friday."""
     try:
         if value["type"] in ("date", "datetime"):
             return date.fromisoformat(value["value"][:10])
@@ -98,13 +98,13 @@ def _only_day(start: datetime, end: datetime) -> date | None:
 
 
 def duckling(folder: Path, language: str) -> list[Case]:
-    """Read the cases of a language, as far as a regular expression gets; see `_duckling_cases`."""
+    """Read the cases of a language that a regular expression can parse."""
     path = folder / "Duckling" / "Time" / LANGUAGES[language][1] / "Corpus.hs"
     return list(_duckling_cases(path.read_text()))
 
 
 def _duckling_cases(source: str) -> Iterator[Case]:
-    """Yield the cases that are relative to the usual reference time, and the negative ones."""
+    """Yield the negative cases, and the cases with duckling's usual reference time."""
     for texts in NEGATIVE.findall(source):
         for text in STRING.findall(texts):
             yield Case(text, DUCKLING_TODAY, None, False)
@@ -129,19 +129,19 @@ def _duckling_cases(source: str) -> Iterator[Case]:
 
 
 def _datetime(numbers: Sequence[str]) -> datetime:
-    """Return a time of duckling's; its months and days may be 0, where only the year or month counts."""
+    """Return a time of duckling's. Its month or day may be 0, where only the year or month counts."""
     year, month, day, *clock = map(int, numbers)
     hour, minute, second = clock
     return datetime(year, month or 1, day or 1, hour, minute, second)  # noqa: DTZ001 - the text's own local time
 
 
 def ours(text: str, today: date, _language: str) -> date | None:
-    """Read a day as the bundle does."""
+    """Find a day as the bundle does."""
     return named_day(text, today)
 
 
 def by_dateparser(text: str, today: date, language: str) -> date | None:
-    """Read a day by dateparser: what it finds must be one day, today or later."""
+    """Find a day with dateparser: it must find exactly one day, today or later."""
     from dateparser.search import search_dates
 
     base = datetime(today.year, today.month, today.day)  # noqa: DTZ001 - the speaker's local time
@@ -156,7 +156,7 @@ def by_dateparser(text: str, today: date, language: str) -> date | None:
 
 
 def measure(cases: Sequence[Case], language: str, read: Reader) -> tuple[dict[str, float], list[str]]:
-    """Read all cases; return the figures, and the wrong ones in words."""
+    """Read all cases. Return the figures and a line for each wrong answer."""
     wrong, decided, found = [], 0, 0
     for case in cases:
         day = read(case.text, case.today, language)
@@ -178,7 +178,7 @@ def measure(cases: Sequence[Case], language: str, read: Reader) -> tuple[dict[st
 
 
 def main() -> int:
-    """Print the figures; returns 1 if less than 99 % of what is decided is right in any language."""
+    """Print the figures. Return 1 if under 99 % of the answers in any language are right."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.dates",
         description=__doc__,
@@ -186,8 +186,8 @@ def main() -> int:
     )
     parser.add_argument("--recognizers", type=Path, metavar="DIR")
     parser.add_argument("--duckling", type=Path, metavar="DIR")
-    parser.add_argument("--dateparser", action="store_true", help="measure dateparser, too")
-    parser.add_argument("--missed", action="store_true", help="list single days that are not decided")
+    parser.add_argument("--dateparser", action="store_true", help="measure dateparser too")
+    parser.add_argument("--missed", action="store_true", help="list single days that were not found")
     parser.add_argument("--write", action="store_true", help="write bench/results/dates.json")
     arguments = parser.parse_args()
     corpora = [

@@ -1,4 +1,4 @@
-"""The deployed bundle under load: work is published, waited for, and what it took is told."""
+"""The deployed bundle under load: publish work, wait until it is done, and return the figures."""
 
 import http.client
 import json
@@ -28,30 +28,30 @@ from local.runtime import deploy, postgres
 from local.runtime import stack as local_stack
 
 WORKERS, BATCH = 10, 10
-# All workers of three processes, which is more than one would let them have.
+# Enough for all workers of three processes at the same time. An operator would allow fewer.
 MAX_CONNECTIONS = 200
-# What stands still for so long has failed.
+# Without progress for this long, the load has failed.
 PATIENCE_SECONDS = 120
 REPORT = re.compile(r"^REPORT RequestId: \S+\tDuration: (\d+) ms")
 
 
 @dataclass(frozen=True)
 class ModelServer:
-    """The running model."""
+    """The running model server."""
 
     port: int
     process: psutil.Process
 
     def take(self, latency: Latency) -> None:
-        """Let calls take so long from now on."""
+        """Set how long calls take from now on."""
         self._request("PUT", "/latency", asdict(latency))
 
     def answer_with(self, status: int) -> None:
-        """Let chat calls get this HTTP status from now on; 200 for an answer."""
+        """Set the HTTP status of chat calls from now on; 200 means an answer."""
         self._request("PUT", "/status", status)
 
     def stats(self) -> dict[str, Any]:
-        """`model_server.Stats` since this was asked last."""
+        """Return `model_server.Stats` since the last call."""
         return dict(self._request("GET", "/stats"))
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
@@ -65,7 +65,7 @@ class ModelServer:
 
 @contextmanager
 def model_server() -> Iterator[ModelServer]:
-    """Run the model of `bench.model_server`."""
+    """Run the server of `bench.model_server`."""
     command = [sys.executable, "-m", "bench.model_server"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -77,22 +77,22 @@ def model_server() -> Iterator[ModelServer]:
 
 @dataclass(frozen=True)
 class Run:
-    """What one load took.
+    """The figures of one load.
 
     Attributes:
-        jobs: how many.
+        jobs: number of jobs.
         seconds: from the first message published to the last job committed.
-        waits: seconds from published to committed, of each job.
-        calls: of the model, by schema.
+        waits: seconds from published to committed, for each job.
+        calls: model calls, by schema.
         latency: mean seconds of a chat call.
-        most: chat calls at once.
-        processor: seconds, by who used them.
-        connections: to the database, at most.
-        invocations: of the worker.
-        billed: seconds of them all.
-        memory: GB of one.
-        logged: bytes of all lines.
-        last: the newest request of the model, as JSON.
+        most: the most chat calls at a time.
+        processor: CPU seconds, by user.
+        connections: the most connections to the database.
+        invocations: number of invocations of the worker.
+        billed: seconds of all invocations.
+        memory: GB of one worker.
+        logged: bytes of all log lines.
+        last: the model's last request, as JSON.
     """
 
     jobs: int
@@ -112,19 +112,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The deployed bundle, its database, and the model."""
+    """The deployed bundle, its database, and the model server."""
 
     stack: local_stack.Stack
     engine: Engine
     model: ModelServer
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         with self.engine.begin() as connection:
             return list(connection.execute(text(sql), values))
 
     def run(self, kind: Kind, jobs: int) -> Run:
-        """Publish so many jobs, and wait until all of them are done."""
+        """Publish `jobs` jobs, and wait until all of them are done."""
         messages = load.fill(self.engine, kind, jobs)
         self.model.stats()
         processor = self._processor()
@@ -146,7 +146,7 @@ class Bundle:
         }
         if finished.keys() != messages.keys():
             raise BenchError(f"{kind.process}: {len(finished)} of {jobs} jobs done")
-        # An invocation's lines come when it has ended.
+        # The log lines of an invocation arrive after its end.
         time.sleep(0.5)
         lines = self.stack.logs(kind.worker, since=began)
         invocations = [int(found[1]) / 1000 for line in lines if (found := REPORT.match(line))]
@@ -171,7 +171,7 @@ class Bundle:
         )
 
     def publish(self, kind: Kind, messages: dict[str, str]) -> dict[str, float]:
-        """Send all messages; when each of them was sent."""
+        """Send all messages, and return when each was sent."""
         sqs, published = self.stack.client("sqs"), {}
         for batch in batched(messages.items(), 10, strict=False):
             published.update(dict.fromkeys((subject for subject, _ in batch), time.time()))
@@ -180,11 +180,11 @@ class Bundle:
         return published
 
     def _wait(self, kind: Kind, began: float, jobs: int) -> int:
-        """Wait until so many jobs have ended; the most connections that were seen."""
+        """Wait until `jobs` jobs have ended, and return the most connections seen."""
         most, ended, changed = 0, -1, time.monotonic()
         while ended < jobs:
             if time.monotonic() - changed > PATIENCE_SECONDS:
-                raise BenchError(f"{kind.process}: {ended} of {jobs} jobs have ended, and no more do")
+                raise BenchError(f"{kind.process}: only {ended} of {jobs} jobs have ended, without progress")
             time.sleep(0.2)
             ((now, connections),) = self.rows(
                 "SELECT (SELECT count(*) FROM md_background_job WHERE process = :p"
@@ -203,7 +203,7 @@ class Bundle:
         return processor_seconds(self.stack, self.engine, ours)
 
     def let(self, kind: Kind, *, workers: int, batch: int) -> None:
-        """Let so many workers run at once, and each get so many messages at a time."""
+        """Set how many workers may run at a time, and their batch size."""
         functions = self.stack.client("lambda")
         (mapping,) = functions.list_event_source_mappings(FunctionName=self.stack.function_name(kind.worker))[
             "EventSourceMappings"
@@ -213,7 +213,7 @@ class Bundle:
         )
 
     def connections_at_once(self, kinds: Sequence[Kind], jobs: int) -> tuple[int, int]:
-        """Load all queues at the same time; the most connections seen, and how many there may be."""
+        """Load all queues at the same time. Return the most connections seen, and the allowed number."""
         messages = [(kind, load.fill(self.engine, kind, jobs)) for kind in kinds]
         began = time.time()
         for kind, some in messages:
@@ -228,7 +228,7 @@ class Bundle:
         return most, allowed
 
     def reference(self, kind: Kind, jobs: int, threads: int) -> float:
-        """Seconds a job takes in one process with so many threads, which has the worker's environment."""
+        """Return the seconds per job in one process with `threads` threads and the worker's environment."""
         messages = list(load.fill(self.engine, kind, jobs + 2 * threads).values())
         function = self.stack.client("lambda").get_function_configuration(
             FunctionName=self.stack.function_name(kind.worker)
@@ -240,7 +240,7 @@ class Bundle:
             "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'shared'}",
         }
         done = subprocess.run(
-            [sys.executable, ROOT / "bench" / "reference.py", f"{kind.process}.worker", str(threads)],
+            [sys.executable, ROOT / "bench" / "one_process.py", f"{kind.process}.worker", str(threads)],
             input=json.dumps(messages),
             env=environment,
             capture_output=True,
@@ -249,14 +249,14 @@ class Bundle:
             timeout=600,
         )
         if done.returncode:
-            raise BenchError(f"{kind.process}, {threads} at a time: {done.stderr[-2000:]}")
+            raise BenchError(f"{kind.process}, {threads} threads: {done.stderr[-2000:]}")
         took = json.loads(done.stdout)
         return float(took["seconds"] / jobs)
 
 
 @contextmanager
 def deployed() -> Iterator[Bundle]:
-    """Deploy the built bundle for a hundred jobs at once of each process, with no schedule firing."""
+    """Deploy the built bundle with a hundred concurrent jobs per process and without firing schedules."""
     deploy.build()
     with tempfile.TemporaryDirectory(prefix="bench-throughput-") as path, model_server() as model:
         directory = Path(path) / "run"

@@ -1,12 +1,13 @@
-"""`python -m bench.extraction`: how well the main text is found on pages of ours, or of others.
+"""`python -m bench.extraction`: measure how well the main text is found, on our pages or on those of others.
 
-`--corpus DIR …` runs pages that others labelled (see `bench.corpora`), beside trafilatura; without it, the
-pages of `bench/pages`.
+Without options it reads the pages of `bench/pages`. `--corpus DIR …` reads pages that others have labelled
+(see `bench.corpora`), and compares with trafilatura.
 
-A page is HTML, where data-label="chrome" marks menus, notices, comments … (the rest of its body is
-main text), and data-relevant="yes" or "no" what is relevant (otherwise main text is, and chrome
-is not). Both hold for what is inside, too; no extractor sees them. A folder is one site: its `layout.html`
-stands around each of its pages.
+A page of ours is HTML. data-label="chrome" marks menus, notices, comments and so on; the rest of the body is
+main text. data-relevant="yes" or "no" marks relevant text; without the mark main text is relevant and chrome
+is
+not. Both marks apply to all nested elements, and no extractor sees them. A folder is one site: its
+`layout.html` surrounds each of its pages.
 """
 
 import argparse
@@ -40,14 +41,14 @@ PAGES = ROOT / "bench" / "pages"
 LAYOUT = "layout.html"
 CONTENT = b"<!-- content -->"
 LABEL = re.compile(rb"""\s+data-(?:label|relevant)=["']?[a-z]+["']?""")
-# So many pages are named.
+# How many of the worst pages are listed.
 WORST = 6
 Words = Counter[str]
 
 
 @dataclass(frozen=True)
 class Page:
-    """What an extractor sees, and the words of each kind that a page holds."""
+    """The HTML that an extractor sees, and the page's words of each kind."""
 
     name: str
     html: bytes
@@ -60,7 +61,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Score:
-    """Means over pages: shares of 1."""
+    """Means over pages, as shares of 1."""
 
     precision: float
     recall: float
@@ -72,12 +73,12 @@ class Score:
 
 
 def words(text: str) -> Words:
-    """How often a text holds each word."""
+    """Count the words of a text."""
     return Counter(WORD.findall(text.casefold()))
 
 
 def load(path: Path) -> Page:
-    """A labelled page."""
+    """Load a labelled page."""
     html = path.read_bytes()
     layout = path.with_name(LAYOUT)
     if layout.exists():
@@ -105,12 +106,12 @@ def load(path: Path) -> Page:
 
 
 def load_all() -> list[Page]:
-    """All labelled pages, those of one site beside each other."""
+    """Load all labelled pages, the pages of one site together."""
     return [load(path) for path in sorted(PAGES.rglob("*.html")) if path.name != LAYOUT]
 
 
 def repeated_lines(pages: list[Page]) -> dict[str, frozenset[int]]:
-    """By the name of a page, what repeats on most pages of its site; nothing for one without a site."""
+    """Return, by page, the lines that repeat on most pages of its site. A page without a site has none."""
     sites: dict[str, list[set[int]]] = {}
     for page in pages:
         if "/" in page.name and (tree := parse(page.html, None)) is not None:
@@ -120,19 +121,19 @@ def repeated_lines(pages: list[Page]) -> dict[str, frozenset[int]]:
 
 
 def whole_page(html: bytes) -> str:
-    """Plain `get_text`, as the old system had it."""
+    """Return the text of BeautifulSoup's `get_text`, as Mojodex's own Background uses it."""
     from bs4 import BeautifulSoup
 
     return BeautifulSoup(html, "lxml").get_text(" ")
 
 
 def as_text(lines: list[Line]) -> str:
-    """Lines, one below the other."""
+    """Join lines to a text."""
     return "\n".join(line.text for line in lines)
 
 
 def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
-    """What is compared, by its name."""
+    """Return the extractors to compare, by name."""
     lines_of_site = repeated_lines(pages)
 
     def of(lines: Callable[[etree._Element, Page], list[Line]]) -> Callable[[Page], str]:
@@ -152,19 +153,19 @@ def extractors(pages: list[Page]) -> dict[str, Callable[[Page], str]]:
 
 
 def score_page(page: Page, text: str) -> Score:
-    """How well a text is the main text of a page; that of a page without any is to be empty."""
+    """Score a text against a page's main text. For a page without main text, the best text is empty."""
     found = words(text)
     right = (found & page.main).total()
     precision = right / found.total() if found else float(not page.main)
     recall = right / page.main.total() if page.main else 1.0
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-    # A word that the main text has, too, is not the chrome's.
+    # A word of both main text and chrome does not count as chrome.
     left = ((found - page.main) & page.chrome).total()
     return Score(precision, recall, f1, left / page.chrome.total() if page.chrome else 0.0)
 
 
 def mean_score(scores: list[Score]) -> Score:
-    """The mean over pages, each counting the same."""
+    """Return the mean over pages, with equal weight."""
     return Score(
         mean(score.precision for score in scores),
         mean(score.recall for score in scores),
@@ -174,7 +175,7 @@ def mean_score(scores: list[Score]) -> Score:
 
 
 def judge(chunks: list[str], url: str) -> list[bool]:
-    """The verdicts of the offline stand-in on the prompt that a model would get."""
+    """Return the verdicts of the offline stand-in on the prompt that a model would get."""
     verdicts: list[bool] = []
     for start in range(0, len(chunks), CHUNKS_PER_CALL):
         some = chunks[start : start + CHUNKS_PER_CALL]
@@ -185,14 +186,14 @@ def judge(chunks: list[str], url: str) -> list[bool]:
 
 
 def confusion(pages: list[Page]) -> Counter[tuple[bool, bool]]:
-    """(is relevant, is judged relevant) → chunks of the whole text of each page, footers too."""
+    """Count the chunks of the whole text of each page, by (is relevant, is judged relevant)."""
     counts: Counter[tuple[bool, bool]] = Counter()
     for page in pages:
         tree = parse(page.html, None)
         chunks = chunks_of([] if tree is None else lines_of(tree))
         for chunk, judged in zip(chunks, judge(chunks, f"https://example.com/{page.name}"), strict=True):
             found = words(chunk)
-            # Words that are in both say nothing.
+            # Words of both kinds decide nothing.
             relevant = (found & (page.relevant - page.irrelevant)).total()
             irrelevant = (found & (page.irrelevant - page.relevant)).total()
             counts[relevant >= irrelevant, judged] += 1
@@ -201,7 +202,7 @@ def confusion(pages: list[Page]) -> Counter[tuple[bool, bool]]:
 
 @dataclass(frozen=True)
 class Run:
-    """What an extractor found on all pages of a corpus, in how many seconds, and MB of memory at most."""
+    """The texts that an extractor found in a corpus, the seconds, and the peak memory in MB."""
 
     texts: list[str]
     seconds: float
@@ -228,7 +229,7 @@ ON_CORPORA: dict[str, Callable[[bytes], str]] = {
 
 
 def run(name: str, pages: list[bytes]) -> Run:
-    """Let an extractor read all pages; to be called in a process of its own."""
+    """Let an extractor read all pages. Call it in a process of its own."""
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     extract = ON_CORPORA[name]
     extract(pages[0])
@@ -244,13 +245,13 @@ def run(name: str, pages: list[bytes]) -> Run:
 
 
 def compare(folder: Path) -> bool:
-    """Measure and print how well each extractor reads a corpus; return whether ours reads it best."""
+    """Measure how well each extractor reads a corpus, and print it. Return whether ours is best."""
     pages: list[LabelledPage] = read_corpus(folder)
     print(f"{folder}: {len(pages)} pages\n")
     print(f"{'':28}{'precision':>10}{'recall':>8}{'F1':>8}{'seconds':>10}{'peak MB':>10}")
     f1 = {}
     for name in ON_CORPORA:
-        # Each in a process of its own, for its peak.
+        # A process of its own, for its peak memory.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
             found = processes.submit(run, name, [page.html for page in pages]).result()
         score = score_of(pages, found.texts)
@@ -262,7 +263,7 @@ def compare(folder: Path) -> bool:
 
 
 def main() -> int:
-    """Measure and print; 1 if others are better than ours."""
+    """Measure and print. Return 1 if another extractor beats ours."""
     parser = argparse.ArgumentParser(prog="python -m bench.extraction")
     parser.add_argument("--corpus", nargs="+", type=Path, metavar="DIR", help="folders of labelled pages")
     folders: list[Path] = parser.parse_args().corpus
@@ -276,14 +277,14 @@ def main() -> int:
 
 
 def own_pages() -> int:
-    """Measure and print; 1 if ours is not better than plain text."""
+    """Measure and print. Return 1 if ours is not better than plain text."""
     pages = load_all()
     total = sum(page.main.total() for page in pages)
     print(f"Main text of {len(pages)} labelled pages, {total} words of it; means over pages\n")
     print(f"{'':28}{'precision':>10}{'recall':>8}{'F1':>8}{'chrome left':>13}{'ms a page':>11}")
     figures: dict[str, Score] = {}
     for name, extract in extractors(pages).items():
-        # Imports and caches are no part of the time.
+        # Leave imports and caches out of the time.
         extract(pages[0])
         began = perf_counter()
         texts = [extract(page) for page in pages]
@@ -291,15 +292,15 @@ def own_pages() -> int:
         scores = [score_page(page, text) for page, text in zip(pages, texts, strict=True)]
         figures[name] = mean_score(scores)
         print(f"{name:28}{figures[name]}{took:>11.1f}")
-    print("\nThe pages that ours reads worst")
+    print("\nThe worst pages of ours")
     for score, page in sorted(zip(scores, pages, strict=True), key=lambda pair: pair[0].f1)[:WORST]:
         print(f"  {page.name:26}{score}")
 
     counts = confusion(pages)
     kept, lost = counts[True, True], counts[True, False]
     let_in, left_out = counts[False, True], counts[False, False]
-    print("\nRelevance of the chunks of the pages' whole text, as judged by the rule-based offline stand-in.")
-    print("It is not a language model, and says nothing about one.\n")
+    print("\nRelevance of the chunks of the pages' whole text, judged by the rule-based offline stand-in.")
+    print("It is not a language model, so this tells nothing about one.\n")
     print(f"{'':20}{'judged relevant':>18}{'judged irrelevant':>20}")
     print(f"{'relevant':20}{kept:>18}{lost:>20}")
     print(f"{'irrelevant':20}{let_in:>18}{left_out:>20}")

@@ -1,8 +1,8 @@
-"""`python -m bench.fan_out`: messages a second that a schedule publishes, and what bounds it.
+"""`python -m bench.fan_out`: measure how many messages a second a schedule publishes, and its limit.
 
-It lets 1,000 and 100,000 task executions be due, and runs the real handler of extract_todos, each time in a
-fresh process, with SQS over HTTP from MiniStack. Beside it: the same number of messages sent by nothing but
-SendMessageBatch, which is the bound. Prints a table and writes bench/results/fan_out.json.
+1,000 and then 100,000 task executions are due. Each time the real handler of extract_todos runs in a fresh
+process, with SQS over HTTP from MiniStack. The limit is the same number of messages sent by SendMessageBatch
+alone. Prints a table and writes bench/results/fan_out.json.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from local.runtime import postgres
 from mojodex.clock import utc_now
 
 MEMORY_BAR = 1.1
-# Long enough for all; the template gives it 120.
+# Long enough for all messages; the template gives the function 120 seconds.
 TIMEOUT_SECONDS = 900
-# One result each, of the last hours: all are due.
+# One result each, of the last hours, so that all are due.
 LOAD = (
     "INSERT INTO md_task (name_for_system, definition_for_system) VALUES ('minutes', 'Write the minutes')",
     "INSERT INTO md_user (user_id, email, creation_date) VALUES ('user', 'ann@example.com', now())",
@@ -38,10 +38,10 @@ LOAD = (
 
 
 def publish(server: postgres.Database, cloud: Cloud, due: int) -> Run:
-    """Let the schedule publish so many.
+    """Let the schedule publish `due` jobs.
 
     Raises:
-        BenchError: it failed, or did not publish each.
+        BenchError: it failed, or did not publish each job.
     """
     filled = Executions.create(server, f"due_{due}", due, cloud)
     filled.fill(LOAD, (), "executions", now=utc_now())
@@ -55,7 +55,7 @@ def publish(server: postgres.Database, cloud: Cloud, due: int) -> Run:
 
 
 def bound(cloud: Cloud, messages: int) -> float:
-    """Seconds that so many messages take, ten a request, one request after the other."""
+    """Return the seconds that SendMessageBatch takes for these messages, ten at a time."""
     bodies = (f'{{"user_task_execution_pk":{i}}}' for i in range(messages))
     with cloud.queue() as url:
         began = time.perf_counter()
@@ -71,8 +71,8 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
     for run in (few, many):
         rest = run.seconds - run.database - run.publishing
         print(
-            f"\n{run.published:,} due: {run.published / run.seconds:,.0f} messages a second; of"
-            f" {run.seconds:.1f} s the database has {run.database:.1f}, SQS {run.publishing:.1f}, all else"
+            f"\n{run.published:,} due: {run.published / run.seconds:,.0f} messages a second. Of"
+            f" {run.seconds:.1f} s the database took {run.database:.1f}, SQS {run.publishing:.1f}, the rest"
             f" {rest:.1f}; peak {run.peak:.1f} MiB"
         )
     print(f"\nSendMessageBatch alone: {arguments.many / bare:,.0f} messages a second, {bare:.1f} s")
@@ -82,7 +82,7 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.fan_out", description=__doc__)
     for name, default in (("few", 1_000), ("many", 100_000)):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help="(%(default)s)")

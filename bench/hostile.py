@@ -1,8 +1,8 @@
-"""`python -m bench.hostile`: what pages, files and answers cost that were made to cost much.
+"""`python -m bench.hostile`: measure the cost of pages, files and answers that were made to be expensive.
 
-Each page and file goes to a new process that reads it (`documents.text.child_process`). Answers come from a
-server on loopback, and are fetched in a process of their own. Seconds are processor time; megabytes are the
-process's peak above what it had after an example. What is refused has its reason.
+A new process reads each page and file (`documents.text.child_process`). Answers come from a server on
+loopback, and are fetched in a process of their own. Seconds are CPU time. Megabytes are the process's peak
+memory, minus its peak after an example. Refusals print their reason.
 """
 
 import argparse
@@ -35,15 +35,15 @@ from documents.web.robots import read_robots
 from documents.web.sitemap import read_sitemaps
 from mojodex.clock import Deadline
 
-# Seconds and megabytes for what no list below names.
+# The bars in seconds and megabytes, unless BARS has others.
 BAR = (5.0, 300.0)
-# What a review found: 18.4 seconds, and 290 to 470 MB.
+# Bars for shapes that once took 18.4 seconds, and 290 to 470 MB.
 BARS = {
     **{name: (1.0, 100.0) for name in HOSTILE_PAGES if name.startswith("attributes_")},
     "sitemap_of_elements": (5.0, 60.0),
 }
 LATER = Deadline(lambda: 900_000)
-# How often the peak of a process is looked at, which cannot be asked once it was ended.
+# How often the peak of a process is read. It cannot be read after the process has ended.
 SECONDS_BETWEEN = 0.005
 READING: dict[str, dict[str, Any]] = {
     "read_outline": {"charset": None, "url": "https://example.com/a", "agent": "us", "robots_tag": []},
@@ -53,19 +53,19 @@ FETCHING = FetchSettings.model_construct(
     contact_url="https://example.com", page_bytes_limit=5_000_000, fetch_loopback=True
 )
 PAGES_WANTED = 300
-# What rules of many stars are slow with.
+# An address that is slow to match with rules of many stars.
 SLOW_ADDRESS = f"https://example.com/{'a' * 2000}"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a shape has cost.
+    """The cost of a shape.
 
     Attributes:
-        seconds: of processor.
-        megabytes: the peak, above the start.
-        result: what was found, or why it was refused.
-        refused: whether it was.
+        seconds: CPU time.
+        megabytes: peak memory above that at the start.
+        result: what was found, or the reason of the refusal.
+        refused: whether it was refused.
     """
 
     seconds: float
@@ -75,7 +75,7 @@ class Cost:
 
 
 def read(what: str, body: bytes) -> Cost:
-    """Let a new process read something."""
+    """Let a new process read a body."""
     reader = ChildProcess()
     reader.read(what, EXAMPLE, LATER, **READING[what])
     process = reader._process
@@ -86,14 +86,14 @@ def read(what: str, body: bytes) -> Cost:
     refused = False
     with _watching(process.pid) as peak:
         try:
-            result = _told(reader.read(what, body, LATER, **READING[what]))
+            result = _summary(reader.read(what, body, LATER, **READING[what]))
         except UnreadableError as error:
             refused, result = True, error.reason
     reader.end()
     return Cost(_children_seconds() - children - before, peak() - peak_before, result, refused)
 
 
-def _told(found: dict[str, Any] | None) -> str:
+def _summary(found: dict[str, Any] | None) -> str:
     if found is None:
         return "cannot be parsed"
     if "chunks" in found:
@@ -102,12 +102,12 @@ def _told(found: dict[str, Any] | None) -> str:
 
 
 def answered(name: str, base: str) -> Cost:
-    """Fetch an answer in this process, and read it as what it is."""
-    # Loopback is for local runs only.
+    """Fetch an answer in this process, and read it according to its kind."""
+    # Only local runs may fetch from loopback.
     os.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1"
     use = {"sitemap": _sitemap, "robots": _robots}.get(name.partition("_")[0], _page)
     use(f"{base}/example")
-    # The peak counts from here.
+    # Reset the peak, which counts from here.
     Path("/proc/self/clear_refs").write_text("5")
     began, peak_before = time.process_time(), _peak(os.getpid())
     refused = False
@@ -141,7 +141,7 @@ def _robots(url: str) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Sends the answer that a path begins with."""
+    """Sends the answer that the path begins with."""
 
     def do_GET(self) -> None:
         build = HOSTILE_ANSWERS.get(self.path.split("/")[1])
@@ -152,12 +152,12 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.encoding:
             self.send_header("Content-Encoding", answer.encoding)
         self.end_headers()
-        # Who fetches may have had enough before the end.
+        # The client may close the connection before the end.
         with suppress(OSError):
             self.wfile.write(answer.body)
 
     def log_message(self, *_args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def _server() -> Iterator[str]:
 
 
 def _peak(pid: int) -> float:
-    """Return the most memory that a process has had, in MB; 0 if it is gone."""
+    """Return the peak memory of a process in MB; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -182,7 +182,7 @@ def _peak(pid: int) -> float:
 
 @contextmanager
 def _watching(pid: int) -> Iterator[Callable[[], float]]:
-    """Look at a process's peak again and again: a process that was ended has none."""
+    """Watch the peak memory of a process, since it cannot be read after the end."""
     peak, stop = [0.0], Event()
 
     def watch() -> None:
@@ -202,22 +202,22 @@ def _watching(pid: int) -> Iterator[Callable[[], float]]:
 
 
 def _seconds(pid: int) -> float:
-    """Return the processor's seconds of a process that runs."""
+    """Return the CPU seconds of a running process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _children_seconds() -> float:
-    """Return the processor's seconds of the processes that have ended."""
+    """Return the CPU seconds of all ended child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def costs(wanted: Collection[str]) -> Iterator[tuple[str, str, Cost]]:
-    """Measure shapes, and give the name of each, what was done with it, and what that cost.
+    """Measure shapes. Yield the name of each, the operation, and its cost.
 
     Args:
-        wanted: parts of their names; of none, all.
+        wanted: parts of names; if empty, all shapes are measured.
     """
 
     def is_wanted(name: str) -> bool:
@@ -226,7 +226,7 @@ def costs(wanted: Collection[str]) -> Iterator[tuple[str, str, Cost]]:
     for name, build in {**HOSTILE_PAGES, **HOSTILE_FILES}.items():
         if is_wanted(name):
             body = build()
-            # Of a file, the outline is nothing.
+            # Only pages have an outline.
             for what in READING if name in HOSTILE_PAGES else ("read_text",):
                 yield name, what, read(what, body)
     context = get_context("spawn")
@@ -237,16 +237,16 @@ def costs(wanted: Collection[str]) -> Iterator[tuple[str, str, Cost]]:
 
 
 def main() -> int:
-    """Print what each shape costs; returns 1 when one is over its bar."""
+    """Print the cost of each shape. Return 1 if one exceeds its bar."""
     parser = argparse.ArgumentParser(prog="python -m bench.hostile", description=__doc__)
-    parser.add_argument("shapes", nargs="*", help="only those whose names have one of these parts")
-    parser.add_argument("--write", action="store_true", help="keep the figures under bench/results/")
+    parser.add_argument("shapes", nargs="*", help="measure only shapes whose names contain one of these")
+    parser.add_argument("--write", action="store_true", help="write the figures to bench/results/")
     arguments = parser.parse_args()
     found, broken = [], 0
     print(f"{'':46}{'':13}seconds     MB  result")
     for name, what, cost in costs(arguments.shapes):
         seconds, megabytes = BARS.get(name, BAR)
-        # What is refused may have used up the reader's 300 MiB, which are 315 MB.
+        # A refused body may have used up the reader's limit of 300 MiB, which is 315 MB.
         ok = cost.seconds <= seconds and (cost.megabytes <= megabytes or (cost.refused and name not in BARS))
         broken += not ok
         result = f"refused: {cost.result}" if cost.refused else cost.result
@@ -254,7 +254,7 @@ def main() -> int:
         print(f"{'ok  ' if ok else 'FAIL'}  {name:40}{what:13}{figures}  {result}", flush=True)
         rounded = {"seconds": round(cost.seconds, 2), "megabytes": round(cost.megabytes)}
         found.append({"shape": name, "what": what, **asdict(cost), **rounded})
-    print(f"\n{len({each['shape'] for each in found})} shapes, {broken} broken")
+    print(f"\n{len({each['shape'] for each in found})} shapes, {broken} over their bars")
     if arguments.write:
         write_json("hostile", found)
     return 1 if broken else 0
