@@ -1,7 +1,7 @@
-"""Leave out of babel's locales what no date needs; used by the Makefile: `slim_locales.py FOLDER`.
+"""Remove from babel's locales the data that no date needs. The Makefile runs `slim_locales.py FOLDER`.
 
-What mails need is a tenth: names of languages, countries, currencies, units and time zones are most of the
-rest. A locale that is smaller is also read faster.
+A tenth remains. Most of the rest is names of languages, countries, currencies, units and time zones. A
+smaller locale is also read faster.
 """
 
 import pickle
@@ -16,5 +16,5 @@ UNUSED = {
 
 for path in Path(sys.argv[1]).glob("*.dat"):
     locale = pickle.loads(path.read_bytes())
-    # As babel writes them.
+    # In babel's own pickle protocol.
     path.write_bytes(pickle.dumps({name: locale[name] for name in locale if name not in UNUSED}, 2))

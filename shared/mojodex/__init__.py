@@ -1,1 +1,1 @@
-"""The Lambda layer: what two or more processes of Mojodex Background use."""
+"""The Lambda layer: code that two or more processes of Mojodex Background use."""

@@ -1,4 +1,4 @@
-"""Split what goes into requests that are limited in items and in bytes."""
+"""Split items into requests that are limited in items and in bytes."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 def batches[T](
     items: Iterable[T], size: Callable[[T], int], *, most: int, most_bytes: int
 ) -> Iterator[list[T]]:
-    """Yield batches of the items, in their order. An item that is too large for any batch is alone in one.
+    """Yield batches of the items, in order. An item too large for any batch gets one of its own.
 
     Args:
-        items: what to split.
-        size: gives the bytes of an item.
-        most: items in a batch.
-        most_bytes: of a batch.
+        items: any number of them.
+        size: returns the bytes of an item.
+        most, most_bytes: limits of a batch.
     """
     batch: list[T] = []
     room = most_bytes

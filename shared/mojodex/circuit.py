@@ -1,11 +1,11 @@
-"""Circuits: while a provider is away, one probe at a time asks it, whatever the number of workers.
+"""Circuits: while a provider is unavailable, one probe at a time asks it, however many workers there are.
 
-A provider is a model, or SES. An execution environment opens a provider's circuit after some failures in a
-row, for all environments: a row in `md_background_circuit`. While the row is there, jobs that need the
-provider are retried later, and now and then one of them asks it all the same: the probe. The first success
-deletes the row. The daily spend limit has a circuit, too (see `spending`), which nobody probes.
+A provider is a model, or SES. After some failures in a row, an execution environment opens the provider's
+circuit for all environments: it inserts a row into `md_background_circuit`. While the row exists, jobs that
+need the provider are retried later. Now and then, one of them calls the provider: the probe. The first
+success deletes the row. The daily spend limit also has a circuit (see `spending`), which nobody probes.
 
-`jobs.begin` reads the rows, so that a job costs no statement more. The database's clock counts.
+`jobs.begin` reads the rows, so a job needs no extra statement. All times are the database's.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from mojodex.observability import logger
 
 FAILURES_TO_OPEN = 5
 SECONDS_BETWEEN_PROBES = 5
-# Longer than a call may take (LlmTimeoutSeconds in template.yaml). After that, the probe's worker has died.
+# Longer than any call (LlmTimeoutSeconds in template.yaml). A probe without a result by then lost its worker.
 PROBE_SECONDS = 120
 OPEN = text(
     "INSERT INTO md_background_circuit (provider, opened_at, probe_at, reason) VALUES (:provider,"
@@ -52,7 +52,7 @@ class Circuits:
         self._failures: Counter[str] = Counter()
 
     def learn(self, open_circuits: Collection[str]) -> None:
-        """Take over which circuits are open, as `jobs.begin` has read it."""
+        """Take over the open circuits that `jobs.begin` has read."""
         with self._lock:
             for provider in self._open.difference(open_circuits):
                 del self._failures[provider]
@@ -77,11 +77,11 @@ class Circuits:
         return is_probe or not is_open
 
     def is_open(self, provider: str) -> bool:
-        """Tell whether the provider is away, as far as this environment knows. A call to it is a probe."""
+        """Tell whether this environment knows the circuit as open. If so, a call is a probe."""
         return provider in self._open
 
     def succeeded(self, provider: str) -> None:
-        """Take note that the provider has answered; close its circuit if it is open."""
+        """Note that the provider has answered, and close its circuit if it is open."""
         was_open = provider in self._open
         if was_open or self._failures[provider]:
             self._forget(provider)
@@ -91,12 +91,12 @@ class Circuits:
     def failed(
         self, provider: str, reason: str, *, seconds_until_probe: float = SECONDS_BETWEEN_PROBES
     ) -> None:
-        """Take note that the provider failed in a way that hits everybody; open its circuit after several.
+        """Note a failure that would hit every job, and open the circuit after `FAILURES_TO_OPEN` in a row.
 
         Args:
             provider: name of the provider.
-            reason: what it answered, without anybody's words.
-            seconds_until_probe: for which it is not asked after this, while its circuit is open.
+            reason: the provider's answer, without anybody's words.
+            seconds_until_probe: if the circuit is open, how long no probe is sent.
         """
         with self._lock:
             self._failures[provider] += 1
@@ -109,7 +109,7 @@ class Circuits:
             self.open(provider, reason, seconds_until_probe=seconds_until_probe)
 
     def open(self, provider: str, reason: str, *, seconds_until_probe: float = PROBE_SECONDS) -> bool:
-        """Open a circuit; tell whether it was closed before. Arguments: as `failed`."""
+        """Open a circuit, and return whether it was closed before. Arguments: as `failed`."""
         with self._lock:
             self._open.add(provider)
         is_new = self._write(OPEN, provider, seconds=seconds_until_probe, reason=reason)
@@ -124,7 +124,7 @@ class Circuits:
             del self._failures[provider]
 
     def _write(self, statement: TextClause, provider: str, **values: object) -> bool:
-        """Write to the table; tell whether a row was written. If the database is away, others will do it."""
+        """Run a statement, and return whether it wrote a row. If the database is unavailable, do nothing."""
         try:
             with self._database.session() as session:
                 written = session.execute(statement, {"provider": provider, **values}).scalar()

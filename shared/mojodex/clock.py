@@ -21,7 +21,7 @@ RESERVE_SECONDS = 5
 def clock_offset(environment: Mapping[str, str]) -> timedelta:
     """Read how far `utc_now` runs ahead of the real time: `CLOCK_OFFSET_SECONDS`, for demos and tests.
 
-    It is an offset and not a fixed time, because leases and durations need a running clock.
+    An offset and not a fixed time, because leases and durations need a running clock.
 
     Raises:
         SettingsError: the variable is set on AWS, or is not a number.
@@ -67,15 +67,15 @@ def utc_now() -> datetime:
 def sent_at(record: Mapping[str, Any]) -> datetime:
     """Return when the message of an SQS record was sent (aware), on the clock of `utc_now`.
 
-    A message that was redriven says when it was sent first.
+    A redriven message has an attribute for it.
     """
     first = record["messageAttributes"].get("sent_at", {}).get("stringValue", "")
-    # Anybody may have set it.
+    # Any sender may set the attribute.
     return _from_millis(first) if first.isdecimal() else enqueued_at(record)
 
 
 def enqueued_at(record: Mapping[str, Any]) -> datetime:
-    """Return when the message of an SQS record came into its queue (aware), on the clock of `utc_now`."""
+    """Return when the message of an SQS record entered its queue (aware), on the clock of `utc_now`."""
     return _from_millis(record["attributes"]["SentTimestamp"])
 
 
@@ -84,7 +84,7 @@ def _from_millis(millis: str) -> datetime:
 
 
 def without_zone(moment: datetime) -> datetime:
-    """Convert a moment (aware) to Mojodex's `timestamp` columns: UTC, without a time zone."""
+    """Convert a moment (aware) for Mojodex's `timestamp` columns: UTC, without a time zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -105,7 +105,7 @@ def start_of_day(day: date, timezone_offset: int) -> datetime:
 
 
 def is_working_day(day: date) -> bool:
-    """Tell whether a day is a Monday to Friday."""
+    """Tell whether a day is from Monday to Friday."""
     return day.weekday() <= FRIDAY
 
 
@@ -127,7 +127,7 @@ def previous_working_day(day: date) -> date:
 
 @dataclass(frozen=True)
 class LocalWindow:
-    """A range of offsets (minutes, both included) whose local date is `local_date`, within certain hours."""
+    """Offsets (minutes, both ends included) with the local date `local_date`, between certain hours."""
 
     local_date: date
     first_offset: int
@@ -137,8 +137,7 @@ class LocalWindow:
 def local_windows(now: datetime, from_hour: int, until_hour: int) -> list[LocalWindow]:
     """Find the offsets whose local time is on a working day (Monday to Friday) and between two hours.
 
-    The result is ranges of offsets, and not a condition on each user's local time, so that an index on the
-    offset can serve.
+    The result is ranges, not a condition on each user's local time, so that an index on the offset can serve.
 
     Args:
         now: the present moment (aware).

@@ -25,12 +25,11 @@ from mojodex.runtime import is_loopback, made_once
 from mojodex.secrets import read_secret
 from mojodex.settings import Settings
 
-CONNECT_TIMEOUT_SECONDS = 10
 # pg8000's timeout is per socket operation, so it must outlast the longest statement that the server lets run.
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 SOCKET_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
-# Between two tries of `with_db_session_patiently`.
+# Between two attempts of `with_db_session_patiently`.
 PAUSE_SECONDS = 1
 
 # Local to the transaction: a session setting would pin the connection behind RDS Proxy.
@@ -48,16 +47,16 @@ READ_ONLY = "25006"
 TRANSIENT_CLASSES = ("08", "53", "57", "58")
 TRANSIENT_CODES = ("40001", "40P01", "55P03", "28P01", "28000", READ_ONLY)
 WRONG_CREDENTIALS = ("28P01", "28000")
-# Key in a pooled connection's `info`, which SQLAlchemy empties when it connects anew.
+# Key in a pooled connection's `info`, which SQLAlchemy clears when it reconnects.
 USED = "used"
 
 
 class DatabaseSettings(Settings):
-    """Where the database is.
+    """Settings of the database.
 
     Attributes:
         database_secret_arn: the secret that names the database (see the module).
-        database_pool_size: connections that one execution environment opens at most.
+        database_pool_size: the most connections that one execution environment opens.
     """
 
     database_secret_arn: str
@@ -81,7 +80,7 @@ def connect_arguments(secret: dict[str, Any]) -> dict[str, Any]:
     """Return pg8000's arguments for the connection that a secret describes.
 
     Raises:
-        TransientError: a field is missing or not valid (it names the field), or asks for unverified TLS.
+        TransientError: a field is missing or not valid, or asks for unverified TLS.
     """
     try:
         return {
@@ -107,22 +106,22 @@ def sqlstate(error: BaseException | None) -> str:
 
 
 class Database:
-    """The Mojodex database, behind a pool of connections; it connects when the first statement runs.
+    """The Mojodex database, behind a pool of connections. The first statement connects.
 
     Each handler's module makes one. Threads can share it.
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
-        # Not made here: it imports the driver, which would lengthen every cold start.
+        # Made on first use, because importing the driver would lengthen every cold start.
         self.engine = made_once(self._make_engine)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Open a session, and close it on every way out. What was not committed is rolled back.
+        """Open a session, and close it on every exit. Uncommitted work is rolled back.
 
         Raises:
-            TransientError: the database is away, busy or restarting, or a lock or statement took too long.
+            TransientError: the database is down, busy or restarting, or a lock or statement took too long.
         """
         try:
             with Session(self.engine(), expire_on_commit=False) as session:
@@ -142,8 +141,8 @@ class Database:
     ) -> R:
         """Call `function(session, *args, **kwargs)` with a new session, and return its result.
 
-        The session is closed when the function returns or raises. What the function did not commit is rolled
-        back. Raises what `session` and the function raise.
+        The session is closed when the function returns or raises. Uncommitted work is rolled back. Raises the
+        errors of `session` and of the function.
         """
         with self.session() as session:
             return function(session, *args, **kwargs)
@@ -156,17 +155,17 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        """Call as `with_db_session`, but try again every second while the database is away.
+        """Call as `with_db_session`, but retry every second while the database is unavailable.
 
         Args:
-            deadline: until when. The last TransientError is then raised.
-            function, args, kwargs: see `with_db_session`. It must leave nothing behind when it raises.
+            deadline: end of the retries, when the last TransientError is raised.
+            function, args, kwargs: as `with_db_session`. A call that raises must leave nothing behind.
         """
         while True:
             try:
                 return self.with_db_session(function, *args, **kwargs)
             except TransientError as error:
-                # A subclass says that something else is wrong: the lease is lost, say.
+                # A subclass is another fault, such as a lost lease.
                 if type(error) is not TransientError or deadline.seconds_left() < PAUSE_SECONDS:
                     raise
                 time.sleep(PAUSE_SECONDS)
@@ -189,10 +188,10 @@ class Database:
         return engine
 
     def _connect(self, dialect: Any, _record: Any, _args: Any, _kwargs: Any) -> Any:
-        # The secret is read for each new connection, so a rotated password is found. Imported here, because
-        # the driver would lengthen every cold start.
+        # Imported here, because the driver would lengthen every cold start.
         from mojodex.wire import Connection
 
+        # Read for each new connection, to find a rotated password.
         arn = self._settings.database_secret_arn
         try:
             return Connection(**connect_arguments(read_secret(arn)))
@@ -203,27 +202,27 @@ class Database:
             return Connection(**connect_arguments(read_secret(arn, force=True)))
 
     def _begin(self, connection: Any, record: Any, _proxy: Any) -> None:
-        # A session takes a connection from the pool for one transaction, so it begins here. This one round
-        # trip is also the ping. pool_pre_ping would miss the socket's errors, which pg8000 does not wrap.
+        # A session checks a connection out for one transaction, which begins here. This round trip is also
+        # the ping. pool_pre_ping would miss the socket's errors, which pg8000 does not wrap.
         try:
             connection.execute_simple(BEGIN)
         except (OSError, self.engine().dialect.loaded_dbapi.Error) as error:
             if USED not in record.info:
-                # A new connection would fail in the same way: behind a proxy, a failover looks like this.
+                # A new connection would fail, too: behind a proxy, a failover looks like this.
                 raise
             raise DisconnectionError from error
         record.info[USED] = True
 
 
 def _discard_connection(context: ExceptionContext) -> None:
-    """Discard the connection after an error, unless the error is the server's own.
+    """Discard the connection after an error, unless the server has sent the error.
 
-    After any other, such as a value that cannot be converted, the rest of the answer was not read. The next
-    statement would get it.
+    After any other error, such as a value that cannot be converted, the rest of the answer is unread. The
+    next statement would read it.
     """
     code = sqlstate(context.original_exception)
     if code == READ_ONLY:
-        # After a failover, all connections of the pool may lead to a server that is a read-only standby now.
+        # After a failover, the whole pool may be connected to the old server, now a read-only standby.
         context.is_disconnect = True
     elif not code:
         context.is_disconnect, context.invalidate_pool_on_disconnect = True, False

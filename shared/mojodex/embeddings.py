@@ -1,4 +1,4 @@
-"""Embeddings: texts become vectors, many in one request."""
+"""Embeddings: turn texts into vectors, many in one request."""
 
 import json
 from array import array
@@ -24,12 +24,11 @@ from mojodex.provider import (
 )
 from mojodex.spending import Spending, count_of, estimate
 
-# Of `md_document_chunk.embedding`.
+# The length of `md_document_chunk.embedding`.
 DIMENSIONS = 1536
-# pgvector's numbers have four bytes.
+# pgvector stores each number in four bytes.
 LARGEST = 3.4e38
-# One request (OpenAI, Embeddings: at most 2,048 inputs and 300,000 tokens). A token is at least one byte, so
-# this many bytes cannot be more tokens.
+# Limits of one request (OpenAI, Embeddings: 2,048 inputs and 300,000 tokens). A token has at least one byte.
 INPUTS_PER_REQUEST = 256
 BYTES_PER_REQUEST = 300_000
 
@@ -40,11 +39,11 @@ def _parse_deployment(text: str) -> Deployment:
 
 
 class EmbeddingSettings(ProviderSettings):
-    """Which model turns texts into vectors, and where it is.
+    """Settings of the embedding model.
 
     Attributes:
-        embedding_model: as `name` or `name=deployment`; the one that Mojodex searches with, because vectors
-            of different models cannot be compared.
+        embedding_model: as `name` or `name=deployment`. Mojodex must search with the same one, because
+            vectors of different models cannot be compared.
     """
 
     embedding_model: Annotated[Deployment, BeforeValidator(_parse_deployment)]
@@ -57,19 +56,19 @@ class EmbeddingSettings(ProviderSettings):
 
 @dataclass(frozen=True)
 class EmbeddingModel:
-    """The model that turns texts into vectors, the circuit that tells whether it is away, and who pays."""
+    """The embedding model, the circuits of providers, and a record of what its calls cost."""
 
     settings: EmbeddingSettings
     circuits: Circuits
     spending: Spending = field(default_factory=Spending)
 
     def paid_by(self, job: Job) -> "EmbeddingModel":
-        """Return the same model, whose calls are paid by a job."""
+        """Return the same model, with its cost recorded for a job."""
         return replace(self, spending=job.spending)
 
     @property
     def name(self) -> str:
-        """The model's name: vectors of another model cannot be compared with its own."""
+        """The model's name. Vectors of another model cannot be compared with its own."""
         name, _deployment = self.settings.embedding_model
         return name
 
@@ -81,7 +80,7 @@ class EmbeddingModel:
             deadline: when the invocation ends.
 
         Raises:
-            TransientError: the model did not answer in time, or not with such vectors.
+            TransientError: the model gave no such vectors in time.
             ModelRefusedError, PermanentError: final for this content.
         """
         requests = batches(texts, _bytes, most=INPUTS_PER_REQUEST, most_bytes=BYTES_PER_REQUEST)
@@ -101,14 +100,14 @@ class EmbeddingModel:
     def _call(self, attempt: Attempt, texts: list[str]) -> list[array[float]]:
         """Make one call, and count its tokens; raises as `one_call`."""
         with one_call(self.settings, self.circuits, attempt.model) as api:
-            # Raw, because the SDK looks at each number by itself, and a request has 400,000.
+            # Raw, because the SDK handles each number separately, and a response has 400,000.
             response = api.embeddings.with_raw_response.create(
                 model=attempt.deployment, input=texts, encoding_format="float", timeout=attempt.timeout
             )
             answer = json.loads(response.content)
         usage = answer.get("usage") if isinstance(answer, dict) else None
-        told = usage if isinstance(usage, dict) else {}
-        tokens = count_of(told.get("prompt_tokens")) or count_of(told.get("total_tokens"))
+        counts = usage if isinstance(usage, dict) else {}
+        tokens = count_of(counts.get("prompt_tokens")) or count_of(counts.get("total_tokens"))
         tokens = tokens or sum(map(estimate, texts))
         count("EmbeddingCalls", model=attempt.model)
         count("EmbeddingTokens", tokens, model=attempt.model)
@@ -116,7 +115,7 @@ class EmbeddingModel:
         self.spending.add(attempt.model, None, price, prompt_tokens=tokens)
         vectors = _vectors(answer)
         if len(vectors) != len(texts):
-            raise CallFailedError(f"response has not one vector of {DIMENSIONS} numbers for each text")
+            raise CallFailedError(f"response lacks a vector of {DIMENSIONS} numbers for each text")
         return vectors
 
 
@@ -125,13 +124,13 @@ def _bytes(text: str) -> int:
 
 
 def _vectors(answer: Any) -> list[array[float]]:
-    """Return the vectors of a response in the order of its inputs; none if one is of another kind."""
+    """Return the vectors of a response in the order of its inputs; [] if one is not valid."""
     try:
         data = sorted(answer["data"], key=lambda item: int(item["index"]))
-        # A list of Python's numbers takes three times as much memory, and a long text has 10,000 vectors.
+        # A list would take three times the memory, and a long text has 10,000 vectors.
         vectors = [array("d", item["embedding"]) for item in data]
     except (KeyError, TypeError, ValueError, OverflowError):
         return []
-    # Also not a number, which is not smaller than anything.
+    # Also false for NaN, which compares false with any number.
     fit = all(len(each) == DIMENSIONS and all(abs(n) < LARGEST for n in each) for each in vectors)
     return vectors if fit and [item["index"] for item in data] == list(range(len(data))) else []

@@ -1,12 +1,12 @@
-"""What SES tells of mails, and what follows for an address.
+"""SES's feedback about mails, and the blocks of addresses that follow from it.
 
-SES tells late, twice, and in any order, sometimes before the worker that sent the mail has saved that. So
-each fact is kept with the moment at which it happened, and merging facts does not depend on their order.
-What follows for an address is derived from all its mails, and never from which event came last.
+SES reports late, more than once, and in any order, sometimes before the worker that sent a mail has saved it.
+So each fact is stored with its time, and merging facts does not depend on their order. The block of an
+address is derived from all its mails, never from the latest event.
 
     complaint       the address gets no more mail
-    bounce          the same: there is no such mailbox
-    soft bounces    three mails in a row, with none delivered between them: a week's pause after the last
+    bounce          the same, because the mailbox does not exist
+    soft bounces    three mails in a row without a delivery: a week's pause after the last
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from typing import Any, Literal
 type Fact = Literal["complained", "bounced", "rejected", "delivered", "soft_bounced"]
 type Kind = Literal["complaint", "bounce", "soft bounces"]
 
-# The strongest first. An answer "out of office" is a soft bounce of a mail that was delivered.
+# The strongest first. An out-of-office reply is a soft bounce of a delivered mail.
 FACTS: tuple[Fact, ...] = ("complained", "bounced", "rejected", "delivered", "soft_bounced")
 KINDS: tuple[Kind, ...] = ("complaint", "bounce", "soft bounces")
 SOFT_BOUNCES_IN_A_ROW = 3
@@ -26,16 +26,16 @@ PAUSE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Mail:
-    """What is known of a mail.
+    """A mail and the facts known about it.
 
     Attributes:
-        message_id: SES's.
-        sent_at: when SES took it (aware).
-        user_id, address: whose it is, and `md_user.email` as it was then; None if not known yet.
+        message_id: SES's id.
+        sent_at: when SES accepted it (aware).
+        user_id, address: its user, and `md_user.email` at that time; None if not known yet.
         job: the mail's tag `job`.
-        complained_at, bounced_at, rejected_at, delivered_at, soft_bounced_at: when that happened first
-            (aware); None if SES has not told of it.
-        reasons: what SES said, as "bounce: General 5.1.1".
+        complained_at, bounced_at, rejected_at, delivered_at, soft_bounced_at: when this first happened
+            (aware); None if SES has not reported it.
+        reasons: SES's reasons, as "bounce: General 5.1.1".
     """
 
     message_id: str
@@ -52,27 +52,27 @@ class Mail:
 
     @property
     def facts(self) -> list[Fact]:
-        """Return what is known to have happened, the strongest first."""
+        """Return the known facts, the strongest first."""
         return [fact for fact in FACTS if self.at(fact)]
 
     @property
     def state(self) -> Fact | Literal["sent"]:
-        """Return what became of it."""
+        """Return the strongest fact, or "sent" without one."""
         return next(iter(self.facts), "sent")
 
     def at(self, fact: Fact) -> datetime | None:
-        """Return when a fact happened."""
+        """Return when a fact first happened; None if it did not."""
         at: datetime | None = getattr(self, f"{fact}_at")
         return at
 
     def reason(self, about: str) -> str:
-        """Return what SES said about a "complaint", "bounce" or "soft bounce"; '' if it said nothing."""
-        said = sorted(reason for reason in self.reasons if reason.startswith(f"{about}: "))
-        return said[0].removeprefix(f"{about}: ") if said else ""
+        """Return SES's reason for a "complaint", "bounce" or "soft bounce"; '' if it gave none."""
+        found = sorted(reason for reason in self.reasons if reason.startswith(f"{about}: "))
+        return found[0].removeprefix(f"{about}: ") if found else ""
 
 
 def merged(one: Mail, other: Mail) -> Mail:
-    """Merge what two sources know of the same mail, in either order."""
+    """Merge the facts of two sources about the same mail, in either order."""
     happened: dict[str, Any] = {f"{fact}_at": _earliest(one.at(fact), other.at(fact)) for fact in FACTS}
     return replace(
         one,
@@ -91,7 +91,7 @@ def _earliest(*moments: datetime | None) -> datetime | None:
 
 @dataclass(frozen=True)
 class Block:
-    """Why an address gets no mail: since when, and until when (aware); None for good."""
+    """The reason to send an address no mail, its start and its end (aware; None if it is permanent)."""
 
     kind: Kind
     reason: str
@@ -103,13 +103,13 @@ def block_of(mails: Iterable[Mail], known: Block | None, lifted_at: datetime | N
     """Derive the block of one address of a user.
 
     Args:
-        mails: those to this address that are still known, in any order.
-        known: the block that was derived before. If it is for good, it outlives the mails that led to it.
-        lifted_at: when an operator lifted it last. Only what happened later blocks again; the block before
-            remains to be seen, but has begun before it was lifted and does not count.
+        mails: the stored mails to this address, in any order.
+        known: the block that was derived before. A permanent one outlives the mails that led to it.
+        lifted_at: when an operator last lifted it. Only later facts block again. Without any, the old block
+            is returned, for display only: it began before it was lifted.
 
     Returns:
-        The block, which may be over; None if nothing speaks against the address.
+        The block, which may have ended; None if no fact is against the address.
     """
     mails = sorted(mails, key=lambda mail: (mail.sent_at, mail.message_id))
     if lifted_at is None:

@@ -13,7 +13,7 @@ occurs: a dependency that is away for days fails no job. The exception is a call
 model that works for others: it is paid for, and the job may be the cause.
 
 Done and failed are final: deleting the job's row lets it run again (docs/operations.md). Skipped is not
-final: there was nothing to do, and a later message looks again.
+final: there was nothing to do, and a later message checks again.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -51,7 +51,7 @@ class Delivery:
 
     Attributes:
         message_id: SQS's id of the message. It stays the same in the dead-letter queue.
-        expires_at: when SQS deletes it (aware). As a dead letter it lives longer, but then the redrive knows.
+        expires_at: when SQS deletes it (aware). The redrive sets a new time for a dead letter.
     """
 
     message_id: str
@@ -67,13 +67,13 @@ class Job:
         subject: what it is about, as text: a primary key, or a user and a URL.
         occasion: '' if the work is done once; otherwise the user's local date or the id of the request.
         lease: when this invocation began it; identifies the holder.
-        attempts: how many attempts counted before, and this one.
+        attempts: how many attempts counted, this one included.
         queued_at: when it was queued (aware).
         progress: the checkpoint of an earlier attempt, see `save_progress`; None if there is none.
         taken_over: whether an earlier holder's lease expired, mostly because its worker was killed.
-        superseded: whether a job of the same subject and a later occasion waits or runs: after an outage,
-            each night and each request may have left one.
-        open_circuits: providers that are away, see `circuit`.
+        superseded: whether a job of the same subject and a later occasion waits or runs. In an outage, each
+            night and each request may leave one.
+        open_circuits: unavailable providers, see `circuit`.
         spending: what it has paid to models. Every update of its row saves it.
     """
 
@@ -95,7 +95,7 @@ class Job:
         return self.attempts > MAX_ATTEMPTS
 
     def kept_answer(self, about: object) -> Any:
-        """Return the model's answer that an earlier attempt has kept; None if it kept none about this."""
+        """Return the model's answer that an earlier attempt saved about this; None if there is none."""
         progress = self.progress or {}
         return progress.get("answer") if progress.get("about") == about else None
 
@@ -133,7 +133,7 @@ ON CONFLICT (process, subject, occasion) DO UPDATE SET
     message_id = :message_id,
     message_expires_at = :expires_at,
     user_id = COALESCE(job.user_id, excluded.user_id),
-    -- There was nothing to do when it was skipped, so it starts anew.
+    -- A skipped job had nothing to do, so it starts from zero.
     attempts = CASE WHEN job.state = 'skipped' THEN 1 ELSE job.attempts + 1 END,
     outcome = CASE WHEN job.state = 'skipped' THEN NULL ELSE job.outcome END,
     history = CASE job.state WHEN 'running' THEN {history} ELSE job.history END
@@ -164,26 +164,26 @@ RETURNING
     ) AS superseded,
     (SELECT array_agg(provider) FROM md_background_circuit) AS open_circuits
 """
-# Attempts that a job's history keeps: the first and the last ones. A long outage makes hundreds.
+# A job's history keeps the first attempt and the latest ones. A long outage makes hundreds.
 HISTORY_LENGTH = 20
 APPEND = f"""
 CASE WHEN jsonb_array_length({{row}}.history) >= {HISTORY_LENGTH} THEN {{row}}.history - 1
     ELSE COALESCE({{row}}.history, '[]') END || {{attempt}}
 """
-# Of an attempt whose worker has died, nobody else knows.
+# A dead worker could not record its attempt, so the next worker does.
 DEAD_WORKER = """jsonb_build_array(jsonb_build_object(
     'started', job.started_at, 'error', 'LeaseExpired',
     'reason', 'its worker died, or held it longer than its lease', 'counted', true
 ))"""
-# Whether a schedule may claim a job that is in the ledger: there was nothing to do the last time, or its
-# message is gone. Rows of an earlier release have no moment for that.
+# A schedule may claim a job that is in the ledger if it was skipped, or its message has expired. Rows of an
+# earlier release have no time of expiry.
 CLAIMABLE = """(
     job.state = 'skipped'
     OR job.state IN ('queued', 'running')
         AND COALESCE(job.message_expires_at, job.queued_at + :retention) < :now
 )"""
 # NOT MATERIALIZED: due queries look single jobs up in `unclaimable`.
-# IN is hashed; a join of a page and what was claimed of it was a nested loop, 1.5 s for 2,000 rows.
+# IN is hashed. A join of `page` and `claimed` was a nested loop: 1.5 s for 2,000 rows.
 CLAIM = """
 WITH unclaimable AS NOT MATERIALIZED (
     SELECT subject, occasion FROM md_background_job AS job WHERE process = :process AND NOT {claimable}
@@ -212,23 +212,23 @@ WHERE subject IS NULL OR (subject, occasion) IN (SELECT subject, occasion FROM c
 
 
 def claim(session: Session, process: str, due: str, parameters: Mapping[str, Any], *, now: datetime) -> Page:
-    """Claim one page of due work: put it into the ledger as queued, in one statement. Does not commit.
+    """Claim one page of due work, which queues it in the ledger, in one statement. Does not commit.
 
     The caller publishes the messages and then commits. If it dies in between, the claims are rolled back, and
-    the next schedule finds the work again. Messages that were already out are harmless, since a job takes
-    effect once.
+    the next run finds the work again. Messages that are already published do no harm: a job takes effect
+    once.
 
     Args:
         process: name of the process.
         due: SQL that selects `subject` and `occasion` (text), `user_id`, and columns for the message. After a
-            full page, it selects one more row, without a subject; the `after_…` columns of this row are
-            parameters of the next page. It may exclude what is in `unclaimable` (`subject`, `occasion`): the
-            jobs of this process that a schedule may not claim.
+            full page, it selects one more row, without a subject, whose `after_…` columns are parameters of
+            the next page. It may exclude the rows of `unclaimable` (`subject`, `occasion`): the jobs of this
+            process that a schedule may not claim.
         parameters: its bind parameters.
         now: the present moment (aware).
 
     Returns:
-        The rows that this statement has queued, and not those that another schedule has claimed.
+        The rows that this statement queued, without those that another run claimed.
     """
     ours = {"process": process, "now": now, "retention": RETENTION, "expires_at": now + RETENTION}
     rows = session.execute(_claim(due), {**parameters, **ours}).all()
@@ -268,7 +268,7 @@ def begin(
         now: the present moment (aware); it becomes the lease.
         lease_seconds: after how long another invocation may take the job over; longer than the function's
             timeout.
-        user_id: whose job it is, if the message names the user.
+        user_id: the job's user, if the message names one.
         user_of: otherwise, an SQL expression that finds the user by `:subject`.
 
     Returns:
@@ -339,7 +339,7 @@ def finish(
     *,
     now: datetime,
 ) -> None:
-    """Write how the job ended, in the same transaction as its effect. Does not commit.
+    """Write the job's final state and outcome, in the transaction of its effect. Does not commit.
 
     Raises:
         LeaseLostError: another invocation holds the job.
@@ -368,7 +368,7 @@ def save_progress(session: Session, job: Job, progress: dict[str, Any] | None) -
 def continue_later(session: Session, job: Job, progress: dict[str, Any], *, now: datetime) -> None:
     """Save a checkpoint and queue the job again, for a message that the caller has just published. Commits.
 
-    Its attempts start again, because it made progress.
+    Its attempts start from zero, because it made progress.
 
     Raises:
         LeaseLostError: another invocation holds the job.
@@ -393,8 +393,8 @@ def release(session: Session, job: Job, error: Exception, *, counts: bool, now: 
     Args:
         session: the caller's.
         job: held by this invocation.
-        error: what ended this attempt; the job's history keeps its class. The text is kept only of our own
-            errors, because others may quote a user's words.
+        error: the error that ended this attempt. The job's history keeps its class. It keeps the text of our
+            own errors only, because others may quote a user's words.
         counts: whether this attempt counts (see the module).
         now: the present moment (aware).
 
@@ -419,10 +419,10 @@ def release(session: Session, job: Job, error: Exception, *, counts: bool, now: 
 def kept_until_saved(
     database: Database, job: Job, paid_for: dict[str, Any] | None, deadline: Deadline
 ) -> Iterator[None]:
-    """Keep what was paid for in the ledger, if it cannot be used now. The next attempt finds it.
+    """Save a paid answer as a checkpoint if the body fails, so that the next attempt can use it.
 
     Args:
-        database: where the ledger is. If it is away, too, it is waited for until the deadline.
+        database: has the ledger. While it is unavailable, saving is retried until the deadline.
         job: held by this invocation.
         paid_for: the checkpoint, see `save_progress`.
         deadline: when the invocation ends.

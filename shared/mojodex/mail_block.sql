@@ -1,7 +1,7 @@
--- The kind of the block for which a user gets no mail now; no row if there is none.
+-- Select the kind of a user's present mail block; no row if there is none.
 --
--- Part of other statements (see `mojodex.mail_ledger`), which replace {user_id} and {now} by expressions of theirs.
--- A block is of one address: it does not count once the user has another.
+-- Part of other statements (see `mojodex.mail_ledger`), which replace {user_id} and {now} by their expressions.
+-- A block belongs to an address. It does not count once the user has another.
 SELECT block.kind
 FROM md_background_mail_block AS block
 WHERE block.user_id = {user_id}

@@ -1,6 +1,6 @@
-"""What became of each mail (`md_background_mail`), and which addresses get none (`md_background_mail_block`).
+"""Delivery status of each mail (`md_background_mail`) and blocked addresses (`md_background_mail_block`).
 
-The worker that sends a mail and the one that hears of it write the same row, whoever comes first.
+The worker that sends a mail and the worker that reads its feedback write the same row, in either order.
 """
 
 import json
@@ -36,7 +36,7 @@ GIVEN = """
         reasons text[]
     )
 """
-# In the order of the key, here and below: two workers with the same mails must not wait for each other.
+# Ordered by the key, here and below, so that two workers with the same mails cannot deadlock.
 INSERT = text(f"""
 INSERT INTO md_background_mail ({COLUMNS})
 SELECT {COLUMNS} FROM {GIVEN} ORDER BY message_id
@@ -53,7 +53,7 @@ UPDATE md_background_mail AS mail SET ({COLUMNS}) = ROW (given.*)
 FROM {GIVEN}
 WHERE mail.message_id = given.message_id
 """)
-# Whoever derives a user's block must see what another has written of the user's other mails.
+# A worker that derives a block must see the user's other mails as other workers have written them.
 LOCK_USERS = text("""
 SELECT pg_advisory_xact_lock(key)
 FROM (
@@ -70,7 +70,7 @@ VALUES (:user_id, :address, :kind, :reason, :since, :until)
 ON CONFLICT (user_id, address) DO UPDATE SET
     kind = excluded.kind, reason = excluded.reason, since = excluded.since, until = excluded.until
 """)
-# One that was lifted stays, with what is known of that.
+# A lifted block stays, as the record of who lifted it.
 DELETE_BLOCK = text("""
 DELETE FROM md_background_mail_block WHERE user_id = :user_id AND address = :address AND lifted_at IS NULL
 """)
@@ -82,12 +82,12 @@ WHERE user_id = :user_id
     AND address = (SELECT email FROM md_user WHERE md_user.user_id = :user_id)
 RETURNING kind
 """)
-# What ends or pauses mails; a delivery can only end a pause.
+# Facts that can start a block. A delivery can only end a pause.
 AGAINST: frozenset[Fact] = frozenset(("complained", "bounced", "soft_bounced"))
 
 
 def mail_block(user_id: str, now: str) -> str:
-    """Return the SQL that selects the kind of the block for which a user gets no mail now.
+    """Return the SQL that selects the kind of a user's present block.
 
     Args:
         user_id: SQL expression of the user's id.
@@ -97,24 +97,24 @@ def mail_block(user_id: str, now: str) -> str:
 
 
 def record(session: Session, mails: Iterable[Mail]) -> Counter[Fact]:
-    """Merge what is known of some mails into the table, and derive their addresses' blocks. Does not commit.
+    """Merge facts about mails into the table, and derive the blocks of their addresses. Does not commit.
 
     Args:
         session: the caller's.
-        mails: what is known of each; of the same mail there may be several.
+        mails: facts about each mail. The same mail may be there several times.
 
     Returns:
-        How often each fact is new: of a mail it is new once.
+        For each fact, the number of mails for which it is new.
     """
-    said: dict[str, Mail] = {}
+    given: dict[str, Mail] = {}
     for mail in mails:
-        said[mail.message_id] = merged(said[mail.message_id], mail) if mail.message_id in said else mail
-    inserted = set(session.scalars(INSERT, {"mails": _as_json(said.values())}))
-    new = Counter(fact for message_id in inserted for fact in said[message_id].facts)
-    if others := [message_id for message_id in said if message_id not in inserted]:
-        # One that is not there any more was just purged, and nobody wants to know.
+        given[mail.message_id] = merged(given[mail.message_id], mail) if mail.message_id in given else mail
+    inserted = set(session.scalars(INSERT, {"mails": _as_json(given.values())}))
+    new = Counter(fact for message_id in inserted for fact in given[message_id].facts)
+    if others := [message_id for message_id in given if message_id not in inserted]:
+        # A mail that is missing here was purged since. Its facts are dropped.
         known = [_as_mail(row) for row in session.execute(LOCK, {"ids": others})]
-        changed = [(mail, merged(mail, said[mail.message_id])) for mail in known]
+        changed = [(mail, merged(mail, given[mail.message_id])) for mail in known]
         changed = [(before, after) for before, after in changed if before != after]
         if changed:
             session.execute(UPDATE, {"mails": _as_json(after for _, after in changed)})
@@ -125,23 +125,23 @@ def record(session: Session, mails: Iterable[Mail]) -> Counter[Fact]:
 
 def _derive(session: Session, changed: Collection[Mail]) -> None:
     """Derive the blocks of the addresses whose mails have changed."""
-    whose = {(mail.user_id, mail.address) for mail in changed if mail.user_id and mail.address}
-    if not whose:
+    addresses = {(mail.user_id, mail.address) for mail in changed if mail.user_id and mail.address}
+    if not addresses:
         return
     suspects = {(mail.user_id, mail.address) for mail in changed if not AGAINST.isdisjoint(mail.facts)}
-    users = {"users": [user_id for user_id, _ in whose]}
+    users = {"users": [user_id for user_id, _ in addresses]}
     session.execute(LOCK_USERS, users)
     blocks = {(row.user_id, row.address): row for row in session.execute(BLOCKS, users)}
-    for user_id, address in whose:
-        there = blocks.get((user_id, address))
-        if (user_id, address) in suspects or (there and there.until):
+    for user_id, address in addresses:
+        row = blocks.get((user_id, address))
+        if (user_id, address) in suspects or (row and row.until):
             mails = [mail for mail in mails_of(session, user_id) if mail.address == address]
-            known = Block(there.kind, there.reason, there.since, there.until) if there else None
-            block = block_of(mails, known, there.lifted_at if there else None)
+            known = Block(row.kind, row.reason, row.since, row.until) if row else None
+            block = block_of(mails, known, row.lifted_at if row else None)
             of_address = {"user_id": user_id, "address": address}
             if block:
                 session.execute(SAVE_BLOCK, of_address | asdict(block))
-            elif there:
+            elif row:
                 session.execute(DELETE_BLOCK, of_address)
 
 
@@ -157,8 +157,8 @@ def lift(session: Session, user_id: str, by: str, now: datetime) -> str | None:
 
     Args:
         session: the caller's.
-        user_id: whose.
-        by: who lifts it.
+        user_id: the user.
+        by: the operator's name.
         now: the present moment (aware).
 
     Returns:

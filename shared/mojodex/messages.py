@@ -1,4 +1,4 @@
-"""Messages on the queues: JSON objects; each process has its own model."""
+"""Messages on the queues: JSON objects, with a model for each process."""
 
 from abc import abstractmethod
 from datetime import date

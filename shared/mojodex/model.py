@@ -30,18 +30,17 @@ from mojodex.spending import Spending, count_of, estimate
 from mojodex.text import well_formed
 from mojodex.validation import error_summary
 
-# How often an answer of the wrong form is asked for again.
+# After an answer of the wrong form.
 RETRIES_OF_FORM = 2
 CHARS_OF_OBJECTION = 1500
 
 
 class ModelSettings(ProviderSettings):
-    """Which models may be asked, and where.
+    """Settings of the language models.
 
     Attributes:
-        llm_models: the models that are available, as `name` or `name=deployment`, with commas; a deployment
-            is what the server calls the model (Azure's deployment name, or whatever an OpenAI-compatible
-            server expects).
+        llm_models: the available models, as `name` or `name=deployment`, separated by commas. A deployment
+            is the server's name for the model (Azure's deployment name, or what another server expects).
     """
 
     llm_models: Annotated[tuple[Deployment, ...], BeforeValidator(parse_deployments)]
@@ -55,21 +54,21 @@ class ModelSettings(ProviderSettings):
         """Return the available models that the prompt is written for, best first.
 
         Raises:
-            ValueError: there is none.
+            ValueError: none of its models is available.
         """
         available = dict(self.llm_models)
         models = [(name, available[name]) for name in prompt.models if name in available]
         if not models:
             raise ValueError(
-                f"LLM_MODELS names none of those that {prompt.name}.mpt is for: {', '.join(prompt.models)}"
+                f"LLM_MODELS names no model that {prompt.name}.mpt is for: {', '.join(prompt.models)}"
             )
         return models
 
 
 class Answer(BaseModel):
-    """Base of what a model is to answer; its fields that are text are declared as `str | None`.
+    """Base of a model's answers. Subclasses declare their text fields as `str | None`.
 
-    A text that is missing, or is no text, counts as null, and so costs this field and not the whole answer.
+    A field whose text is missing or not a string becomes null, so that the rest of the answer stays usable.
     The schema that the model gets still demands every field and allows no other.
     """
 
@@ -87,21 +86,21 @@ class Answer(BaseModel):
 
 @dataclass(frozen=True)
 class Model:
-    """The language models that the settings name, and the circuits that tell which of them are away.
+    """The language models of the settings, the circuits of providers, and a record of what calls cost.
 
     Attributes:
-        not_taken: options that a server did not take, each with what the server calls the model. They are
-            left out from then on, for as long as the execution environment lives.
-        spending: where each call is written down.
+        refused_options: deployments and the names of options that their server refused. Later calls in the
+            same execution environment leave these options out.
+        spending: the record of calls.
     """
 
     settings: ModelSettings
     circuits: Circuits
-    not_taken: set[tuple[str, str]] = field(default_factory=set)
+    refused_options: set[tuple[str, str]] = field(default_factory=set)
     spending: Spending = field(default_factory=Spending)
 
     def paid_by(self, job: Job) -> "Model":
-        """Return the same models, whose calls are paid by a job."""
+        """Return the same models, with their cost recorded for a job."""
         return replace(self, spending=job.spending)
 
     def ask[A: BaseModel](
@@ -113,22 +112,21 @@ class Model:
         *,
         urgent: bool = False,
     ) -> A:
-        """Ask one question, and return the first valid answer; see `Question` and its `ask`."""
+        """Ask one question, and return the first valid answer; see `Question.ask`."""
         return Question(self, prompt, variables, answer, deadline, urgent).ask()
 
 
 @dataclass
 class Question[A: BaseModel]:
-    """One question, and what was said about it so far.
+    """One question, with the conversation about it so far.
 
     Attributes:
-        model: who is asked.
-        prompt: what is asked.
-        variables: those of the prompt's template.
-        answer: the form of the answer; with `extra="forbid"` and no defaults, as strict structured output
-            demands.
+        model: the models to ask.
+        prompt: the text to send.
+        variables: of the prompt's template.
+        answer: class of the answer, with `extra="forbid"` and no defaults, as strict structured output needs.
         deadline: when the invocation ends.
-        urgent: whether it is too late for a tier that may have to be waited for.
+        urgent: whether it is too late for a slow service tier.
     """
 
     model: Model
@@ -143,7 +141,7 @@ class Question[A: BaseModel]:
         self._messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
 
     def ask(self) -> A:
-        """Return the first valid answer. The model is told what is wrong with an invalid one, at most twice.
+        """Return the first valid answer. After an invalid one, send its validation errors, at most twice.
 
         Raises:
             TransientError: no model answered in time.
@@ -155,27 +153,27 @@ class Question[A: BaseModel]:
                 return self._next_answer()
             except ValidationError as error:
                 wrong = error_summary(error, "answer")[:CHARS_OF_OBJECTION]
-                self._object(f"It does not have the form that was asked for: {wrong}")
+                self._add_objection(f"It does not have the form that was asked for: {wrong}")
         raise PermanentError("the model's answers do not have the form that was asked for")
 
     def ask_again(self, objection: str) -> A | None:
-        """Return a second answer after a valid one; None if no valid one comes, so that the first one stands.
+        """Return a second answer after a valid one; None if it is not valid, so that the first one stands.
 
         Args:
-            objection: what is wrong with the first one, in words for the model.
+            objection: the fault of the first one, in words for the model.
         """
-        self._object(objection)
+        self._add_objection(objection)
         try:
             return self._next_answer()
         except (ValidationError, MojodexError):
             return None
 
-    def _object(self, objection: str) -> None:
+    def _add_objection(self, objection: str) -> None:
         request = f"Your answer cannot be used. {objection}\nAnswer again, in full."
         self._messages.append({"role": "user", "content": request})
 
     def _next_answer(self) -> A:
-        """Let the first available model answer; raises as `ask`, or pydantic's ValidationError."""
+        """Return an answer of the first available model; raises as `ask`, or pydantic's ValidationError."""
         settings = self.model.settings
         models, seconds = settings.models_for(self.prompt), settings.llm_timeout_seconds
         for attempt in attempts(models, seconds, self.model.circuits, self.deadline):
@@ -190,11 +188,11 @@ class Question[A: BaseModel]:
         raise AssertionError("attempts raises when none is left")
 
     def _call(self, attempt: Attempt) -> str:
-        """Make one call, count what it costs, and return the text; raises as `one_call`."""
+        """Make one call, count its tokens, and return the text; raises as `one_call`."""
         completion, tier = self._completion(attempt)
         self._count(attempt.model, completion, tier)
         try:
-            # The SDK lets servers leave out fields; the message is needed.
+            # The SDK accepts a response without these fields.
             choice = completion.choices[0]
             content, refusal = choice.message.content, choice.message.refusal
         except (TypeError, AttributeError, IndexError):
@@ -204,15 +202,15 @@ class Question[A: BaseModel]:
         return content or ""
 
     def _count(self, model: str, completion: ChatCompletion, tier: object) -> None:
-        """Count a call and its tokens: in metrics, and in what its job has spent."""
-        # The SDK takes whatever a server sends.
+        """Count a call and its tokens, in metrics and in the job's spending."""
+        # The SDK does not validate responses.
         usage = getattr(completion, "usage", None)
         read = count_of(getattr(usage, "prompt_tokens", None))
         written = count_of(getattr(usage, "completion_tokens", None))
         if not read:
             read = sum(estimate(str(message.get("content"))) for message in self._messages)
             written = estimate(str(getattr(completion, "choices", "")))
-        # Both are part of the sums. Cached tokens are cheaper; reasoning tokens are not in the answer.
+        # Parts of the numbers above. Cached tokens are cheaper. Reasoning tokens are not in the answer.
         cached = count_of(_detail(usage, "prompt_tokens_details", "cached_tokens"))
         reasoning = count_of(_detail(usage, "completion_tokens_details", "reasoning_tokens"))
         count("LlmCalls", model=model, prompt=self.prompt.name)
@@ -233,16 +231,16 @@ class Question[A: BaseModel]:
         )
 
     def _completion(self, attempt: Attempt) -> tuple[ChatCompletion, object]:
-        """Make one call, and again without options that the server does not take; raises as `one_call`.
+        """Make one call, and repeat it without the options that the server refuses; raises as `one_call`.
 
         Returns:
-            The answer, and the service tier that has given it; None if nobody says.
+            The answer, and the service tier that gave it; None if it is unknown.
         """
         wanted = {**self.prompt.models[attempt.model], **self._tier()}
         options = {
             name: value
             for name, value in wanted.items()
-            if (attempt.deployment, name) not in self.model.not_taken
+            if (attempt.deployment, name) not in self.model.refused_options
         }
         while True:
             try:
@@ -251,11 +249,12 @@ class Question[A: BaseModel]:
             except CallNotAllowedError as failure:
                 if not options:
                     raise
-                # Many servers do not say which one they do not know.
+                # Many servers do not name the option that they refuse.
                 refused = {failure.parameter} if failure.parameter in options else set(options)
                 options = {name: value for name, value in options.items() if name not in refused}
-        # Only now it is known that the options were the reason.
-        self.model.not_taken.update((attempt.deployment, name) for name in wanted.keys() - options.keys())
+        # The call succeeded without these options, so they were the reason.
+        refused_options = {(attempt.deployment, name) for name in wanted.keys() - options.keys()}
+        self.model.refused_options.update(refused_options)
         return completion, getattr(completion, "service_tier", None) or options.get("service_tier")
 
     def _tier(self) -> dict[str, str]:
@@ -265,7 +264,7 @@ class Question[A: BaseModel]:
         return {"service_tier": "default" if self.urgent else tier}
 
     def _create(self, attempt: Attempt, options: Mapping[str, Any]) -> ChatCompletion:
-        # Not `parse`, which drops the text and the tokens of an invalid answer, just when both are needed.
+        # Not `parse`: it drops the text and the tokens of an invalid answer, and both are needed.
         with one_call(self.model.settings, self.model.circuits, attempt.model) as api:
             completion: ChatCompletion = api.chat.completions.create(
                 model=attempt.deployment,
@@ -283,7 +282,7 @@ def _detail(usage: Any, details: str, name: str) -> object:
 
 @cache
 def _format(answer: type[BaseModel]) -> ResponseFormatJSONSchema:
-    """Return the schema of an answer, as the API wants it."""
+    """Return the schema of an answer in the API's form."""
     schema = answer.model_json_schema()
     return {
         "type": "json_schema",

@@ -8,10 +8,9 @@
     {{ text }}
     </conversation-{{ nonce }}>
 
-The models are those that the prompt is written for, in order of preference, each with what else is asked of
-it (see `Options`). What is the same for all users stands first, so that providers can cache it. What users,
-websites and others have written stands behind it, in fences: tags that end in the nonce, which nobody who
-writes such a text can know.
+The prompt is written for these models, best first, each with its options (see `Options`). Text that is the
+same for all users comes first, so that providers can cache it. Text by users, websites and others follows in
+fences: tags that end in the nonce, which the author of such a text cannot know.
 """
 
 import hashlib
@@ -27,18 +26,17 @@ from mojodex.validation import error_summary
 
 MODEL_LINE = "#!"
 NONCE_DIGITS = 15
-# A prompt is plain text for a model: nothing to escape. A variable that is missing is an error, not an empty
-# space.
+# A prompt is plain text, so nothing is escaped. A missing variable is an error, not an empty string.
 _ENVIRONMENT = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
 
 
 class Options(BaseModel):
-    """What is asked of a model besides the prompt; names and meanings are those of OpenAI's chat API.
+    """Options of a model, with the names and meanings of OpenAI's chat API.
 
     Attributes:
-        reasoning_effort: how much it thinks before it answers.
-        max_completion_tokens: tokens of its thinking and its answer together, at most.
-        temperature: how much chance is in the answer.
+        reasoning_effort: how much the model reasons before it answers.
+        max_completion_tokens: the most tokens of reasoning and answer together.
+        temperature: the randomness of the answer.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,11 +48,11 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt that was read from its file.
+    """A prompt, read from its file.
 
     Attributes:
-        name: the file's name without its ending; names the prompt in metrics.
-        models: the models it is written for, best first, each with its options as the API wants them.
+        name: the file's name without its extension; the prompt's name in metrics.
+        models: the models it is written for, best first, each with its options in the API's form.
         template: the rest of the file.
     """
 
@@ -65,8 +63,8 @@ class Prompt:
     def render(self, **variables: Any) -> str:
         """Render the text for the model.
 
-        The nonce is a hash of all that is in the prompt: the same prompt has the same one, and who writes a
-        part of it cannot know it. Tokenizers take three digits for a token.
+        The nonce is a hash of the whole prompt. The same prompt has the same nonce, and the author of a part
+        cannot know it. Its digits make few tokens: most tokenizers put three into one.
 
         Raises:
             jinja2.UndefinedError: the template names a variable that is not given.

@@ -1,4 +1,4 @@
-"""The model provider's API: one client, attempts that fit into the invocation, errors sorted by what to do.
+"""The model provider's API: one client, attempts that fit into the invocation, and classified errors.
 
 The SDK's own timeout (600 s) and silent retries are switched off.
 """
@@ -23,16 +23,16 @@ from mojodex.secrets import read_secret
 from mojodex.spending import DAILY_SPEND_LIMIT, SpendingSettings
 
 ATTEMPTS_PER_MODEL = 2
-# A call is not begun with less time than this left.
+# With less time left, no call is begun.
 SHORTEST_CALL_SECONDS = 3
-# No invocation is paid for to wait longer: the next model is asked, or the message is retried later.
+# Instead of a longer pause, which is billed, the next model is asked or the message is retried later.
 LONGEST_PAUSE_SECONDS = 3
-# Codes of a 400 that is about this content, and so is final (OpenAI, Azure OpenAI). Any other 400 is about
-# how we ask, for an operator to put right.
+# Codes of a 400 that is about the content, and so is final (OpenAI, Azure OpenAI). Any other 400 is about our
+# request, for an operator to correct.
 REFUSAL_CODES = ("content_filter", "content_policy_violation", "invalid_prompt")
 TOO_LONG_CODES = ("context_length_exceeded", "string_above_max_length")
 
-# A model's name, and what the server calls it.
+# A model's name, and the server's name for it.
 type Deployment = tuple[str, str]
 
 
@@ -43,13 +43,13 @@ def parse_deployments(text: str) -> tuple[Deployment, ...]:
 
 
 class ProviderSettings(SpendingSettings):
-    """Where models are.
+    """Settings of the models' provider.
 
     Attributes:
         llm_secret_arn: secret with the field `api_key`.
         llm_provider: `openai` (or any server with its API) or `azure`.
-        llm_base_url: address of the API; needed for Azure, otherwise OpenAI's own without it.
-        llm_api_version: Azure's API version; needed for Azure.
+        llm_base_url: address of the API. Azure needs it; otherwise OpenAI's own is the default.
+        llm_api_version: Azure's API version. Azure needs it.
         llm_timeout_seconds: longest time for one call, from connecting to the last byte of the answer.
         llm_service_tier: which tier of the provider answers, at its price; `auto` lets the provider choose.
     """
@@ -73,7 +73,7 @@ class ModelRefusedError(PermanentError):
 
 
 class CallFailedError(Exception):
-    """One call failed in a way that another attempt, another model, or an operator can mend."""
+    """A failed call. Another attempt, another model, or an operator can help."""
 
     def __init__(self, why: str, *, retry_after: float | None = None, try_next_model: bool = False) -> None:
         super().__init__(why)
@@ -81,15 +81,15 @@ class CallFailedError(Exception):
 
 
 class CallTimedOutError(CallFailedError):
-    """No answer came in time. The provider may have made one, and want to be paid for it."""
+    """No answer came in time. The provider may have produced one, and bill it."""
 
 
 class CallNotAllowedError(CallFailedError):
-    """The provider does not take this call (400). Others may work, so it says nothing of the provider.
+    """The provider refused this call (400). Other calls may work, so its circuit does not open.
 
     Args:
         code: the provider's.
-        parameter: which one it does not take, if it says so.
+        parameter: the one that it refused, if it names one.
     """
 
     def __init__(self, code: str | None, parameter: str | None) -> None:
@@ -100,7 +100,7 @@ class CallNotAllowedError(CallFailedError):
 @made_once
 def client(settings: ProviderSettings, api_key: str) -> openai.OpenAI:
     """Make the SDK's client, whose `timeout` bounds a whole call."""
-    # Only now: the HTTP library takes its time, and a cold start has none.
+    # Imported here, because the HTTP library would lengthen every cold start.
     from mojodex.total_timeout import TotalTimeout
 
     http_client = httpx2.Client(transport=TotalTimeout(), follow_redirects=True)
@@ -120,9 +120,9 @@ def client(settings: ProviderSettings, api_key: str) -> openai.OpenAI:
 
 @dataclass
 class Attempt:
-    """One attempt at a call: which model to ask, and for how many seconds at most.
+    """One attempt at a call: the model to ask, and the timeout in seconds.
 
-    Whoever makes the attempt sets `failure` when it fails.
+    The caller sets `failure` when the attempt fails.
     """
 
     model: str
@@ -134,17 +134,17 @@ class Attempt:
 def attempts(
     deployments: Iterable[Deployment], longest_seconds: float, circuits: Circuits, deadline: Deadline
 ) -> Iterator[Attempt]:
-    """Yield one attempt after the other, with a pause between two, until the caller needs no more.
+    """Yield attempts, with a pause between two, until the caller stops.
 
     Args:
         deployments: the models to ask, best first.
         longest_seconds: longest timeout of an attempt.
-        circuits: tell which models are away; those are left out.
+        circuits: those of the models. A model whose circuit is open is left out, except for a probe.
         deadline: when the invocation ends.
 
     Raises:
-        TransientError: the daily spend limit is reached, all models are away or keep failing, or too little
-            time is left; as `Circuits.allows`.
+        TransientError: the daily spend limit is reached, all models are unavailable or keep failing, or too
+            little time is left; as `Circuits.allows`.
     """
     if circuits.is_open(DAILY_SPEND_LIMIT):
         raise TransientError("the daily spend limit is reached")
@@ -161,7 +161,7 @@ def attempts(
             attempt = Attempt(model, deployment, timeout)
             yield attempt
             assert attempt.failure
-            # That a probe takes too long is the model's fault, and not the job's.
+            # A probe's timeout is the model's fault, not the job's.
             failures.append(CallFailedError(str(attempt.failure)) if is_probe else attempt.failure)
             pause = attempt.failure.retry_after
             if pause is None:
@@ -176,11 +176,11 @@ def attempts(
     raise _gave_up("language model", failures)
 
 
-def _gave_up(what: str, failures: Sequence[CallFailedError]) -> TransientError:
-    """Make the error for a question that no model has answered; see `jobs` for when it counts."""
+def _gave_up(problem: str, failures: Sequence[CallFailedError]) -> TransientError:
+    """Make the error for a question that no model answered; see `jobs` for when it counts."""
     last = failures[-1] if failures else CallFailedError("no model was asked")
     return TransientError(
-        f"{what}: {last}",
+        f"{problem}: {last}",
         retry_after=last.retry_after,
         counts=bool(failures) and all(isinstance(failure, CallTimedOutError) for failure in failures),
     )
@@ -188,7 +188,7 @@ def _gave_up(what: str, failures: Sequence[CallFailedError]) -> TransientError:
 
 @contextmanager
 def one_call(settings: ProviderSettings, circuits: Circuits, model: str) -> Iterator[openai.OpenAI]:
-    """Give the SDK's client for one call, sort the errors of the call, and tell the model's circuit.
+    """Yield the SDK's client for one call, classify the call's errors, and update the model's circuit.
 
     Raises:
         TransientError: the secret cannot be read.
@@ -196,10 +196,10 @@ def one_call(settings: ProviderSettings, circuits: Circuits, model: str) -> Iter
         CallFailedError: anything else.
     """
     try:
-        with _sorted_errors(settings) as api:
+        with _classified_errors(settings) as api:
             yield api
     except (CallNotAllowedError, PermanentError):
-        # It answers, if not this.
+        # The model is available. It refused only this call.
         circuits.succeeded(model)
         raise
     except CallFailedError as failure:
@@ -209,8 +209,8 @@ def one_call(settings: ProviderSettings, circuits: Circuits, model: str) -> Iter
 
 
 @contextmanager
-def _sorted_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
-    """Give the client, and sort the errors of the call; raises as `one_call`."""
+def _classified_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
+    """Yield the client, and classify the errors of the call; raises as `one_call`."""
     arn = settings.llm_secret_arn
     try:
         api = client(settings, str(read_secret(arn)["api_key"]))
@@ -219,7 +219,7 @@ def _sorted_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
     try:
         yield api
     except openai.AuthenticationError:
-        # The key may just have been rotated: the next attempt reads it anew.
+        # The key may just have been rotated. The next attempt uses the new one.
         read_secret(arn, force=True)
         raise CallFailedError("key refused (401)") from None
     except openai.BadRequestError as error:
@@ -242,7 +242,7 @@ def _sorted_errors(settings: ProviderSettings) -> Iterator[openai.OpenAI]:
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Return the seconds that Retry-After asks for (RFC 9110, 10.2.3: a number or a date), None without."""
+    """Return the seconds of Retry-After (RFC 9110, 10.2.3: a number or a date); None without the header."""
     value = error.response.headers.get("retry-after", "")
     try:
         return max(0.0, float(value))

@@ -1,4 +1,4 @@
-"""What several processes read the same way: a user and their day, a task's result, to-dos and their dates."""
+"""Queries that several processes share: a user and their day, a task's result, to-dos and their dates."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -40,7 +40,7 @@ SIGN_OF_LIFE = read_sql(Path(__file__).with_name("sign_of_life.sql"))
 
 @dataclass(frozen=True)
 class User:
-    """A user as prompts know them; `today` and `time` (HH:MM) are local."""
+    """The fields of a user for prompts. `today` and `time` (HH:MM) are local."""
 
     name: str
     language: str
@@ -51,7 +51,7 @@ class User:
 
 
 def as_user(row: MdUser, now: datetime, default_timezone_offset: int) -> User:
-    """Return the user of a row at `now` (aware). A user without an offset gets the default (minutes)."""
+    """Convert a row at the moment `now` (aware). A user without an offset gets the default (minutes)."""
     local = local_time(now, offset_of(row.timezone_offset, default_timezone_offset))
     return User(
         name=row.name or "the user",
@@ -84,16 +84,14 @@ HAS_SIGN_OF_LIFE: ColumnElement[bool] = type_coerce(
 )
 
 
-# Below, subqueries with OFFSET 0: the planner can neither turn them into joins nor change their order. Where
-# its statistics were missing, it began with an index of everything (all open to-dos, all versions by date),
-# because it took that for nearly empty.
+# The planner can neither merge subqueries with OFFSET 0 into joins nor reorder them. Without statistics, it
+# began with an index of all open to-dos or of all versions, which it took for nearly empty.
 
-
-# Cached, and so made once: to make a statement of this size costs more than to run it.
+# Large statements are cached, because building one costs more than running it.
 
 
 def newest_version(session: Session, user_task_execution_pk: int) -> MdProducedTextVersion | None:
-    """Return the result of a task execution: its newest version that the user did not delete; or None."""
+    """Return the result of a task execution: its newest version that the user did not delete, or None."""
     return session.scalars(_newest_version(), {"pk": user_task_execution_pk}).first()
 
 
@@ -130,14 +128,14 @@ def is_open(todo: type[MdTodo] = MdTodo) -> ColumnElement[bool]:
 def todos_of(user_task_execution_pk: ColumnElement[int]) -> type[MdTodo]:
     """Return the to-dos of an execution, open or not, to join to a query that has its key.
 
-    What is open is sorted out by the caller, behind OFFSET: so the index of the open ones cannot serve here.
+    The caller selects the open ones, outside of OFFSET, so the planner cannot use the index of open to-dos.
     """
     todos = select(MdTodo).where(MdTodo.user_task_execution_fk == user_task_execution_pk).offset(0)
     return aliased(MdTodo, todos.lateral("its_todo"))
 
 
 def executions_of(user_id: BindParameter[str]) -> tuple[FromClause, FromClause]:
-    """Return a user's tasks, and their executions (`user_task_execution_pk`, `title`) to join to these."""
+    """Return a user's tasks, and the executions (`user_task_execution_pk`, `title`) to join to them."""
     its_task = (
         select(MdUserTask.user_task_pk).where(MdUserTask.user_id == user_id).offset(0).subquery("its_task")
     )
@@ -151,9 +149,9 @@ def executions_of(user_id: BindParameter[str]) -> tuple[FromClause, FromClause]:
 
 
 def user_lock(user_id: ColumnExpressionArgument[str]) -> ColumnElement[Any]:
-    """Return the call that waits for a user's lock, and holds it until the transaction ends.
+    """Return the call that waits for a user's lock and holds it until the transaction ends.
 
-    Whoever writes to-dos or moves them holds it, so that nobody decides by a list that is about to change.
+    Transactions that write or move to-dos take it, so none decides by a list that is about to change.
     """
     return func.pg_advisory_xact_lock(func.hashtextextended(user_id, 0))
 
@@ -161,11 +159,11 @@ def user_lock(user_id: ColumnExpressionArgument[str]) -> ColumnElement[Any]:
 def newest_scheduling(
     todo_pk: ColumnExpressionArgument[int], *columns: InstrumentedAttribute[Any]
 ) -> FromClause:
-    """Return the newest scheduling of a to-do, to join to it: a lookup in an index.
+    """Return the newest scheduling of a to-do, to join to it: one index lookup.
 
     Args:
         todo_pk: column of the to-do's key, in the query that this is joined to.
-        columns: of `MdTodoScheduling`, what is wanted.
+        columns: the columns of `MdTodoScheduling` to select.
     """
     scheduling = MdTodoScheduling
     return (
@@ -181,9 +179,9 @@ def open_todos(user_id: BindParameter[str]) -> tuple[Select[MdTodo], FromClause,
     """Select a user's open to-dos that have a date.
 
     Returns:
-        A query of them, in the order of their dates, and what it joins, to select and filter by: their
-        executions (`title`), and their newest scheduling (`todo_scheduling_pk`, `scheduled_date`,
-        `creation_date`, `reschedule_justification`).
+        The query, in the order of their dates, and two parts to select and filter by: their executions
+        (`title`), and their newest scheduling (`todo_scheduling_pk`, `scheduled_date`, `creation_date`,
+        `reschedule_justification`).
     """
     scheduling = MdTodoScheduling
     its_task, its_execution = executions_of(user_id)

@@ -1,7 +1,7 @@
 """SQS: publish messages, retry a received one later, delete it, or move it to the dead-letter queue.
 
-Each message carries its user as MessageGroupId. SQS then treats the queue as a fair one: a user with many
-messages in work waits behind the others.
+Each message carries its user as MessageGroupId. SQS then treats the queue as a fair queue: a user with many
+messages in flight waits behind the others.
 """
 
 import hashlib
@@ -34,17 +34,16 @@ if TYPE_CHECKING:
 BATCH_SIZE = 10
 # SQS: the most bytes of one request are 1 MiB, attributes included; it was a quarter until August 2025.
 BATCH_BYTES = 250_000
-# Requests in flight: they only wait. The client keeps ten connections.
+# Requests in flight. Each only waits. The client keeps ten connections.
 REQUESTS_AT_ONCE = 8
-# What template.yaml says of every queue: after so many receives a message is a dead letter, and after so long
-# it is gone.
+# Of every queue in template.yaml: receives before a message becomes a dead letter, and retention.
 MAX_RECEIVES = 10
 RETENTION = timedelta(days=4)
-# Short enough that all is done within two runs of a schedule after an outage. With it, the ten receives of a
-# message take some 45 minutes.
+# Short enough that a backlog is done within two runs of a schedule after an outage. Ten receives then take
+# about 45 minutes.
 MAX_DELAY_SECONDS = 900
 FIRST_DELAY_SECONDS = 5
-# For which a dead letter is hidden while it is looked at: longer than a run of the redrive.
+# How long a received dead letter stays hidden: longer than a run of the redrive.
 HIDDEN_SECONDS = 150
 MAX_DOUBLINGS = 8
 # SQS: a MessageGroupId has up to 128 ASCII letters, digits and punctuation marks, and no white space.
@@ -57,8 +56,8 @@ class Outgoing:
 
     Attributes:
         body: its body.
-        owner: whose work it is, mostly a user's (see `message_group`).
-        sent_millis: when it was sent first, if it repeats an earlier one, in milliseconds since 1970.
+        owner: mostly a user's id (see `message_group`).
+        sent_millis: when an earlier copy was first sent, in milliseconds since 1970; None if it is new.
     """
 
     body: str
@@ -69,7 +68,7 @@ class Outgoing:
 def message_group(owner: str) -> str:
     """Return the MessageGroupId of a user's messages: the id, or its hash if SQS would refuse the id.
 
-    It is stable: two versions of the bundle, and the backend, must give a user the same group.
+    It must stay the same: all versions of the bundle, and the backend, give a user the same group.
     """
     if MESSAGE_GROUP.fullmatch(owner):
         return owner
@@ -162,11 +161,11 @@ def dead_letter(queue_url: str, record: dict[str, Any], reason: str) -> None:
     """
     group = record["attributes"].get("MessageGroupId")
     # SQS refuses an empty body.
-    _put_aside(queue_url, record["body"] or "(empty)", group, reason=reason, message_id=record["messageId"])
+    _send_copy(queue_url, record["body"] or "(empty)", group, reason=reason, message_id=record["messageId"])
 
 
-def _put_aside(queue_url: str, body: str, group: str | None, **attributes: str) -> None:
-    """Send a message to the dead-letter queue; raises as `dead_letter`."""
+def _send_copy(queue_url: str, body: str, group: str | None, **attributes: str) -> None:
+    """Send a copy of a message to the dead-letter queue; raises as `dead_letter`."""
     in_group: Any = {"MessageGroupId": group} if group else {}
     with _sqs_errors("dead-letter queue"):
         sqs().send_message(
@@ -184,13 +183,13 @@ class DeadLetter:
     """A message in a dead-letter queue.
 
     Attributes:
-        message_id: SQS's id, the same as in the queue before.
+        message_id: SQS's id, the same as in its former queue.
         receipt_handle: of this receive.
         body: as it was sent.
-        sent_millis: when it was sent first, in milliseconds since 1970.
-        redrives: how often it was returned to its queue by `redrive`.
+        sent_millis: when it was first sent, in milliseconds since 1970.
+        redrives: how often `redrive` returned it to its queue.
         group: its MessageGroupId; None if it has none.
-        reason: why a worker has put it aside; None if SQS has moved it.
+        reason: why it stays here; None if SQS moved it.
     """
 
     message_id: str
@@ -203,7 +202,7 @@ class DeadLetter:
 
 
 def dead_letters(dead_letter_queue_url: str) -> Iterator[DeadLetter]:
-    """Receive the messages of a dead-letter queue, each once; it hides them for some minutes.
+    """Receive each message of a dead-letter queue once. They stay hidden for `HIDDEN_SECONDS`.
 
     Raises:
         TransientError: SQS did not answer.
@@ -236,12 +235,12 @@ def dead_letters(dead_letter_queue_url: str) -> Iterator[DeadLetter]:
 
 
 def _number(text: str | None) -> int:
-    """Parse an attribute, which anybody may have set; 0 if it is no number."""
+    """Parse an attribute, which any sender may set; 0 if it is not a number."""
     return int(text) if text and text.isdecimal() else 0
 
 
 def redrive(queue_url: str, dead_letter_queue_url: str, letters: Iterable[DeadLetter]) -> None:
-    """Return messages to their queue, in this order, with when they were sent first and how often they came.
+    """Return messages to their queue, in this order, with the time they were first sent and their redrives.
 
     Raises:
         TransientError: SQS did not accept all of them. Some may be in both queues.
@@ -284,19 +283,19 @@ def _attribute(number: int) -> "MessageAttributeValueTypeDef":
 
 
 def set_aside(dead_letter_queue_url: str, letter: DeadLetter, reason: str) -> None:
-    """Give a dead letter the reason why it is not returned: a copy takes its place.
+    """Replace a dead letter by a copy with the reason why it stays here.
 
     Raises:
-        TransientError: SQS did not accept a request. It may be there twice.
+        TransientError: SQS did not accept a request. Both may be there.
     """
     about = {"reason": reason, "message_id": letter.message_id, "sent_at": str(letter.sent_millis)}
-    _put_aside(dead_letter_queue_url, letter.body, letter.group, **about)
+    _send_copy(dead_letter_queue_url, letter.body, letter.group, **about)
     with _sqs_errors("dead-letter queue"):
         sqs().delete_message(QueueUrl=dead_letter_queue_url, ReceiptHandle=letter.receipt_handle)
 
 
 def show(queue_url: str, letters: Iterable[DeadLetter]) -> None:
-    """Make received messages visible again at once. Those that SQS does not accept become visible later."""
+    """Make received messages visible at once. Those that SQS does not accept become visible later."""
     for batch in batched(letters, BATCH_SIZE, strict=False):
         entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
             {"Id": str(i), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": 0}

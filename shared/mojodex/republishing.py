@@ -1,8 +1,8 @@
-"""Publish the messages of jobs that somebody retries.
+"""Publish the messages of jobs that an operator retries.
 
-The change that queues such a job leaves its message in the ledger, `retry_message`. It is published from
-there and deleted afterwards, so that it is not lost whoever dies in between. A message that is published
-twice does no harm: a job takes effect once.
+The transaction that queues such a job stores its message in the ledger (`retry_message`). The message is
+published from there and then deleted, so a crash in between cannot lose it. Publishing it twice does no harm:
+a job takes effect once.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from mojodex.database import Database
 from mojodex.errors import TransientError
 from mojodex.schedule import SECONDS_NEEDED
 
-# Published in one transaction.
+# In one transaction.
 MESSAGES_AT_ONCE = 500
 WAITING = "SELECT process, subject, occasion, user_id, retry_message FROM md_background_job WHERE {which}"
 ANY = text(
@@ -41,7 +41,7 @@ WHERE (process, subject, occasion) IN (
 
 
 def republish_all(database: Database, queue_urls: Mapping[str, str], deadline: Deadline) -> int:
-    """Publish all messages that wait, as far as the time allows; return how many.
+    """Publish the waiting messages while time is left, and return how many.
 
     Args:
         database: has the ledger.
@@ -49,11 +49,11 @@ def republish_all(database: Database, queue_urls: Mapping[str, str], deadline: D
         deadline: when the invocation ends.
 
     Raises:
-        TransientError: as `Database.session` and `queues.publish`. What was not published waits.
+        TransientError: as `Database.session` and `queues.publish`. Unpublished messages keep waiting.
     """
     published = 0
     errors: list[TransientError] = []
-    # Apart, so that one queue that takes nothing does not hold up the others.
+    # One process at a time, so that a failing queue does not hold up the others.
     for process in queue_urls:
         of_process = {"process": process, "most": MESSAGES_AT_ONCE}
         try:

@@ -1,4 +1,4 @@
-"""The execution environment: many threads, on AWS or on the local emulator."""
+"""Helpers for an execution environment: values that threads share, and whether it runs on AWS."""
 
 import ipaddress
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def made_once[**P, R](make: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a factory like `functools.cache`, but call it only once for threads that ask together.
+    """Cache a factory's result like `functools.cache`, but call it once even if threads ask together.
 
     Tests reset it with `cache_clear`, as with `functools.cache`.
     """
@@ -37,6 +37,6 @@ def is_loopback(host: str) -> bool:
 def is_local(environment: Mapping[str, str]) -> bool:
     """Tell whether AWS is the emulator on this machine: `AWS_ENDPOINT_URL` names a loopback address.
 
-    What only a local run may do depends on this, because somebody could make a mere setting on AWS too.
+    Local-only features depend on this, because a plain setting could also be made on AWS.
     """
     return is_loopback(urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname or "")

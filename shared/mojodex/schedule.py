@@ -1,4 +1,4 @@
-"""The loop of every schedule: claim a page of due work, publish its messages, commit, go on."""
+"""The loop of every schedule: claim a page of due work, publish its messages, commit, repeat."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,7 +15,7 @@ from mojodex.errors import TransientError
 from mojodex.messages import Message
 from mojodex.observability import count, logger
 
-# A transaction is not begun with less time than this left.
+# With less time left, no transaction is begun.
 SECONDS_NEEDED = 10
 RUN = text("""
 INSERT INTO md_background_schedule_run AS run (schedule, ended_at, published, complete)
@@ -26,10 +26,10 @@ ON CONFLICT (schedule) DO UPDATE SET
 
 
 class ScheduleSettings(DatabaseSettings):
-    """What every schedule needs.
+    """Settings of every schedule.
 
     Attributes:
-        queue_url: where the messages go.
+        queue_url: the queue for its messages.
     """
 
     queue_url: str
@@ -37,15 +37,15 @@ class ScheduleSettings(DatabaseSettings):
 
 @dataclass(frozen=True)
 class DueWork:
-    """A due query with its parameters, and the messages for what it finds.
+    """A due query with its parameters, and the messages for its rows.
 
     Attributes:
         process: name of the process, as in the ledger.
-        query: SQL that selects a page of due work, see `jobs.claim`; its column `user_id` tells whose it is.
+        query: SQL that selects a page of due work, see `jobs.claim`.
         parameters: bind parameters of the first page.
-        queue_url: where the messages go.
+        queue_url: the queue for the messages.
         message: makes the message for a row.
-        owner: whose all these messages are for a fair queue; None if each one is its user's.
+        owner: the `queues.Outgoing.owner` of all messages; None if it is each row's `user_id`.
     """
 
     process: str
@@ -59,14 +59,14 @@ class DueWork:
 def publish_due(
     database: Database, due: Iterable[DueWork], now: datetime, deadline: Deadline
 ) -> dict[str, int]:
-    """Claim and publish all that is due, a page at a time; memory does not grow with what is due.
+    """Claim and publish all due work, a page at a time, so that memory does not grow with it.
 
-    Claims are committed after their messages are out. If the schedule dies in between, its claims are rolled
-    back, and the next run finds the work again. What there is no time for stays due.
+    Claims are committed after their messages are published. If the schedule dies in between, its claims are
+    rolled back, and the next run finds the work again. Work stays due if the time does not suffice.
 
     Args:
-        database: which holds the due work.
-        due: what to look for, in this order.
+        database: has the due work.
+        due: the queries, in this order.
         now: the present moment (aware).
         deadline: when the invocation ends.
 
@@ -78,7 +78,7 @@ def publish_due(
     logger.info("schedule ended", extra={"published": published})
     count("JobsQueued", published)
     run = {"schedule": logger.service, "ended_at": utc_now(), "published": published, "complete": complete}
-    # What was published is published.
+    # The messages are published, so a run that is not recorded is no failure.
     with suppress(TransientError), database.session() as session:
         session.execute(RUN, run)
         session.commit()
@@ -86,7 +86,7 @@ def publish_due(
 
 
 def _publish(database: Database, work: DueWork, now: datetime, deadline: Deadline) -> tuple[int, bool]:
-    """Publish one kind of due work; return how many messages, and whether that is all that was due."""
+    """Publish one kind of due work; return the number of messages, and whether the time sufficed."""
     published, parameters = 0, work.parameters
     while deadline.seconds_left() > SECONDS_NEEDED:
         with database.session() as session:

@@ -21,7 +21,7 @@ _asking = Lock()
 
 @made_once
 def _provider() -> SecretsProvider:
-    # Of the default session, as all clients: one of its own would read botocore's data a second time.
+    # The default session's client: a session of its own would read botocore's data a second time.
     return SecretsProvider(boto3_client=boto3.client("secretsmanager", config=CLIENT_CONFIG))
 
 
@@ -33,8 +33,8 @@ def read_secret(arn: str, *, force: bool = False) -> dict[str, Any]:
         force: ask AWS even if there is a cached copy, because a server refused the copy.
 
     Raises:
-        TransientError: Secrets Manager did not answer or refused, or the secret is not a JSON object. An
-            operator must act; then the waiting messages work.
+        TransientError: Secrets Manager did not answer or refused, or the secret is not a JSON object. Waiting
+            messages succeed once an operator has corrected it.
     """
     try:
         with _asking:

@@ -1,10 +1,10 @@
 -- The condition that a user has given a sign of life since a moment: they registered, wrote a message, started a
--- task, edited a result, or touched a to-do. What Mojo does by itself is no sign: it may open a session, write a
--- message, make a to-do, or learn a page.
+-- task, edited a result, or touched a to-do. Mojo's own actions do not count: it may open a session, write a message,
+-- make a to-do, or learn a page.
 --
--- Part of other statements (see `mojodex.queries`), which replace {user_id} and {since} by expressions of theirs.
--- The cheap questions come first, and the newest sessions. OFFSET 0 keeps each a lookup in an index for this one
--- user; without it, the planner may read a whole table once and hash it.
+-- Part of other statements (see `mojodex.queries`), which replace {user_id} and {since} by their expressions.
+-- Cheap conditions come first, and newest sessions first. OFFSET 0 keeps each an index lookup for this one user.
+-- Without it, the planner may read a whole table once and hash it.
 EXISTS (
     SELECT FROM md_user AS its_user
     WHERE its_user.user_id = {user_id} AND its_user.creation_date > {since}

@@ -1,4 +1,4 @@
-"""What models cost: the price of a call, what a job has spent, and the daily limit of all jobs."""
+"""The cost of models: the price of a call, the spending of a job, and the daily limit of all jobs."""
 
 import math
 import random
@@ -20,14 +20,14 @@ from mojodex.text import well_formed
 MILLION = 1_000_000
 # OpenAI, Flex processing: priced at the rates of the Batch API, which are half of the standard ones.
 SHARE_OF_PRICE = {"flex": 0.5}
-# More than any call can have; the ledger's JSON takes neither NaN nor infinity.
+# More than any call has. The ledger's JSON takes neither NaN nor infinity.
 MOST_TOKENS = 1_000_000_000
 MOST_CHARS_OF_TIER = 32
-# Of a server that counts no tokens: OpenAI's rule of thumb for English.
+# For a server that counts no tokens: OpenAI's rule of thumb for English.
 BYTES_PER_TOKEN = 4
-# Its circuit's name: while it is open, no model is asked.
+# Name of a circuit. While it is open, no model is asked.
 DAILY_SPEND_LIMIT = "daily spend limit"
-# Rows among which a process divides its sum of a day, so that its workers do not wait for one row.
+# Rows among which a process divides a day's sum, so that its workers do not wait for one row.
 SLOTS = 16
 # A statement sees the table as it was before its own insert.
 SPEND = text("""
@@ -42,14 +42,14 @@ SELECT :usd + COALESCE(sum(usd), 0) FROM md_background_spending WHERE day = :day
 
 @dataclass(frozen=True)
 class Price:
-    """USD for a million tokens of a model: of a prompt, of its part that was cached, and of an answer."""
+    """A model's price in USD for a million tokens: of prompts, of their cached part, and of answers."""
 
     prompt: float
     cached: float
     answer: float
 
     def cost(self, tokens: Mapping[str, int], tier: str | None) -> float:
-        """Return the USD for a call; see `Spending.add`."""
+        """Return the cost of a call in USD; arguments as `Spending.add`."""
         cached = min(tokens.get("cached_tokens", 0), tokens.get("prompt_tokens", 0))
         fresh = tokens.get("prompt_tokens", 0) - cached
         answer = tokens.get("completion_tokens", 0)
@@ -58,14 +58,14 @@ class Price:
 
 
 def count_of(tokens: object) -> int:
-    """Return a number of tokens as a server tells it, which may be anything; 0 if it is no such number."""
+    """Return the token count that a server reports, which may be anything; 0 if it is not valid."""
     if isinstance(tokens, bool) or not isinstance(tokens, int | float) or not tokens > 0:
         return 0
     return int(min(tokens, MOST_TOKENS))
 
 
 def estimate(text: str) -> int:
-    """Return about how many tokens a text has."""
+    """Estimate the number of tokens in a text."""
     return len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN
 
 
@@ -91,10 +91,10 @@ def parse_prices(listed: str) -> tuple[tuple[str, Price], ...]:
 
 
 class SpendingSettings(Settings):
-    """What models cost, and how much of it a day may.
+    """Prices of models, and the daily spend limit.
 
     Attributes:
-        model_prices: of each model; one that is not there has no price in the ledger.
+        model_prices: of each model. The ledger has no cost of a model without a price.
         daily_spend_limit: USD that all processes together may spend in a day (UTC); 0 for no limit.
     """
 
@@ -106,7 +106,7 @@ class SpendingSettings(Settings):
         return dict(self.model_prices).get(model)
 
     def check_priced(self, models: Sequence[str]) -> None:
-        """Check that a limit can be kept.
+        """Check that the limit can be enforced.
 
         Raises:
             ValueError: there is a limit, and a model has no price.
@@ -118,11 +118,11 @@ class SpendingSettings(Settings):
 
 @dataclass
 class Spending:
-    """What one job has paid to models, in all its attempts. Threads can share it.
+    """The cost of one job's models, in all its attempts. Threads can share it.
 
     Attributes:
-        usage: by model and tier, how many `calls`, tokens by their kind, and `usd`.
-        usd: what this attempt has spent.
+        usage: by model and tier, the number of `calls`, tokens by their kind, and `usd`.
+        usd: the cost of this attempt.
     """
 
     usage: dict[tuple[str, str | None], dict[str, float]] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Spending:
 
     @classmethod
     def read(cls, spent: Sequence[dict[str, Any]] | None) -> "Spending":
-        """Return what the ledger has of earlier attempts, see `as_json`."""
+        """Read the spending of earlier attempts from the ledger's form (see `as_json`)."""
         usage = {}
         for entry in spent or ():
             key = entry["model"], entry.get("tier")
@@ -139,12 +139,12 @@ class Spending:
         return cls(usage)
 
     def add(self, model: str, tier: object, price: Price | None, **tokens: int) -> None:
-        """Add one call, as soon as it is paid, whatever the answer is worth.
+        """Add one call as soon as it is billed, even if its answer is not usable.
 
         Args:
             model: its name.
-            tier: the service tier that has answered, as the server tells it; None if nobody says.
-            price: None if it is not known.
+            tier: the service tier that the server reports; None if it is unknown.
+            price: None if it is unknown.
             tokens: `prompt_tokens` and `completion_tokens`, and of these `cached_tokens` and
                 `reasoning_tokens`.
         """
@@ -157,7 +157,7 @@ class Spending:
             self.usd += usd
 
     def as_json(self) -> list[dict[str, Any]] | None:
-        """Return what the ledger keeps: an object for each model and tier, without what is 0; or None."""
+        """Return the ledger's form: an object for each model and tier, without zeros; None if empty."""
         with self._lock:
             found = [
                 {"model": model, **({"tier": tier} if tier else {})}
@@ -168,7 +168,7 @@ class Spending:
 
 
 class Budget:
-    """The day's spending of all processes, and the circuit that opens when it reaches the limit."""
+    """The day's spending of all processes, and the circuit that opens at the limit."""
 
     def __init__(self, database: Database, settings: SpendingSettings, circuits: Circuits) -> None:
         self.circuits = circuits
@@ -178,18 +178,18 @@ class Budget:
         self._unsaved = 0.0
 
     def add(self, usd: float) -> None:
-        """Take note of what a job has spent."""
+        """Add the cost of a job's attempt, for the next `save`."""
         with self._lock:
             self._unsaved += usd
 
     def save(self, process: str, now: datetime) -> None:
-        """Save what was added, and open or close the circuit. If that fails, the next call tries again.
+        """Save the added cost, and open or close the circuit. If that fails, the next call tries again.
 
-        While the circuit is open, each call looks whether the day's sum is below the limit again: because a
-        new day has begun, or the limit was raised. The batch goes on in any case: its jobs are done.
+        While the circuit is open, each call checks whether the day's sum is below the limit again, because a
+        new day has begun or the limit was raised. Never raises, because the batch's jobs are done.
 
         Args:
-            process: which has spent it.
+            process: the one that spent it.
             now: the present moment (aware); the day is that of UTC.
         """
         with self._lock:
@@ -203,7 +203,7 @@ class Budget:
                 session.commit()
         except Exception as error:
             self.add(usd)
-            logger.error("what models cost was not saved", extra={"error": type(error).__name__})
+            logger.error("cost of models was not saved", extra={"error": type(error).__name__})
             return
         if usd:
             count("ModelCost", usd)

@@ -1,4 +1,4 @@
-"""Text of others, made fit for UTF-8 and PostgreSQL."""
+"""Make any text fit for UTF-8 and PostgreSQL."""
 
 
 def well_formed(text: str) -> str:

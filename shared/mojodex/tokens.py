@@ -1,8 +1,8 @@
-"""Count the tokens of texts, and fit texts into a budget of tokens."""
+"""Count the tokens of texts, and fit texts into a token budget."""
 
 import re
 
-# The tokenizer is quadratic in a run of letters or spaces, so it gets no longer piece than this.
+# The tokenizer's time is quadratic in a run of letters or spaces, so it gets no longer piece.
 PIECE_CHARS = 200
 
 
@@ -22,7 +22,7 @@ def count_tokens(text: str) -> int:
 def keep_newest(texts: list[str], budget: int) -> list[str]:
     """Return the newest of `texts` (oldest first) that fit into `budget` tokens.
 
-    The first text that does not fit whole keeps its last words. Older ones are left out.
+    The newest text that does not fit keeps only its last words. Older ones are left out.
     """
     # A token has at least one byte, so texts with so few bytes fit without counting.
     if sum(len(text.encode()) for text in texts) <= budget:

@@ -1,9 +1,9 @@
 """An HTTP transport whose timeout bounds the whole call: connect, TLS, request, headers and body.
 
-httpx2 applies a timeout to each socket operation, so a server that sends a byte now and then is waited for
-without end. Here the timeout becomes a moment of `time.monotonic` when the call begins. httpcore2 passes this
-moment on to each network operation, which may take what is left until then. Only the look-up of the host's
-name is not bounded: the system's resolver has a timeout of its own.
+httpx2 applies a timeout to each socket operation, so it waits without end for a server that sends a byte now
+and then. Here the timeout becomes a moment of `time.monotonic` when the call begins. httpcore2 passes this
+moment to each network operation, which may take the time until then. Only the lookup of the host's name is
+not bounded: the system's resolver has its own timeout.
 """
 
 import ssl
@@ -16,7 +16,7 @@ import httpcore2
 import httpx2
 
 UNTIL = "mojodex.until"
-# A write waits for each piece, because httpcore2 writes all it gets with one timeout after the other.
+# httpcore2 gives each send of a buffer the whole timeout. A small piece needs one send.
 BYTES_PER_WRITE = 16_384
 KEEP_ALIVE_SECONDS = 5
 FAILURES = (
@@ -41,11 +41,11 @@ class TotalTimeout(httpx2.BaseTransport):
         """Send a request and read its response.
 
         Raises:
-            httpx2.TimeoutException: the time is up.
-            httpx2.RequestError: the connection failed; its text is httpcore2's name of the error.
+            httpx2.TimeoutException: the response was not complete in time.
+            httpx2.RequestError: the connection failed; its text is the name of httpcore2's error.
         """
         timeout = request.extensions["timeout"]["read"]
-        # A redirected request has the extensions of the first one: all of them share its time.
+        # A redirected request keeps the extensions of the first one, so they share its time.
         until = request.extensions.setdefault(UNTIL, time.monotonic() + timeout)
         try:
             response = self._pool(request.url).request(
@@ -67,7 +67,7 @@ class TotalTimeout(httpx2.BaseTransport):
             pool.close()
 
     def _pool(self, url: httpx2.URL) -> httpcore2.ConnectionPool:
-        """Return the connections that lead to a URL: those to its proxy, or the direct ones."""
+        """Return the connections for a URL: to its proxy, or direct ones."""
         proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
         key = url.scheme, proxy
         if key not in self._pools:
@@ -77,7 +77,7 @@ class TotalTimeout(httpx2.BaseTransport):
 
 def _connection_pool(scheme: str, proxy: str | None) -> httpcore2.ConnectionPool:
     options: dict[str, Any] = {
-        # It takes 50 ms to read the CA certificates.
+        # Reading the CA certificates takes 50 ms.
         "ssl_context": httpx2.create_ssl_context() if scheme == "https" else None,
         "max_connections": None,
         "keepalive_expiry": KEEP_ALIVE_SECONDS,
@@ -93,7 +93,7 @@ def _left(until: float | None) -> float:
     """Return the seconds left until a moment.
 
     Raises:
-        httpcore2.TimeoutException: there are none.
+        httpcore2.TimeoutException: no time is left.
     """
     assert until is not None
     left = until - time.monotonic()
@@ -103,7 +103,7 @@ def _left(until: float | None) -> float:
 
 
 class _Stream(httpcore2.NetworkStream):
-    """A connection; each `timeout` is a moment."""
+    """A connection whose `timeout` arguments are moments."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
@@ -128,7 +128,7 @@ class _Stream(httpcore2.NetworkStream):
 
 
 class _Backend(httpcore2.SyncBackend):
-    """Opens connections; each `timeout` is a moment."""
+    """A source of connections whose `timeout` arguments are moments."""
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *more: Any, **options: Any

@@ -1,10 +1,10 @@
-"""The link that ends the mails of one kind to one user, and starts them again, without a login.
+"""The unsubscribe link. Without a login, it ends one kind of mail to one user, or starts it again.
 
-Its token is an opaque id and a signature. The id is a keyed hash, so an address holds no user's id, and a log
-of addresses tells nobody who it was. `md_background_mail_token` has whom it stands for.
+Its token is an opaque id and a signature. The id is a keyed hash, so a URL holds no user id, and a log of
+URLs identifies nobody. `md_background_mail_token` has the user behind each id.
 
-A token never expires: an old mail may be opened years later. To change keys, append the new one to
-`signing_keys` in the secret: the newest signs, all of them verify.
+A token never expires, because an old mail may be opened years later. To change keys, append the new one to
+`signing_keys` in the secret. The newest key signs, and all of them verify.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from sqlalchemy.orm import Session
 
 from mojodex.errors import OPERATOR_SECONDS, TransientError
 
-# Not that of tokens for an external page, which the same keys sign.
+# Differs from the salt of tokens for an external page, which the same keys sign.
 SALT = "unsubscribe-here"
-# 128 bits: nobody guesses one, and a link stays short.
+# 128 bits, which nobody can guess. A link stays short.
 ID_BYTES = 16
-# No token of ours is longer.
+# Longer than any valid token.
 LONGEST_TOKEN = 200
 
 INSERT = text("""
@@ -51,7 +51,7 @@ WHERE token.token_id = :token_id
 
 @dataclass(frozen=True)
 class Token:
-    """A token: its id in the database, and its text in an address."""
+    """A token: its id in the database, and its text in a URL."""
 
     id: str
     text: str
@@ -59,7 +59,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Reception:
-    """Whether a user wants the mails, and the language in which to talk to them."""
+    """Whether a user wants the mails, and the language of the pages for them."""
 
     language_code: str | None
     wanted: bool
@@ -88,7 +88,7 @@ def make_token(keys: Sequence[str], user_id: str, event_type: str) -> Token:
 
 
 def read_token(keys: Sequence[str], token: str) -> str | None:
-    """Return the id of a token; None if none of the keys has signed it. Takes as long for any wrong one."""
+    """Return the id of a token; None if no key signed it. Signatures are compared in constant time."""
     if len(token) > LONGEST_TOKEN:
         return None
     try:
@@ -102,7 +102,7 @@ def _signer(keys: Sequence[str]) -> Signer:
 
 
 def remember(session: Session, token_id: str, user_id: str, event_type: str, now: datetime) -> None:
-    """Remember whom a token stands for. Does not commit."""
+    """Store the user of a token. Does not commit."""
     session.execute(INSERT, {"token_id": token_id, "user_id": user_id, "event_type": event_type, "now": now})
 
 
@@ -113,7 +113,7 @@ def reception(session: Session, token_id: str) -> Reception | None:
 
 
 def set_reception(session: Session, token_id: str, *, wanted: bool) -> Reception | None:
-    """Set whether a token's user wants the mails. Commits. To set it twice is to set it once.
+    """Set whether a token's user wants the mails. Commits. Repeating it changes nothing.
 
     Returns:
         What the user wants from now on; None if there is no such token or user.

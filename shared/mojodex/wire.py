@@ -1,10 +1,10 @@
 """A pg8000 connection that runs a statement in one round trip instead of three.
 
 pg8000 waits for PostgreSQL after each of Parse, Describe and Execute, and translates the placeholders of a
-statement letter by letter at each run. Together that was a third of a job's processor time.
-Statements stay unnamed: a named one would pin the connection behind RDS Proxy.
+statement letter by letter at each run. Together, that took a third of a job's processor time.
+Statements stay unnamed, because a named one would pin the connection behind RDS Proxy.
 
-Another pg8000 connection in the same process keeps pg8000's own ways.
+Other pg8000 connections in the same process are not affected.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pg8000 import legacy
 from pg8000.converters import make_params
 from pg8000.core import NULL_BYTE, SYNC_MSG, Context, _flush, _write
 
-# More than there are statements in one function.
+# More than the statements of any function.
 STATEMENTS_KEPT = 256
 
 
@@ -33,7 +33,7 @@ class Cursor(legacy.Cursor):  # type: ignore[misc]
     def execute(self, operation: Any, args: Sequence[Any] = (), stream: Any = None) -> "Cursor":
         """Run one statement; arguments and errors are those of pg8000's cursor."""
         if args and stream is None:
-            # pg8000's cursor translates only what has arguments. It passes this tuple on as it is.
+            # pg8000's cursor translates only a statement with arguments. It passes this tuple on unchanged.
             operation, args = (numbered(operation), args, self._input_oids), ()
         super().execute(operation, args, stream)
         return self
@@ -42,7 +42,7 @@ class Cursor(legacy.Cursor):  # type: ignore[misc]
 class Connection(legacy.Connection):  # type: ignore[misc]
     """A connection that sends all messages of a statement at once.
 
-    PostgreSQL allows it (protocol, extended query): after an error it skips what follows until the Sync.
+    PostgreSQL allows it (protocol, extended query): after an error it skips messages until the Sync.
     """
 
     def cursor(self) -> Cursor:

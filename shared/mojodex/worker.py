@@ -30,15 +30,15 @@ from mojodex.observability import count, logger
 from mojodex.spending import Budget
 from mojodex.validation import error_summary
 
-# Body and attributes together must stay below SQS's size limit, and pydantic lists each wrong field.
+# Body and attributes together must stay below SQS's size limit, and pydantic lists each invalid field.
 MAX_REASON_CHARS = 1000
 
 
 class QueueSettings(DatabaseSettings):
-    """Settings of every function that a queue feeds.
+    """Settings of every function with a queue.
 
     Attributes:
-        queue_url: the queue that feeds it.
+        queue_url: its queue.
         dead_letter_queue_url: the queue for messages that are not valid.
     """
 
@@ -72,16 +72,16 @@ class Process[M: Message]:
     Attributes:
         name: the process, as in the ledger, the logs and the metrics.
         message: model of its messages.
-        seconds_needed: a record is not begun with less time left than this.
+        seconds_needed: with less time left, a record is not begun.
         run: does the work, and saves its effect and `jobs.finish(..., "done")` in one transaction. If the job
-            goes on elsewhere, it returns one word for the log ("continued") instead. It raises the errors of
+            continues later, it returns one word for the log ("continued") instead. It raises the errors of
             `errors`.
         occasion: returns the job's occasion (see `jobs.Job`) from the message and the time it was sent. Each
             delivery of a message must give the same one. By default '': the work is done once.
-        budget: pays for the models that `run` asks, and has the circuits of all that it calls; None if it
-            calls nobody.
+        budget: records the cost of the models that `run` asks, and has the circuits of its providers; None if
+            it calls no provider.
         cleanup: runs in the transaction that ends a job as failed or skipped; gets the state and the reason.
-            It writes what else must be written, and returns more fields of the outcome.
+            It writes the process's own tables, and returns more fields of the outcome.
         user_of: SQL expression that finds the user by the job's `:subject`, where a message names none.
     """
 
@@ -130,7 +130,7 @@ def run_batch[M: Message](
                 queues.delete(settings.queue_url, done)
             _save_costs(process)
         running |= start(last)
-        # Powertools runs records one after the other, so its record handler only waits for each.
+        # Powertools runs records one after another, so its record handler only waits for each.
         response = process_partial_response(
             event=event,
             record_handler=partial(_wait_for, running),
@@ -153,18 +153,17 @@ def _wait_for(running: dict[str, Future[None]], record: SQSRecord) -> None:
 def _suspected_poison[M: Message](
     records: list[dict[str, Any]], process: Process[M], database: Database, settings: WorkerSettings
 ) -> list[dict[str, Any]]:
-    """Return the records that may have killed their last worker: redelivered, and their job's lease expired.
+    """Return the suspected poison messages: redelivered records whose job's lease has expired.
 
     A job that met a transient error was released, so it is not among them.
 
     Returns:
-        The records with the fewest attempts first: those are likely victims of another record's crash.
+        The records, fewest attempts first: those are likely victims of another record's crash.
     """
     keys = {}
     for record in records:
         if int(record["attributes"]["ApproximateReceiveCount"]) > 1:
-            # Reported later, when the record is processed. Some occasions are read from the database, which
-            # may be away.
+            # Reported later, when the record is processed. Some occasions need the database.
             with suppress(Exception):
                 keys[record["messageId"]] = _key(record, process)[1]
     if not keys:
@@ -175,7 +174,7 @@ def _suspected_poison[M: Message](
                 session, process.name, keys.values(), now=utc_now(), lease_seconds=settings.lease_seconds
             )
     except Exception:
-        # Each record meets the same error when it begins, and reports it there.
+        # Each record reports the same error when it begins.
         return []
     suspects = [record for record in records if keys.get(record["messageId"]) in attempts]
     return sorted(suspects, key=lambda record: attempts[keys[record["messageId"]]])
@@ -195,7 +194,7 @@ def _run[M: Message](
             message, (about["subject"], about["occasion"]) = _key(record, process)
             ended = _run_job(message, about["occasion"], record, deadline, process, database, settings)
         except InvalidMessageError as error:
-            # If the dead-letter queue does not take it, it is retried like any other.
+            # If the dead-letter queue does not accept it, it is retried like any other.
             refuse(record, str(error), settings, about)
         else:
             logger.info("job ended", extra={**about, "state": ended})
@@ -206,11 +205,11 @@ def _run[M: Message](
 
 
 def refuse(record: dict[str, Any], reason: str, settings: QueueSettings, about: dict[str, str]) -> None:
-    """Move a message that is not valid to the dead-letter queue, and say so.
+    """Move a message that is not valid to the dead-letter queue, and log and count it.
 
     Args:
         record: the message's.
-        reason: what is wrong with it.
+        reason: the validation error summary.
         settings: the worker's.
         about: ids for the log.
 
@@ -225,11 +224,11 @@ def refuse(record: dict[str, Any], reason: str, settings: QueueSettings, about: 
 def retry_later(
     record: dict[str, Any], error: Exception, settings: QueueSettings, about: dict[str, str]
 ) -> None:
-    """Let a message become visible later, the later the more often it was received, and say why.
+    """Make a message visible again after a back-off that grows with its receives, and log the reason.
 
     Args:
-        record: the message's. The caller reports it as failed, or SQS deletes it.
-        error: what it met.
+        record: the message's. The caller must report it as failed, or SQS deletes it.
+        error: of this attempt.
         settings: the worker's.
         about: ids for the log.
     """
@@ -260,7 +259,7 @@ def _run_job[M: Message](
     """Begin, run and end one job.
 
     Returns:
-        How it ended: done, failed or skipped; repeated if it had ended before; or the word of `Process.run`.
+        Its state: done, failed or skipped; "repeated" if it had ended before; or the word of `Process.run`.
     """
     if deadline.seconds_left() < process.seconds_needed:
         raise TransientError("too little time left in this invocation", retry_after=1)
@@ -299,7 +298,7 @@ def _run_job[M: Message](
         return "skipped"
     except Exception as error:
         counts = error.counts if isinstance(error, TransientError) else True
-        # If the database is away too, the lease expires by itself.
+        # If the database is unavailable, too, the lease expires.
         with suppress(MojodexError):
             database.with_db_session(jobs.release, job, error, counts=counts, now=utc_now())
         raise
@@ -316,16 +315,16 @@ def _end[M: Message](
     database: Database,
     deadline: Deadline,
 ) -> None:
-    """End a job that had no effect, with the reason. A database that is away is waited for.
+    """End a job that had no effect, with the reason. Wait for the database if it is unavailable.
 
-    What the job found out may have been paid for: a refusal, say.
+    The result may have been paid for, such as a model's refusal.
     """
     now = utc_now()
 
     def save(session: Session) -> None:
         outcome = {"reason": reason, **process.cleanup(session, job, state, reason)}
         if job.attempts_exhausted:
-            # A field of its own, because the reason is for people: due queries and the purge look for it.
+            # A field of its own, because due queries and the purge read it. The reason is for people.
             outcome["attempts_exhausted"] = True
         jobs.finish(session, job, state, outcome, now=now)
         if state == "failed":
@@ -349,7 +348,7 @@ def parse[M: BaseModel](body: str, model: type[M]) -> M:
     """Parse a message's body.
 
     Raises:
-        InvalidMessageError: with pydantic's findings, but without the input, which may hold anything.
+        InvalidMessageError: with the validation error summary, without the input.
     """
     try:
         return model.model_validate_json(body)

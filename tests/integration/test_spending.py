@@ -302,7 +302,7 @@ def test_a_sum_that_cannot_be_written_costs_no_job(
 
     assert answer["batchItemFailures"] == []
     assert (mojodex.job(pk).state, len(bundle.dead_letters())) == ("done", 1)
-    assert "what models cost was not saved" in caplog.text
+    assert "cost of models was not saved" in caplog.text
     extract(bundle, mojodex)
     assert spent_today(mojodex) == pytest.approx(2 * USD)
 
