@@ -1,4 +1,4 @@
-"""The one function that fetches: what it must never dial, what no server can do to it, and what it brings."""
+"""`fetch`: the addresses that it must never dial, hostile servers, and the page that it returns."""
 
 import gzip
 import ipaddress
@@ -48,10 +48,10 @@ from tests.hostile_site import (
 )
 
 SETTINGS = FetchSettings(contact_url="https://example.com/crawler", page_bytes_limit=5_000_000)
-# On AWS it cannot be made like this.
+# AWS does not allow this setting.
 ON_LOOPBACK = SETTINGS.model_copy(update={"fetch_loopback": True})
 HTML_TYPES = ("text/html", "application/xhtml+xml")
-# Loopback addresses that count as public, so that something public can be there.
+# Loopback addresses that count as public, so that a test can serve a public site.
 PUBLIC, PUBLIC_TOO = "127.0.0.2", "127.0.0.3"
 
 
@@ -65,7 +65,7 @@ def failed(url: str, settings: FetchSettings = SETTINGS, **options: Any) -> Fetc
     return caught.value
 
 
-# What is dialled, of the whole process, while it is listened to. An audit hook cannot be taken away again.
+# Lists that record every dial of the process. An audit hook cannot be removed again.
 _listening: list[list[Any]] = []
 
 
@@ -89,7 +89,7 @@ def dialled() -> Iterator[list[Any]]:
 
 
 def public_page(path: str) -> Page:
-    """Of the site that may be fetched: a redirect to where it is told to, else something to read."""
+    """Answer for the public site: with the redirect that the query names, or with a page."""
     asked = parse_qs(urlsplit(path).query)
     if "to" in asked:
         return redirect(asked["to"][0], status=f"{asked.get('status', ['302'])[0]} Found")
@@ -98,7 +98,7 @@ def public_page(path: str) -> Page:
 
 @dataclass
 class Ground:
-    """A canary that nothing may reach on 127.0.0.1 and ::1, a public site, and a resolver."""
+    """Canaries on 127.0.0.1 and ::1 that nothing may reach, a public site, and a resolver."""
 
     canaries: tuple[Site, Site]
     public: Site
@@ -113,7 +113,7 @@ class Ground:
         return sum(canary.connections for canary in self.canaries)
 
     def go(self, to: str, status: int = 302, host: str = "public.test") -> str:
-        """An address of the public site that redirects."""
+        """Return an address of the public site that redirects to `to`."""
         return f"http://{host}:{self.public.port}/go?status={status}&to={quote(to, safe='')}"
 
 
@@ -145,16 +145,16 @@ def ground(servers: Ground, monkeypatch: pytest.MonkeyPatch) -> Ground:
     return servers
 
 
-# What must never be dialled.
+# Addresses that must never be dialled.
 
 
 @dataclass(frozen=True)
 class Hostile:
-    """An address that leads to where nothing may go.
+    """An address that leads to a forbidden address.
 
     Attributes:
-        url: with {port} of the canary, {site} of the public site, and {go:…} of a redirect from there.
-        records: of the DNS server, beside its own.
+        url: {port} is the canary's, {site} is the public site's, and {go:…} is a redirect of that site.
+        records: further records of the DNS server.
     """
 
     url: str
@@ -172,7 +172,7 @@ HOSTS = (
         "127.0.0.1%00.public.test %6cocalhost [::1] [0:0:0:0:0:0:0:1]",
         "[0000:0000:0000:0000:0000:0000:0000:0001] [::0001] [::] [0::0] [::1%25lo] [::1%lo]",
     ),
-    # The same inside of IPv6: mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP.
+    # The same inside IPv6: mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP.
     *(
         "[::ffff:127.0.0.1] [::ffff:7f00:1] [0:0:0:0:0:ffff:127.0.0.1] [::FFFF:127.0.0.1]",
         "[::ffff:0.0.0.0] [::127.0.0.1] [::7f00:1] [::ffff:0:127.0.0.1] [64:ff9b::127.0.0.1]",
@@ -180,7 +180,7 @@ HOSTS = (
         "[2001:0:7f00:1::] [2001::80ff:fffe] [2a00:1450::5efe:7f00:1]",
         "[2a00:1450::200:5efe:127.0.0.1]",
     ),
-    # Metadata of clouds, and what is near it.
+    # Metadata services of clouds, and their neighbours.
     *(
         "169.254.169.254 169.254.43518 2852039166 0xa9fea9fe 0251.0376.0251.0376 169.254.170.2",
         "169.254.169.253 169.254.169.254. １６９.２５４.１６９.２５４ [::ffff:169.254.169.254]",
@@ -267,9 +267,9 @@ ANSWERS: tuple[list[list[str] | str], ...] = (
     [["::1", PUBLIC]],
     [[PUBLIC, PUBLIC_TOO, "10.0.0.1"]],
     [[PUBLIC, "fe80::1"]],
-    # Another name's.
+    # An alias.
     ["alias.test"],
-    # Public only when it is asked for again.
+    # Public only in the second answer.
     [["127.0.0.1"], [PUBLIC]],
 )
 NAMES = (
@@ -310,12 +310,12 @@ REDIRECTED = (
     *(Hostile(f"{{go:302 {target}}}", LOOPBACK_NAME) for target in TARGETS),
     *(Hostile(f"{{go:{status} http://127.0.0.1:{{port}}/}}") for status in (301, 303, 307, 308)),
     *(Hostile(f"{{go:{status} //name.test:{{port}}/}}", LOOPBACK_NAME) for status in (301, 303, 307, 308)),
-    # Over one more address that is allowed, absolute and relative.
+    # Through one more allowed address, absolute and relative.
     Hostile("{go:302 {go:301 http://127.0.0.1:{port}/}}"),
     Hostile("{go:307 {go:308 //name.test:{port}/}}", LOOPBACK_NAME),
     Hostile("{go:302 /go?status=302&to=http%3A%2F%2F127.0.0.1:{port}%2F}"),
     Hostile("{go:302 ?status=301&to=%2F%2Flocalhost:{port}%2F}"),
-    # The same name again, which has become another address.
+    # The same name again, which now has another address.
     Hostile("http://name.test:{site}/go?to=%2F", {"name.test": [[PUBLIC], ["127.0.0.1"]]}),
     Hostile("http://name.test:{site}/go?to=%2F", {"name.test": [[PUBLIC], ["::1"]]}),
 )
@@ -337,7 +337,7 @@ REFUSALS = (
 
 
 def written_out(ground: Ground, url: str) -> str:
-    """The URL of a case, its innermost redirect first."""
+    """Return the URL of a case, with its redirects filled in from the innermost one."""
     url = url.replace("{port}", str(ground.port)).replace("{site}", str(ground.public.port))
     while "{go:" in url:
         before, _, inner = url.rpartition("{go:")
@@ -397,8 +397,8 @@ def test_without_the_check_of_addresses_the_canary_is_reached(
     assert ground.reached == 4
 
 
-def test_what_was_checked_is_what_is_dialled(ground: Ground) -> None:
-    # Public when it is asked for, the canary a moment later.
+def test_the_address_that_was_checked_is_dialled(ground: Ground) -> None:
+    # The first answer is public; the next one is the canary.
     ground.dns.records["name.test"] = [[PUBLIC], ["127.0.0.1"]]
 
     with dialled() as addresses:
@@ -409,12 +409,12 @@ def test_what_was_checked_is_what_is_dialled(ground: Ground) -> None:
     assert ground.dns.asked == {("name.test", "A"): 1, ("name.test", "AAAA"): 1}
 
 
-def test_loopback_opens_nothing_else(ground: Ground) -> None:
+def test_allowing_loopback_allows_nothing_else(ground: Ground) -> None:
     ground.dns.records["name.test"] = [["127.0.0.1", "10.0.0.1"]]
 
     for host in ("10.0.0.1", "169.254.169.254", "[fe80::1]", "0.0.0.0", "192.168.0.1", "name.test"):
         assert failed(f"http://{host}:{ground.port}/", ON_LOOPBACK).reason == "the address is not public"
-    # Public, as far as this test goes: not loopback's any port.
+    # A public address: only loopback may use any port.
     ground.dns.records["name.test"] = [["2a00:1450::1"]]
     assert failed("http://name.test:8080/", ON_LOOPBACK).reason == "port 8080 is not allowed"
 
@@ -432,7 +432,7 @@ def test_loopback_opens_nothing_else(ground: Ground) -> None:
         ("2606:4700::1111", True),
         ("2a00:1450:4001:82b::200e", True),
         ("2001:4860:4860::8888", True),
-        # No ISATAP: one bit is another one.
+        # Not ISATAP: one bit differs.
         ("2600::5eff:808:808", True),
         ("2600::5efe:808:808", False),
         ("2001:1ff::1", False),
@@ -444,7 +444,7 @@ def test_loopback_opens_nothing_else(ground: Ground) -> None:
         ("fec0::1", False),
     ],
 )
-def test_what_is_public(address: str, public: bool) -> None:
+def test_only_public_addresses_are_public(address: str, public: bool) -> None:
     assert connections.is_public(ipaddress.ip_address(address)) is public
 
 
@@ -465,7 +465,7 @@ LABEL = "a" * 63
         (f"http://{LABEL}.{LABEL}.{LABEL}.{'a' * 62}/", "the address is not valid", False),
     ],
 )
-def test_an_address_is_refused_before_its_host_has_a_turn(url: str, reason: str, unwanted: bool) -> None:
+def test_an_address_is_refused_before_a_host_slot_is_taken(url: str, reason: str, unwanted: bool) -> None:
     error = failed(url, slot=lambda host: pytest.fail(f"{host} has a slot"))
 
     assert (error.reason, error.unwanted) == (reason, unwanted)
@@ -483,7 +483,7 @@ def test_an_address_is_refused_before_its_host_has_a_turn(url: str, reason: str,
         f"http://{LABEL}.{LABEL}.{LABEL}.{'a' * 61}/",
     ],
 )
-def test_the_hosts_and_ports_of_websites_have_turns(url: str) -> None:
+def test_an_address_of_a_website_takes_a_slot_of_its_host(url: str) -> None:
     class SlotError(Exception):
         """Instead of the request."""
 
@@ -495,14 +495,14 @@ def test_the_hosts_and_ports_of_websites_have_turns(url: str) -> None:
         get(url, slot=slot)
 
 
-def test_an_address_that_is_not_public_is_not_wanted() -> None:
+def test_an_address_that_is_not_public_is_marked_as_unwanted() -> None:
     assert failed("http://127.0.0.1/").unwanted
 
 
 # Redirects.
 
 
-def test_a_redirect_is_asked_about(ground: Ground) -> None:
+def test_the_caller_may_refuse_each_redirect(ground: Ground) -> None:
     asked: list[str] = []
 
     def may_follow(url: str) -> bool:
@@ -531,7 +531,7 @@ def test_a_redirect_is_asked_about(ground: Ground) -> None:
         ("http://OTHER.test:{site}/b", "/b"),
     ],
 )
-def test_locations_of_all_kinds(ground: Ground, location: str, path: str) -> None:
+def test_a_location_may_be_absolute_or_relative(ground: Ground, location: str, path: str) -> None:
     fetched = get(ground.go(location.replace("{site}", str(ground.public.port))))
 
     assert ground.public.paths[1:] == [path]
@@ -539,7 +539,7 @@ def test_locations_of_all_kinds(ground: Ground, location: str, path: str) -> Non
     assert fetched.url == f"http://{host}:{ground.public.port}{path}"
 
 
-def test_a_location_in_latin_1() -> None:
+def test_a_location_may_be_in_latin_1() -> None:
     head = "HTTP/1.1 302 Found\r\nLocation: /é\r\n\r\n".encode("latin-1")
 
     with serve_pages(lambda path: raw(head) if path == "/" else answer()) as site:
@@ -547,7 +547,7 @@ def test_a_location_in_latin_1() -> None:
 
 
 @pytest.mark.parametrize("count", [5, 6])
-def test_five_redirects_are_followed(ground: Ground, count: int) -> None:
+def test_at_most_five_redirects_are_followed(ground: Ground, count: int) -> None:
     url = f"http://public.test:{ground.public.port}/end"
     for _ in range(count):
         url = ground.go(url)
@@ -559,7 +559,7 @@ def test_five_redirects_are_followed(ground: Ground, count: int) -> None:
     assert len(ground.public.heads) == 6
 
 
-def test_each_request_has_its_turn(ground: Ground) -> None:
+def test_each_request_takes_a_host_slot(ground: Ground) -> None:
     slots: list[str] = []
 
     @contextmanager
@@ -573,7 +573,7 @@ def test_each_request_has_its_turn(ground: Ground) -> None:
     assert slots == ["begin public.test", "end public.test", "begin other.test", "end other.test"]
 
 
-def test_waiting_for_a_turn_costs_no_time(ground: Ground) -> None:
+def test_waiting_for_a_host_slot_does_not_count_as_fetching_time(ground: Ground) -> None:
     @contextmanager
     def slot(_host: str) -> Iterator[None]:
         time.sleep(0.6)
@@ -582,7 +582,7 @@ def test_waiting_for_a_turn_costs_no_time(ground: Ground) -> None:
     assert get(f"http://public.test:{ground.public.port}/", slot=slot, seconds=0.5).body == HTML
 
 
-def test_what_a_turn_raises_goes_through(ground: Ground) -> None:
+def test_an_error_of_the_host_slot_is_raised(ground: Ground) -> None:
     def slot(_host: str) -> Any:
         raise KeyError("no slot")
 
@@ -591,7 +591,7 @@ def test_what_a_turn_raises_goes_through(ground: Ground) -> None:
     assert ground.public.connections == 0
 
 
-# Servers that mean ill.
+# Hostile servers.
 
 
 @pytest.fixture(scope="module")
@@ -607,7 +607,7 @@ NOT_HTTP = ("its answer is not HTTP", False)
 NOT_DECODED = ("its content cannot be decoded", False)
 UNKNOWN_CODING = ("its content encoding is not known", False)
 
-ENDS: dict[str, tuple[str, bool] | None] = {
+OUTCOMES: dict[str, tuple[str, bool] | None] = {
     "/": None,
     "/silent": TOO_LATE,
     "/slow-status": TOO_LATE,
@@ -668,26 +668,26 @@ ENDS: dict[str, tuple[str, bool] | None] = {
 
 
 def test_every_hostile_page_is_fetched() -> None:
-    assert set(PAGES) <= set(ENDS)
+    assert set(PAGES) <= set(OUTCOMES)
 
 
-@pytest.mark.parametrize("path", ENDS)
-def test_a_hostile_page_ends_with_its_reason(hostile: Site, path: str) -> None:
+@pytest.mark.parametrize("path", OUTCOMES)
+def test_a_hostile_page_is_read_or_fails_with_its_reason(hostile: Site, path: str) -> None:
     begin = time.monotonic()
-    seconds = 1 if ENDS[path] == TOO_LATE else 20
+    seconds = 1 if OUTCOMES[path] == TOO_LATE else 20
 
-    if (end := ENDS[path]) is None:
+    if (outcome := OUTCOMES[path]) is None:
         assert get(hostile.url + path, ON_LOOPBACK, media_types=HTML_TYPES).status == 200
     else:
         error = failed(hostile.url + path, ON_LOOPBACK, media_types=HTML_TYPES, seconds=seconds)
-        assert (error.reason, error.again) == end
+        assert (error.reason, error.again) == outcome
         assert error.status == (int(path.rpartition("/")[2]) if "/status/" in path else error.status)
         assert "http" not in error.reason
 
     assert time.monotonic() - begin < 15
 
 
-def test_the_time_is_of_all_redirects_together() -> None:
+def test_the_time_limit_covers_all_redirects_together() -> None:
     def page(path: str) -> Page:
         def later(connection: socket.socket, site: Site) -> None:
             site.done.wait(0.4)
@@ -700,17 +700,17 @@ def test_the_time_is_of_all_redirects_together() -> None:
         assert len(site.heads) <= 3
 
 
-def test_a_caller_has_a_limit_of_its_own(hostile: Site) -> None:
+def test_a_caller_may_set_its_own_size_limit(hostile: Site) -> None:
     assert failed(hostile.url + "/", ON_LOOPBACK, bytes_limit=len(HTML) - 1).reason == "larger than 11 bytes"
     assert get(hostile.url + "/", ON_LOOPBACK, bytes_limit=len(HTML)).body == HTML
 
 
-def test_a_304_that_nobody_asked_for() -> None:
+def test_a_304_to_a_request_without_an_etag_fails() -> None:
     with serve_pages(lambda path: answer(b"", status="304 Not Modified")) as site:
         assert failed(site.url, ON_LOOPBACK).reason == "the page answers 304"
 
 
-def test_nobody_is_there() -> None:
+def test_a_refused_connection_may_be_tried_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
 
@@ -719,9 +719,9 @@ def test_nobody_is_there() -> None:
     assert (error.reason, error.again) == ("the connection was refused", True)
 
 
-def test_nobody_answers_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_attempt_without_an_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CONNECT_SECONDS", 0.3)
-    # A listener whose queue is full drops what comes.
+    # A listener with a full queue drops new connections.
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -739,7 +739,7 @@ def test_nobody_answers_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (late.reason, late.again) == ("it takes too long", False)
 
 
-def test_names_that_are_not_there(ground: Ground) -> None:
+def test_a_broken_resolver_may_be_tried_again_and_a_missing_name_may_not(ground: Ground) -> None:
     ground.dns.broken.add("broken.test")
 
     missing, broken = failed("http://missing.test/"), failed("http://broken.test/")
@@ -758,7 +758,7 @@ def test_names_that_are_not_there(ground: Ground) -> None:
         ("PUBLIC。test", "public.test"),
     ],
 )
-def test_a_host_is_the_same_in_a_link_a_redirect_and_the_request(
+def test_a_host_is_written_the_same_in_a_link_a_redirect_and_a_request(
     ground: Ground, host: str, asked: str
 ) -> None:
     ground.dns.records[asked] = [[PUBLIC]]
@@ -800,7 +800,7 @@ print(json.dumps(measured))
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/clear_refs").exists(), reason="peak memory is measured as Linux has it"
+    not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux's /proc"
 )
 def test_bombs_cost_no_memory(hostile: Site, capsys: pytest.CaptureFixture[str]) -> None:
     bombs = [
@@ -822,7 +822,7 @@ def test_bombs_cost_no_memory(hostile: Site, capsys: pytest.CaptureFixture[str])
     with capsys.disabled():
         print("\npeak memory in kB:", {path: grown for path, (_, grown) in measured.items()})  # noqa: T201
     for path, (reason, grown) in measured.items():
-        assert reason == (ENDS[path] or (None,))[0]
+        assert reason == (OUTCOMES[path] or (None,))[0]
         assert grown < 6_000, path
 
 
@@ -831,7 +831,7 @@ def test_bombs_cost_no_memory(hostile: Site, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A self-signed certificate of secure.test, and what serves with it."""
+    """Make a self-signed certificate of secure.test and a TLS context that serves it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "secure.test")])
     now = datetime.now(UTC)
@@ -892,7 +892,7 @@ def test_no_environment_can_make_a_certificate_valid(
         assert failed(f"{site.url}/", ON_LOOPBACK).reason == "its certificate is not valid"
 
 
-def test_https_where_there_is_none(hostile: Site) -> None:
+def test_https_fails_on_a_server_without_tls(hostile: Site) -> None:
     with serve_pages(lambda path: answer()) as site:
         never = failed(f"https://127.0.0.1:{site.port}/", ON_LOOPBACK, seconds=1)
     assert never.reason == "it takes too long"
@@ -913,14 +913,14 @@ def test_https_where_there_is_none(hostile: Site) -> None:
     assert (error.reason, error.again) == ("a secure connection is not possible", False)
 
 
-# What is brought.
+# The fetched page.
 
 
 def page_with(*headers: str, body: bytes = HTML, content_type: str = "text/html") -> Callable[[str], Page]:
     return lambda path: answer(body, *headers, content_type=content_type)
 
 
-def test_a_page_as_it_is(ground: Ground) -> None:
+def test_a_page_is_returned_with_its_type_charset_and_etag(ground: Ground) -> None:
     with serve_pages(page_with('ETag: W/"a1"', content_type="Text/HTML; Charset=ISO-8859-1")) as site:
         fetched = get(f"{site.url}/a?b=c#d", ON_LOOPBACK, media_types=HTML_TYPES)
 
@@ -957,7 +957,7 @@ def test_a_body_is_decoded(coding: str, size: int) -> None:
         assert get(site.url, ON_LOOPBACK).body == body
 
 
-def test_what_is_known_already_is_not_sent_again() -> None:
+def test_a_page_with_a_known_etag_is_not_sent_again() -> None:
     def page(_path: str) -> Page:
         if 'If-None-Match: "a"' in site.heads[-1]:
             return answer(b"", 'ETag: "a"', status="304 Not Modified", length=False)
@@ -974,7 +974,7 @@ def test_what_is_known_already_is_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize("etag", ["a", '"a', '"' + "a" * 300 + '"', '"a" "b"', '"\x01"', "", "*"])
-def test_an_etag_that_is_none(etag: str) -> None:
+def test_an_invalid_etag_is_ignored(etag: str) -> None:
     with serve_pages(page_with(f"ETag: {etag}")) as site:
         assert get(site.url, ON_LOOPBACK).etag is None
 
@@ -991,34 +991,38 @@ def test_an_etag_that_is_none(etag: str) -> None:
         ("", "", None),
     ],
 )
-def test_content_types(content_type: str, media_type: str, charset: str | None) -> None:
+def test_a_content_type_gives_a_media_type_and_a_charset(
+    content_type: str, media_type: str, charset: str | None
+) -> None:
     with serve_pages(page_with(content_type=content_type)) as site:
         fetched = get(site.url, ON_LOOPBACK, media_types=HTML_TYPES)
 
     assert (fetched.media_type, fetched.charset) == (media_type, charset)
 
 
-def test_without_a_type_anything_goes_where_no_html_is_wanted() -> None:
+def test_a_missing_type_is_accepted_where_no_html_is_wanted() -> None:
     with serve_pages(page_with(body=b"User-agent: *", content_type="")) as site:
         assert get(site.url, ON_LOOPBACK, media_types=("text/plain",)).media_type == ""
         assert get(site.url, ON_LOOPBACK).body == b"User-agent: *"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig"])
-def test_html_without_a_type_in_any_unicode(encoding: str) -> None:
+def test_html_without_a_type_is_recognised_in_each_unicode_encoding(encoding: str) -> None:
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
     with serve_pages(page_with(body=mark + "\n<p>".encode(encoding), content_type="")) as site:
         assert get(site.url, ON_LOOPBACK, media_types=HTML_TYPES).status == 200
 
 
-def test_ipv6() -> None:
+def test_a_site_may_have_an_ipv6_address() -> None:
     with serve_pages(page_with(), host="::1") as site:
         assert get(site.url, ON_LOOPBACK).body == HTML
     assert f"Host: [::1]:{site.port}\r\n" in site.heads[0]
 
 
 @pytest.mark.parametrize("dead", [PUBLIC_TOO, "::1"])
-def test_a_dead_address_is_passed_over(ground: Ground, monkeypatch: pytest.MonkeyPatch, dead: str) -> None:
+def test_after_a_dead_address_the_next_one_is_tried(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, dead: str
+) -> None:
     monkeypatch.setattr(connections, "is_public", lambda ip: str(ip) in (PUBLIC, dead))
     ground.dns.records["two.test"] = [[dead, PUBLIC]]
 
@@ -1030,7 +1034,7 @@ def test_a_dead_address_is_passed_over(ground: Ground, monkeypatch: pytest.Monke
     assert tried == ([PUBLIC] if dead == "::1" else [dead, PUBLIC])
 
 
-def test_many_at_once(ground: Ground) -> None:
+def test_many_pages_can_be_fetched_at_once(ground: Ground) -> None:
     with serve_pages(lambda path: answer(path.encode())) as site, ThreadPoolExecutor(20) as threads:
         urls = [f"{site.url}/{n}" for n in range(200)]
         bodies = list(threads.map(lambda url: get(url, ON_LOOPBACK).body, urls))
@@ -1038,7 +1042,7 @@ def test_many_at_once(ground: Ground) -> None:
     assert bodies == [f"/{n}".encode() for n in range(200)]
 
 
-def test_no_thread_and_no_socket_stays(hostile: Site) -> None:
+def test_no_thread_or_socket_leaks(hostile: Site) -> None:
     def files() -> int:
         return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
 
@@ -1050,7 +1054,7 @@ def test_no_thread_and_no_socket_stays(hostile: Site) -> None:
         before = files()
         for _ in range(10):
             for path in paths:
-                if ENDS[path]:
+                if OUTCOMES[path]:
                     failed(hostile.url + path, ON_LOOPBACK, media_types=HTML_TYPES)
                 else:
                     get(hostile.url + path, ON_LOOPBACK)
@@ -1060,7 +1064,7 @@ def test_no_thread_and_no_socket_stays(hostile: Site) -> None:
     assert threads() == []
 
 
-# What is never sent.
+# Data that is never sent.
 
 
 def test_no_cookie_is_kept_or_sent(hostile: Site) -> None:
@@ -1074,7 +1078,7 @@ def test_no_cookie_is_kept_or_sent(hostile: Site) -> None:
     assert "referer" not in "".join(hostile.heads).lower()
 
 
-def test_no_proxy_and_no_password_of_the_environment(
+def test_proxies_and_passwords_of_the_environment_are_ignored(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -1110,7 +1114,7 @@ ENVIRONMENT = {"CONTACT_URL": "https://example.com", "PAGE_BYTES_LIMIT": "500000
 @pytest.mark.parametrize(
     "endpoint", [None, "", "https://sqs.us-east-1.amazonaws.com", "http://127.0.0.1.example.com"]
 )
-def test_loopback_is_not_opened_on_aws(endpoint: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_cannot_be_allowed_on_aws(endpoint: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if endpoint is not None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
 
@@ -1118,17 +1122,17 @@ def test_loopback_is_not_opened_on_aws(endpoint: str | None, monkeypatch: pytest
         FetchSettings.from_environment(ENVIRONMENT)
 
 
-def test_loopback_is_opened_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_can_be_allowed_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
     assert FetchSettings.from_environment(ENVIRONMENT).fetch_loopback
 
 
-def test_on_aws_loopback_may_be_said_to_be_closed() -> None:
+def test_on_aws_loopback_may_be_forbidden_explicitly() -> None:
     assert not FetchSettings.from_environment(ENVIRONMENT | {"FETCH_LOOPBACK": "false"}).fetch_loopback
 
 
-def test_loopback_is_closed_unless_said() -> None:
+def test_loopback_is_forbidden_by_default() -> None:
     settings = FetchSettings.from_environment(ENVIRONMENT | {"FETCH_LOOPBACK": ""})
 
     assert settings == SETTINGS.model_copy(update={"contact_url": "https://example.com"})
