@@ -175,8 +175,8 @@ def write(
             raise TransientError("the document was changed in the meantime", retry_after=1)
     if moved:
         session.execute(MOVE, {"pks": list(moved), "places": list(moved.values())})
-    for some in batched(new, ROWS_PER_INSERT, strict=False):
-        session.execute(insert(MdDocumentChunk).values(list(some)))
+    for group in batched(new, ROWS_PER_INSERT, strict=False):
+        session.execute(insert(MdDocumentChunk).values(list(group)))
     kept = {stored[each].document_chunk_pk for each in wanted if each not in thought.vectors}
     gone = [row.document_chunk_pk for row in rows if row.document_chunk_pk not in kept]
     if gone:
@@ -217,21 +217,21 @@ def was_fetched_later(session: Session, document_pk: int, fetched_at: datetime |
     return bool(later and fetched_at and later > fetched_at)
 
 
-def was_seen(session: Session, document_pk: int, etag: str | None, fetched_at: datetime) -> None:
+def record_unchanged(session: Session, document_pk: int, etag: str | None, fetched_at: datetime) -> None:
     """Record that a document's page exists and has not changed. Does not commit."""
     later = or_(BackgroundDocument.fetched_at.is_(None), BackgroundDocument.fetched_at < fetched_at)
     document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk, later)
     session.execute(document.values(etag=etag, fetched_at=fetched_at, missing_since=None))
 
 
-def was_found(session: Session, document_pk: int) -> None:
+def record_found(session: Session, document_pk: int) -> None:
     """Record that a document's page exists. Does not commit."""
     was_missing = BackgroundDocument.missing_since.is_not(None)
     document = update(BackgroundDocument).where(BackgroundDocument.document_fk == document_pk, was_missing)
     session.execute(document.values(missing_since=None))
 
 
-def miss(session: Session, document_pk: int, now: datetime, *, for_good: bool = False) -> str:
+def record_missing(session: Session, document_pk: int, now: datetime, *, for_good: bool = False) -> str:
     """Record that a document's page cannot be found. If it is gone, remove the document from the index.
 
     Removing deletes its chunks and marks it as deleted. Does not commit.

@@ -72,7 +72,7 @@ def progress(session: Session, subject: str, occasion: str, *, refresh: bool) ->
     }
 
 
-def settle(session: Session, subject: str, occasion: str, now: datetime, **more: object) -> None:
+def update_progress(session: Session, subject: str, occasion: str, now: datetime, **more: object) -> None:
     """Save a website's progress in the ledger. With the last page of a finished crawl, end its job.
 
     Belongs into the transaction that changed a page. Does not commit.
@@ -113,7 +113,7 @@ def settle(session: Session, subject: str, occasion: str, now: datetime, **more:
     jobs.report_error(session, CREATE_FROM_WEBSITE, subject, occasion, reason, now)
 
 
-def close(session: Session, subject: str, occasion: str, reason: str) -> None:
+def fail_waiting(session: Session, subject: str, occasion: str, reason: str) -> None:
     """Fail all waiting pages of a website. Does not commit."""
     session.execute(
         update(BackgroundPage)

@@ -50,7 +50,7 @@ def judge(
     url: str,
     chunks: Sequence[str],
     deadline: Deadline,
-    judged: Callable[[Sequence[str], Sequence[bool]], None],
+    on_verdicts: Callable[[Sequence[str], Sequence[bool]], None],
 ) -> None:
     """Judge chunks, and pass on the verdicts as they arrive. A chunk without a verdict is relevant.
 
@@ -59,16 +59,16 @@ def judge(
         url: where the text comes from.
         chunks: of one text.
         deadline: when the invocation ends.
-        judged: gets some of the chunks, in order, and whether each is relevant.
+        on_verdicts: gets some of the chunks, in order, and whether each is relevant.
 
     Raises:
         TransientError: as `Model.ask`, after the verdicts until then were passed on.
     """
     ask = partial(_ask, model, url, deadline)
     with ThreadPoolExecutor(max_workers=CALLS_AT_ONCE) as threads:
-        for some in batched(batched(chunks, CHUNKS_PER_CALL, strict=False), CALLS_AT_ONCE, strict=False):
-            verdicts = [verdict for each in threads.map(ask, some) for verdict in each]
-            judged([chunk for each in some for chunk in each], verdicts)
+        for group in batched(batched(chunks, CHUNKS_PER_CALL, strict=False), CALLS_AT_ONCE, strict=False):
+            verdicts = [verdict for each in threads.map(ask, group) for verdict in each]
+            on_verdicts([chunk for each in group for chunk in each], verdicts)
 
 
 def _ask(model: Model, url: str, deadline: Deadline, chunks: Sequence[str]) -> list[bool]:

@@ -45,14 +45,14 @@ def think(
     """
     verdicts: dict[str, bool] = dict((job.progress or {}).get("verdicts", {}))
 
-    def judged(some: Sequence[str], relevant: Sequence[bool]) -> None:
-        verdicts.update(zip(map(chunk_hash, some), relevant, strict=True))
+    def save_verdicts(group: Sequence[str], relevant: Sequence[bool]) -> None:
+        verdicts.update(zip(map(chunk_hash, group), relevant, strict=True))
         # They are paid for: a short outage of the database must not lose them.
         database.with_db_session_patiently(deadline, jobs.save_progress, job, {"verdicts": verdicts})
 
     hashes = {chunk_hash(chunk): chunk for chunk in chunks}
     new = {each: chunk for each, chunk in hashes.items() if each not in known.stored | known.left_out}
-    judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, judged)
+    judge(model, url, [chunk for each, chunk in new.items() if each not in verdicts], deadline, save_verdicts)
     left_out = {each for each in hashes if each in known.left_out or not verdicts.get(each, True)}
     # Vectors of two models cannot be compared, so another model embeds all chunks again.
     is_same_model = model_of(known.recipe) in (None, embedding_model.name)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from documents.document_store import Known, Thought, Written, chunk_hash, remember, write
 from documents.ingest_page import ingestion
-from documents.ingest_page.ingestion import Staged, end_page_of
+from documents.ingest_page.ingestion import StagedPage, end_page_of
 from documents.recipe import recipe_of
 from documents.text.reader import Boilerplate, PageText
 from documents.update_document import update
@@ -223,7 +223,7 @@ def save_page(
 ) -> Any:
     """Save a page; its job's row."""
     job = begun(mojodex, "ingest_page", page_pk)
-    staged = Staged(
+    staged = StagedPage(
         *(page_pk, "site", "r1", user_id, url, b"", None, "hash", '"etag"'),
         fetched_at=fetched_at,
         depth=0,
@@ -585,7 +585,7 @@ def test_a_holder_whose_job_was_taken_over_saves_nothing(mojodex: Mojodex, user_
     pk = document(mojodex, user_id, "a")
     page_pk = page(mojodex, user_id)
     job = replace(begun(mojodex, "p", "s"), lease=NOW - timedelta(seconds=1))
-    staged = Staged(
+    staged = StagedPage(
         *(page_pk, "site", "r1", user_id, URL, b"", None, "", None, None),
         depth=0,
         document_pk=None,

@@ -3,7 +3,7 @@
 import pytest
 
 from documents.file_signatures import OLE, PDF_WITHIN, ZIP
-from documents.web.media import DOCX, PDF, fits, meant
+from documents.web.media import DOCX, PDF, fits, media_type_of
 
 BYTES = "application/octet-stream"
 
@@ -23,7 +23,7 @@ BYTES = "application/octet-stream"
     ],
 )
 def test_an_address_tells_the_type_that_is_not_said(said: str, path: str, media_type: str) -> None:
-    assert meant(said, f"https://example.com{path}") == media_type
+    assert media_type_of(said, f"https://example.com{path}") == media_type
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from documents.create_from_website.existing_pages import has_not_changed
-from documents.create_from_website.frontier import Found
+from documents.create_from_website.frontier import FoundPage
 from documents.web import sitemap, urls
 from documents.web.errors import FetchError
 from documents.web.fetch import Fetched
@@ -155,7 +155,7 @@ SECOND = timedelta(seconds=1)
 def test_a_sitemap_is_believed_within_limits_that_a_page_has_not_changed(
     changed_at: datetime | None, fetched_at: datetime | None, since: timedelta, unchanged: bool
 ) -> None:
-    page = Found(1, "https://a.test/1", 1, fetched_at=fetched_at)
+    page = FoundPage(1, "https://a.test/1", 1, fetched_at=fetched_at)
     named = {urls.key(page.url): changed_at}
 
     assert has_not_changed(page, named, FETCHED_AT + since) is unchanged

@@ -118,7 +118,7 @@ TARGETS = (
     _documents(
         "ingest_page.ingestion",
         *("integration/test_document_saves.py", "integration/test_ingest_page.py"),
-        only=("save", "_end", "end_page_of", "_its_document"),
+        only=("save", "_end", "end_page_of", "_documents_of_page"),
     ),
     _documents(
         "document_store",
@@ -141,7 +141,7 @@ TARGETS = (
         seconds=120,
     ),
     _documents(
-        "create_from_website.known",
+        "create_from_website.existing_pages",
         *("unit/test_sitemap.py", *REFRESHES, "integration/test_rests.py"),
         seconds=120,
     ),

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from documents.create_from_website import existing_pages, page_store
-from documents.create_from_website.frontier import Found, Frontier
-from documents.create_from_website.page import Pages, Visited
+from documents.create_from_website.frontier import FoundPage, Frontier
+from documents.create_from_website.page import PageReader, Visited
 from documents.create_from_website.prefetch import in_order
 from documents.create_from_website.publishing import publish_pages
 from documents.create_from_website.recorder import Recorder
 from documents.create_from_website.settings import CrawlSettings
-from documents.create_from_website.start import Begun, begin
+from documents.create_from_website.start import CrawlStart, start_crawl
 from documents.message import REFRESH, CreateFromWebsite
-from documents.progress import DELETED_BY_USER, KEPT, close, progress
+from documents.progress import DELETED_BY_USER, KEPT, fail_waiting, progress
 from documents.web import urls
 from documents.web.errors import FetchError, HostRestsError
 from documents.web.host_slots import HostSlots
@@ -67,13 +67,13 @@ def crawl(
             first = urls.normalised(message.website_url)
         except ValueError as error:
             raise PermanentError(str(error)) from None
-        begun = database.with_db_session(begin, settings, message, first, job)
+        start = database.with_db_session(start_crawl, settings, message, first, job)
         scope = scope_of(first, message.scope)
         if home := (job.progress or {}).get("home"):
             scope = scope.moved(home)
         slots = HostSlots(database, deadline, job.queued_at)
         visitor = Visitor(slots, settings, scope, deadline)
-        part = _Crawl(database, settings, message, job, visitor, deadline, begun)
+        part = _Crawl(database, settings, message, job, visitor, deadline, start)
         if not part.run():
             _continue_later(database, settings, message, job, counts=not part.host_rests)
             return "continued"
@@ -83,13 +83,13 @@ def crawl(
 
 def fail_waiting_pages(session: Session, job: jobs.Job, reason: str, refresh_days: int) -> dict[str, object]:
     """Fail the waiting pages of a crawl that ends early, postpone its refresh, and return its outcome."""
-    close(session, job.subject, job.occasion, reason)
+    fail_waiting(session, job.subject, job.occasion, reason)
     existing_pages.postpone(session, job.subject, utc_now() + timedelta(days=refresh_days))
     row = session.get_one(BackgroundJob, (job.process, job.subject, job.occasion))
-    asked = row.outcome or {}
+    outcome = row.outcome or {}
     # A retry has the same scope.
-    scope = {"scope": asked["scope"]} if asked.get("scope") else {}
-    return progress(session, job.subject, job.occasion, refresh=asked.get("refresh", False)) | scope
+    scope = {"scope": outcome["scope"]} if outcome.get("scope") else {}
+    return progress(session, job.subject, job.occasion, refresh=outcome.get("refresh", False)) | scope
 
 
 class _Crawl:
@@ -98,7 +98,7 @@ class _Crawl:
     Args:
         database, settings, message, job, deadline: as in `crawl`.
         visitor: fetches the pages.
-        begun: the pages to begin with.
+        start: the pages to begin with.
 
     Attributes:
         host_rests: whether it stopped because a host asked us to slow down.
@@ -112,12 +112,12 @@ class _Crawl:
         job: jobs.Job,
         visitor: Visitor,
         deadline: Deadline,
-        begun: Begun,
+        start: CrawlStart,
     ) -> None:
         self._database, self._settings = database, settings
         self._message, self._job = message, job
         self._visitor, self._deadline = visitor, deadline
-        pages = begun.pages
+        pages = start.pages
         self._first = pages[0]
         # A refresh includes all documents, even beyond the limit.
         documents = sum(page.document_fk is not None and page.reason != DELETED_BY_USER for page in pages)
@@ -127,11 +127,11 @@ class _Crawl:
             settings.crawl_depth_limit,
             {page.key: page.url for page in pages},
             {page.html_hash or "": page.url for page in pages if page.state in KEPT},
-            begun.found,
+            start.found,
         )
         # Without a scheme, http is tried if the website does not speak TLS.
         any_scheme = not urls.SCHEME.match(message.website_url)
-        self._pages = Pages(
+        self._reader = PageReader(
             visitor,
             deadline,
             pages[0].url,
@@ -147,11 +147,11 @@ class _Crawl:
         limit = timedelta(minutes=settings.crawl_minutes_limit)
         self._ends = self._began + limit - timedelta(seconds=self._seconds_before)
         # A refused page must be the next request: another one before it may use up its host's allowance.
-        self._ahead = 1 if any(page.refusals for page in begun.found) else AHEAD
+        self._ahead = 1 if any(page.refusals for page in start.found) else AHEAD
         self._recorder = Recorder(message, job, settings.embedding_model, self._frontier)
         # Whether the website has answered. Until then: hosts that still may, and how many pages are broken.
-        self._answers = bool((job.progress or {}).get("answers"))
-        self._hosts = {urlsplit(page.url).netloc for page in begun.found}
+        self._has_answered = bool((job.progress or {}).get("answers"))
+        self._hosts = {urlsplit(page.url).netloc for page in start.found}
         self._broken = 0
 
     def run(self) -> bool:
@@ -162,18 +162,18 @@ class _Crawl:
             NothingToDoError: it is a refresh, and the website does not answer.
             TransientError: nothing could be fetched.
         """
-        got_on = False
+        has_progress = False
         try:
             if self._message.refresh and not (self._job.progress or {}).get("sitemap_read"):
-                self._ask_sitemap()
+                self._read_sitemap()
             for visits in self._visits():
-                self._write_down(visits)
-                got_on = True
+                self._record(visits)
+                has_progress = True
                 if self._limit():
                     break
         except TransientError as error:
             # A host rests or is busy. Some pages were fetched, so continue with a new message.
-            if not got_on:
+            if not has_progress:
                 raise
             self.host_rests = isinstance(error, HostRestsError)
             return False
@@ -185,15 +185,15 @@ class _Crawl:
                 jobs.save_progress(session, self._job, found)
         return bool(limit) or not self._frontier
 
-    def _ask_sitemap(self) -> None:
+    def _read_sitemap(self) -> None:
         """Keep the pages that have not changed according to the sitemap, and add its new ones."""
         first, frontier = self._first, self._frontier
-        page = Found(first.page_pk, first.url, 0, first.refusals or 0)
+        page = FoundPage(first.page_pk, first.url, 0, first.refusals or 0)
         try:
-            named = self._pages.sitemap(page, first.url, frontier.addresses_wanted)
+            named = self._reader.sitemap(page, first.url, frontier.addresses_wanted)
         except FetchError:
             named = {}
-        self._answers = self._answers or bool(named)
+        self._has_answered = self._has_answered or bool(named)
         changed = {urls.key(url): moment for url, moment in named.items()}
         now = utc_now()
         with self._database.session() as session:
@@ -205,7 +205,7 @@ class _Crawl:
             found = page_store.outcome(session, self._job, sitemap_read=True)
             jobs.save_progress(session, self._job, found)
 
-    def _write_down(self, visits: list[tuple[Found, Visited]]) -> None:
+    def _record(self, visits: list[tuple[FoundPage, Visited]]) -> None:
         failure = None
         with self._database.session() as session:
             for page, result in visits:
@@ -215,18 +215,18 @@ class _Crawl:
                 failure = failure or self._fatal(page, result)
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
             more = {"home": self._visitor.home} if self._visitor.home else {}
-            answers = {"answers": True} if self._answers and self._message.refresh else {}
+            answers = {"answers": True} if self._has_answered and self._message.refresh else {}
             found = page_store.outcome(session, self._job, seconds=round(seconds), **more, **answers)
             jobs.save_progress(session, self._job, found)
-        if failure and not (self._message.refresh and self._answers):
+        if failure and not (self._message.refresh and self._has_answered):
             raise failure
 
-    def _fatal(self, page: Found, result: Visited) -> PermanentError | NothingToDoError | None:
+    def _fatal(self, page: FoundPage, result: Visited) -> PermanentError | NothingToDoError | None:
         """Return the error if this result ends the crawl: the website or its first page cannot be read."""
         if not isinstance(result, FetchError):
-            self._answers = True
+            self._has_answered = True
             return None
-        self._answers = self._answers or result.is_answer
+        self._has_answered = self._has_answered or result.is_answer
         reason = f"the website cannot be read: {result.reason}"
         if self._message.refresh:
             if result.status is None:
@@ -243,16 +243,16 @@ class _Crawl:
             return f"{self._page_limit} pages"
         return f"{self._settings.crawl_minutes_limit} minutes" if utc_now() > self._ends else ""
 
-    def _visits(self) -> Iterator[list[tuple[Found, Visited]]]:
+    def _visits(self) -> Iterator[list[tuple[FoundPage, Visited]]]:
         def may_begin(running: int) -> bool:
             in_time = self._deadline.seconds_left() >= SECONDS_NEEDED and utc_now() <= self._ends
             return in_time and running < (1 if self._visitor.slow else self._ahead)
 
         return in_order(self._frontier, self._visit, may_begin, THREADS)
 
-    def _visit(self, page: Found) -> Visited:
+    def _visit(self, page: FoundPage) -> Visited:
         try:
-            return self._pages.visit(page, self._frontier.addresses_wanted)
+            return self._reader.visit(page, self._frontier.addresses_wanted)
         except FetchError as error:
             return error
 

@@ -8,8 +8,8 @@ from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from documents.create_from_website.frontier import Address, Found
-from documents.document_store import boilerplate_of, was_seen
+from documents.create_from_website.frontier import Address, FoundPage
+from documents.document_store import boilerplate_of, record_unchanged
 from documents.progress import DELETED_BY_USER, OPEN
 from documents.recipe import recipe_of
 from documents.web import urls
@@ -51,7 +51,7 @@ def addresses_of_site(session: Session, user_id: str, first: str, now: datetime)
                 gone.setdefault(key, row)
         else:
             known[key] = row
-    if all(row.deleted_by_user for row in known.values()) and not _may_come_back(known, gone):
+    if all(row.deleted_by_user for row in known.values()) and not _may_return(known, gone):
         return []
     # Missing pages come last: of two equal pages, the other one stays.
     order = sorted(known.items(), key=lambda each: (bool(each[1].missing_since), each[1].fetched_at or NEVER))
@@ -96,7 +96,7 @@ def failed_before(session: Session, user_id: str, first: str, known: Iterable[Ad
     ]
 
 
-def _may_come_back(deleted: Mapping[str, Any], gone: Mapping[str, Any]) -> bool:
+def _may_return(deleted: Mapping[str, Any], gone: Mapping[str, Any]) -> bool:
     """Return whether a site without documents may return: not if the user deleted the last of them."""
     last = max((row.missing_since or row.gone_at for row in gone.values()), default=None)
     return last is not None and all((row.fetched_at or NEVER) < last for row in deleted.values())
@@ -131,7 +131,7 @@ def _key_of_site(name: str, site: str) -> str | None:
 
 def found_pages(
     session: Session, user_id: str, pages: Iterable[BackgroundPage], embedding_model: str
-) -> list[Found]:
+) -> list[FoundPage]:
     """Return the pages to fetch, in order, with the state of their documents."""
     found = []
     for page in pages:
@@ -144,7 +144,7 @@ def found_pages(
             # The document is stale, so its page is needed.
             document = None
         found.append(
-            Found(
+            FoundPage(
                 page.page_pk,
                 page.url,
                 page.depth,
@@ -158,7 +158,7 @@ def found_pages(
     return found
 
 
-def has_not_changed(page: Found, changed: Mapping[str, datetime | None], now: datetime) -> bool:
+def has_not_changed(page: FoundPage, changed: Mapping[str, datetime | None], now: datetime) -> bool:
     """Return whether the sitemap says that a page has not changed since it was fetched.
 
     Args:
@@ -191,7 +191,9 @@ def postpone(session: Session, subject: str, refresh_at: datetime) -> None:
     session.execute(website.values(refresh_at=refresh_at))
 
 
-def keep(session: Session, page: Found, etag: str | None = None, fetched_at: datetime | None = None) -> str:
+def keep(
+    session: Session, page: FoundPage, etag: str | None = None, fetched_at: datetime | None = None
+) -> str:
     """End a page as unchanged.
 
     Args:
@@ -204,7 +206,7 @@ def keep(session: Session, page: Found, etag: str | None = None, fetched_at: dat
     """
     document = session.get_one(BackgroundDocument, page.document_pk)
     if fetched_at:
-        was_seen(session, document.document_fk, etag, fetched_at)
+        record_unchanged(session, document.document_fk, etag, fetched_at)
     values = {"state": "unchanged", "html_hash": document.html_hash, "fetched_at": fetched_at}
     session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page.page_pk).values(**values))
     return document.html_hash or ""

@@ -14,7 +14,7 @@ TOO_LONG = f"its address is longer than {urls.LONGEST_NAME} characters"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPage:
     """A page that was found and is not fetched yet.
 
     Attributes:
@@ -35,7 +35,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Address:
-    """A new address; `reason` says why it is not fetched, `document_pk` is as in `Found`."""
+    """A new address; `reason` says why it is not fetched, `document_pk` is as in `FoundPage`."""
 
     url: str
     key: str
@@ -61,7 +61,7 @@ class Frontier:
         depth_limit: int,
         known: Mapping[str, str],
         kept: Mapping[str, str],
-        found: Iterable[Found],
+        found: Iterable[FoundPage],
     ) -> None:
         self._page_limit, self._depth_limit = page_limit, depth_limit
         self._keys, self._kept = set(known), dict(kept)
@@ -82,11 +82,11 @@ class Frontier:
         """The most addresses of pages to take."""
         return ADDRESSES_PER_PAGE["page"] * self._page_limit
 
-    def waiting(self) -> list[Found]:
+    def waiting(self) -> list[FoundPage]:
         """Return the pages that are not fetched yet."""
         return list(self._found)
 
-    def next(self) -> Found:
+    def next(self) -> FoundPage:
         """Take out the page that was found first."""
         return self._found.popleft()
 
@@ -98,7 +98,7 @@ class Frontier:
         """Return whether a page with this key was found before."""
         return key in self._keys
 
-    def add(self, pages: Iterable[Found]) -> None:
+    def add(self, pages: Iterable[FoundPage]) -> None:
         """Fetch these pages after all others."""
         self._found.extend(pages)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from documents.create_from_website.frontier import Found
+from documents.create_from_website.frontier import FoundPage
 from documents.text.errors import UnreadableError
 from documents.text.reader import outline
 from documents.web.directives import AGENT
@@ -23,7 +23,7 @@ MOST_REFUSALS = 3
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadPage:
     """A page that was read.
 
     Attributes:
@@ -56,17 +56,17 @@ class Read:
 
 @dataclass(frozen=True)
 class NotModified:
-    """A page that has not changed, according to its server; fields as in `Read`."""
+    """A page that has not changed, according to its server; fields as in `ReadPage`."""
 
     etag: str | None
     fetched_at: datetime
 
 
 # The result of a visit.
-type Visited = Read | NotModified | FetchError
+type Visited = ReadPage | NotModified | FetchError
 
 
-class Pages:
+class PageReader:
     """Reads the pages of a crawl; safe to use from several threads.
 
     Args:
@@ -94,7 +94,7 @@ class Pages:
         self._count_refusal, self._is_known = count_refusal, is_known
         self._any_scheme, self._with_sitemap = any_scheme, with_sitemap
 
-    def visit(self, page: Found, pages_wanted: int) -> Read | NotModified:
+    def visit(self, page: FoundPage, pages_wanted: int) -> ReadPage | NotModified:
         """Read a page, unless it has not changed.
 
         Args:
@@ -122,7 +122,7 @@ class Pages:
             self._count_refusal(page.page_pk)
             raise
 
-    def sitemap(self, page: Found, url: str, pages_wanted: int) -> dict[str, datetime | None]:
+    def sitemap(self, page: FoundPage, url: str, pages_wanted: int) -> dict[str, datetime | None]:
         """Read the site's sitemap, as `Visitor.sitemap`. If it alone is refused, it counts as missing.
 
         Args:
@@ -139,7 +139,7 @@ class Pages:
                 raise
             return {}
 
-    def _read_first(self, page: Found, pages_wanted: int) -> Read | NotModified:
+    def _read_first(self, page: FoundPage, pages_wanted: int) -> ReadPage | NotModified:
         try:
             result = self._read(page.url, page.etag, first=True)
         except FetchError as error:
@@ -151,7 +151,7 @@ class Pages:
         more = self.sitemap(page, result.url, pages_wanted)
         return replace(result, links=result.links + tuple(more))
 
-    def _read(self, url: str, etag: str | None, *, first: bool = False) -> Read | NotModified:
+    def _read(self, url: str, etag: str | None, *, first: bool = False) -> ReadPage | NotModified:
         """Fetch a page and read its outline. Follow a <meta> refresh like a redirect."""
         redirected: Redirected = ""
         for _ in range(MOST_REDIRECTS + 1):
@@ -178,7 +178,7 @@ class Pages:
             url, etag, redirected = seen.refresh or "", None, "for now"
         else:
             raise FetchError(f"more than {MOST_REDIRECTS} redirects")
-        return Read(
+        return ReadPage(
             url=normalised(fetched.url),
             canonical=next(iter(self._visitor.of_site([seen.canonical or ""])), None),
             links=tuple(self._visitor.of_site(seen.links)),

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from documents.create_from_website.frontier import Address, Found
-from documents.create_from_website.page import Read
-from documents.document_store import boilerplate_of, of_page, was_seen
+from documents.create_from_website.frontier import Address, FoundPage
+from documents.create_from_website.page import ReadPage
+from documents.document_store import boilerplate_of, of_page, record_unchanged
 from documents.progress import NO_TEXT, NOTHING_RELEVANT, of_website, progress
 from documents.recipe import recipe_of
 from documents.web import urls
@@ -34,7 +34,9 @@ def delete_pages(session: Session, job: jobs.Job) -> None:
     session.execute(delete(BackgroundPage).where(*of_website(job.subject, job.occasion)))
 
 
-def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Sequence[Address]) -> list[Found]:
+def insert_pages(
+    session: Session, job: jobs.Job, user_id: str, addresses: Sequence[Address]
+) -> list[FoundPage]:
     """Insert pages, and return those to fetch."""
     now = utc_now()
     rows = [
@@ -54,9 +56,9 @@ def insert_pages(session: Session, job: jobs.Job, user_id: str, addresses: Seque
     ]
     columns = (BackgroundPage.page_pk, BackgroundPage.url, BackgroundPage.depth, BackgroundPage.state)
     pages = []
-    for some in batched(rows, ROWS_PER_INSERT, strict=False):
-        added = session.execute(insert(BackgroundPage).values(list(some)).returning(*columns))
-        pages += [Found(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
+    for group in batched(rows, ROWS_PER_INSERT, strict=False):
+        added = session.execute(insert(BackgroundPage).values(list(group)).returning(*columns))
+        pages += [FoundPage(row.page_pk, row.url, row.depth) for row in added if row.state == "found"]
     return sorted(pages, key=lambda page: page.page_pk)
 
 
@@ -66,7 +68,7 @@ def count_refusal(session: Session, page_pk: int) -> None:
     session.execute(update(BackgroundPage).where(BackgroundPage.page_pk == page_pk).values(refusals=refusals))
 
 
-def stage(session: Session, page: Found, user_id: str, read: Read, embedding_model: str) -> str:
+def stage(session: Session, page: FoundPage, user_id: str, read: ReadPage, embedding_model: str) -> str:
     """Stage a page for ingest_page, unless its result is known already. Return its state."""
     values: dict[str, object] = {
         "url": read.url,
@@ -81,7 +83,7 @@ def stage(session: Session, page: Found, user_id: str, read: Read, embedding_mod
     state = "staged"
     if document_pk := _unchanged_document(session, page, user_id, read, embedding_model):
         state = "unchanged"
-        was_seen(session, document_pk, read.etag, read.fetched_at)
+        record_unchanged(session, document_pk, read.etag, read.fetched_at)
     elif reason := _skipped_before(session, user_id, read):
         state = "skipped"
         values["reason"] = reason
@@ -93,7 +95,7 @@ def stage(session: Session, page: Found, user_id: str, read: Read, embedding_mod
 
 
 def _unchanged_document(
-    session: Session, page: Found, user_id: str, read: Read, embedding_model: str
+    session: Session, page: FoundPage, user_id: str, read: ReadPage, embedding_model: str
 ) -> int | None:
     document = (
         select(BackgroundDocument.document_fk, BackgroundDocument.recipe)
@@ -111,7 +113,7 @@ def _unchanged_document(
     return found.document_fk if found and found.recipe == current else None
 
 
-def _skipped_before(session: Session, user_id: str, read: Read) -> str | None:
+def _skipped_before(session: Session, user_id: str, read: ReadPage) -> str | None:
     """Return the reason if an earlier crawl skipped the page for the same content."""
     before = select(BackgroundPage.reason).where(
         BackgroundPage.user_id == user_id,

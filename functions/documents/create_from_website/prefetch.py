@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from documents.create_from_website.frontier import Found, Frontier
+from documents.create_from_website.frontier import FoundPage, Frontier
 
 
 def in_order[R](
-    frontier: Frontier, visit: Callable[[Found], R], may_begin: Callable[[int], bool], threads: int
-) -> Iterator[list[tuple[Found, R]]]:
+    frontier: Frontier, visit: Callable[[FoundPage], R], may_begin: Callable[[int], bool], threads: int
+) -> Iterator[list[tuple[FoundPage, R]]]:
     """Visit the pages of a frontier, which may grow meanwhile, and yield the results in its order.
 
     Results that are ready come together. Ends when the frontier is empty, or `may_begin` allows no page.
@@ -20,7 +20,7 @@ def in_order[R](
         may_begin: whether another page may begin while this many are running.
         threads: how many pages are visited at once.
     """
-    running: deque[tuple[Found, Future[R]]] = deque()
+    running: deque[tuple[FoundPage, Future[R]]] = deque()
     with ThreadPoolExecutor(max_workers=threads) as pool:
         while True:
             while frontier and may_begin(len(running)):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from documents.create_from_website import existing_pages
 from documents.create_from_website.settings import CrawlSettings
 from documents.message import INGEST_PAGE, LONGEST_WEBSITE_URL, CreateFromWebsite, IngestPage
-from documents.progress import KEPT, end_page, of_website, settle
+from documents.progress import KEPT, end_page, of_website, update_progress
 from documents.web import urls
 from documents.web.scope import Extent, scope_of
 from mojodex import jobs, queues
@@ -50,7 +50,7 @@ def publish_pages(
         TransientError: as `Database.session`, `queues.publish`.
     """
     with database.session() as session:
-        _skip_named_otherwise(session, job)
+        _skip_duplicates(session, job)
         _save_website(session, settings, message, job)
         jobs.check_held(session, job)
         # Committed before a message is out, because ingest_page reads the boilerplate.
@@ -61,7 +61,7 @@ def publish_pages(
         pages = jobs.claim(session, INGEST_PAGE, STAGED_PAGES, website, now=now).claimed
         # Publish before the claim commits, like a schedule: after a crash in between, they are claimed again.
         queues.publish(settings.ingest_page_queue_url, map(_message, pages))
-        settle(session, job.subject, job.occasion, now, crawled=True)
+        update_progress(session, job.subject, job.occasion, now, crawled=True)
         session.commit()
 
 
@@ -69,7 +69,7 @@ def _message(page: Any) -> queues.Outgoing:
     return queues.Outgoing(IngestPage(page_pk=int(page.subject)).model_dump_json(), page.user_id)
 
 
-def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
+def _skip_duplicates(session: Session, job: jobs.Job) -> None:
     """Skip the pages whose canonical address is another page that was read as well."""
     pages = session.execute(
         select(
@@ -88,8 +88,8 @@ def _skip_named_otherwise(session: Session, job: jobs.Job) -> None:
     mistaken = mistaken_address({page.key: page.canonical for page in pages if not urls.names_file(page.url)})
     for page in pages:
         is_other = page.canonical in kept and page.canonical not in (page.key, mistaken)
-        # A page with a document stays: its canonical address may be a mistake. A refresh that has not read all
-        # pages cannot tell.
+        # A page with a document stays: its canonical address may be a mistake, and a refresh, which does not
+        # read every page, cannot tell.
         if page.state == "staged" and is_other and page.document_fk is None:
             reason = f"its canonical address is {urls.shown(kept[page.canonical])}"
             end_page(session, page.page_pk, "skipped", reason)
@@ -142,15 +142,15 @@ def _save_website(
         existing_pages.postpone(session, job.subject, refresh_at)
     if not kept:
         return
-    asked = urls.normalised(message.website_url)
+    first = urls.normalised(message.website_url)
     home = _home(session, job)
     new = {page.key for page in kept if page.document_fk is None}
     if home and message.refresh and urls.key(home) not in new:
         # The first page may redirect there temporarily.
         home = ""
-    site = urls.site(home or asked)
+    site = urls.site(home or first)
     before = session.get(BackgroundWebsite, (message.user_id, site))
-    extent: Extent = "path" if scope_of(asked, message.scope).below else "site"
+    extent: Extent = "path" if scope_of(first, message.scope).below else "site"
     if before and (before.scope, extent) == ("site", "path"):
         # The whole site is refreshed already, not just this path.
         return

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy.orm import Session
 
 from documents.create_from_website import existing_pages, page_store
-from documents.create_from_website.frontier import TOO_LONG, Address, Found, Frontier
-from documents.create_from_website.page import NotModified, Read, Visited
-from documents.document_store import miss, was_found
+from documents.create_from_website.frontier import TOO_LONG, Address, FoundPage, Frontier
+from documents.create_from_website.page import NotModified, ReadPage, Visited
+from documents.document_store import record_found, record_missing
 from documents.message import CreateFromWebsite
 from documents.progress import KEPT, NOT_TO_BE_INDEXED, end_page
 from documents.web import urls
@@ -32,7 +32,7 @@ class Recorder:
         self._message, self._job = message, job
         self._embedding_model, self._frontier = embedding_model, frontier
 
-    def record(self, session: Session, page: Found, result: Visited) -> None:
+    def record(self, session: Session, page: FoundPage, result: Visited) -> None:
         """Record the result of a visit."""
         if isinstance(result, FetchError):
             self._record_failure(session, page, result)
@@ -46,20 +46,20 @@ class Recorder:
         """Add the new ones of a page's links; `depth` is the page's."""
         self._frontier.add(self._insert(session, self._frontier.links(addresses, depth)))
 
-    def _record_failure(self, session: Session, page: Found, error: FetchError) -> None:
+    def _record_failure(self, session: Session, page: FoundPage, error: FetchError) -> None:
         leads_away = error.status in GONE or (error.moved and not error.again)
         if page.document_pk and leads_away:
             # A redirect in a circle is a mistake that the site may correct, whatever its status.
             is_certain = error.moved == "for good" and (error.unwanted or error.status in GONE)
-            self._miss(session, page, error.reason, for_good=is_certain)
+            self._record_missing(session, page, error.reason, for_good=is_certain)
         else:
             end_page(session, page.page_pk, "skipped" if error.unwanted else "failed", error.reason)
 
-    def _record_page(self, session: Session, page: Found, result: Read) -> None:
+    def _record_page(self, session: Session, page: FoundPage, result: ReadPage) -> None:
         frontier = self._frontier
         if urls.key(result.url) != urls.key(page.url):
             reason = f"it redirects to {urls.shown(result.url)}"
-            is_gone = self._miss(session, page, reason, for_good=result.redirected == "for good")
+            is_gone = self._record_missing(session, page, reason, for_good=result.redirected == "for good")
             is_for_now = result.redirected == "for now" and urls.site(result.url) != urls.site(page.url)
             if (page.document_pk and not is_gone) or (self._message.refresh and is_for_now):
                 # The target of a temporary redirect is no page of the site yet.
@@ -72,9 +72,9 @@ class Recorder:
         if len(result.url) > urls.LONGEST_NAME:
             end_page(session, page.page_pk, "skipped", TOO_LONG)
         elif result.noindex:
-            self._miss(session, page, NOT_TO_BE_INDEXED, for_good=True)
+            self._record_missing(session, page, NOT_TO_BE_INDEXED, for_good=True)
         elif twin := frontier.twin(result.html_hash):
-            self._miss(session, page, f"it is the same page as {urls.shown(twin)}")
+            self._record_missing(session, page, f"it is the same page as {urls.shown(twin)}")
         elif self._stage(session, page, result):
             # An unchanged page has no new links.
             return
@@ -82,22 +82,24 @@ class Recorder:
             frontier.add(self._insert(session, frontier.other_addresses([result.canonical], page.depth)))
         self.add(session, result.links, page.depth)
 
-    def _stage(self, session: Session, page: Found, result: Read) -> bool:
+    def _stage(self, session: Session, page: FoundPage, result: ReadPage) -> bool:
         """Stage a page. Return whether a refresh found it unchanged."""
         state = page_store.stage(session, page, self._message.user_id, result, self._embedding_model)
         if state in KEPT:
             self._frontier.keep(result.html_hash, result.url)
         if page.document_pk:
-            was_found(session, page.document_pk)
+            record_found(session, page.document_pk)
         return self._message.refresh and state == "unchanged"
 
-    def _miss(self, session: Session, page: Found, reason: str, *, for_good: bool = False) -> bool:
+    def _record_missing(
+        self, session: Session, page: FoundPage, reason: str, *, for_good: bool = False
+    ) -> bool:
         """End a page that cannot be found. Return whether its document has left the index."""
         change = None
         if page.document_pk:
-            change = miss(session, page.document_pk, utc_now(), for_good=for_good)
+            change = record_missing(session, page.document_pk, utc_now(), for_good=for_good)
         end_page(session, page.page_pk, "skipped", reason, change)
         return change == "gone"
 
-    def _insert(self, session: Session, addresses: Sequence[Address]) -> list[Found]:
+    def _insert(self, session: Session, addresses: Sequence[Address]) -> list[FoundPage]:
         return page_store.insert_pages(session, self._job, self._message.user_id, addresses)

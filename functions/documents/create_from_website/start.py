@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from documents.create_from_website import existing_pages, page_store
-from documents.create_from_website.frontier import Address, Found
+from documents.create_from_website.frontier import Address, FoundPage
 from documents.create_from_website.settings import CrawlSettings
 from documents.message import CreateFromWebsite
 from documents.web import urls
@@ -17,16 +17,16 @@ from mojodex.schema import BackgroundPage, MdUser
 
 
 @dataclass(frozen=True)
-class Begun:
+class CrawlStart:
     """The pages found so far, in order from the first page; and those of them to fetch."""
 
     pages: Sequence[BackgroundPage]
-    found: Sequence[Found]
+    found: Sequence[FoundPage]
 
 
-def begin(
+def start_crawl(
     session: Session, settings: CrawlSettings, message: CreateFromWebsite, first: str, job: jobs.Job
-) -> Begun:
+) -> CrawlStart:
     """Begin with the first page, a refresh's existing pages, or the pages of an earlier invocation.
 
     Raises:
@@ -53,6 +53,8 @@ def begin(
         page_store.insert_pages(session, job, message.user_id, addresses)
         pages = page_store.pages_of(session, job)
     # A schedule that republishes the message takes them from here.
-    asked = message.model_dump(include={"scope", "refresh"})
-    jobs.save_progress(session, job, page_store.outcome(session, job, **asked))
-    return Begun(pages, existing_pages.found_pages(session, message.user_id, pages, settings.embedding_model))
+    request = message.model_dump(include={"scope", "refresh"})
+    jobs.save_progress(session, job, page_store.outcome(session, job, **request))
+    return CrawlStart(
+        pages, existing_pages.found_pages(session, message.user_id, pages, settings.embedding_model)
+    )

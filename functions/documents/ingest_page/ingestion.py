@@ -18,7 +18,7 @@ from documents.document_store import (
     write,
 )
 from documents.message import CREATE_FROM_WEBSITE, IngestPage
-from documents.progress import DELETED_BY_USER, NO_TEXT, NOTHING_RELEVANT, settle
+from documents.progress import DELETED_BY_USER, NO_TEXT, NOTHING_RELEVANT, update_progress
 from documents.recipe import recipe_of
 from documents.text.errors import UnreadableError
 from documents.text.reader import Boilerplate, PageText, text_of_page
@@ -35,7 +35,7 @@ from mojodex.schema import BackgroundDocument, BackgroundJob, BackgroundPage, Md
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedPage:
     """A staged page, and the state of its document.
 
     `document_pk` is the document that a refresh updates. `refreshes`: the user did not request the page.
@@ -92,7 +92,7 @@ def ingest_page(
     database.with_db_session(save, page, job, text, thought, recipe, utc_now())
 
 
-def collect(session: Session, page_pk: int) -> Staged:
+def collect(session: Session, page_pk: int) -> StagedPage:
     """Read the page and the state of its document as plain data.
 
     Raises:
@@ -114,8 +114,8 @@ def collect(session: Session, page_pk: int) -> Staged:
     page, is_refresh = found
     if page.state != "staged" or page.html is None:
         raise NothingToDoError("it does not wait any more")
-    document = session.scalars(_its_document(page.user_id, page.url, page.document_fk)).first()
-    return Staged(
+    document = session.scalars(_documents_of_page(page.user_id, page.url, page.document_fk)).first()
+    return StagedPage(
         page_pk,
         page.subject,
         page.occasion,
@@ -134,7 +134,7 @@ def collect(session: Session, page_pk: int) -> Staged:
     )
 
 
-def _its_document(user_id: str, url: str, document_pk: int | None) -> Select[MdDocument]:
+def _documents_of_page(user_id: str, url: str, document_pk: int | None) -> Select[MdDocument]:
     """Select a user's documents of a page, the one to update first."""
     return (
         select(MdDocument)
@@ -145,7 +145,7 @@ def _its_document(user_id: str, url: str, document_pk: int | None) -> Select[MdD
 
 def save(
     session: Session,
-    page: Staged,
+    page: StagedPage,
     job: jobs.Job,
     text: PageText,
     thought: Thought,
@@ -177,8 +177,8 @@ def save(
         # The document has a later version of the page.
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
-    its = _its_document(page.user_id, page.url, page.document_pk)
-    document = session.scalars(its.with_for_update()).first()
+    documents = _documents_of_page(page.user_id, page.url, page.document_pk)
+    document = session.scalars(documents.with_for_update()).first()
     if document and was_fetched_later(session, document.document_pk, page.fetched_at):
         _end(session, page, job, "unchanged", {"unchanged": True}, now)
         return
@@ -211,7 +211,7 @@ def save(
 
 def _end(
     session: Session,
-    page: Staged,
+    page: StagedPage,
     job: jobs.Job,
     state: str,
     outcome: dict[str, object],
@@ -230,7 +230,7 @@ def _end(
     if session.execute(ended.returning(BackgroundPage.page_pk)).one_or_none() is None:
         raise NothingToDoError("it does not wait any more")
     jobs.finish(session, job, "done", outcome, now=now)
-    settle(session, page.subject, page.occasion, now)
+    update_progress(session, page.subject, page.occasion, now)
     session.commit()
     count(f"Pages{state.capitalize()}")
 
@@ -244,5 +244,5 @@ def end_page_of(session: Session, job: jobs.Job, state: str, reason: str) -> dic
         .returning(BackgroundPage.subject, BackgroundPage.occasion)
     ).one_or_none()
     if page is not None:
-        settle(session, page.subject, page.occasion, utc_now())
+        update_progress(session, page.subject, page.occasion, utc_now())
     return {}

@@ -14,10 +14,10 @@ from documents.document_store import (
     Thought,
     boilerplate_of,
     known_of,
+    record_found,
     remember,
     texts_of,
     was_fetched_later,
-    was_found,
     write,
 )
 from documents.message import UpdateDocument
@@ -117,16 +117,16 @@ def update_document(
         if job.superseded:
             raise NothingToDoError(SUPERSEDED)
         slots = HostSlots(database, deadline, job.queued_at)
-        fetched = _fetched(slots, settings, document, document.url, recipe, deadline)
+        fetched = _fetch_edition(slots, settings, document, document.url, recipe, deadline)
         if fetched is None:
-            database.with_db_session(_take_note, document.document_pk)
+            database.with_db_session(_record_page_found, document.document_pk)
             raise NothingToDoError(NOT_CHANGED)
         edition = fetched
     elif message.edition is None and model_of(document.known.recipe) not in (None, embedding_model.name):
         # The text stays; only its vectors are made again.
         edition = Edition(database.with_db_session(texts_of, document.document_pk))
     else:
-        edition = _edited(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
+        edition = _cut_edition(message.edition or "", datetime.fromisoformat(job.occasion.partition(" ")[0]))
     thought = think(
         database, model, embedding_model, job, document.name, edition.chunks, document.known, deadline
     )
@@ -158,7 +158,7 @@ def collect(session: Session, message: UpdateDocument) -> Document:
     )
 
 
-def _edited(text: str, sent: datetime) -> Edition:
+def _cut_edition(text: str, sent: datetime) -> Edition:
     """Cut a text into the chunks of a new edition.
 
     Raises:
@@ -173,7 +173,7 @@ def _edited(text: str, sent: datetime) -> Edition:
     return Edition(chunks, sent=sent)
 
 
-def _fetched(
+def _fetch_edition(
     slots: HostSlots,
     settings: UpdatingSettings,
     document: Document,
@@ -200,8 +200,8 @@ def _fetched(
         raise PermanentError(str(error)) from None
     if moved:
         raise PermanentError(f"the page has moved to {fetched.url}")
-    its_hash = html_hash(fetched.body)
-    if fetched.status == 304 or (its_hash == document.html_hash and not is_stale):
+    new_hash = html_hash(fetched.body)
+    if fetched.status == 304 or (new_hash == document.html_hash and not is_stale):
         return None
     try:
         seen = outline(fetched.body, fetched.charset, fetched.url, AGENT, fetched.directives, deadline)
@@ -215,15 +215,15 @@ def _fetched(
     return Edition(
         text.chunks,
         etag=fetched.etag,
-        html_hash=its_hash,
+        html_hash=new_hash,
         fetched_at=fetched_at,
         unread_pages=text.unread_pages,
     )
 
 
-def _take_note(session: Session, document_pk: int) -> None:
+def _record_page_found(session: Session, document_pk: int) -> None:
     """Record that a page exists, in case a refresh missed it."""
-    was_found(session, document_pk)
+    record_found(session, document_pk)
     session.commit()
 
 
@@ -246,8 +246,8 @@ def save(
     remembered = session.get(BackgroundDocument, pk)
     if edition.sent and remembered and remembered.edition_sent and remembered.edition_sent > edition.sent:
         raise NothingToDoError("a later edition was saved")
-    of_its_own_text = document.url is None and edition.sent is None
-    if of_its_own_text and remembered and remembered.recipe != document.known.recipe:
+    keeps_text = document.url is None and edition.sent is None
+    if keeps_text and remembered and remembered.recipe != document.known.recipe:
         raise TransientError("the document was changed in the meantime", retry_after=1)
     if was_fetched_later(session, pk, edition.fetched_at):
         raise NothingToDoError(NOT_CHANGED)

@@ -21,7 +21,7 @@ from pydantic import field_validator
 from documents.web.connections import CONNECT_SECONDS, Adapter, TimeLimit, check_port
 from documents.web.directives import AGENT, directives
 from documents.web.errors import BROKEN, FetchError, Redirected, failure
-from documents.web.media import fits, meant
+from documents.web.media import fits, media_type_of
 from documents.web.urls import DEFAULT_PORTS, key, netloc, normalised
 from mojodex.clock import utc_now
 from mojodex.runtime import is_local
@@ -212,9 +212,9 @@ def _send(
             again = status in (408, 425, 429) or 500 <= status < 600
             wait = _retry_after(headers.get("Retry-After", ""), utc_now())
             raise FetchError(f"the page answers {status}", status=status, again=again, retry_after=wait)
-        said = headers.get("Content-Type", "")
-        media_type = meant(match[1].lower() if (match := MEDIA_TYPE.match(said)) else "", url)
-        charset = match[1] if (match := CHARSET.search(said)) else None
+        content_type = headers.get("Content-Type", "")
+        media_type = media_type_of(match[1].lower() if (match := MEDIA_TYPE.match(content_type)) else "", url)
+        charset = match[1] if (match := CHARSET.search(content_type)) else None
         etag = match[0] if (match := ETAG.fullmatch(headers.get("ETag", ""))) else None
         if status == 304:
             return Fetched(url, status, media_type, charset, b"", etag)
@@ -225,17 +225,17 @@ def _send(
             reason = f"its content does not match its type ({media_type})" if media_type else "type unknown"
             raise FetchError(reason, unwanted=True)
         # requests joins several headers, so that an agent's name would apply to the next one.
-        asked = directives(response.raw.headers.getlist("X-Robots-Tag"))
-        return Fetched(url, status, media_type, charset, body, etag, asked)
+        robots_tag = directives(response.raw.headers.getlist("X-Robots-Tag"))
+        return Fetched(url, status, media_type, charset, body, etag, robots_tag)
 
 
-def _retry_after(said: str, now: datetime) -> float | None:
+def _retry_after(header: str, now: datetime) -> float | None:
     """Return the seconds that a server asks us to wait: a number or a date (RFC 9110, 10.2.3)."""
-    if SECONDS.fullmatch(said):
-        return float(said)
+    if SECONDS.fullmatch(header):
+        return float(header)
     try:
         # A date without a zone is in HTTP's zone, UTC.
-        moment = parsedate_to_datetime(said)
+        moment = parsedate_to_datetime(header)
         return (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     except (ValueError, OverflowError):
         return None

@@ -23,14 +23,14 @@ def ending(url: str) -> str:
     return PurePosixPath(urlsplit(url).path).suffix.lower()
 
 
-def meant(said: str, url: str) -> str:
+def media_type_of(content_type: str, url: str) -> str:
     """Return the media type that a server means.
 
     Args:
-        said: the Content-Type in lower case, without parameters; '' if there is none.
+        content_type: the Content-Type in lower case, without parameters; '' if there is none.
         url: the address that answered. Its suffix tells a PDF or Word document whose type is not given.
     """
-    return FILES.get(ending(url), said) if said in UNSAID else said
+    return FILES.get(ending(url), content_type) if content_type in UNSAID else content_type
 
 
 def fits(media_type: str, body: bytes) -> bool:

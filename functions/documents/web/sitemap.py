@@ -73,14 +73,14 @@ def last_moment(lastmod: str) -> datetime | None:
     Args:
         lastmod: a date or time (https://www.w3.org/TR/NOTE-datetime), with or without a zone.
     """
-    said = MOMENT.fullmatch(lastmod)
-    if not said:
+    match = MOMENT.fullmatch(lastmod)
+    if not match:
         return None
     try:
         moment = datetime.fromisoformat(lastmod)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
-        return moment.replace(tzinfo=UTC) + WESTERNMOST + timedelta(days=0 if said["time"] else 1)
+        return moment.replace(tzinfo=UTC) + WESTERNMOST + timedelta(days=0 if match["time"] else 1)
     except (ValueError, OverflowError):
         return None
 
@@ -136,12 +136,12 @@ class _Locations:
     def end(self, _tag: str) -> None:
         name = self._open.pop()
         parent = self._open[-1] if self._open else ""
-        said = "".join(self._text).strip()
-        if name == "loc" and parent in self.found and 0 < len(said) <= MOST_CHARACTERS:
-            self.found[parent].append(said)
-            self._page = said
+        text = "".join(self._text).strip()
+        if name == "loc" and parent in self.found and 0 < len(text) <= MOST_CHARACTERS:
+            self.found[parent].append(text)
+            self._page = text
         elif name == "lastmod" and parent == "url":
-            self._lastmod = said[:MOST_CHARACTERS]
+            self._lastmod = text[:MOST_CHARACTERS]
         elif name == "url":
             if self._page and self._lastmod:
                 self.changed[self._page] = self._lastmod
