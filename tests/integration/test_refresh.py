@@ -1,4 +1,4 @@
-"""A refresh: what was learned of a website is kept current, and what its site does not have any more goes."""
+"""A refresh updates the documents of a website and deletes those whose pages are gone."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,19 +18,19 @@ TEXT = {"Content-Type": "text/plain"}
 
 
 class Refreshing:
-    """Refreshes the website of a test, some days later each time."""
+    """The refreshes of a test's website, some days apart."""
 
     def __init__(self, documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
         self._documents, self._monkeypatch = documents, monkeypatch
         self._days = 0.0
 
     def after(self, days: float, *, is_due: bool = True, seconds: float = 300) -> Any:
-        """Let so many days pass, and then the schedule, the crawler and ingest_page run; the job's row.
+        """Let days pass, run the schedule, the crawler and ingest_page, and return the job's row.
 
         Args:
-            days: since the last time.
-            is_due: whether the schedule is to find the website.
-            seconds: that an invocation of the crawler has.
+            days: the days since the last refresh.
+            is_due: whether the schedule should find the website.
+            seconds: the time of one invocation of the crawler.
         """
         self._days += days
         shift = timedelta(days=self._days)
@@ -58,12 +58,12 @@ def refreshing(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Refresh
 
 
 def changes(documents: Documents, job: Any) -> dict[str, str]:
-    """What has changed, by path."""
+    """Return the changes that the refresh recorded, by path."""
     return {page["url"].removeprefix(documents.site.url): page["change"] for page in job.outcome["changes"]}
 
 
 def why(documents: Documents, job: Any) -> dict[str, str]:
-    """Why pages are not stored, by path."""
+    """Return the reasons of pages that were not stored, by path."""
     pages = job.outcome["not_stored"]
     return {page["url"].removeprefix(documents.site.url): page["reason"] for page in pages}
 
@@ -78,7 +78,7 @@ def with_etags(documents: Documents) -> None:
 
 
 def sitemap(documents: Documents, **lastmods: str) -> None:
-    """Let a sitemap name pages, each with its lastmod if that is not empty."""
+    """Serve a sitemap of pages, each with its lastmod unless that is empty."""
     named = "".join(
         f"<url><loc>{documents.site.url}/{name}</loc>{f'<lastmod>{moment}</lastmod>' if moment else ''}</url>"
         for name, moment in lastmods.items()
@@ -90,7 +90,7 @@ def sitemap(documents: Documents, **lastmods: str) -> None:
 # When a website is refreshed.
 
 
-def test_a_website_is_due_after_so_many_days_and_not_before(
+def test_a_website_is_due_after_refresh_days_and_not_before(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -130,7 +130,7 @@ def test_refreshes_share_a_group_so_that_a_new_website_does_not_wait_behind_them
     assert documents.websites.groups() == ["refresh"]
 
 
-def test_no_more_websites_are_refreshed_at_a_time_than_may_be(
+def test_the_number_of_refreshes_at_a_time_is_limited(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents.websites.scheduler, "REFRESHES_AT_A_TIME", 2)
@@ -158,7 +158,7 @@ def test_with_zero_days_no_website_is_refreshed(make_documents: Callable[..., Do
     assert documents.websites.schedule() == 0
 
 
-def test_a_website_of_a_user_who_is_gone_is_not_refreshed(documents: Documents) -> None:
+def test_a_website_of_a_deleted_user_is_not_refreshed(documents: Documents) -> None:
     documents.mojodex.run(
         "INSERT INTO md_background_website (user_id, site, repeated_lines) VALUES ('nobody', 'a.test', '{}')"
     )
@@ -172,7 +172,7 @@ def test_a_website_of_a_user_who_is_gone_is_not_refreshed(documents: Documents) 
 def test_a_site_without_changes_costs_one_request_for_each_page_and_no_model(
     documents: Documents, refreshing: Refreshing, model: FakeModel
 ) -> None:
-    """Its pages have no ETags; some are no documents: a redirect, an empty page, one that is not there."""
+    """Its pages have no ETags. A redirect, an empty page and a missing page are not documents."""
     documents.site.simple("/", "/a", "/b", "/empty", "/moved", "/missing")
     documents.site.pages |= {"/empty": Page("<p></p>"), "/moved": redirect("/a", 301)}
     del documents.site.pages["/missing"]
@@ -189,7 +189,7 @@ def test_a_site_without_changes_costs_one_request_for_each_page_and_no_model(
     assert (job.outcome["unchanged"], job.outcome["changes"]) == (3, [])
 
 
-def test_pages_are_asked_with_their_etags(
+def test_pages_are_requested_with_their_etags(
     documents: Documents, refreshing: Refreshing, model: FakeModel
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -206,7 +206,7 @@ def test_pages_are_asked_with_their_etags(
     assert documents.mojodex.run("SELECT min(fetched_at) FROM md_background_document") > fetched_at
 
 
-def test_of_a_page_that_has_not_changed_it_is_written_down_what_its_document_holds(
+def test_an_unchanged_page_is_recorded_with_the_hash_of_its_document(
     documents: Documents,
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -229,7 +229,7 @@ def test_of_a_page_that_has_not_changed_it_is_written_down_what_its_document_hol
     assert all(page.fetched_at for page in pages)
 
 
-def test_what_the_sitemap_says_has_not_changed_is_not_asked_for(
+def test_a_page_that_is_unchanged_by_the_sitemap_is_not_requested(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
@@ -241,13 +241,13 @@ def test_what_the_sitemap_says_has_not_changed_is_not_asked_for(
     assert sorted(documents.site.asked()) == ["/", "/c"]
     assert job.outcome["unchanged"] == 4
     assert job.outcome["changes"] == []
-    # Nor is it believed for ever.
+    # The sitemap is not trusted for ever.
     documents.mojodex.run("UPDATE md_background_document SET fetched_at = fetched_at - interval '20 days'")
     refreshing.after(8)
     assert sorted(documents.site.asked()) == ["/", "/a", "/b", "/c"]
 
 
-def test_the_sitemap_is_asked_once_though_a_refresh_is_continued(
+def test_a_continued_refresh_requests_the_sitemap_once(
     documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/", *(f"/{n}" for n in range(6)))
@@ -268,13 +268,13 @@ def test_the_sitemap_is_asked_once_though_a_refresh_is_continued(
     assert job.outcome["unchanged"] == 7
 
 
-def test_the_first_page_is_followed_by_what_was_fetched_longest_ago_and_by_what_was_missing(
+def test_the_first_page_is_followed_by_the_oldest_and_then_by_missing_pages(
     documents: Documents,
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c", "/d")
     documents.read()
     known = documents.documents()
-    # Documents are made in any order; theirs must not be the one that is expected.
+    # The order of their keys must differ from the expected order.
     late, early, unknown, missing = sorted(("/a", "/b", "/c", "/d"), key=known.__getitem__)
     for path, values in {
         "/": "depth = 3",
@@ -296,10 +296,10 @@ def test_the_first_page_is_followed_by_what_was_fetched_longest_ago_and_by_what_
     assert in_order == [("/", 0), (unknown, 1), (early, 2), (late, 1), (missing, 1)]
 
 
-# What changes.
+# Changed pages.
 
 
-def test_only_what_has_changed_is_made_anew_and_can_be_read(
+def test_only_changed_and_new_pages_are_stored(
     documents: Documents, refreshing: Refreshing, model: FakeModel
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -321,7 +321,7 @@ def test_only_what_has_changed_is_made_anew_and_can_be_read(
     assert all(after[path] == before[path] for path in ("/", "/b"))
 
 
-def test_new_pages_of_the_sitemap_are_learned(documents: Documents, refreshing: Refreshing) -> None:
+def test_new_pages_of_the_sitemap_are_stored(documents: Documents, refreshing: Refreshing) -> None:
     documents.site.simple("/", "/a")
     with_etags(documents)
     documents.read()
@@ -334,7 +334,7 @@ def test_new_pages_of_the_sitemap_are_learned(documents: Documents, refreshing: 
     assert sorted(documents.site.asked()) == ["/", "/a", "/news"]
 
 
-def test_a_refresh_does_not_lead_deeper_than_a_crawl(
+def test_a_refresh_goes_no_deeper_than_a_crawl(
     make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = make_documents(crawl_depth_limit=1)
@@ -350,7 +350,7 @@ def test_a_refresh_does_not_lead_deeper_than_a_crawl(
     assert sorted(documents.documents()) == ["/", "/a"]
 
 
-def test_a_stale_document_is_made_anew_though_its_page_has_not_changed(
+def test_a_stale_document_is_written_again_although_its_page_has_not_changed(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -367,10 +367,10 @@ def test_a_stale_document_is_made_anew_though_its_page_has_not_changed(
     assert "thing of /a is" in documents.text(a)[0]
 
 
-def test_what_repeats_stays_as_it_is_when_few_pages_change(
+def test_boilerplate_stays_the_same_when_few_pages_change(
     documents: Documents, refreshing: Refreshing
 ) -> None:
-    """Found anew from a few pages, it would be another set, and every page stale."""
+    """Boilerplate found in a few pages would differ, and make every page stale."""
     documents.site.simple("/", *(f"/{n}" for n in range(6)))
     documents.read()
     website = "SELECT repeated_lines, first_page FROM md_background_website"
@@ -388,7 +388,7 @@ def test_what_repeats_stays_as_it_is_when_few_pages_change(
     assert refreshing.after(8).outcome["changes"] == []
 
 
-def test_what_repeats_is_found_anew_when_most_pages_change(
+def test_boilerplate_is_found_again_when_most_pages_change(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
@@ -409,11 +409,11 @@ def test_what_repeats_is_found_anew_when_most_pages_change(
     assert "River Road" not in texts["/"]
 
 
-# What goes.
+# Missing and gone pages.
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_page_that_is_gone_twice_a_day_apart_leaves_the_index(
+def test_a_page_that_is_missing_twice_a_day_apart_is_deleted(
     documents: Documents, refreshing: Refreshing, status: int
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -433,14 +433,14 @@ def test_a_page_that_is_gone_twice_a_day_apart_leaves_the_index(
     assert why(documents, job) == {"/a": f"the page answers {status}"}
     assert sorted(documents.documents()) == ["/", "/b"]
     assert documents.chunks(a) == []
-    # It is looked for, in case that it comes back, but not for ever.
+    # It is requested again, in case it returns, but not for ever.
     refreshing.after(8)
     assert sorted(documents.site.asked()) == ["/", "/a", "/b"]
     refreshing.after(91)
     assert sorted(documents.site.asked()) == ["/", "/b"]
 
 
-def test_a_page_that_is_back_in_time_stays(documents: Documents, refreshing: Refreshing) -> None:
+def test_a_missing_page_that_returns_in_time_stays(documents: Documents, refreshing: Refreshing) -> None:
     documents.site.simple("/", "/a")
     documents.read()
     before = documents.contents()
@@ -456,7 +456,7 @@ def test_a_page_that_is_back_in_time_stays(documents: Documents, refreshing: Ref
     assert changes(documents, refreshing.after(8)) == {"/a": "missing"}
 
 
-def test_a_page_that_is_back_without_text_is_not_missing(documents: Documents) -> None:
+def test_a_page_that_returns_without_text_is_not_missing(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.read()
     documents.mojodex.run("UPDATE md_background_document SET missing_since = now()")
@@ -468,7 +468,7 @@ def test_a_page_that_is_back_without_text_is_not_missing(documents: Documents) -
     assert documents.mojodex.run(missing) == 0
 
 
-def test_a_page_that_comes_back_later_is_learned_again(documents: Documents, refreshing: Refreshing) -> None:
+def test_a_deleted_page_that_returns_is_stored_again(documents: Documents, refreshing: Refreshing) -> None:
     documents.site.simple("/", "/a")
     sitemap(documents, a="")
     documents.read()
@@ -487,7 +487,7 @@ def test_a_page_that_comes_back_later_is_learned_again(documents: Documents, ref
 
 
 @pytest.mark.parametrize("status", [500, 403, 401])
-def test_a_page_that_cannot_be_had_for_another_reason_stays(
+def test_a_page_that_cannot_be_fetched_for_another_reason_stays(
     documents: Documents, refreshing: Refreshing, status: int
 ) -> None:
     documents.site.simple("/", "/a")
@@ -504,7 +504,7 @@ def test_a_page_that_cannot_be_had_for_another_reason_stays(
 
 
 @pytest.mark.parametrize("status", [301, 308])
-def test_a_page_that_has_moved_for_good_leaves_at_once_and_its_new_place_is_learned(
+def test_a_permanent_redirect_deletes_a_page_at_once_and_stores_its_target(
     documents: Documents, refreshing: Refreshing, status: int
 ) -> None:
     documents.site.simple("/", "/a")
@@ -517,12 +517,12 @@ def test_a_page_that_has_moved_for_good_leaves_at_once_and_its_new_place_is_lear
     assert changes(documents, job) == {"/a": "gone", "/new": "new"}
     assert why(documents, job) == {"/a": f"it redirects to {documents.site.url}/new"}
     assert sorted(documents.documents()) == ["/", "/new"]
-    # Its old place is not looked for.
+    # Its old address is not requested again.
     refreshing.after(8)
     assert sorted(documents.site.asked()) == ["/", "/new"]
 
 
-def test_a_new_page_that_redirects_for_a_while_leads_to_another_new_one(
+def test_the_target_of_a_new_page_with_a_temporary_redirect_is_stored(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")
@@ -536,7 +536,7 @@ def test_a_new_page_that_redirects_for_a_while_leads_to_another_new_one(
     assert changes(documents, job) == {"/a": "changed", "/new": "new"}
 
 
-def test_a_page_that_redirects_to_a_known_one_leaves_and_that_one_is_asked_for_once(
+def test_a_page_that_redirects_to_a_known_one_is_deleted_and_its_target_requested_once(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -550,7 +550,7 @@ def test_a_page_that_redirects_to_a_known_one_leaves_and_that_one_is_asked_for_o
 
 
 @pytest.mark.parametrize("status", [302, 303, 307])
-def test_a_site_that_redirects_to_a_notice_for_a_while_loses_nothing(
+def test_a_site_that_temporarily_redirects_to_a_notice_loses_nothing(
     documents: Documents, refreshing: Refreshing, status: int
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -568,9 +568,7 @@ def test_a_site_that_redirects_to_a_notice_for_a_while_loses_nothing(
     assert documents.contents() == before
 
 
-def test_a_page_whose_new_place_cannot_be_read_now_stays(
-    documents: Documents, refreshing: Refreshing
-) -> None:
+def test_a_page_whose_new_address_fails_stays(documents: Documents, refreshing: Refreshing) -> None:
     documents.site.simple("/", "/a")
     documents.read()
     documents.site.pages |= {"/a": redirect("/new", 301), "/new": Page("later", status=500)}
@@ -587,12 +585,12 @@ def test_a_page_whose_new_place_cannot_be_read_now_stays(
         (Page("gone", status=404), "gone"),
         (Page("gone", status=410), "gone"),
         (Page("text", headers=TEXT), "gone"),
-        # It may be a mistake that somebody mends.
+        # The site may correct a mistake.
         (Page("no", status=403), "missing"),
     ],
     ids=["404", "410", "text", "403"],
 )
-def test_a_page_that_has_moved_for_good_leaves_at_once_if_its_new_place_is_none_for_certain(
+def test_a_permanent_redirect_to_no_page_deletes_a_page_at_once_unless_it_is_forbidden(
     documents: Documents, refreshing: Refreshing, there: Page, change: str
 ) -> None:
     documents.site.simple("/", "/a")
@@ -604,13 +602,13 @@ def test_a_page_that_has_moved_for_good_leaves_at_once_if_its_new_place_is_none_
     assert changes(documents, job) == {"/a": change}
 
 
-def test_a_page_that_becomes_the_same_as_one_that_has_not_changed_is_missing(
+def test_a_page_that_becomes_a_copy_of_an_unchanged_one_is_missing(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
     with_etags(documents)
     documents.read()
-    # The page that was fetched longest ago comes first; the two may have been fetched in either order.
+    # The page fetched longest ago comes first, and the crawl may have fetched the two in either order.
     documents.mojodex.run(
         "UPDATE md_background_document SET fetched_at = fetched_at - interval '1 minute'"
         " WHERE document_fk = :d",
@@ -624,7 +622,7 @@ def test_a_page_that_becomes_the_same_as_one_that_has_not_changed_is_missing(
     assert why(documents, job) == {"/b": f"it is the same page as {documents.site.url}/a"}
 
 
-def test_a_page_that_asks_not_to_be_indexed_leaves_at_once(
+def test_a_page_that_asks_not_to_be_indexed_is_deleted_at_once(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")
@@ -637,10 +635,10 @@ def test_a_page_that_asks_not_to_be_indexed_leaves_at_once(
     assert why(documents, job) == {"/a": "it asks not to be indexed (noindex)"}
 
 
-def test_pages_that_all_say_the_same_of_a_sudden_leave_after_a_day_only(
+def test_pages_that_suddenly_have_the_same_text_are_deleted_only_after_a_day(
     documents: Documents, refreshing: Refreshing
 ) -> None:
-    """So do sites that answer 200 for "not found"."""
+    """Sites that answer 200 for "not found" look like this."""
     documents.site.simple("/", "/1", "/2")
     documents.read()
     for path in ("/1", "/2"):
@@ -654,7 +652,7 @@ def test_pages_that_all_say_the_same_of_a_sudden_leave_after_a_day_only(
     assert "gone" in changes(documents, refreshing.after(1.1)).values()
 
 
-def test_the_first_page_may_go_and_another_one_keeps_what_repeats(
+def test_another_page_keeps_the_boilerplate_when_the_first_page_is_gone(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
@@ -673,10 +671,10 @@ def test_the_first_page_may_go_and_another_one_keeps_what_repeats(
     assert len(keeping) == 1
 
 
-# What a user wants counts more.
+# The user's own deletions.
 
 
-def test_what_the_user_deleted_does_not_come_back(documents: Documents, refreshing: Refreshing) -> None:
+def test_a_document_that_the_user_deleted_stays_deleted(documents: Documents, refreshing: Refreshing) -> None:
     documents.site.simple("/", "/a", "/b")
     sitemap(documents, a="", b="")
     documents.read()
@@ -690,7 +688,7 @@ def test_what_the_user_deleted_does_not_come_back(documents: Documents, refreshi
     assert sorted(documents.documents()) == ["/", "/b"]
 
 
-def test_what_the_user_deletes_while_its_page_waits_does_not_come_back(documents: Documents) -> None:
+def test_a_document_that_the_user_deletes_while_its_page_waits_stays_deleted(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.read()
     documents.site.html("/a", WORDS.format(thing="changed thing"))
@@ -704,9 +702,7 @@ def test_what_the_user_deletes_while_its_page_waits_does_not_come_back(documents
     assert (job.state, why(documents, job)) == ("done", {"/a": "the user deleted it"})
 
 
-def test_a_website_of_which_the_user_has_deleted_all_is_forgotten(
-    documents: Documents, refreshing: Refreshing
-) -> None:
+def test_a_website_without_documents_is_forgotten(documents: Documents, refreshing: Refreshing) -> None:
     documents.site.simple("/", "/a")
     documents.read()
     documents.mojodex.run("UPDATE md_document SET deleted_by_user = true")
@@ -735,7 +731,7 @@ def test_another_users_documents_of_the_site_are_left_alone(documents: Documents
     )
 
 
-def test_of_a_part_and_the_whole_of_a_site_the_whole_is_refreshed(
+def test_after_a_site_and_a_part_of_it_were_crawled_the_whole_site_is_refreshed(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/docs", "/docs/a", "/b")
@@ -750,7 +746,7 @@ def test_of_a_part_and_the_whole_of_a_site_the_whole_is_refreshed(
     assert changes(documents, job) == {"/b": "changed", "/c": "new"}
 
 
-def test_of_a_part_of_a_site_only_that_is_looked_through_for_new_pages(
+def test_a_refresh_of_a_part_of_a_site_finds_new_pages_in_that_part_only(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/docs", "/docs/a")
@@ -765,10 +761,10 @@ def test_of_a_part_of_a_site_only_that_is_looked_through_for_new_pages(
     assert changes(documents, job) == {"/docs/a": "changed", "/docs/b": "new"}
 
 
-# What goes wrong.
+# Failures.
 
 
-def test_a_website_that_does_not_answer_loses_nothing_and_is_no_failure(
+def test_a_website_that_does_not_answer_loses_nothing_and_is_skipped(
     documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/", *(f"/{n}" for n in range(9)))
@@ -787,7 +783,7 @@ def test_a_website_that_does_not_answer_loses_nothing_and_is_no_failure(
     assert job.state == "skipped"
     assert job.outcome["reason"] == "the website cannot be read: the connection was refused"
     assert job.outcome["waiting"] == 0
-    # It does not ask for every page whether it is really away.
+    # It gives up without requesting every page.
     assert len(asked) <= crawl.AHEAD
     assert documents.contents() == before
     assert documents.mojodex.rows("SELECT * FROM md_error") == []
@@ -795,7 +791,7 @@ def test_a_website_that_does_not_answer_loses_nothing_and_is_no_failure(
     assert refreshing.after(0.2).outcome["unchanged"] == 10
 
 
-def test_a_site_of_which_all_pages_are_gone_is_looked_for_and_learned_again(
+def test_a_site_without_pages_is_requested_and_stored_again_when_they_return(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")
@@ -835,7 +831,7 @@ def test_a_refresh_delivered_twice_changes_nothing(documents: Documents) -> None
     assert documents.contents() == before
 
 
-def test_a_lost_refresh_is_published_again_as_one(documents: Documents) -> None:
+def test_a_lost_refresh_is_published_again_as_a_refresh(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.read()
     documents.site.html("/a", WORDS.format(thing="changed thing"))
@@ -854,7 +850,7 @@ def test_a_lost_refresh_is_published_again_as_one(documents: Documents) -> None:
 def test_websites_of_an_earlier_release_are_refreshed_too(
     documents: Documents, refreshing: Refreshing
 ) -> None:
-    """Nothing says what was asked for, how deep pages are, or when they were fetched."""
+    """Their rows have no address or scope, and no depth or fetch time of pages."""
     documents.site.simple("/", "/a")
     documents.read()
     documents.mojodex.run(
@@ -872,7 +868,7 @@ def test_websites_of_an_earlier_release_are_refreshed_too(
     assert refreshing.after(0.2).outcome["unchanged"] == 2
 
 
-def test_a_refresh_of_what_was_never_learned_does_nothing(documents: Documents) -> None:
+def test_a_refresh_of_a_website_that_was_never_crawled_does_nothing(documents: Documents) -> None:
     documents.site.simple("/")
 
     documents.ask(request="refresh now", refresh=True)
@@ -896,7 +892,7 @@ def test_a_new_request_reads_the_whole_site_as_before(documents: Documents) -> N
     assert "changes" not in job.outcome
 
 
-def test_a_website_that_an_operator_has_taken_out_is_refreshed_when_it_is_asked_for_again(
+def test_a_website_that_an_operator_excluded_is_refreshed_after_a_new_request(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")

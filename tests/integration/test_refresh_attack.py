@@ -1,4 +1,4 @@
-"""What an attack on the refresh has found."""
+"""Cases that an attack on the refresh found."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -29,7 +29,7 @@ __all__ = ["refreshing"]
 
 @pytest.fixture
 def other() -> Iterator[Website]:
-    """Another site."""
+    """Serve another site."""
     with website() as running:
         yield running
 
@@ -38,11 +38,11 @@ def names(documents: Documents) -> list[str]:
     return sorted(documents.documents())
 
 
-# A redirect to the same page, as from http to https, is no move.
+# A redirect to the same page, as from http to https, is not a move.
 
 
 @pytest.mark.parametrize("status", [301, 302])
-def test_a_page_that_redirects_to_itself_and_is_not_there_is_missing_and_not_gone(
+def test_a_page_that_redirects_to_itself_and_answers_404_is_missing_but_not_gone(
     documents: Documents, refreshing: Refreshing, status: int
 ) -> None:
     documents.site.simple("/", "/a")
@@ -79,8 +79,8 @@ def test_a_page_that_redirects_to_itself_and_is_forbidden_stays(
     assert why(documents, job) == {"/a": "robots.txt forbids it", "/b": "the page answers 403"}
 
 
-def test_pages_that_want_a_cookie_stay(documents: Documents, refreshing: Refreshing) -> None:
-    """They redirect to themselves until they get it back."""
+def test_pages_that_require_a_cookie_stay(documents: Documents, refreshing: Refreshing) -> None:
+    """They redirect to themselves until the client sends the cookie."""
     documents.site.simple("/", "/a")
     documents.read()
     documents.site.pages["/a"] = redirect("/a", 302)
@@ -91,10 +91,12 @@ def test_pages_that_want_a_cookie_stay(documents: Documents, refreshing: Refresh
     assert names(documents) == ["/", "/a"]
 
 
-# Documents of another part of a site than the one that was asked for last.
+# Documents outside of the part of the site that was requested last.
 
 
-def test_a_page_of_another_part_that_gets_a_slash_stays(documents: Documents, refreshing: Refreshing) -> None:
+def test_a_page_of_another_part_whose_address_gets_a_slash_stays(
+    documents: Documents, refreshing: Refreshing
+) -> None:
     documents.site.simple("/shop/", "/shop/a")
     documents.site.simple("/docs/", "/docs/a")
     documents.read(f"{documents.site.url}/shop/")
@@ -105,13 +107,13 @@ def test_a_page_of_another_part_that_gets_a_slash_stays(documents: Documents, re
 
     job = refreshing.after(8)
 
-    # What repeats is on the first page of the part that was asked for last.
+    # Boilerplate is kept on the first page of the part that was requested last.
     assert changes(documents, job) == {"/shop/": "changed"}
     assert names(documents) == before
     assert job.outcome["not_stored"] == []
 
 
-def test_a_page_of_another_part_that_moves_is_learned_at_its_new_place(
+def test_a_page_of_another_part_that_moves_is_stored_at_its_new_address(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/shop/", "/shop/a")
@@ -127,10 +129,10 @@ def test_a_page_of_another_part_that_moves_is_learned_at_its_new_place(
     assert names(documents) == ["/docs/", "/docs/a", "/shop/", "/shop/b"]
 
 
-# What the user deleted.
+# Documents that the user deleted.
 
 
-def test_what_the_user_deleted_does_not_come_back_by_another_site(
+def test_a_document_that_the_user_deleted_is_not_restored_by_another_site(
     documents: Documents, other: Website
 ) -> None:
     other.simple("/", "/x")
@@ -147,7 +149,7 @@ def test_what_the_user_deleted_does_not_come_back_by_another_site(
     assert f"{other.url}/x" not in documents.documents()
 
 
-def test_nothing_comes_of_a_site_of_which_the_user_deleted_all_that_was_left(
+def test_a_site_is_not_restored_after_the_user_deleted_its_last_documents(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -157,7 +159,7 @@ def test_nothing_comes_of_a_site_of_which_the_user_deleted_all_that_was_left(
     refreshing.after(8)
     refreshing.after(1.1)
     documents.mojodex.run("UPDATE md_document SET deleted_by_user = true")
-    # The others were seen when this one was gone.
+    # The others were fetched when this one was gone.
     documents.mojodex.run(
         "UPDATE md_background_document SET fetched_at = (SELECT max(gone_at) FROM md_background_document)"
         " WHERE gone_at IS NULL"
@@ -172,8 +174,8 @@ def test_nothing_comes_of_a_site_of_which_the_user_deleted_all_that_was_left(
 # The schedule.
 
 
-def test_two_websites_with_the_same_address_do_not_stop_the_refreshes_of_all(documents: Documents) -> None:
-    """As the list of public suffixes changes, an address becomes one of another site."""
+def test_two_websites_with_the_same_address_do_not_stop_other_refreshes(documents: Documents) -> None:
+    """An address may belong to another site after the list of public suffixes has changed."""
     for site, address in (("b.example", "a.example"), ("a.example", "a.example"), ("c.example", None)):
         documents.mojodex.run(
             "INSERT INTO md_background_website (user_id, site, website_url, repeated_lines, refresh_at)"
@@ -189,7 +191,7 @@ def test_two_websites_with_the_same_address_do_not_stop_the_refreshes_of_all(doc
     assert published == ["a.example", "c.example"]
 
 
-def test_a_website_that_is_at_a_long_address_is_refreshed_from_its_site(
+def test_a_website_with_a_long_address_is_refreshed_from_its_site(
     documents: Documents, refreshing: Refreshing, other: Website
 ) -> None:
     long = f"/{'long' * 70}"
@@ -208,7 +210,7 @@ def test_a_website_that_is_at_a_long_address_is_refreshed_from_its_site(
 # Pages that do not answer.
 
 
-def test_a_page_that_does_not_answer_does_not_end_a_refresh_that_is_continued(
+def test_broken_pages_do_not_stop_a_continued_refresh(
     documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/", *(f"/{n}" for n in range(6)))
@@ -229,7 +231,7 @@ def test_a_page_that_does_not_answer_does_not_end_a_refresh_that_is_continued(
     assert changes(documents, job) == {"/0": "changed"}
 
 
-def test_a_first_page_that_is_broken_does_not_keep_the_others_from_being_refreshed(
+def test_a_broken_first_page_does_not_stop_the_refresh_of_the_others(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -243,7 +245,7 @@ def test_a_first_page_that_is_broken_does_not_keep_the_others_from_being_refresh
     assert changes(documents, job) == {"/a": "changed"}
 
 
-def test_a_host_that_is_away_does_not_keep_the_others_of_its_site_from_being_refreshed(
+def test_an_unavailable_host_does_not_stop_the_refresh_of_the_others_of_its_site(
     documents: Documents, refreshing: Refreshing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -256,7 +258,7 @@ def test_a_host_that_is_away_does_not_keep_the_others_of_its_site_from_being_ref
         return fetch(self, url, *args, **more)
 
     monkeypatch.setattr(Visitor, "fetch", away)
-    # There is one site on loopback.
+    # Loopback has only one site.
     monkeypatch.setattr(existing_pages.urls, "site", lambda _url: "127.0.0.1")
     documents.site.html("/a", WORDS.format(thing="changed thing"))
 
@@ -267,7 +269,7 @@ def test_a_host_that_is_away_does_not_keep_the_others_of_its_site_from_being_ref
     assert (job.state, changes(documents, job)) == ("done", {"/a": "changed"})
 
 
-def test_a_site_that_is_all_broken_is_not_asked_for_all_pages(
+def test_a_site_of_broken_pages_only_is_not_requested_whole(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     paths = [f"/{n}" for n in range(40)]
@@ -283,7 +285,7 @@ def test_a_site_that_is_all_broken_is_not_asked_for_all_pages(
     assert len(names(documents)) == 41
 
 
-def test_a_new_page_that_fails_when_it_is_found_is_learned_the_next_time(
+def test_a_new_page_that_fails_is_stored_by_the_next_refresh(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")
@@ -298,10 +300,10 @@ def test_a_new_page_that_fails_when_it_is_found_is_learned_the_next_time(
     assert names(documents) == ["/", "/a", "/new"]
 
 
-# What was lost for a while.
+# Pages that were temporarily lost.
 
 
-def test_pages_that_were_gone_for_two_days_come_back_though_what_links_to_them_has_not_changed(
+def test_pages_that_were_gone_for_two_days_are_restored_although_no_link_has_changed(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -319,7 +321,7 @@ def test_pages_that_were_gone_for_two_days_come_back_though_what_links_to_them_h
     assert documents.contents() == before
 
 
-def test_a_page_that_was_missing_is_asked_for_whatever_the_sitemap_says(
+def test_a_missing_page_is_requested_although_the_sitemap_lists_no_change(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b")
@@ -333,7 +335,7 @@ def test_a_page_that_was_missing_is_asked_for_whatever_the_sitemap_says(
     assert changes(documents, job) == {"/a": "gone"}
 
 
-def test_where_a_website_begins_stays_though_its_first_page_redirects_for_a_while(
+def test_a_temporary_redirect_of_the_first_page_does_not_change_the_websites_address(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/docs/", "/docs/a")
@@ -356,7 +358,7 @@ def test_where_a_website_begins_stays_though_its_first_page_redirects_for_a_whil
 def test_a_website_whose_pages_still_wait_is_not_forgotten(
     make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The model was away for two days."""
+    """The model was unavailable for two days."""
     documents = make_documents(refresh_days=1)
     refreshing = Refreshing(documents, monkeypatch)
     documents.site.simple("/", "/a", "/b")
@@ -370,7 +372,7 @@ def test_a_website_whose_pages_still_wait_is_not_forgotten(
     assert refreshing.after(1.1).outcome["unchanged"] == 3
 
 
-def test_what_repeats_is_kept_by_another_page_once_the_first_is_gone(
+def test_another_page_keeps_the_boilerplate_once_the_first_page_is_gone(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
@@ -388,11 +390,11 @@ def test_what_repeats_is_kept_by_another_page_once_the_first_is_gone(
     assert len(footers) == 1
 
 
-# Which pages a refresh begins with, and what of other users, sites and documents it leaves alone.
+# The pages that a refresh starts with. It leaves other users, sites and documents alone.
 
 
 def begun(documents: Documents) -> dict[str, tuple[int, int | None]]:
-    """Let a refresh begin; the depth and the document of each page that it found, by path."""
+    """Run a refresh and return the depth and the document of each page that it found, by path."""
     documents.ask(request="refresh now", refresh=True)
     pages = documents.mojodex.rows(
         "SELECT url, depth, document_fk FROM md_background_page WHERE occasion = 'refresh now'"
@@ -401,7 +403,7 @@ def begun(documents: Documents) -> dict[str, tuple[int, int | None]]:
 
 
 def remember(documents: Documents, path: str, values: str, *, deleted: bool = False) -> None:
-    """Let something else be known of a page's document."""
+    """Change the row that remembers a page's document."""
     pk = documents.mojodex.run("SELECT document_pk FROM md_document WHERE name LIKE :n", n=f"%{path}")
     documents.mojodex.run(f"UPDATE md_background_document SET {values} WHERE document_fk = :d", d=pk)
     documents.mojodex.run(
@@ -410,7 +412,7 @@ def remember(documents: Documents, path: str, values: str, *, deleted: bool = Fa
 
 
 def read_by_two(documents: Documents) -> None:
-    """Let another user read the website, and then this one."""
+    """Crawl the website for another user, and then for this one."""
     user = documents.user_id
     documents.user_id = documents.mojodex.user()
     documents.read()
@@ -419,7 +421,7 @@ def read_by_two(documents: Documents) -> None:
 
 
 def another(documents: Documents, path: str, kind: str = "webpage") -> int:
-    """Another document with the address of a page; its key."""
+    """Add another document with the address of a page and return its key."""
     pk = documents.mojodex.run(
         "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
         " VALUES (:n, :u, now(), :k) RETURNING document_pk",
@@ -430,7 +432,7 @@ def another(documents: Documents, path: str, kind: str = "webpage") -> int:
     return int(pk)
 
 
-def test_of_two_documents_of_a_page_the_one_that_is_kept_is_refreshed(documents: Documents) -> None:
+def test_the_document_that_is_not_deleted_is_the_one_that_is_refreshed(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b")
     documents.read()
     known = documents.documents()
@@ -441,7 +443,9 @@ def test_of_two_documents_of_a_page_the_one_that_is_kept_is_refreshed(documents:
     assert begun(documents) == {"/": (0, known["/"]), "/a/": (1, kept), "/b": (1, known["/b"])}
 
 
-def test_what_is_no_page_of_the_site_is_not_refreshed(documents: Documents, other: Website) -> None:
+def test_documents_that_are_not_pages_of_the_site_are_not_refreshed(
+    documents: Documents, other: Website
+) -> None:
     documents.site.simple("/", "/a")
     another(documents, "/text", "learned_by_mojo")
     another(documents, f"{other.url}/there")
@@ -451,7 +455,7 @@ def test_what_is_no_page_of_the_site_is_not_refreshed(documents: Documents, othe
     assert sorted(begun(documents)) == ["/", "/a"]
 
 
-def test_pages_that_are_gone_are_looked_for_as_deep_as_they_were_unless_they_left_at_once(
+def test_gone_pages_are_requested_at_their_old_depth_unless_they_were_deleted_at_once(
     documents: Documents,
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c", "/d", "/e", "/f")
@@ -463,9 +467,9 @@ def test_pages_that_are_gone_are_looked_for_as_deep_as_they_were_unless_they_lef
     remember(documents, "/f", f"{gone} '90 days 1 hour'", deleted=True)
     remember(documents, "/c", "gone_at = now(), missing_since = now()", deleted=True)
     remember(documents, "/d", "gone_at = now(), missing_since = NULL", deleted=True)
-    # It has come back in the meantime.
+    # It has been restored in the meantime.
     remember(documents, "/e", f"{gone} '1 day'")
-    # No page leads to the others.
+    # No page links to the others.
     documents.site.html("/", WORDS.format(thing="changed thing"))
 
     pages = begun(documents)
@@ -482,7 +486,7 @@ def test_pages_that_are_gone_are_looked_for_as_deep_as_they_were_unless_they_lef
         ("'2026-01-03'", ("NULL", "NULL"), True),
     ],
 )
-def test_a_site_comes_back_unless_the_user_deleted_what_was_seen_after_the_rest_was_gone(
+def test_a_site_is_restored_unless_the_user_deleted_a_page_seen_after_the_others_were_gone(
     documents: Documents, fetched_at: str, missing_since: tuple[str, str], is_looked_for: bool
 ) -> None:
     documents.site.simple("/home", "/a", "/b", "/c")
@@ -496,7 +500,7 @@ def test_a_site_comes_back_unless_the_user_deleted_what_was_seen_after_the_rest_
 
 
 def failed_page(documents: Documents, url: str, reason: str, **more: Any) -> None:
-    """A page that a crawl before has found, and that has failed."""
+    """Add a page that an earlier crawl found and that failed."""
     usual = {"user_id": documents.user_id, "state": "failed", "html_hash": None, "document_fk": None}
     documents.mojodex.run(
         "INSERT INTO md_background_page"
@@ -510,7 +514,7 @@ def failed_page(documents: Documents, url: str, reason: str, **more: Any) -> Non
     )
 
 
-def test_a_page_that_failed_the_last_time_is_tried_again_if_the_reason_may_be_over(
+def test_a_page_that_failed_is_tried_again_if_the_reason_may_have_passed(
     documents: Documents, other: Website
 ) -> None:
     documents.site.simple("/", "/a")
@@ -535,15 +539,13 @@ def test_a_page_that_failed_the_last_time_is_tried_again_if_the_reason_may_be_ov
     assert (pages["/again"], pages["/a"]) == ((2, None), (1, documents.documents()["/a"]))
 
 
-def test_only_the_website_of_which_there_are_no_documents_is_forgotten(
-    documents: Documents, other: Website
-) -> None:
+def test_only_the_website_without_documents_is_forgotten(documents: Documents, other: Website) -> None:
     documents.site.simple("/", "/a")
     other.simple("/")
     user = documents.user_id
     documents.read()
     documents.mojodex.run("UPDATE md_document SET deleted_by_user = true")
-    # Pages of another user, and of another site, wait.
+    # Pages of another user and of another site wait.
     documents.user_id = documents.mojodex.user()
     documents.ask()
     documents.user_id = user
@@ -558,7 +560,9 @@ def test_only_the_website_of_which_there_are_no_documents_is_forgotten(
     assert len(before) == 3
 
 
-def test_a_website_that_cannot_be_read_postpones_no_other_one(documents: Documents, other: Website) -> None:
+def test_a_website_that_cannot_be_read_postpones_no_other_website(
+    documents: Documents, other: Website
+) -> None:
     documents.site.simple("/", "/a")
     other.simple("/")
     read_by_two(documents)
@@ -578,7 +582,7 @@ def test_a_website_that_cannot_be_read_postpones_no_other_one(documents: Documen
 # Documents of an earlier release.
 
 
-def test_a_document_whose_name_is_written_otherwise_is_not_doubled(
+def test_a_document_with_another_spelling_of_its_address_is_not_duplicated(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")
@@ -595,7 +599,7 @@ def test_a_document_whose_name_is_written_otherwise_is_not_doubled(
     assert refreshing.after(8).outcome["unchanged"] == 2
 
 
-def test_the_first_page_of_an_earlier_release_leads_as_deep_as_before(
+def test_links_of_an_earlier_releases_first_page_are_followed(
     make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = make_documents(crawl_depth_limit=1)
@@ -611,10 +615,10 @@ def test_the_first_page_of_an_earlier_release_leads_as_deep_as_before(
     assert changes(documents, job) == {"/": "changed", "/new": "new"}
 
 
-# Limits, and what pages say of themselves.
+# Limits.
 
 
-def test_what_the_user_deleted_makes_no_room_beyond_the_limit(
+def test_deleted_documents_do_not_raise_the_limit_of_pages(
     make_documents: Callable[..., Documents], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = make_documents(crawl_page_limit=4)
@@ -631,10 +635,10 @@ def test_what_the_user_deleted_makes_no_room_beyond_the_limit(
         assert job.outcome["limits"] == ["4 pages"]
 
 
-# Moments.
+# Timing.
 
 
-def test_a_page_that_leads_on_by_itself_to_one_that_has_moved_and_is_not_there_is_missing_only(
+def test_a_meta_refresh_to_a_moved_page_that_answers_404_is_only_missing(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")
@@ -650,7 +654,7 @@ def test_a_page_that_leads_on_by_itself_to_one_that_has_moved_and_is_not_there_i
     assert changes(documents, job) == {"/a": "missing"}
 
 
-def test_what_a_refresh_fetches_later_than_a_request_counts_though_it_began_earlier(
+def test_a_page_fetched_later_wins_although_its_refresh_began_earlier(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/", "/a")
@@ -675,7 +679,7 @@ def test_what_a_refresh_fetches_later_than_a_request_counts_though_it_began_earl
 
 
 def test_the_clock_of_a_site_may_be_slow(documents: Documents, refreshing: Refreshing) -> None:
-    """Its page was changed after it was read, but a minute before, by the site's clock."""
+    """The page changed after it was read, but a minute before by the site's clock."""
     documents.site.simple("/", "/a")
     documents.read()
     fetched_at = documents.mojodex.run(
@@ -689,7 +693,7 @@ def test_the_clock_of_a_site_may_be_slow(documents: Documents, refreshing: Refre
     assert changes(documents, job) == {"/a": "changed"}
 
 
-def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
+def test_a_site_to_which_the_first_page_temporarily_redirects_is_not_stored(
     documents: Documents, refreshing: Refreshing, other: Website
 ) -> None:
     documents.site.simple("/home", "/a")
@@ -703,7 +707,7 @@ def test_a_stranger_to_whom_the_first_page_leads_for_a_while_is_not_learned(
     assert names(documents) == ["/a", "/home"]
 
 
-def test_another_site_to_which_the_first_page_has_moved_for_good_is_learned(
+def test_a_site_to_which_the_first_page_permanently_redirects_is_stored(
     documents: Documents, refreshing: Refreshing, other: Website
 ) -> None:
     documents.site.simple("/home", "/a")
@@ -717,7 +721,7 @@ def test_another_site_to_which_the_first_page_has_moved_for_good_is_learned(
     assert names(documents) == ["/a", "/home", f"{other.url}/", f"{other.url}/new"]
 
 
-def test_a_page_that_an_update_has_seen_is_not_missing_any_more(
+def test_a_page_that_an_update_fetched_is_no_longer_missing(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a")

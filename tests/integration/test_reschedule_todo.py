@@ -1,4 +1,4 @@
-"""reschedule_todo on a real database: what is due, what the model may decide, what is saved."""
+"""reschedule_todo on a real database: due to-dos, the model's choice, and the saved move."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from tests.integration.conftest import Bundle
 from tests.lambda_events import failed_ids, sqs_event, sqs_record
 from tests.mojodex import Mojodex
 
-# A Tuesday, half past two at night in UTC.
+# A Tuesday, 02:30 UTC.
 NOW = datetime(2026, 12, 1, 2, 30, tzinfo=UTC)
 TODAY, YESTERDAY = NOW.date(), NOW.date() - timedelta(days=1)
 THURSDAY, SATURDAY = date(2026, 12, 3), date(2026, 12, 5)
@@ -32,7 +32,7 @@ WHY = "Thursday is quiet, and Bob is back by then."
 
 
 def move(day: date | str | None = THURSDAY, argument: Any = WHY, **more: Any) -> Reply:
-    """An answer of the model."""
+    """Return an answer of the model."""
     said = day.isoformat() if isinstance(day, date) else day
     return Reply({"pros": "Quiet.", "cons": "Late.", "argument": argument, "date": said, **more})
 
@@ -55,7 +55,7 @@ def model(model: FakeModel) -> FakeModel:
 
 
 def overdue(mojodex: Mojodex, *dates: date, description: str = "Call Bob", **user: Any) -> int:
-    """An open to-do of a user of its own, planned for yesterday unless dates are given."""
+    """Add an open to-do of a new user, planned for yesterday unless dates are given."""
     execution = mojodex.execution("x", user_id=mojodex.user(**user), extracted=True)
     return mojodex.scheduled(
         execution, description, *(dates or (YESTERDAY,)), moved_at=NOW - timedelta(days=2)
@@ -70,7 +70,7 @@ def job(mojodex: Mojodex, pk: int) -> Any:
     return mojodex.job(pk, "reschedule_todo")
 
 
-# What is due.
+# Due to-dos.
 
 
 def test_an_overdue_todo_is_due_once_a_night(bundle: Bundle, mojodex: Mojodex) -> None:
@@ -82,7 +82,9 @@ def test_an_overdue_todo_is_due_once_a_night(bundle: Bundle, mojodex: Mojodex) -
     assert (job(mojodex, pk).state, job(mojodex, pk).occasion) == ("queued", "2026-12-01")
 
 
-def test_what_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_todos_that_are_settled_planned_or_outside_of_the_night_are_not_due(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     overdue(mojodex, TODAY)
     overdue(mojodex, YESTERDAY, THURSDAY)
     completed, deleted, by_mojo, undated = (overdue(mojodex) for _ in range(4))
@@ -90,15 +92,15 @@ def test_what_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
     mojodex.run("UPDATE md_todo SET deleted_by_user = now() WHERE todo_pk = :t", t=deleted)
     mojodex.run("UPDATE md_todo SET deleted_by_mojo = now() WHERE todo_pk = :t", t=by_mojo)
     mojodex.run("DELETE FROM md_todo_scheduling WHERE todo_fk = :t", t=undated)
-    # Where it is evening, and where it is noon.
+    # In the evening and at noon of their users.
     overdue(mojodex, timezone_offset=300)
     overdue(mojodex, timezone_offset=-600)
 
     assert bundle.schedule() == 0
 
 
-def test_yesterday_is_the_users_own(bundle: Bundle, mojodex: Mojodex) -> None:
-    """At half past two in UTC it is night between UTC-1:30 and UTC+3:29, and the same day."""
+def test_yesterday_is_the_users_local_day(bundle: Bundle, mojodex: Mojodex) -> None:
+    """At 02:30 UTC, it is night on the same day between UTC-1:30 and UTC+3:29."""
     west = overdue(mojodex, YESTERDAY, timezone_offset=60)
     east = overdue(mojodex, YESTERDAY, timezone_offset=-180)
     still_yesterday = overdue(mojodex, YESTERDAY, timezone_offset=180)
@@ -111,7 +113,9 @@ def test_yesterday_is_the_users_own(bundle: Bundle, mojodex: Mojodex) -> None:
         assert [body["todo_pk"] for body in bundle.queued()] == [still_yesterday]
 
 
-def test_the_newest_scheduling_counts_also_of_two_at_one_moment(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_the_newest_scheduling_counts_even_if_two_have_the_same_time(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     moved_away, moved_back = overdue(mojodex, YESTERDAY, THURSDAY), overdue(mojodex, THURSDAY, YESTERDAY)
     mojodex.run("UPDATE md_todo_scheduling SET creation_date = '2026-11-30'")
 
@@ -122,7 +126,7 @@ def test_the_newest_scheduling_counts_also_of_two_at_one_moment(bundle: Bundle, 
 
 
 @pytest.mark.parametrize("due", [1, 10, 11, 19, 20, 21, 40, 59])
-def test_every_number_of_due_todos_is_published_whole(
+def test_all_due_todos_are_published_whatever_their_number(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, due: int
 ) -> None:
     monkeypatch.setattr(bundle.scheduler, "TODOS_PER_PAGE", 20)
@@ -139,7 +143,7 @@ def test_every_number_of_due_todos_is_published_whole(
     assert len({body["todo_pk"] for body in bodies}) == len(bodies) == due
 
 
-def test_what_failed_for_good_is_left_alone_until_it_is_moved(
+def test_a_todo_that_failed_permanently_is_not_tried_until_it_is_moved(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = overdue(mojodex)
@@ -151,7 +155,7 @@ def test_what_failed_for_good_is_left_alone_until_it_is_moved(
 
     with time_machine.travel(NOW + timedelta(days=1)):
         assert bundle.schedule() == 0
-    # The user moves it, and it slips again.
+    # The user moves it, and it becomes overdue again.
     mojodex.run(
         "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date)"
         " VALUES (:t, '2026-12-02', '2026-12-01T12:00Z')",
@@ -161,7 +165,7 @@ def test_what_failed_for_good_is_left_alone_until_it_is_moved(
         assert bundle.schedule() == 1
 
 
-def test_an_outage_of_an_hour_is_made_good_in_the_same_night(
+def test_after_an_outage_of_an_hour_the_todo_is_moved_in_the_same_night(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = overdue(mojodex)
@@ -175,14 +179,14 @@ def test_an_outage_of_an_hour_is_made_good_in_the_same_night(
     model.answers(move())
     mojodex.close_circuits()
     with time_machine.travel(NOW + timedelta(hours=1)):
-        # It is a dead letter, and lives: the redrive returns it.
+        # Its message is a dead letter, which the redrive returns.
         assert bundle.schedule() == 0
         bundle.work(message)
 
     assert mojodex.schedulings(pk)[-1] == ("2026-12-03", WHY)
 
 
-def test_what_waits_in_the_queue_is_not_published_again(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_todo_that_waits_in_the_queue_is_not_published_again(bundle: Bundle, mojodex: Mojodex) -> None:
     overdue(mojodex)
     assert bundle.schedule() == 1
 
@@ -190,7 +194,9 @@ def test_what_waits_in_the_queue_is_not_published_again(bundle: Bundle, mojodex:
         assert bundle.schedule() == 0
 
 
-def test_what_was_given_up_on_gets_another_night(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_a_todo_that_was_given_up_on_is_due_in_the_next_night(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
     pk = overdue(mojodex)
     bundle.schedule()
     mojodex.run("UPDATE md_background_job SET attempts = 20")
@@ -202,7 +208,7 @@ def test_what_was_given_up_on_gets_another_night(bundle: Bundle, mojodex: Mojode
 
 
 @pytest.mark.parametrize("timezone_offset", [0, 60, 300, -330, -720, 660])
-def test_what_is_overdue_for_long_is_found_once_in_each_night(
+def test_a_long_overdue_todo_is_found_once_each_night(
     bundle: Bundle, mojodex: Mojodex, timezone_offset: int
 ) -> None:
     pk = overdue(mojodex, YESTERDAY - timedelta(days=400), timezone_offset=timezone_offset)
@@ -216,7 +222,7 @@ def test_what_is_overdue_for_long_is_found_once_in_each_night(
     assert [body["todo_pk"] for body in bundle.queued()] == [pk]
 
 
-def test_what_is_overdue_for_long_is_found_by_a_run_whose_clock_is_behind(
+def test_a_long_overdue_todo_is_found_by_a_run_whose_clock_is_behind(
     bundle: Bundle, mojodex: Mojodex
 ) -> None:
     """Found by the simulation (`--outage schedules --hours 2`, seed 1): the run of 15:00 read 14:59:44."""
@@ -227,7 +233,7 @@ def test_what_is_overdue_for_long_is_found_by_a_run_whose_clock_is_behind(
 
 
 @pytest.mark.parametrize("planned", ["2026-12-04", "2026-12-05", "2026-12-06"])
-def test_what_was_planned_for_friday_or_since_is_found_when_mondays_night_begins(
+def test_a_todo_planned_since_friday_is_found_when_mondays_night_begins(
     bundle: Bundle, mojodex: Mojodex, planned: str
 ) -> None:
     overdue(mojodex, date.fromisoformat(planned))
@@ -236,7 +242,7 @@ def test_what_was_planned_for_friday_or_since_is_found_when_mondays_night_begins
         assert bundle.schedule() == 1
 
 
-def test_an_hour_looks_at_what_was_planned_lately_and_not_at_all_that_is_open_or_was_moved(
+def test_a_run_reads_only_recently_planned_todos(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundle.scheduler, "TODOS_PER_PAGE", 20)
@@ -263,7 +269,7 @@ def test_a_night_without_hours_is_refused_at_the_start(make_bundle: Any, start: 
         make_bundle("reschedule_todo", night_from_hour=start, night_until_hour=end)
 
 
-# What is saved.
+# The saved move.
 
 
 def test_the_models_day_is_saved_once_with_its_argument(
@@ -295,9 +301,7 @@ def test_a_todo_is_moved_from_its_newest_date(bundle: Bundle, mojodex: Mojodex) 
     assert job(mojodex, pk).outcome["moved_from"] == "2026-11-30"
 
 
-def test_a_message_without_a_date_is_for_the_day_on_which_it_was_sent(
-    bundle: Bundle, mojodex: Mojodex
-) -> None:
+def test_a_message_without_a_date_takes_the_day_of_its_sent_time(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = overdue(mojodex, timezone_offset=600)
     event = sqs_event({"todo_pk": pk})
     mojodex.run("UPDATE md_todo_scheduling SET scheduled_date = '2026-11-28'")
@@ -322,7 +326,7 @@ def test_a_message_without_a_date_is_for_the_day_on_which_it_was_sent(
         ),
     ],
 )
-def test_what_is_not_overdue_any_more_costs_nothing(
+def test_a_todo_that_is_no_longer_overdue_costs_nothing(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, change: str, reason: str
 ) -> None:
     pk = overdue(mojodex)
@@ -351,11 +355,11 @@ def test_what_is_not_overdue_any_more_costs_nothing(
         ),
     ],
 )
-def test_what_the_user_does_while_the_model_thinks_wins(
+def test_a_change_by_the_user_during_the_models_call_wins(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, change: str, reason: str
 ) -> None:
     pk = overdue(mojodex)
-    # Somebody else's stays open.
+    # Another user's to-do stays open.
     overdue(mojodex)
 
     def script(_request: dict[str, Any]) -> Reply:
@@ -447,7 +451,7 @@ def test_a_bad_message_is_a_dead_letter_with_its_reason(bundle: Bundle, body: An
     assert reason in found
 
 
-def test_a_model_that_is_away_brings_the_message_back(
+def test_the_message_is_retried_while_the_model_is_unavailable(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = overdue(mojodex)
@@ -462,7 +466,7 @@ def test_a_model_that_is_away_brings_the_message_back(
     assert mojodex.schedulings(pk)[-1] == ("2026-12-03", WHY)
 
 
-# What the model may decide.
+# The model's choice.
 
 
 @pytest.mark.parametrize(
@@ -477,7 +481,7 @@ def test_a_model_that_is_away_brings_the_message_back(
         (SATURDAY + timedelta(days=1), "it is a Sunday"),
     ],
 )
-def test_a_wrong_date_is_asked_again_with_the_reason_and_then_falls_to_the_lightest_day(
+def test_after_two_wrong_dates_the_rule_chooses_the_lightest_day(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, day: Any, objection: str
 ) -> None:
     pk = overdue(mojodex)
@@ -509,7 +513,7 @@ def test_a_wrong_date_that_is_corrected_is_saved(bundle: Bundle, mojodex: Mojode
 
 
 @pytest.mark.parametrize("day", [TODAY, TODAY + timedelta(days=365)])
-def test_today_and_a_day_in_a_year_are_allowed(
+def test_the_model_may_choose_a_day_from_today_to_a_year_ahead(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, day: date
 ) -> None:
     pk = overdue(mojodex)
@@ -535,7 +539,7 @@ def test_today_and_a_day_in_a_year_are_allowed(
         ("en", "Go to the market", (date(2026, 11, 27), YESTERDAY), False),
     ],
 )
-def test_a_weekend_only_if_the_todo_or_its_history_says_so(
+def test_a_weekend_is_allowed_only_if_the_todo_or_its_history_names_one(
     bundle: Bundle,
     mojodex: Mojodex,
     model: FakeModel,
@@ -553,7 +557,9 @@ def test_a_weekend_only_if_the_todo_or_its_history_says_so(
     assert len(model.calls) == (1 if allowed else 2)
 
 
-def test_no_full_day_while_a_lighter_one_is_near(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_a_full_day_is_not_taken_while_a_lighter_one_is_near(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
     pk = overdue(mojodex)
     execution = mojodex.run("SELECT user_task_execution_fk FROM md_todo")
     for _ in range(8):
@@ -566,7 +572,9 @@ def test_no_full_day_while_a_lighter_one_is_near(bundle: Bundle, mojodex: Mojode
     assert mojodex.schedulings(pk)[-1][0] == "2026-12-04"
 
 
-def test_a_full_day_when_all_near_it_are_full(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_a_full_day_is_taken_when_all_days_near_it_are_full(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
     pk = overdue(mojodex)
     execution = mojodex.run("SELECT user_task_execution_fk FROM md_todo")
     for n in range(8):
@@ -582,7 +590,7 @@ def test_a_full_day_when_all_near_it_are_full(bundle: Bundle, mojodex: Mojodex, 
 def test_todos_that_are_moved_at_the_same_time_do_not_fill_up_one_day(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """Each saw an empty Thursday when it was looked at."""
+    """Each found an empty Thursday in its agenda."""
     first = overdue(mojodex)
     execution = mojodex.run("SELECT user_task_execution_fk FROM md_todo")
     pks = [first, *(mojodex.scheduled(execution, f"Call {n}", YESTERDAY) for n in range(9))]
@@ -623,7 +631,7 @@ FRENCH = (
         ("ar", "تم تأجيلها ٥ مرات.", ENGLISH),
     ],
 )
-def test_what_keeps_slipping_is_told_how_often_once_and_in_our_words(
+def test_a_todo_that_keeps_slipping_gets_the_number_of_moves_once_in_our_words(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, language: str, argument: str, ours: str
 ) -> None:
     days = [date(2026, 11, 23) + timedelta(days=n) for n in range(6)]
@@ -637,7 +645,9 @@ def test_what_keeps_slipping_is_told_how_often_once_and_in_our_words(
     assert mojodex.schedulings(five)[-1][1] == f"{argument} {ours}"
 
 
-def test_what_slips_less_often_is_not_told_so(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_a_todo_that_slips_less_often_does_not_get_the_number(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
     days = [date(2026, 11, 23) + timedelta(days=n) for n in range(5)]
     four = overdue(mojodex, *days)
 
@@ -648,7 +658,7 @@ def test_what_slips_less_often_is_not_told_so(bundle: Bundle, mojodex: Mojodex, 
     assert mojodex.schedulings(four)[-1][1] == WHY
 
 
-def test_what_the_rule_moves_is_told_how_often_too(
+def test_a_todo_moved_by_the_rule_gets_the_number_of_moves_too(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     days = [date(2026, 11, 23) + timedelta(days=n) for n in range(6)]
@@ -709,7 +719,7 @@ def test_the_prompt_holds_the_todo_its_history_its_task_and_the_agenda(
     assert "Not theirs" not in prompt
 
 
-def test_the_prompt_does_not_grow_for_ever(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_the_prompt_is_bounded(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
     pk = overdue(mojodex, *(date(2026, 10, 1) + timedelta(days=n) for n in range(61)))
     mojodex.run("UPDATE md_todo SET description = repeat('x', 100000)")
 
@@ -723,7 +733,7 @@ def test_the_prompt_does_not_grow_for_ever(bundle: Bundle, mojodex: Mojodex, mod
     assert len(prompt) < 10_000
 
 
-def test_a_task_whose_result_is_gone_is_no_obstacle(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_todo_of_a_task_with_a_deleted_result_is_moved(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = overdue(mojodex)
     mojodex.run("UPDATE md_produced_text SET deleted_by_user = now()")
 
@@ -744,13 +754,13 @@ def test_an_argument_is_one_bounded_paragraph(bundle: Bundle, mojodex: Mojodex, 
     assert len(why) <= 1000
 
 
-def test_of_two_nights_that_waited_for_an_outage_the_later_one_moves_it(
+def test_after_an_outage_of_two_nights_only_the_later_message_moves_the_todo(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = overdue(mojodex)
     nights = [{"todo_pk": pk, "local_date": day.isoformat()} for day in (YESTERDAY, TODAY)]
     mojodex.run("UPDATE md_todo_scheduling SET scheduled_date = '2026-11-29'")
-    # At five, all to-dos are looked at, however long they are overdue.
+    # The run at five reads all overdue to-dos, however old.
     for days in (1, 0):
         with time_machine.travel(NOW.replace(hour=5) - timedelta(days=days)):
             assert bundle.schedule() == 1

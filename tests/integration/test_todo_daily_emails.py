@@ -1,4 +1,4 @@
-"""The daily to-do e-mail on a real database: who is due, what it says, and that nobody gets two."""
+"""The daily to-do e-mail on a real database: due users, its content, and at most one mail a day."""
 
 import json
 import sys
@@ -32,14 +32,14 @@ from tests.lambda_events import FakeContext, failed_ids, sqs_event, sqs_record
 from tests.mails import check_mail, joined, text_of
 from tests.mojodex import Mojodex
 
-# A Tuesday, half past eight in the morning in UTC.
+# A Tuesday, 08:30 UTC.
 NOW = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 TODAY, YESTERDAY = NOW.date(), NOW.date() - timedelta(days=1)
 THURSDAY = date(2026, 12, 3)
 
 
 def words(*lines: tuple[str, str], **changes: Any) -> Reply:
-    """An answer of the model."""
+    """Return an answer of the model."""
     said = {
         "subject": "Your Tuesday",
         "greeting": "Good morning, Ann!",
@@ -68,7 +68,7 @@ def model(model: FakeModel) -> FakeModel:
 
 
 def user_with(mojodex: Mojodex, *todos: str, day: date = TODAY, **user: Any) -> str:
-    """A user with open to-dos for today, or for `day`."""
+    """Add a user with open to-dos for today, or for `day`."""
     user_id = mojodex.user(**user)
     execution = mojodex.execution("x", user_id=user_id, extracted=True)
     for todo in todos:
@@ -92,7 +92,7 @@ def only_mail(ses: FakeSes) -> EmailMessage:
     return check_mail(raw)
 
 
-# Who is due.
+# Due users.
 
 
 def test_a_user_with_something_for_today_is_due_once(bundle: Bundle, mojodex: Mojodex) -> None:
@@ -105,7 +105,9 @@ def test_a_user_with_something_for_today_is_due_once(bundle: Bundle, mojodex: Mo
     assert bundle.schedule() == 0
 
 
-def test_who_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_users_without_a_reason_or_outside_of_their_morning_are_not_due(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     user_with(mojodex)
     user_with(mojodex, "Later", day=THURSDAY)
     user_with(mojodex, "Opted out", wants_email=False)
@@ -117,7 +119,7 @@ def test_who_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
 
 
 @pytest.mark.parametrize("late", [0, 1, 2])
-def test_whom_an_outage_missed_is_mailed_up_to_two_hours_later(
+def test_a_user_missed_in_an_outage_is_due_up_to_two_hours_later(
     bundle: Bundle, mojodex: Mojodex, late: int
 ) -> None:
     user_with(mojodex, "Call Bob", timezone_offset=-60 * late)
@@ -134,7 +136,7 @@ def test_nobody_is_due_at_the_weekend(bundle: Bundle, mojodex: Mojodex, day: dat
 
 
 def test_overdue_and_moved_todos_make_a_user_due(bundle: Bundle, mojodex: Mojodex) -> None:
-    # On Tuesday: since Monday began.
+    # On a Tuesday, moves count since Monday began.
     overdue = user_with(mojodex, "Overdue", day=YESTERDAY)
     moved, moved_long_ago, first_planned = (user_with(mojodex) for _ in range(3))
     for user_id, at, dates in (
@@ -154,7 +156,7 @@ def test_overdue_and_moved_todos_make_a_user_due(bundle: Bundle, mojodex: Mojode
     assert {body["user_id"] for body in bundle.queued()} == {overdue, moved}
 
 
-def test_empty_mails_are_a_setting(
+def test_a_setting_sends_empty_mails(
     make_bundle: Any, ses: FakeSes, mojodex: Mojodex, model: FakeModel
 ) -> None:
     user_id = user_with(mojodex)
@@ -169,7 +171,7 @@ def test_empty_mails_are_a_setting(
 
 @pytest.mark.parametrize("due", [1, 9, 10, 19, 20, 21, 41])
 @pytest.mark.parametrize("offset", [0, None])
-def test_every_number_of_due_users_is_published_whole(
+def test_all_due_users_are_published_whatever_their_number(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, due: int, offset: int | None
 ) -> None:
     monkeypatch.setattr("events.daily_email.audience.USERS_PER_PAGE", 20)
@@ -181,10 +183,10 @@ def test_every_number_of_due_users_is_published_whole(
     assert len({body["user_id"] for body in bodies}) == len(bodies) == due
 
 
-# What it says.
+# Content.
 
 
-def test_the_mail_says_what_today_holds_and_what_was_moved(
+def test_the_mail_lists_the_todos_of_today_and_the_moved_ones(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob", "Write to Ann")
@@ -222,7 +224,7 @@ def test_the_mail_says_what_today_holds_and_what_was_moved(
     ]
 
 
-def test_the_event_and_the_job_hold_what_was_sent(
+def test_the_event_and_the_job_record_the_sent_mail(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -251,7 +253,7 @@ def test_the_event_and_the_job_hold_what_was_sent(
         ([("T1", "Capital."), (" t1", "Space.")], (), ("Capital.", "Space.")),
     ],
 )
-def test_every_todo_is_there_once_whatever_the_model_forgets_doubles_or_invents(
+def test_each_todo_is_in_the_mail_once_whatever_the_model_answers(
     bundle: Bundle,
     mojodex: Mojodex,
     model: FakeModel,
@@ -275,7 +277,7 @@ def test_every_todo_is_there_once_whatever_the_model_forgets_doubles_or_invents(
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "fr-CA", "de", "es-AR", "it", None])
-def test_if_the_model_fails_for_good_the_mail_goes_out_in_our_words(
+def test_if_the_model_fails_permanently_the_mail_has_our_own_words(
     bundle: Bundle,
     mojodex: Mojodex,
     model: FakeModel,
@@ -297,7 +299,7 @@ def test_if_the_model_fails_for_good_the_mail_goes_out_in_our_words(
     assert [json.loads(line)["EmailsWithoutModel"] for line in metrics] == [[1.0]]
 
 
-def test_a_model_that_stays_away_is_waited_for_and_then_done_without(
+def test_an_unavailable_model_is_waited_for_and_then_done_without(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -325,14 +327,14 @@ def test_a_model_that_hangs_leaves_time_to_send(
     )
     event = sqs_event({"event_type": "todo_daily_emails", "user_id": user_id})
 
-    # Enough to begin, and not enough for both models and the mail.
+    # Enough to begin, but not for both models and the mail.
     assert bundle.worker.handler(event, FakeContext(36)) == {"batchItemFailures": []}
 
     assert len(ses.mails) == 1
     assert job(mojodex, user_id).outcome["worded_by"] == "rule"
 
 
-def test_a_mail_that_may_be_out_says_so_also_after_its_last_attempt(
+def test_after_the_last_attempt_the_job_still_shows_that_its_mail_may_be_sent(
     bundle: Bundle, mojodex: Mojodex, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -349,7 +351,7 @@ def test_a_mail_that_may_be_out_says_so_also_after_its_last_attempt(
     assert ses.mails == []
 
 
-def test_a_model_that_asks_for_more_time_than_a_morning_has_is_done_without(
+def test_a_model_that_asks_for_too_long_a_wait_is_done_without(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -360,7 +362,7 @@ def test_a_model_that_asks_for_more_time_than_a_morning_has_is_done_without(
     assert len(ses.mails) == 1
 
 
-def test_kept_words_are_for_the_same_todos_only(
+def test_kept_words_are_used_only_for_the_same_todos(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob", "Buy flowers")
@@ -377,7 +379,7 @@ def test_kept_words_are_for_the_same_todos_only(
     assert len(model.calls) == 2
 
 
-def test_on_monday_what_was_moved_after_fridays_mail_is_told(
+def test_mondays_mail_reports_moves_after_fridays_mail(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex)
@@ -393,7 +395,7 @@ def test_on_monday_what_was_moved_after_fridays_mail_is_told(
     assert job(mojodex, user_id).state == "done"
 
 
-def test_whom_an_outage_stopped_for_an_hour_is_mailed_in_the_next(
+def test_after_an_outage_of_an_hour_the_mail_is_sent_in_the_next_one(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -409,7 +411,7 @@ def test_whom_an_outage_stopped_for_an_hour_is_mailed_in_the_next(
     mojodex.close_circuits()
     ses.does(TAKEN)
     with time_machine.travel(NOW + timedelta(hours=1)):
-        # It is a dead letter, and lives: the redrive returns it.
+        # Its message is a dead letter, which the redrive returns.
         assert bundle.schedule() == 0
         bundle.work(message)
 
@@ -417,7 +419,7 @@ def test_whom_an_outage_stopped_for_an_hour_is_mailed_in_the_next(
     assert job(mojodex, user_id).state == "done"
 
 
-def test_the_prompt_holds_the_day_and_nothing_more(
+def test_the_prompt_holds_only_the_day(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob", language="fr", timezone_offset=-60)
@@ -462,7 +464,7 @@ def test_unsubscribing_is_a_signed_link(
     }
 
 
-# That nobody gets two.
+# At most one mail.
 
 
 def test_send_now_and_the_schedule_are_one_mail(
@@ -505,7 +507,7 @@ def test_the_same_message_many_times_at_once_is_one_mail(
 
 
 def killed_while_sending(mojodex: Mojodex, user_id: str) -> None:
-    """What a worker leaves behind that was killed after it marked the job."""
+    """Leave the state of a worker that was killed after it marked the job."""
     mojodex.run(
         "UPDATE md_background_job SET state = 'running', finished_at = NULL, started_at = :at,"
         ' outcome = \'{"sending_since": "2026-12-01T08:20:00+00:00"}\' WHERE subject = :s',
@@ -514,13 +516,13 @@ def killed_while_sending(mojodex: Mojodex, user_id: str) -> None:
     )
 
 
-def test_a_worker_killed_before_the_mark_has_sent_nothing(
+def test_a_worker_killed_before_the_mark_has_sent_no_mail(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
 
     class KilledError(BaseException):
-        """Like SIGKILL, it passes every handler of errors."""
+        """An error that, like SIGKILL, no handler catches."""
 
     def die(*_args: Any) -> None:
         raise KilledError
@@ -538,7 +540,7 @@ def test_a_worker_killed_before_the_mark_has_sent_nothing(
     assert job(mojodex, user_id).state == "done"
 
 
-def test_a_worker_killed_after_the_mark_sends_no_second_mail_and_it_is_known_that_it_is_not_known(
+def test_after_a_kill_behind_the_mark_no_second_mail_is_sent_and_the_doubt_is_recorded(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -557,7 +559,7 @@ def test_a_worker_killed_after_the_mark_sends_no_second_mail_and_it_is_known_tha
 
 
 @pytest.mark.parametrize("lost", [CLOSE, TAKE_AND_CLOSE])
-def test_a_lost_answer_of_ses_is_no_reason_for_a_second_mail(
+def test_a_lost_answer_of_ses_causes_no_second_mail(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes, lost: str
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -581,7 +583,7 @@ def test_a_lost_answer_of_ses_is_no_reason_for_a_second_mail(
     ],
     ids=lambda value: getattr(value, "code", ""),
 )
-def test_what_keeps_ses_from_sending_to_anybody_opens_its_circuit(
+def test_an_error_of_ses_that_affects_all_users_opens_its_circuit(
     bundle: Bundle,
     mojodex: Mojodex,
     ses: FakeSes,
@@ -604,7 +606,7 @@ def test_what_keeps_ses_from_sending_to_anybody_opens_its_circuit(
     assert (len(ses.requests) == asked) is (opens or job(mojodex, users[-1]).state == "failed")
 
 
-def test_a_database_that_is_away_after_the_send_is_waited_for(
+def test_a_database_that_is_unavailable_after_the_send_is_waited_for(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -661,7 +663,7 @@ def test_a_busy_or_paused_ses_is_waited_for(
     assert job(mojodex, user_id).state == "done"
 
 
-def test_a_rejected_address_is_a_failure_with_its_reason_and_without_the_address(
+def test_a_rejected_address_fails_with_a_reason_that_does_not_name_it(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -676,7 +678,7 @@ def test_a_rejected_address_is_a_failure_with_its_reason_and_without_the_address
 
 
 @pytest.mark.parametrize("address", ["", "ann", "ann@", "a@b.example\r\nBcc: c@d.example", "ä@b.example"])
-def test_an_address_that_is_none_is_paid_for_with_nothing(
+def test_an_invalid_address_costs_no_call(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes, address: str
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -688,10 +690,10 @@ def test_an_address_that_is_none_is_paid_for_with_nothing(
     assert job(mojodex, user_id).outcome == {"reason": "the user's e-mail address is not valid"}
 
 
-# What is not sent.
+# Mails that are not sent.
 
 
-def test_what_there_is_no_reason_to_send(
+def test_a_mail_without_a_reason_is_skipped(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     nothing = user_with(mojodex)
@@ -714,7 +716,7 @@ def test_what_there_is_no_reason_to_send(
     assert model.calls == ses.requests == []
 
 
-def test_a_user_who_gets_something_after_an_empty_look_is_mailed_in_the_next_hour(
+def test_a_skipped_user_with_a_new_todo_is_mailed_in_the_next_hour(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -760,10 +762,10 @@ def test_a_bad_message_is_a_dead_letter_with_its_reason(
     assert ses.requests == []
 
 
-# All of it at once.
+# All of it together.
 
 
-def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
+def test_five_hundred_users_get_one_mail_each_despite_duplicates_and_failures(
     bundle: Bundle,
     mojodex: Mojodex,
     model: FakeModel,
@@ -822,13 +824,13 @@ def test_five_hundred_users_messages_twice_a_model_and_an_ses_that_fail(
 
 
 def moved_at(mojodex: Mojodex, user_id: str, description: str, at: datetime) -> None:
-    """A to-do of the user that was moved to Thursday at this moment."""
+    """Add a to-do of the user that was moved to Thursday at this moment."""
     execution = mojodex.execution("x", user_id=user_id, extracted=True)
     mojodex.scheduled(execution, description, YESTERDAY, THURSDAY, moved_at=at)
 
 
-def test_a_move_is_told_once_and_none_is_left_out(bundle: Bundle, mojodex: Mojodex, ses: FakeSes) -> None:
-    """One was made in the night before Monday's mail, one after it."""
+def test_each_move_is_reported_exactly_once(bundle: Bundle, mojodex: Mojodex, ses: FakeSes) -> None:
+    """One move was made in the night before Monday's mail, one after it."""
     user_id = user_with(mojodex, "Call Bob")
     monday = NOW - timedelta(days=1)
     moved_at(mojodex, user_id, "Moved in the night", monday - timedelta(hours=6))
@@ -845,7 +847,7 @@ def test_a_move_is_told_once_and_none_is_left_out(bundle: Bundle, mojodex: Mojod
 
 
 @pytest.mark.parametrize(("days", "is_told"), [(4, True), (20, False)])
-def test_what_was_moved_since_the_last_mail_is_told_unless_that_is_too_long_ago(
+def test_moves_since_the_last_mail_are_reported_unless_it_is_too_old(
     bundle: Bundle, mojodex: Mojodex, ses: FakeSes, days: int, is_told: bool
 ) -> None:
     user_id = user_with(mojodex, "Call Bob", day=TODAY - timedelta(days=30))
