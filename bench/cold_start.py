@@ -238,8 +238,8 @@ def measure(backing: dict[str, str]) -> dict[str, Runs]:
             for name, more in LATER.items()
         }
         # The API's own artifact holds the descriptions of AWS services that only it calls.
-        its_code = BUILD / "OperateFunction"
-        api = replace(built[API], paths=[its_code, layer], environment=built[API].environment | backing)
+        operate_code = BUILD / "OperateFunction"
+        api = replace(built[API], paths=[operate_code, layer], environment=built[API].environment | backing)
         answered = {API: built[API]} | {
             f"GET {path}": replace(api, events=[request(path)]) for path in FIRST_REQUESTS
         }
@@ -300,7 +300,7 @@ def draw(built: Runs, bare: Runs) -> Figure:
     axes.barh(names, [median(built[name]).processor for name in names], color="#0969da", label="as built")
     alone = median(built[BOTO3]).processor
     for bar, style in zip(sorted({*BARS.values()}), (":", "--"), strict=True):
-        kinds = " and ".join(kind for kind, its in BARS.items() if its == bar)
+        kinds = " and ".join(kind for kind, limit in BARS.items() if limit == bar)
         label = f"bar of every {kinds}: {bar:g} times {BOTO3}"
         axes.axvline(alone * bar, color="#24292f", linestyle=style, linewidth=1, label=label)
     axes.set_xlabel("init, milliseconds of CPU (this machine)")

@@ -1,5 +1,4 @@
-"""Run the handler of a schedule in a process of its own, as Lambda does: `cold_start_child.py MODULE
-SECONDS`.
+"""Run a schedule's handler in a process of its own: `cold_start_child.py MODULE SECONDS`.
 
 The last line of output is JSON with the figures. This script is not imported by the bench: it sees the same
 packages as a function.

@@ -1,5 +1,7 @@
-"""Tools for the benches of schedules: an embedded Postgres and MiniStack, filled databases, a runner for a
-handler in its own process, query plans, and the page that shows them.
+"""Tools for the benches of schedules.
+
+They run an embedded Postgres and MiniStack, fill databases, run a handler in its own process, and collect
+query plans for the page that shows them.
 """
 
 import json
@@ -29,10 +31,10 @@ from maintenance.migrate.migration import migrate
 PAGE = ROOT / "bench" / "results" / "plans.md"
 HEAD = (
     "# How PostgreSQL answers our queries\n\n"
-    "Generated; do not edit. Each part is written by the command that it names, which runs the statements"
-    " as the functions do, with `EXPLAIN (ANALYZE, BUFFERS)`, PostgreSQL's default costs, and statistics that"
-    " are up to date. The indexes `mojodex_background_…` are those of"
-    " `shared/mojodex/schema.py`; the others are primary keys."
+    "Generated; do not edit. The command named in each part writes it. It runs the statements as the"
+    " functions do, with `EXPLAIN (ANALYZE, BUFFERS)`, PostgreSQL's default costs and current statistics."
+    " The indexes `mojodex_background_…` are defined in `shared/mojodex/schema.py`; the others are primary"
+    " keys."
 )
 BIG_TABLES = (
     *("md_user_task_execution", "md_produced_text", "md_produced_text_version", "md_user_task", "md_user"),

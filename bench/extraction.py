@@ -5,8 +5,7 @@ Without options it reads the pages of `bench/pages`. `--corpus DIR …` reads pa
 
 A page of ours is HTML. data-label="chrome" marks menus, notices, comments and so on; the rest of the body is
 main text. data-relevant="yes" or "no" marks relevant text; without the mark main text is relevant and chrome
-is
-not. Both marks apply to all nested elements, and no extractor sees them. A folder is one site: its
+is not. Both marks apply to all nested elements, and no extractor sees them. A folder is one site: its
 `layout.html` surrounds each of its pages.
 """
 

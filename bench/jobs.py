@@ -187,7 +187,7 @@ def kinds(size: int) -> list[Kind]:
         Kind("since, state", find(since=moment, state="failed")),
         Kind("reason: common", find(reason=COMMON)),
         Kind("reason: rare", find(reason=RARE)),
-        Kind("reason: absent", find(reason=ABSENT), purpose=f"{listed} A page looks at the newest 200."),
+        Kind("reason: absent", find(reason=ABSENT), purpose=f"{listed} A page reads the newest 200 jobs."),
         Kind("reason: absent, deep", find(deep, reason=ABSENT)),
         Kind("reason, process, state, deep", find(deep, reason=RARE, process=process, state="failed")),
         Kind("reason of websites, deep", find(deep, reason=ABSENT, process="create_from_website")),
@@ -570,8 +570,8 @@ def _run(
     if arguments.write:
         database.write_part(
             "Jobs: the list, the console and a retry",
-            f"{ledger.size:,} jobs of thirty days; today's went through queued and running, and the ledger"
-            " was vacuumed as often as version 0010 asks for.",
+            f"{ledger.size:,} jobs of thirty days. Today's jobs passed through queued and running. The ledger"
+            " was vacuumed as often as migration 0010 sets.",
             COMMAND,
             plans,
         )

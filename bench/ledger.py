@@ -1,7 +1,7 @@
 """A ledger of many jobs, as thirty days of all six processes leave it, with an incident three hours ago.
 
-Today's jobs went through queued and running by updates. The ledger is vacuumed as often as autovacuum does it
-with the migration's setting, and no oftener: the indexes hold what later updates have left behind.
+Today's jobs passed through queued and running by updates. The ledger is vacuumed exactly as often as
+autovacuum would with the migration's setting, so the indexes hold the dead entries of later updates.
 """
 
 import time
@@ -15,15 +15,15 @@ from bench.database import Cloud, Filled
 from local.runtime import postgres
 from maintenance.migrate.migration import migrate
 
-# Six o'clock in the evening, in UTC: "today" has most of a day's jobs.
+# Six o'clock in the evening, UTC: "today" holds most of a day's jobs.
 NOW = datetime(2026, 6, 10, 18, 0, 0, tzinfo=UTC)
 INCIDENT = 12_000
 INCIDENT_REASON = "the model refuses this content"
-# Waiting at the end: those that one schedule has claimed in one statement, and others.
+# Open jobs at the end: those claimed by one statement of a schedule, other queued ones, and running ones.
 CLAIMED_AT_ONCE, QUEUED, RUNNING = 2_000, 1_000, 200
-# Dead rows in a hundred after which autovacuum works (version 0010 of the migration).
+# Percentage of dead rows at which autovacuum runs (version 0010 of the migration).
 DEAD_ROWS = 2
-# Those that the list, the console and a retry have brought along.
+# The indexes of the list, the console and a retry.
 NEW_INDEXES = (
     "mojodex_background_job_by_state",
     "mojodex_background_job_by_user",
@@ -31,16 +31,16 @@ NEW_INDEXES = (
 )
 REASONS = 30
 
-# A number in [0, 1) that a job's number tells, another one for each `seed`.
+# A number in [0, 1) that a job's number and the `seed` decide.
 RANDOM = "abs(mod(hashint8extended(i, {seed}), 1000003)) / 1000003.0"
 MOMENT = "CAST(:now AS timestamptz)"
 # Zipf's law with a shift: the heaviest user has one job in two hundred.
 USER = "CAST(floor(22 * (power((CAST(:n AS float) / 50 + 22) / 22, {random}) - 1)) AS bigint)"
 USER_ID = "md5('user-' || {user})"
-# A little more than a day has, so that nothing comes twice a day.
+# A little more than the jobs of a day, so that no subject occurs twice a day.
 DAILY = "CAST(:n / 150 + 25 AS bigint)"
-# Of a hundred jobs: 30 extract_todos, 20 events, 20 reschedule_todo, 25 ingest_page, 4 update_document, and
-# one create_from_website. Of a thousand: 10 have failed, 14 were skipped.
+# Of a hundred jobs: 30 extract_todos, 20 events, 20 reschedule_todo, 25 ingest_page, 4 update_document and
+# one create_from_website. Of a thousand, 10 have failed and 14 were skipped.
 NUMBERED = f"""
     SELECT i, kind, at, fate,
         CASE WHEN kind BETWEEN 30 AND 49
@@ -127,7 +127,7 @@ DROP_INDEXES = (
 ADD_PRIMARY_KEY = (
     f"ALTER TABLE md_background_job ADD CONSTRAINT {PRIMARY_KEY} PRIMARY KEY (process, subject, occasion)"
 )
-# Today's jobs as they end, with the batch in which they are queued, begun and ended; the incident's, too.
+# Today's jobs in their final state, with the hour of their batch; the incident's jobs too.
 STAGE_TODAY = (
     f"CREATE TABLE bench_today AS SELECT *, CAST(extract(HOUR FROM queued_at) AS integer) AS batch"
     f" FROM ({ROWS}) AS today",
@@ -180,15 +180,15 @@ SMALL_TABLES = (
 
 
 class Ledger(Filled):
-    """A database whose ledger has so many jobs."""
+    """A database with `size` ended jobs in its ledger."""
 
     @classmethod
     def make(cls, server: postgres.Database, name: str, jobs: int, cloud: Cloud) -> Self:
-        """Make and fill one.
+        """Make and fill a ledger.
 
         Args:
             server, name, cloud: see `Filled.create`.
-            jobs: how many have ended; those that wait, and the incident's, come on top.
+            jobs: number of ended jobs; open jobs and the incident's are added to it.
         """
         began = time.perf_counter()
         filled = cls.create(server, name, jobs, cloud)
@@ -213,7 +213,7 @@ class Ledger(Filled):
         dead = 0
         for hour in range(NOW.hour):
             filled.run(*BATCH, batch=hour)
-            # Each has two versions that are gone: it was queued, and it was running.
+            # Each job leaves two dead rows: queued and running.
             dead += 2 * int(filled.value("SELECT count(*) FROM bench_today WHERE batch = :batch", batch=hour))
             if dead > jobs * DEAD_ROWS / 100:
                 filled.run("VACUUM md_background_job")
@@ -237,7 +237,7 @@ class Ledger(Filled):
 
     @classmethod
     def open(cls, server: postgres.Database, jobs: int, cloud: Cloud) -> Self:
-        """Take the one that is there already, or make it; see `make`."""
+        """Return the existing ledger of this size, or make one with `make`."""
         name = f"ledger_{jobs}"
         engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
@@ -252,7 +252,7 @@ class Ledger(Filled):
         return cls(name, jobs, its, cloud.keep(name, its), engine)
 
     def restore_incident(self) -> None:
-        """Let what was retried have failed again."""
+        """Set the retried jobs of the incident back to failed."""
         self.run(
             "UPDATE md_background_job SET state = 'failed', retry_message = NULL, history = NULL,"
             " started_at = at, queued_at = at, finished_at = at,"
@@ -264,7 +264,7 @@ class Ledger(Filled):
         )
 
     def megabytes(self, table: str) -> str:
-        """How large the table and its indexes are."""
+        """Return the size of a table and of its indexes."""
         size = "pg_size_pretty(pg_{}_size('" + table + "'))"
         return str(
             self.value(

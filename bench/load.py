@@ -1,5 +1,6 @@
-"""Work for the bench: users of Mojodex who have each finished a task, and have one to-do that is overdue and
-one for today; and the messages that ask for what is due of them.
+"""Work for the benches: users with due work, and the messages that request it.
+
+Each user has a finished task, an overdue to-do and a to-do for today.
 """
 
 import json
@@ -15,7 +16,7 @@ from bench.model_server import EVIDENCE
 from mojodex.clock import next_working_day, previous_working_day
 
 _numbers = count(1)
-# Ten messages of some sixty words, and a result of two hundred: 1,500 tokens of prompt.
+# Ten messages of about sixty words, and a result of two hundred words: 1,500 tokens of prompt.
 SAID = (
     "We met the people of the printing works this morning and went through the whole list once more, from the"
     " paper to the way in which the boxes are packed. They would like to deliver in two parts, and they asked"
@@ -30,7 +31,7 @@ USERS = (
 FILL = (
     "INSERT INTO md_task (task_pk, name_for_system, definition_for_system)"
     " VALUES (1, 'meeting_minutes', 'Write the minutes of a meeting') ON CONFLICT DO NOTHING",
-    # Where it is noon now, so that no run goes over midnight.
+    # Users in a zone where it is noon now, so that no run passes midnight.
     "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, goal, creation_date)"
     " SELECT user_id, user_id || '@example.com', 'Ann Archer', 'en', CAST(:offset AS integer), 'Sell more',"
     f" now() FROM {USERS}",
@@ -55,7 +56,7 @@ FILL = (
     " SELECT user_task_execution_pk, description, now() - interval '9 days'"
     f" FROM md_user_task_execution JOIN {USERS} ON session_id = user_id,"
     " unnest(ARRAY['Ask for the price', 'Sign the contract', 'Tell the others']) description",
-    # Each with its first date; the overdue one was moved once before.
+    # Each to-do has its first date. The overdue one was moved once.
     "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date, reschedule_justification)"
     " SELECT todo_pk, dates.scheduled_date, now() - age, why"
     f" FROM md_todo JOIN md_user_task_execution ON user_task_execution_fk = user_task_execution_pk"
@@ -70,15 +71,15 @@ FILL = (
 
 @dataclass(frozen=True)
 class Kind:
-    """One process that is loaded.
+    """One process under load.
 
     Attributes:
-        process: as the ledger calls it.
-        prefix: of what the template calls it.
-        schema: what its model's answers are called.
-        keys: SQL for what its messages name, of the users from :first to :last.
-        message: for a key and a local date.
-        subject: of its job, by the key.
+        process: its name in the ledger.
+        prefix: the prefix of its names in the template.
+        schema: the name of its answer schema.
+        keys: SQL for the keys in its messages, for the users from :first to :last.
+        message: returns the message for a key and a local date.
+        subject: returns the job's subject for a key.
     """
 
     process: str
@@ -90,12 +91,12 @@ class Kind:
 
     @property
     def worker(self) -> str:
-        """The function's logical id."""
+        """Return the function's logical id."""
         return f"{self.prefix}WorkerFunction"
 
     @property
     def queue(self) -> str:
-        """The output that has the queue's URL."""
+        """Return the output that holds the queue's URL."""
         return f"{self.prefix}QueueUrl"
 
 
@@ -128,10 +129,10 @@ KINDS = (EXTRACTION, RESCHEDULING, MAILS)
 
 
 def fill(engine: Engine, kind: Kind, jobs: int) -> dict[str, str]:
-    """Make so many new users, each with one job of this kind that is due.
+    """Make `jobs` new users, each with one due job of this kind.
 
     Returns:
-        The messages that ask for them, as JSON, by the subjects of their jobs.
+        The messages that request the jobs, as JSON, by the jobs' subjects.
     """
     first = next(_numbers) * 1_000_000
     now = datetime.now(UTC)

@@ -1,12 +1,12 @@
-"""A model of a given latency, in a process of its own, that answers what our prompts ask for.
+"""A model server with a given latency, in a process of its own, that answers our prompts.
 
-One thread of asyncio, answers that are made beforehand: some 0.1 ms of processor a call, so that it is not
-what is measured. `python -m bench.model_server` prints {"port": …} and serves until it is stopped:
+It is one asyncio thread with prepared answers and takes 0.1 ms of CPU per call, so that it does not distort
+the measurement. `python -m bench.model_server` prints {"port": …} and serves until it is stopped:
 
     POST /v1/chat/completions, /v1/embeddings    an answer, after the latency
-    PUT /latency                                 a `Latency` as JSON: of the calls from now on
-    PUT /status                                  an HTTP status as JSON: of the calls from now on
-    GET /stats                                   `Stats` as JSON, and begins to count anew
+    PUT /latency                                 a `Latency` as JSON, for all later calls
+    PUT /status                                  an HTTP status as JSON, for all later calls
+    GET /stats                                   `Stats` as JSON, which then start at zero
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from typing import Any
 from mojodex.clock import next_working_day
 from mojodex.embeddings import DIMENSIONS
 
-# What the users of the bench say, so that a to-do has its evidence. It names no day: the model would be asked
-# again on each day but one of the week.
+# Words of the benches' users that serve as evidence of a to-do. They name no day, because a day would be
+# wrong on most days of the week, and the model would be asked again.
 EVIDENCE = "I will call Ann soon about the offer"
-# The schema that a request names tells which prompt it is.
+# The schema's name in a request tells its prompt.
 SCHEMA = re.compile(rb'"name":\s?"(Extraction|Rescheduling|DailyEmail|Relevance)"')
 CHUNK = re.compile(rb'<chunk-\w+ number=\\"(\d+)\\">')
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -34,12 +34,12 @@ EMBEDDING_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds of a chat call: always the median, or log-normal about it within two bounds.
+    """Seconds of a chat call: always the median, or log-normal around it within two bounds.
 
     Attributes:
         median: seconds.
-        sigma: of the logarithm; 0 for always the same.
-        least, most: seconds between which it is kept.
+        sigma: standard deviation of the logarithm; 0 for a constant latency.
+        least, most: the bounds, in seconds.
     """
 
     median: float
@@ -47,20 +47,20 @@ class Latency:
     least: float = 0
     most: float = 60
 
-    def seconds(self, dice: random.Random) -> float:
-        """One call's."""
-        return min(max(dice.lognormvariate(log(self.median), self.sigma), self.least), self.most)
+    def seconds(self, rng: random.Random) -> float:
+        """Draw the seconds of one call."""
+        return min(max(rng.lognormvariate(log(self.median), self.sigma), self.least), self.most)
 
 
 @dataclass
 class Stats:
-    """What was asked since it was last told.
+    """Counts since the last request for them.
 
     Attributes:
-        calls: answered, by schema; "embeddings" for those.
-        seconds: of latency, of all chat calls.
-        in_flight: chat calls that wait for their answer now.
-        most: of them at once.
+        calls: answered calls, by schema; "embeddings" for requests for embeddings.
+        seconds: latency of all chat calls.
+        in_flight: calls that wait for their answer now.
+        most: the most of them at a time.
         last: the newest request of each schema, as JSON.
     """
 
@@ -72,7 +72,7 @@ class Stats:
 
 
 def chat_answers() -> dict[str, Any]:
-    """A valid answer to each prompt but that of relevance, which depends on what is asked."""
+    """Return a valid answer for each prompt except relevance, whose answer depends on the question."""
     soon = next_working_day(datetime.now(UTC).date() + timedelta(days=2)).isoformat()
     step = {"description": "Call Ann about the offer that she sent.", "due_date": soon, "evidence": EVIDENCE}
     return {
@@ -94,7 +94,7 @@ def chat_answers() -> dict[str, Any]:
 
 
 def completion(content: Any) -> bytes:
-    """The body of a chat completion."""
+    """Return the body of a chat completion."""
     message = {"role": "assistant", "content": json.dumps(content), "refusal": None}
     return json.dumps(
         {
@@ -109,25 +109,25 @@ def completion(content: Any) -> bytes:
 
 
 def response(body: bytes, status: int = 200) -> bytes:
-    """An answer of HTTP/1.1 that keeps the connection."""
+    """Return an HTTP/1.1 response that keeps the connection open."""
     head = f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 class Model:
-    """What is known of all connections."""
+    """The state that all connections share."""
 
     def __init__(self) -> None:
         self.latency = Latency(0.3)
         self.status = 200
         self.stats = Stats()
-        self.dice = random.Random(5)
+        self.rng = random.Random(5)
         self.answers = {name: response(completion(said)) for name, said in chat_answers().items()}
-        vector = [round(self.dice.uniform(-0.05, 0.05), 8) for _ in range(DIMENSIONS)]
+        vector = [round(self.rng.uniform(-0.05, 0.05), 8) for _ in range(DIMENSIONS)]
         self.vector = json.dumps(vector)
 
     def answer(self, path: bytes, body: bytes) -> tuple[bytes, float | None]:
-        """The answer, and the seconds until it goes out; None for what is not asked of the model."""
+        """Return the response and its delay in seconds; None for requests that control the server."""
         if path == b"/latency":
             self.latency = Latency(**json.loads(body))
             return response(b"{}"), None
@@ -135,9 +135,9 @@ class Model:
             self.status = json.loads(body)
             return response(b"{}"), None
         if path == b"/stats":
-            told = self.stats
-            self.stats = Stats(in_flight=told.in_flight, most=told.in_flight)
-            return response(json.dumps(asdict(told)).encode()), None
+            stats = self.stats
+            self.stats = Stats(in_flight=stats.in_flight, most=stats.in_flight)
+            return response(json.dumps(asdict(stats)).encode()), None
         if path.endswith(b"/embeddings"):
             self.called("embeddings")
             return self.embedded(json.loads(body)["input"]), EMBEDDING_SECONDS
@@ -148,7 +148,7 @@ class Model:
             return response(b"{}", self.status), 0
         self.called(name)
         self.stats.last[name] = body.decode()
-        seconds = self.latency.seconds(self.dice)
+        seconds = self.latency.seconds(self.rng)
         self.stats.seconds += seconds
         return self.answers.get(name) or self.judged(body), seconds
 
@@ -157,12 +157,12 @@ class Model:
         self.stats.calls[name] = self.stats.calls.get(name, 0) + 1
 
     def judged(self, body: bytes) -> bytes:
-        """All chunks are relevant."""
+        """Return an answer that calls all chunks relevant."""
         numbers = CHUNK.findall(body)
         return response(completion({"verdicts": [{"chunk": int(n), "relevant": True} for n in numbers]}))
 
     def embedded(self, texts: list[str]) -> bytes:
-        """One vector for all."""
+        """Return the same vector for each text."""
         items = ", ".join(
             f'{{"object": "embedding", "index": {index}, "embedding": {self.vector}}}'
             for index in range(len(texts))
@@ -173,19 +173,19 @@ class Model:
 
 
 class Connection(asyncio.Protocol):
-    """One client, who sends one request after the other."""
+    """One client, which sends one request at a time."""
 
     def __init__(self, model: Model) -> None:
         self._model, self._got = model, bytearray()
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client is there."""
+        """Keep the new connection."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Some of a request has come."""
+        """Collect a request, and answer it when it is complete."""
         self._got += data
         end = self._got.find(b"\r\n\r\n")
         if end < 0:

@@ -1,7 +1,7 @@
-"""Runs jobs in one process, so many at a time: `reference.py MODULE THREADS`, messages on standard input.
+"""Run jobs in one process, several at a time: `one_process.py MODULE THREADS`, messages on standard input.
 
-Each job goes through the worker's own handler, alone in its batch. Prints what it took as JSON. Not a module
-of the bench: it sees what a function sees.
+Each job goes through the worker's own handler, in a batch of its own. The last line of output is JSON with
+the figures. This script is not imported by the bench: it sees the same packages as a function.
 """
 
 import importlib
@@ -13,8 +13,8 @@ from typing import Any
 
 module, threads = sys.argv[1:]
 bodies: list[str] = json.load(sys.stdin)
-# Of the worker's own lines nothing is wanted.
-told, sys.stdout = sys.stdout, sys.stderr
+# Keep the worker's own output out of standard output.
+output, sys.stdout = sys.stdout, sys.stderr
 handler = importlib.import_module(module).handler
 SECONDS = 120
 
@@ -45,10 +45,10 @@ def work(body: str) -> None:
 
 
 with ThreadPoolExecutor(int(threads)) as pool:
-    # Clients, connections, compiled statements: two rounds.
+    # Two rounds warm up clients, connections and compiled statements.
     warming = 2 * int(threads)
     list(pool.map(work, bodies[:warming]))
     began, used = time.perf_counter(), time.process_time()
     list(pool.map(work, bodies[warming:]))
     took = {"seconds": time.perf_counter() - began, "processor": time.process_time() - used}
-print(json.dumps(took), file=told)
+print(json.dumps(took), file=output)

@@ -1,7 +1,7 @@
-"""`python -m bench.outage`: what the provider of the model sees of an outage, with 50 deployed jobs at once.
+"""`python -m bench.outage`: count a failing model provider's calls from 50 concurrent jobs.
 
-Some thousand extractions wait. After a while each call is answered with 503, and after another while with an
-answer again. Prints the calls of each phase, and when the first success came after it.
+Thousands of extractions wait. After a while each call gets status 503, and after another while an answer
+again. Prints the calls of each phase, and the time until the first success.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from bench.model_server import Latency
 
 WORKERS, BATCH = 5, 10
 LATENCY = Latency(2)
-# Most calls a second of a provider that is away, besides those that were under way.
+# Most calls a second to a provider that is unavailable, besides those in progress.
 PROBES_A_SECOND = 1
 
 
 def watch(bundle: Bundle, seconds: float) -> tuple[float, float]:
-    """Count calls for some seconds: those a minute, and after how many seconds the first one succeeded."""
+    """Count calls for some seconds. Return the calls a minute, and the seconds until the first success."""
     bundle.model.stats()
     began, calls, first = time.monotonic(), 0, float("inf")
     while (now := time.monotonic() - began) < seconds:
@@ -34,7 +34,7 @@ def watch(bundle: Bundle, seconds: float) -> tuple[float, float]:
 
 
 def measure(bundle: Bundle, jobs: int, seconds: float) -> bool:
-    """Measure and print; tell whether the provider was spared."""
+    """Measure and print. Return whether the provider got few enough calls."""
     bundle.let(EXTRACTION, workers=WORKERS, batch=BATCH)
     bundle.model.take(LATENCY)
     bundle.publish(EXTRACTION, load.fill(bundle.engine, EXTRACTION, jobs))
@@ -46,7 +46,7 @@ def measure(bundle: Bundle, jobs: int, seconds: float) -> bool:
     bundle.model.answer_with(200)
     after, first = watch(bundle, seconds)
     opening = first_seconds / 6
-    print(f"\ncalls a minute from {WORKERS * BATCH} jobs at once")
+    print(f"\ncalls a minute from {WORKERS * BATCH} jobs at a time")
     print(f"  before                        {before:8.0f}")
     print(f"  first ten seconds of outage   {opening:8.0f} calls in all")
     print(f"  then                          {during:8.0f}")
@@ -54,16 +54,16 @@ def measure(bundle: Bundle, jobs: int, seconds: float) -> bool:
     print(f"seconds until the first success {first:8.1f}")
     reached = during <= 60 * PROBES_A_SECOND
     verdict = "reached" if reached else "not reached"
-    print(f"{verdict:12} at most {PROBES_A_SECOND} probe a second while it is away")
+    print(f"{verdict:12} at most {PROBES_A_SECOND} probe a second while the provider is unavailable")
     data = {"before": before, "opening": opening, "during": during, "after": after, "first_success": first}
     results.write_json("outage", data)
     return reached
 
 
 def main() -> int:
-    """Measure; returns the exit code."""
+    """Measure, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.outage", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=4000, metavar="N", help="that wait (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=4000, metavar="N", help="waiting jobs (%(default)s)")
     parser.add_argument("--seconds", type=float, default=60, metavar="N", help="of each phase (%(default)s)")
     arguments = parser.parse_args()
     try:

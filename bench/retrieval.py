@@ -1,10 +1,11 @@
-"""`python -m bench.retrieval`: how often the right passage is found, by cosine, among all chunks of a site.
+"""`python -m bench.retrieval`: measure how often a search finds the right passage among all chunks of a site.
 
-The sites and questions are those of `bench/sites`; the index is built in three ways (`bench.indexing`) and
-embedded by the demo's model. A chunk is a hit if it is of a page that answers the question and holds the
-words that do, or half of them in a run: a passage that was cut is still found. `--write` keeps the figures.
+The sites and questions are those of `bench/sites`. The index is built in three ways (`bench.indexing`),
+embedded by the demo's model and searched by cosine. A chunk is a hit if its page answers the question and it
+holds the answering words, or half of them in a run, so that a passage that was cut still counts. `--write`
+saves the figures.
 
-No way asks a language model which chunks are relevant: all are kept, in the old system's way, too.
+No way asks a language model which chunks are relevant: all chunks are kept, in every way.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from local.standin import embeddings
 from mojodex.tokens import count_tokens
 
 CACHE = ROOT / ".local" / "retrieval.npz"
-# As many texts are embedded between two savings of the cache.
+# How many texts are embedded between two writes of the cache.
 TEXTS_AT_ONCE = 64
 KINDS = ("plain", "reworded", "footer")
 LANGUAGES = ("en", "fr", "de", "es")
@@ -43,7 +44,7 @@ Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Embedder:
-    """The demo's model; a text that it has embedded before is looked up in `.local/`."""
+    """The demo's embedding model. Known texts come from a cache in `.local/`."""
 
     def __init__(self) -> None:
         self.known: dict[str, Vectors] = {}
@@ -52,11 +53,11 @@ class Embedder:
                 self.known = dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
 
     def passages(self, texts: Sequence[str]) -> Vectors:
-        """Return a row for each text that may answer a question."""
+        """Return a vector for each text that may answer a question."""
         return self._all("passage", texts, embeddings.passages)
 
     def questions(self, texts: Sequence[str]) -> Vectors:
-        """Return a row for each question."""
+        """Return a vector for each question."""
         return self._all("query", texts, lambda some: list(map(embeddings.question, some)))
 
     def _all(
@@ -78,12 +79,13 @@ class Embedder:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search for one question found.
+    """The result of the search for one question.
 
     Attributes:
-        rank: of the first hit, from 1 on; None if no chunk is one.
-        before: the chunks above it, the first of all first; if there is no hit, the nearest few.
-        whole: whether a hit holds all of the passage.
+        question: the question.
+        rank: rank of the first hit, from 1; None if no chunk is a hit.
+        before: the chunks ranked above it; without a hit, the nearest few.
+        whole: whether some hit holds the whole passage.
     """
 
     question: Question
@@ -93,17 +95,17 @@ class Answer:
 
     @property
     def reciprocal(self) -> float:
-        """1 / rank within the first ten, else 0."""
+        """Return 1 / rank for the first ten ranks, else 0."""
         return 1 / self.rank if self.rank and self.rank <= LOWEST_RANK else 0.0
 
     def within(self, most: int) -> float:
-        """1 if a hit is among the first, else 0."""
+        """Return 1 if a hit has at most this rank, else 0."""
         return float(self.rank is not None and self.rank <= most)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Shares of 1, over some questions."""
+    """Figures over some questions, as shares of 1."""
 
     questions: int
     hit_1: float
@@ -112,7 +114,7 @@ class Figures:
 
     @classmethod
     def of(cls, answers: Sequence[Answer]) -> "Figures":
-        """Reckon the figures of at least one answer."""
+        """Compute the figures of at least one answer."""
         return cls(
             len(answers),
             mean(answer.within(1) for answer in answers),
@@ -126,10 +128,11 @@ class Figures:
 
 @dataclass
 class Way:
-    """What came of one way on all sites.
+    """The result of one way on all sites.
 
     Attributes:
-        footer_copies: for each line of a footer that is asked for, how many chunks hold it.
+        answers, chunks, tokens: the answers, and the size of the index.
+        footer_copies: for each footer line that a question asks for, the number of chunks that hold it.
     """
 
     answers: list[Answer] = field(default_factory=list)
@@ -140,7 +143,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences, and its interval of 95 %."""
+    """The mean of paired differences, with its 95 % interval."""
 
     mean: float
     low: float
@@ -151,17 +154,17 @@ class Difference:
 
 
 def words(text: str) -> str:
-    """Return the words of a text in small letters with a space around each."""
+    """Return the words of a text in lower case, with a space around each."""
     return f" {' '.join(WORD.findall(text.casefold()))} "
 
 
 def holds(text: str, passage: str) -> bool:
-    """Return whether a text holds all words of a passage, in a run."""
+    """Return whether a text holds all words of a passage in a run."""
     return words(passage) in words(text)
 
 
 def holds_half(text: str, passage: str) -> bool:
-    """Return whether a text holds at least half of the words of a passage, in a run."""
+    """Return whether a text holds at least half of a passage's words in a run."""
     wanted, there = words(passage).split(), words(text)
     least = (len(wanted) + 1) // 2
     runs = (wanted[start : start + least] for start in range(len(wanted) - least + 1))
@@ -172,8 +175,8 @@ def answer_of(question: Question, nearest: Sequence[Chunk]) -> Answer:
     """Find the first hit.
 
     Args:
-        question: about the site.
-        nearest: all chunks of the site, the nearest one first.
+        question: the question about the site.
+        nearest: all chunks of the site, the nearest first.
     """
 
     def is_hit(chunk: Chunk, held: Callable[[str, str], bool]) -> bool:
@@ -187,10 +190,10 @@ def answer_of(question: Question, nearest: Sequence[Chunk]) -> Answer:
 
 
 def search(site: Site, chunks: Sequence[Chunk], embedder: Embedder) -> list[Answer]:
-    """Ask all questions about a site."""
+    """Search the answers to all questions about a site."""
     passages = embedder.passages([chunk.text for chunk in chunks])
     asked = embedder.questions([question.ask for question in site.questions])
-    # The model's vectors have length 1: their product is the cosine.
+    # The vectors have length 1, so their product is the cosine.
     order = np.argsort(-(asked @ passages.T), axis=1, kind="stable")
     return [
         answer_of(question, [chunks[n] for n in nearest])
@@ -199,7 +202,7 @@ def search(site: Site, chunks: Sequence[Chunk], embedder: Embedder) -> list[Answ
 
 
 def footer_copies(site: Site, chunks: Sequence[Chunk]) -> list[int]:
-    """Count the chunks that hold each line of the footer that is asked for."""
+    """Count the chunks that hold each footer line that a question asks for."""
     lines = [
         next(iter(question.answers.values())) for question in site.questions if question.kind == "footer"
     ]
@@ -210,7 +213,7 @@ def bootstrap(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     """Return how far ours are above theirs, with the interval of 10,000 paired resamples.
 
     Args:
-        ours, theirs: a number for each question, in the same order.
+        ours, theirs: one number for each question, in the same order.
     """
     differences: Numbers = np.array(ours) - np.array(theirs)
     chosen = np.random.default_rng(SEED).integers(0, len(differences), (RESAMPLES, len(differences)))
@@ -219,14 +222,14 @@ def bootstrap(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
 
 
 def fault(answer: Answer) -> str:
-    """Name what kept a passage from the first places: one of `FAULTS`."""
+    """Return why a passage was not found or ranked low: one of `FAULTS`."""
     if answer.rank is None:
         return "lost"
     return "ranked low" if answer.whole else "split"
 
 
 def reason(answer: Answer) -> str:
-    """Say why a question was not answered by the first chunk."""
+    """Return why the first chunk did not answer a question."""
     if answer.rank is None:
         return "lost: the passage is in no chunk of the index"
     same = sum(chunk.url in answer.question.answers for chunk in answer.before)
@@ -235,7 +238,7 @@ def reason(answer: Answer) -> str:
 
 
 def groups(answers: Sequence[Answer]) -> dict[str, list[Answer]]:
-    """Sort answers into all, those of the text, and those of each kind and language."""
+    """Group answers: all, without the footer, and by kind and language."""
     found = {
         "all": list(answers),
         "text": [answer for answer in answers if answer.question.kind != "footer"],
@@ -256,7 +259,7 @@ def differences(ours: Sequence[Answer], theirs: Sequence[Answer]) -> dict[str, D
 
 
 def run(sites: Sequence[Site]) -> dict[str, Way]:
-    """Index all sites in each way and ask all questions."""
+    """Index all sites in each way, and ask all questions."""
     embedder = Embedder()
     ways = {name: Way() for name in WAYS}
     for site in sites:
@@ -272,7 +275,7 @@ def run(sites: Sequence[Site]) -> dict[str, Way]:
 
 
 def worst(answers: Sequence[Answer]) -> list[Answer]:
-    """Return the ten answers of the lowest rank, the worst first."""
+    """Return the ten answers with the lowest ranks, the worst first."""
     return sorted(answers, key=lambda answer: -(answer.rank or sys.maxsize))[:WORST]
 
 
@@ -291,7 +294,7 @@ def show(ways: dict[str, Way]) -> None:
     for name, way in ways.items():
         faults = Counter(fault(answer) for answer in way.answers if not answer.within(3))
         print(f"{name:26}{''.join(f'{faults[each]:>12}' for each in FAULTS)}")
-    print("\nOurs ahead by (interval of 95 %, paired bootstrap)")
+    print("\nOurs ahead by (95 % interval, paired bootstrap)")
     for group in ("all", "text"):
         for name, compared in _compared(ways, group).items():
             figures = ", ".join(f"{measure} {found}" for measure, found in compared.items())
@@ -311,7 +314,7 @@ def _compared(ways: dict[str, Way], group: str) -> dict[str, dict[str, Differenc
 
 
 def as_json(ways: dict[str, Way]) -> dict[str, Any]:
-    """Build what is kept under bench/results."""
+    """Return the figures for bench/results."""
 
     def rounded(figures: Figures | Difference) -> dict[str, float]:
         return {name: round(value, 4) for name, value in vars(figures).items()}
@@ -342,7 +345,7 @@ def as_json(ways: dict[str, Way]) -> dict[str, Any]:
 
 
 def judge(ways: dict[str, Way]) -> bool:
-    """Print whether the bars are held, and return it."""
+    """Print the verdicts, and return whether all bars are kept."""
     hit_3 = Figures.of(ways[OURS].answers).hit_3
     verdicts = [(f"hit@3 of ours is {hit_3:.3f}, bar {HIT_3_BAR}", hit_3 >= HIT_3_BAR)]
     for name, compared in _compared(ways, "all").items():
@@ -359,9 +362,9 @@ def judge(ways: dict[str, Way]) -> bool:
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.retrieval", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="keep the figures in bench/results")
+    parser.add_argument("--write", action="store_true", help="write the figures to bench/results")
     write = parser.parse_args().write
     ways = run(load_sites())
     show(ways)

@@ -1,13 +1,14 @@
-"""`python -m bench.schedule_plans`: what the schedules of reschedule_todo and events cost with many users.
+"""`python -m bench.schedule_plans`: measure the schedules of reschedule_todo and events with many users.
 
-It fills two databases of an embedded Postgres with users on all the world's hours, at a fixed moment of a
-working day: for one twenty-fourth of them the hour of the daily e-mail has just come, for another one the
-night in which an overdue to-do is moved. Who had their hour before was served, and is in the ledger. Then it
-runs the real handlers, each time in a fresh process, with SQS and Secrets Manager over HTTP from MiniStack:
-with all of that due, again with nothing due any more, and once more as if the tables had never been analyzed.
+It fills two databases of an embedded Postgres with users in all time zones, at a fixed moment of a working
+day. For one twenty-fourth of the users the hour of the daily e-mail has just come. For another one, the night
+has come in which overdue to-dos are moved. Users whose hour came before have been served, and are in the
+ledger. Then it runs the real handlers, each time in a fresh process, with SQS and Secrets Manager over HTTP
+from MiniStack: with all of that due, again with nothing due, and once more as if the tables had never been
+analyzed.
 
-Six users of ten are gone: they gave their last sign of life months ago, and were told that their e-mail
-pauses. The calls of the model that they cost are counted: before anybody looked for signs of life, and now.
+Six of ten users are dormant: their last activity was months ago, and they were told that their e-mail pauses.
+The bench counts the model calls for all users, and those that remain without the dormant ones.
 """
 
 import argparse
@@ -36,28 +37,28 @@ from mojodex.schedule import DueWork
 
 COMMAND = "python -m bench.schedule_plans --write"
 MEMORY_BAR = 1.05
-# A statement that takes long is cancelled; none may come near that.
+# A slow statement is cancelled. None may take more than a fifth of that time.
 LONGEST_BAR = STATEMENT_TIMEOUT_SECONDS / 5
-# A worker looks up what one user has.
+# A worker's statement reads the rows of one user.
 WORKER_BAR = 0.1
 
-# A Wednesday, where it is 1 o'clock at UTC-11 and 8 o'clock at UTC-4.
+# A Wednesday; it is 1 o'clock at UTC-11 and 8 o'clock at UTC-4.
 NOW = datetime(2026, 6, 10, 12, 0, 30, tzinfo=UTC)
 TODAY = NOW.date()
 NIGHT_FROM_HOUR, NIGHT_UNTIL_HOUR = 1, 6
 EMAIL_HOUR = 8
-# Of users without an offset; it lies in the zone of the e-mail.
+# The offset of users without one; it lies in the zone of the e-mail.
 DEFAULT_OFFSET = 240
 
-# A user's number tells their zone: 0 is UTC-11, 23 is UTC+12. One in fifty is half an hour further east.
+# A user's number decides their zone: 0 is UTC-11, 23 is UTC+12. One in fifty is half an hour further east.
 #   0      1 o'clock: one overdue to-do, due for rescheduling
-#   1-4    2 to 5 o'clock: it was moved tonight, or that failed for good (one in a hundred)
-#   7      8 o'clock: due for the e-mail; one in a hundred is here without an offset
-#   8-9    9 and 10 o'clock: has got it, does not want it (one in ten), or there was nothing to tell (one in
-#          ten)
-#   23     Thursday has begun, but not its night: the to-do of Wednesday is overdue, and not due
-# In all other zones the to-do is today's, or was moved to a later day; or it is overdue, but has failed (one
-# in a hundred).
+#   1-4    2 to 5 o'clock: it was moved tonight, or that failed permanently (one in a hundred)
+#   7      8 o'clock: due for the e-mail; one in a hundred of these has no offset
+#   8-9    9 and 10 o'clock: has got the e-mail, does not want it (one in ten), or has no to-do for it (one
+#          in ten)
+#   23     Thursday has begun, but not its night: Wednesday's to-do is overdue but not due
+# In all other zones the to-do is today's, or was moved to a later day; or it is overdue, but its move has
+# failed (one in a hundred).
 ZONE = "mod(u, 24)"
 OFFSET = (
     f"CASE WHEN {ZONE} = 7 AND mod(u / 24, 100) = 3 THEN NULL"
@@ -66,13 +67,13 @@ OFFSET = (
 HAS_FAILED = f"({ZONE} NOT IN (0, 7, 8, 9, 23) AND mod(u / 24, 100) = 5)"
 WANTS_NONE = f"({ZONE} IN (8, 9) AND mod(u / 24, 10) = 0)"
 NOTHING_TO_TELL = f"({ZONE} IN (8, 9) AND mod(u / 24, 10) = 1)"
-IS_GONE = "mod(u / 24, 10) < 6"
-SHARE_GONE = 0.6
+IS_DORMANT = "mod(u / 24, 10) < 6"
+SHARE_DORMANT = 0.6
 DORMANT_AFTER_DAYS = 30
-# Four to-dos a user, one in each quarter of the keys, where the users come in no order of theirs:
+# Four to-dos for each user, one in each quarter of the keys, where users come in no particular order:
 #   0-1    completed, with one date
-#   2      with a first date, one from the week before, and one that says what is above
-#   3      for some day to come, not moved yet
+#   2      with a first date, one of the week before, and one as described above
+#   3      for a later day, not moved yet
 TODOS = (
     "(SELECT k, u, mod((k - 1) / :n + u / 24, 4) AS kind"
     " FROM (SELECT k, CAST(mod(CAST(k AS bigint) * 7919, :n) AS integer) AS u"
@@ -80,11 +81,11 @@ TODOS = (
 )
 DAY = "CAST(:today AS date)"
 MOMENT = "CAST(:now AS timestamptz)"
-# Two for each user, and when they were, evenly over ninety days.
+# Two for each user, spread evenly over ninety days.
 EXECUTIONS = "(SELECT i, mod(i, :n) AS u FROM generate_series(0, 2 * :n - 1) i) numbers"
 EXECUTED = (
     f"({MOMENT} - interval '90 days' * (1 - i / CAST(2 * :n AS float))"
-    f" - CASE WHEN {IS_GONE} THEN interval '100 days' ELSE interval '0 days' END)"
+    f" - CASE WHEN {IS_DORMANT} THEN interval '100 days' ELSE interval '0 days' END)"
 )
 SCHEDULING = (
     "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date, reschedule_justification)"
@@ -99,7 +100,7 @@ LOAD = (
     " FROM generate_series(0, :n - 1) u",
     "INSERT INTO md_user_task (user_task_pk, user_id, task_fk)"
     " SELECT u + 1, 'user-' || u, 1 + mod(u, 20) FROM generate_series(0, :n - 1) u",
-    # The users' first ones, then their second ones. One in eleven has no title of its own.
+    # The users' first executions, then their second ones. One in eleven has no title.
     "INSERT INTO md_user_task_execution (user_task_execution_pk, user_task_fk, session_id, json_input_values,"
     " start_date, title, summary, todos_extracted)"
     " SELECT i + 1, 1 + mod(i, :n), 'session-' || i, '{}', at,"
@@ -119,7 +120,7 @@ LOAD = (
     f" FROM {EXECUTIONS}",
     "INSERT INTO md_todo (todo_pk, user_task_execution_fk, description, creation_date, completed)"
     f" SELECT k, 1 + u + mod(kind, 2) * :n, 'Call them ' || k, {MOMENT} - interval '30 days',"
-    f" CASE WHEN kind < 2 THEN {MOMENT} - CASE WHEN {IS_GONE} THEN interval '100 days'"
+    f" CASE WHEN kind < 2 THEN {MOMENT} - CASE WHEN {IS_DORMANT} THEN interval '100 days'"
     f" ELSE interval '10 days' END END FROM {TODOS}",
     f"{SCHEDULING} SELECT k, {DAY} + CASE kind WHEN 3 THEN 1 + mod(u / 24, 14) ELSE -20 END,"
     f" {MOMENT} - interval '30 days', NULL FROM {TODOS}",
@@ -144,12 +145,12 @@ MAILED = """'{"todos": 1, "moved": 1, "worded_by": "model"}'"""
 LEDGER = (
     f"{JOB} SELECT 'extract_todos', CAST(i AS text), '', 'done', 1, {MOMENT}, {MOMENT}, '{{\"todos\": []}}'"
     " FROM generate_series(1, 2 * :n) i",
-    # Each move of the last days, and each that failed: half of these last night, half tonight.
+    # Each move of the last days, and each failed move: half of these last night, half tonight.
     f"{JOB} SELECT 'reschedule_todo', CAST(k AS text), CAST({DAY} - CASE"
     f" WHEN {HAS_FAILED} THEN mod(u / 2400, 2) WHEN {ZONE} BETWEEN 1 AND 4 THEN 0 ELSE 5 END AS text),"
     f" CASE WHEN {HAS_FAILED} THEN 'failed' ELSE 'done' END, 1, {MOMENT}, {MOMENT},"
     f' \'{{"chosen_by": "model"}}\' FROM {TODOS} WHERE kind = 2',
-    # The e-mails of the week before, of every other user; and of today.
+    # The e-mails of the last week for every other user, and those of today.
     f"{JOB} SELECT 'events', 'todo_daily_emails:user-' || u, CAST(CAST(at AS date) AS text), 'done', 1, at,"
     f" at, {MAILED} FROM generate_series({MOMENT} - interval '7 days', {MOMENT} - interval '1 day', '1 day')"
     " at, generate_series(0, :n - 1) u WHERE extract(isodow FROM at) < 6 AND mod(u / 24, 2) = 0",
@@ -157,25 +158,25 @@ LEDGER = (
     f" {MOMENT}, {MAILED} FROM generate_series(0, :n - 1) u"
     f" WHERE {ZONE} BETWEEN 8 AND 18 AND NOT {WANTS_NONE} AND NOT {NOTHING_TO_TELL}",
     f"INSERT INTO md_background_pause SELECT 'user-' || u, {MOMENT} - interval '50 days'"
-    f" FROM generate_series(0, :n - 1) u WHERE {IS_GONE}",
-    # One in a hundred had soft bounces some weeks ago; that pause is over.
+    f" FROM generate_series(0, :n - 1) u WHERE {IS_DORMANT}",
+    # One in a hundred had soft bounces some weeks ago; the block has ended.
     "INSERT INTO md_background_mail_block (user_id, address, kind, reason, since, until)"
     f" SELECT 'user-' || u, u || '@example.com', 'soft bounces', 'MailboxFull',"
     f" {MOMENT} - interval '30 days', {MOMENT} - interval '23 days'"
     " FROM generate_series(0, :n - 1) u WHERE mod(u / 24, 100) = 7",
-    # What should be found, by the numbers alone.
+    # The expected result, computed from the numbers alone.
     "CREATE TABLE bench_due (process text, subject text, occasion text, PRIMARY KEY (process, subject))",
     f"INSERT INTO bench_due SELECT 'reschedule_todo', CAST(k AS text), CAST({DAY} AS text)"
     f" FROM {TODOS} WHERE kind = 2 AND {ZONE} = 0"
     f" UNION ALL SELECT 'events', 'todo_daily_emails:user-' || u, CAST({DAY} AS text)"
-    f" FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7 AND NOT {IS_GONE}",
+    f" FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7 AND NOT {IS_DORMANT}",
 )
 HAD_EMAIL = f"SELECT count(*) FROM generate_series(0, :n - 1) u WHERE {ZONE} = 7"
 QUEUED = (
     "(SELECT process, subject, occasion FROM md_background_job WHERE process = :process AND state = 'queued')"
 )
 EXPECTED = "(SELECT process, subject, occasion FROM bench_due WHERE process = :process)"
-# As after an upgrade or a restore: nothing is known of what the tables hold.
+# As after an upgrade or a restore: PostgreSQL has no statistics.
 FORGET = (
     "DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relnamespace ="
     " CAST('public' AS regnamespace))",
@@ -186,13 +187,13 @@ FORGET = (
 
 @dataclass(frozen=True)
 class Schedule:
-    """One of the two.
+    """One of the two schedules.
 
     Attributes:
         process: its package.
-        timeout: seconds that the template gives to it.
-        settings: variables of its own.
-        subject: of a message's job.
+        timeout: seconds, as in the template.
+        settings: its own environment variables.
+        subject: returns the job's subject for a message.
     """
 
     process: str
@@ -227,19 +228,19 @@ SCHEDULES = (
 
 
 class Users(Filled):
-    """A database with so many users."""
+    """A database with `size` users."""
 
     def due(self, process: str) -> int:
-        """How many jobs a schedule should find."""
+        """Return how many jobs a schedule should find."""
         return int(self.value(f"SELECT count(*) FROM {EXPECTED} expected", process=process))
 
     def claimed_rightly(self, process: str) -> bool:
-        """Whether exactly these are claimed now."""
+        """Return whether exactly the expected jobs are claimed."""
         differ = f"({QUEUED} EXCEPT {EXPECTED}) UNION ALL ({EXPECTED} EXCEPT {QUEUED})"
         return bool(self.value(f"SELECT count(*) = 0 FROM ({differ}) differ", process=process))
 
     def reset(self, process: str) -> None:
-        """Take the claims back."""
+        """Delete the claims."""
         self.run(
             "DELETE FROM md_background_job WHERE process = :process AND state = 'queued'", process=process
         )
@@ -247,7 +248,7 @@ class Users(Filled):
 
 @dataclass(frozen=True)
 class Measured:
-    """A run with all due, the next one with nothing due any more, and who read which big table whole."""
+    """A run with all due, a run with nothing due, and the big tables that were scanned sequentially."""
 
     due: Run
     again: Run
@@ -255,29 +256,28 @@ class Measured:
 
 
 def fill(server: postgres.Database, name: str, users: int, cloud: Cloud) -> Users:
-    """Make a database with so many users, and migrate it."""
+    """Make a database with `users` users, and migrate it."""
     filled = Users.create(server, name, users, cloud)
     filled.fill(LOAD, LEDGER, "users", now=NOW, today=TODAY)
     return filled
 
 
 def environment(filled: Users, cloud: Cloud, schedule: Schedule, queue_url: str) -> dict[str, str]:
-    """What the schedule function sees."""
+    """Return the environment variables of the schedule function."""
     given = database.schedule_environment(filled, cloud, schedule.process, queue_url)
     offset = (NOW - datetime.now(UTC)).total_seconds()
     return given | schedule.settings | {"CLOCK_OFFSET_SECONDS": str(offset)}
 
 
 def measure(filled: Users, cloud: Cloud, schedule: Schedule, *, read_messages: bool = False) -> Measured:
-    """Run the schedule's handler twice, each time in a new process, and take its claims back.
+    """Run the schedule's handler twice, each time in a new process, and delete its claims.
 
     Args:
-        filled, cloud, schedule: see there.
-        read_messages: whether to compare each message, and not only their number: MiniStack needs long to
-            give many.
+        filled, cloud, schedule: the database, the emulator and the schedule.
+        read_messages: whether to compare each message and not only their number; MiniStack is slow with many.
 
     Raises:
-        BenchError: it failed, or did not publish exactly what is due, once.
+        BenchError: it failed, or did not publish exactly the due jobs, once.
     """
     process, due = schedule.process, filled.due(schedule.process)
     before = filled.sequential_scans()
@@ -300,18 +300,18 @@ def measure(filled: Users, cloud: Cloud, schedule: Schedule, *, read_messages: b
                     f"SELECT subject FROM bench_due WHERE process = '{process}'"
                 )
                 if subjects != Counter(rows.scalars()):
-                    raise BenchError(f"{process}: the messages are not those of what is due, each once")
+                    raise BenchError(f"{process}: the messages are not exactly those of the due jobs")
     if not filled.claimed_rightly(process):
-        raise BenchError(f"{process}: something else was claimed than what is due")
+        raise BenchError(f"{process}: the claimed jobs are not the due ones")
     filled.reset(process)
     return Measured(first, again, [table for table in after if after[table] != before[table]])
 
 
 def count_calls(filled: Users) -> Verdict:
-    """Print how many jobs ask the model in the hour that was measured, and how many did before.
+    """Print how many jobs ask the model in the measured hour, and how many would without dormant users.
 
-    Before, each overdue to-do and each daily e-mail was one. A dormant user's to-do is moved once a week now,
-    and nobody is asked about it.
+    Before, each overdue to-do and each daily e-mail asked once. Now a dormant user's to-do is moved once a
+    week, without the model.
     """
     settings = {"n": filled.size, "now": NOW, "today": TODAY, "days": DORMANT_AFTER_DAYS}
     since = f"{MOMENT} - :days * interval '1 day'"
@@ -326,7 +326,7 @@ def count_calls(filled: Users) -> Verdict:
         [filled.value(f"SELECT count(*) {moves}", **settings), filled.value(HAD_EMAIL, **settings)],
         [filled.value(f"SELECT count(*) {moves} WHERE {alive}", **settings), filled.due("events")],
     )
-    print(f"\nCalls of the model in this hour, with {SHARE_GONE:.0%} of the users gone")
+    print(f"\nModel calls in this hour, with {SHARE_DORMANT:.0%} of the users dormant")
     for name, was, now in (
         *zip(("moves", "e-mails"), before, after, strict=True),
         ("all", sum(before), sum(after)),
@@ -334,16 +334,16 @@ def count_calls(filled: Users) -> Verdict:
         print(f"  {name:10}{was:>10,} before{now:>10,} now{now / was:>8.0%}")
     share = sum(after) / sum(before)
     return (
-        f"users who are gone cost no call: {share:.2f} of the calls, bar {1 - SHARE_GONE:.2f}",
+        f"dormant users cost no call: {share:.2f} of the calls, bar {1 - SHARE_DORMANT:.2f}",
         share < 0.41,
     )
 
 
 def plans(filled: Users, cloud: Cloud) -> list[Plan]:
-    """The plans of the statements as the functions run them, executed and rolled back.
+    """Return the plans of the functions' statements, executed and rolled back.
 
     Raises:
-        BenchError: one took longer than the functions allow.
+        BenchError: a statement exceeded the functions' timeout.
     """
     for schedule in SCHEDULES:
         os.environ |= environment(filled, cloud, schedule, "none")
@@ -366,7 +366,7 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
     from reschedule_todo import rescheduling, schedule
 
     (lately,) = schedule.due_work(schedule.settings, NOW)
-    # At 10 o'clock in UTC, everything that is open is looked at.
+    # At 10 o'clock UTC the schedule reads all open to-dos.
     (everything,) = schedule.due_work(schedule.settings, NOW - timedelta(hours=2))
     yesterday = TODAY - timedelta(days=1)
     middle = filled.value(
@@ -374,13 +374,13 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
         " WHERE scheduled_date = :day",
         day=yesterday,
     )
-    there, gone = (
+    active, dormant = (
         int(
             filled.value(
                 f"SELECT max(k) FROM {TODOS} WHERE {which} AND {ZONE} = 0 AND kind = 2", n=filled.size
             )
         )
-        for which in (f"NOT {IS_GONE}", IS_GONE)
+        for which in (f"NOT {IS_DORMANT}", IS_DORMANT)
     )
     settings: Any = SimpleNamespace(
         default_timezone_offset=DEFAULT_OFFSET,
@@ -393,36 +393,36 @@ def _plans_of_reschedule_todo(filled: Users, connection: Connection) -> list[Pla
         *named(
             partial(_claim, lately, {}),
             (
-                "reschedule_todo, schedule: what is due on the first page of what was planned lately",
+                "reschedule_todo, schedule: first page of recently planned to-dos",
                 "`reschedule_todo/due.sql` within `mojodex.jobs.claim`.",
             ),
         ),
         *named(
             partial(_claim, lately, {"after_date": yesterday, "after_pk": middle}),
             (
-                "reschedule_todo, schedule: what is due on a later page",
-                "The same, going on behind the last row of the page before.",
+                "reschedule_todo, schedule: a later page of these to-dos",
+                "The same query, continued after the last row of the page before.",
             ),
         ),
         *named(
             partial(_claim, everything, {"after_pk": 2 * filled.size}),
             (
-                "reschedule_todo, schedule: what is due on a page of everything open",
+                "reschedule_todo, schedule: a page of all open to-dos",
                 "`reschedule_todo/due_everything.sql` within `mojodex.jobs.claim`.",
             ),
         ),
         *named(
-            lambda session: rescheduling.collect(session, there, NOW, settings),
+            lambda session: rescheduling.collect(session, active, NOW, settings),
             ("reschedule_todo, worker: the to-do, its task and its user", collected),
             ("reschedule_todo, worker: the dates of the to-do", collected),
             ("reschedule_todo, worker: the newest version of the result", collected),
             ("reschedule_todo, worker: the user's other open to-dos", collected),
         ),
         *named(
-            lambda session: rescheduling.collect(session, gone, NOW, settings),
+            lambda session: rescheduling.collect(session, dormant, NOW, settings),
             (
-                "reschedule_todo, worker: the to-do of a user who is gone",
-                f"{collected} All signs of life are looked for.",
+                "reschedule_todo, worker: the to-do of a dormant user",
+                f"{collected} It checks all signs of life.",
             ),
             ("reschedule_todo, worker: the dates of that to-do", collected),
         ),
@@ -440,32 +440,35 @@ def _plans_of_events(filled: Users, connection: Connection) -> list[Plan]:
         send_empty_todo_emails=False,
         dormant_after_days=DORMANT_AFTER_DAYS,
     )
-    its_claim = "`events/daily_email/due.sql` within `mojodex.jobs.claim`."
+    due_sql = "`events/daily_email/due.sql` within `mojodex.jobs.claim`."
     message = SendEvent(event_type="todo_daily_emails", user_id="user-55")
     collected = "`events.daily_email.content.collect`."
     named = partial(_named, connection)
     return [
         *named(
             partial(_claim, with_offset, {}),
-            ("events, schedule: who is due on the first page", f"{its_claim} All have got it."),
+            (
+                "events, schedule: first page of due users",
+                f"{due_sql} All have got their e-mail.",
+            ),
         ),
         *named(
-            # Behind those whose hour came before.
+            # The page after those whose hour came before.
             partial(_claim, with_offset, {"after_offset": DEFAULT_OFFSET - 59}),
             (
-                "events, schedule: who is due on a later page",
-                f"{its_claim} Four of ten are due; the others are gone, and were told.",
+                "events, schedule: a later page of due users",
+                f"{due_sql} Four of ten are due; the others are dormant and were told.",
             ),
         ),
         *named(
             partial(_claim, without_offset, {}),
-            ("events, schedule: which users without an offset are due", its_claim),
+            ("events, schedule: due users without an offset", due_sql),
         ),
         *named(
-            # Due, and their open to-do's execution has no title of its own.
+            # A due user, whose open to-do's execution has no title.
             lambda session: content.collect(session, message, TODAY, NOW, settings),
-            ("events, worker: the user", f"{collected} Who is gone: all signs of life are looked for."),
-            ("events, worker: their to-dos of today, and those that were moved", collected),
+            ("events, worker: the user", f"{collected} The user is dormant, so it checks all signs of life."),
+            ("events, worker: the user's to-dos of today, and moved ones", collected),
             ("events, worker: the title of a result", collected),
             ("events, worker: when a silent user was told of the pause", collected),
             ("events, worker: signs of life since then", collected),
@@ -480,7 +483,7 @@ def _claim(work: DueWork, after: dict[str, Any], session: Session) -> None:
 def _named(
     connection: Connection, run: Callable[[Session], object], *names: tuple[str, str]
 ) -> Iterator[Plan]:
-    """The plans of the statements that `run` runs; it is rolled back before and after they are explained."""
+    """Yield the plans of the statements that `run` runs. Roll back before and after each part."""
     with database.statements(connection) as seen, Session(connection) as session:
         run(session)
     connection.rollback()
@@ -490,7 +493,7 @@ def _named(
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     return database.run_bench("schedule_plans", partial(_run, _parser().parse_args()))
 
 
@@ -524,8 +527,8 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
     if arguments.write:
         database.write_part(
             "reschedule_todo and events",
-            f"{big.size:,} users in all zones, each with four to-dos, two of them open, and six dates of"
-            " theirs; one twenty-fourth is due.",
+            f"{big.size:,} users in all time zones. Each has four to-dos, two of them open, with six dates in"
+            " all. One in 24 users is due.",
             COMMAND,
             made,
         )
@@ -535,7 +538,7 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
 
 
 def _judge(made: Sequence[Plan], how: str) -> list[Verdict]:
-    """What to say of each plan."""
+    """Return a verdict for each plan."""
     verdicts = []
     for plan in made:
         said, passed = plan.verdict
@@ -550,7 +553,7 @@ def _judge(made: Sequence[Plan], how: str) -> list[Verdict]:
 
 
 def _tables(schedule: Schedule, filled: Sequence[Users], runs: Sequence[Measured], how: str) -> list[Verdict]:
-    """Print what two databases took, with all due and then with nothing due; what to say of each bar."""
+    """Print two databases' figures, with all due and with nothing due. Return a verdict for each bar."""
     heads = [f"{one.size:,} users" for one in filled]
     figures = (
         Figure("published", lambda run: run.published, ",.0f"),
@@ -580,7 +583,7 @@ def _tables(schedule: Schedule, filled: Sequence[Users], runs: Sequence[Measured
             longest <= LONGEST_BAR,
         ),
         (
-            f"{title}: {', '.join(scanned) or 'no big table'} read from end to end by any statement",
+            f"{title}: {', '.join(scanned) or 'no big table'} scanned sequentially by any statement",
             not scanned,
         ),
     ]

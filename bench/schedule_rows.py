@@ -1,10 +1,10 @@
-"""`python -m bench.schedule_rows`: how many rows each schedule examines, at 10⁴, 10⁵ and 10⁶ users.
+"""`python -m bench.schedule_rows`: count the rows that each schedule examines, at 10⁴, 10⁵ and 10⁶ users.
 
-Fills databases as `bench.schedule_plans` and `bench.schedule_time` do (in the latter a user is an execution),
-and claims what is due with the schedules' own pages, without publishing it. Rows examined are PostgreSQL's
-own counts of the rows that index scans and sequential scans read, over a run. First the same
-number is due in all databases, then a number that grows with the users. Prints a table, writes
-bench/results/schedule_rows.json, and draws the curves.
+Fills databases as `bench.schedule_plans` and `bench.schedule_time` do (in the latter, users stand for
+executions). Claims all due work with the schedules' own pages, without publishing it. Rows examined are
+PostgreSQL's own counts of rows read by index scans and sequential scans. First the same number is due in all
+databases, then a number that grows with the users. Prints a table, writes bench/results/schedule_rows.json,
+and draws the curves.
 """
 
 import argparse
@@ -29,14 +29,15 @@ from mojodex import jobs
 from mojodex.clock import utc_now
 from mojodex.schedule import DueWork
 
-# Where as many more are due as there are more users, rows examined for each that is due, last against first.
+# Bar for the growth of rows examined per due job, from the first to the last size, if due work grows with
+# users.
 BAR = 1.2
 GROWING = "due grows with the users"
 EXAMINED = (
     "SELECT CAST((SELECT sum(seq_tup_read) FROM pg_stat_user_tables)"
     " + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes) AS bigint)"
 )
-# What is due beyond the first so many: the to-do is for a later day, and the user has evening.
+# To limit due work, give all further to-dos a later day, and all further users a time zone with evening.
 NOT_DUE = "(SELECT subject FROM bench_due WHERE process = :process ORDER BY subject OFFSET :due)"
 LATER = (
     "UPDATE md_todo_scheduling SET scheduled_date = CAST(:now AS date) + 3 WHERE todo_fk IN"
@@ -50,7 +51,7 @@ EVENING = (
 
 @dataclass(frozen=True)
 class Examined:
-    """One run of a schedule: rows that it found due, and rows that it examined for that."""
+    """One run of a schedule: the number of due jobs, and of rows examined to find them."""
 
     schedule: str
     users: int
@@ -59,7 +60,7 @@ class Examined:
 
 
 def examine(filled: Filled, schedule: str, works: Iterable[DueWork], now: datetime) -> Examined:
-    """Claim all that is due, page by page, and roll it back."""
+    """Claim all due work, page by page, and roll back."""
     engine = create_engine(filled.database.url)
     due = 0
     before = filled.value(EXAMINED)
@@ -71,7 +72,7 @@ def examine(filled: Filled, schedule: str, works: Iterable[DueWork], now: dateti
                 due += len(page.claimed)
                 after = page.after
         session.rollback()
-        # What a session has read is known when it says so.
+        # A session's counts are published on request.
         session.execute(text("SELECT pg_stat_force_next_flush()"))
     engine.dispose()
     while filled.value(EXAMINED) == before:
@@ -80,7 +81,7 @@ def examine(filled: Filled, schedule: str, works: Iterable[DueWork], now: dateti
 
 
 def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
-    """What reschedule_todo and events examine; `due` is the number of each, None for a twenty-fourth."""
+    """Examine reschedule_todo and events. `due` is the number for each; None means one in 24 users."""
     with _database(partial(schedule_plans.fill, server, f"users_{size}_{due}", size, cloud)) as filled:
         if due is not None:
             filled.run(LATER, process="reschedule_todo", due=due, now=schedule_plans.NOW)
@@ -92,7 +93,7 @@ def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None
         from events.daily_email import audience
         from reschedule_todo import schedule as moves
 
-        # At 10 o'clock in UTC, everything open is looked at.
+        # At 10 o'clock UTC the schedule reads all open to-dos.
         for name, now in (
             ("reschedule_todo", schedule_plans.NOW),
             ("reschedule_todo, once a night", schedule_plans.NOW - timedelta(hours=2)),
@@ -104,7 +105,7 @@ def of_users(server: postgres.Database, cloud: Cloud, size: int, due: int | None
 
 
 def of_executions(server: postgres.Database, cloud: Cloud, size: int, due: int | None) -> Iterator[Examined]:
-    """The same of extract_todos; None for one in two thousand."""
+    """Examine extract_todos; `due` None means one in two thousand."""
     fill = partial(schedule_time.fill, server, f"executions_{size}_{due}", size, 30, cloud)
     with _database(fill) as filled:
         filled.make_due(due or max(size // 2000, 1))
@@ -162,11 +163,11 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.schedule_rows", description=__doc__)
     add = parser.add_argument
     add("--users", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], metavar="N")
-    add("--due", type=int, default=100, metavar="N", help="due of each, where it is the same (%(default)s)")
+    add("--due", type=int, default=100, metavar="N", help="due jobs of each schedule, if fixed (%(default)s)")
     return database.run_bench("schedule_rows", partial(_run, parser.parse_args()))
 
 

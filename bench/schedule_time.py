@@ -1,9 +1,9 @@
-"""`python -m bench.schedule_time`: what the schedule of extract_todos costs in a small and in a big database.
+"""`python -m bench.schedule_time`: measure the schedule of extract_todos in a small and a big database.
 
-It fills two databases of an embedded Postgres with executions that are spread evenly over the year up to now,
-so the big one also has ten times the activity within the look-back; nearly all of that is extracted already,
-and the same number is due in both. Then it runs the real handler, each time in a fresh process, with SQS and
-Secrets Manager over HTTP from MiniStack, and explains the statements of the schedule and of the worker.
+It fills two databases of an embedded Postgres with executions, spread evenly over the last year. So the big
+one also has ten times the activity within the look-back. Nearly all executions are extracted already, and the
+same number is due in both. Then it runs the real handler, each time in a fresh process, with SQS and Secrets
+Manager over HTTP from MiniStack, and explains the statements of the schedule and of the worker.
 """
 
 import argparse
@@ -24,25 +24,25 @@ from mojodex import jobs
 from mojodex.clock import utc_now
 
 COMMAND = "python -m bench.schedule_time --write"
-# Bars: the big database against the small one (time, memory), and much due against little (memory). For the
-# last one the allowance is the noise between two runs of the same.
+# Bars: the big database against the small one (time, memory), and much due work against little (memory). The
+# last one allows for the noise between two equal runs.
 SCALE_BAR = 1.5
 MEMORY_BAR = 1.05
 LOOK_BACK_DAYS = 7
 MINIMUM_AGE_MINUTES = 10
-# Seconds that the template gives to the function.
+# The function's timeout in the template.
 TIMEOUT_SECONDS = 120
 
-# An execution's number tells its date (1 is a year old, the last one is now) and, by its last two digits,
-# what became of it. Every fifth has a second version, five minutes after the first.
+# An execution's number decides its date (1 is a year old, the last one is now) and, by its last two digits,
+# its state. Every fifth has a second version, five minutes after the first.
 #   00-09 never finished, without a produced text
 #   10-11 deleted by the user
 #   12    its text is deleted
 #   13    not extracted, but in the ledger: failed, queued or running
 #   14    deleted, skipped in the ledger
 #   15    edited again a moment ago, if it is within the look-back
-#   16-99 extracted, nine of ten by us (done in the ledger); but of those beyond the look-back, the first
-#         :never were never extracted and are in no ledger
+#   16-99 extracted, nine of ten by us (done in the ledger); beyond the look-back, the first :never of them
+#         were never extracted and are in no ledger
 DATES = "CAST(:now AS timestamptz) - interval '365 days' * (1 - i / CAST(:n AS float))"
 IS_OLD = f"{DATES} < CAST(:now AS timestamptz) - interval '{LOOK_BACK_DAYS} days'"
 NEVER_EXTRACTED = f"(mod(i, 100) < 16 OR (mod(i, 100) < 16 + :never AND {IS_OLD}))"
@@ -52,7 +52,7 @@ LOAD = (
     "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, creation_date)"
     " SELECT 'user-' || i, i || '@example.com', 'Ann Archer', 'en', -120, now()"
     " FROM generate_series(0, :n / 100 - 1) i",
-    # Twenty tasks a user, five executions of each.
+    # Twenty tasks per user, with five executions each.
     "INSERT INTO md_user_task (user_task_pk, user_id, task_fk)"
     " SELECT i + 1, 'user-' || mod(i, :n / 100), 1 + i / (:n / 100) FROM generate_series(0, :n / 5 - 1) i",
     "INSERT INTO md_session (session_id, user_id, creation_date)"
@@ -67,7 +67,7 @@ LOAD = (
     " deleted_by_user)"
     " SELECT i, 1 + mod(i, :n / 5), 'session-' || i, '{}',"
     f" CAST({DATES} AS timestamp), 'Minutes ' || i, repeat(md5(CAST(i AS text)), 3),"
-    # A quarter continues the user's execution before, in chains of up to four.
+    # A quarter continues the user's previous execution, in chains of up to four.
     " CASE WHEN mod(i, 4) = 0 AND mod(i / (:n / 100), 4) <> 0 AND i > :n / 100 THEN i - :n / 100 END,"
     f" CASE WHEN NOT {NEVER_EXTRACTED} THEN {DATES} + interval '20 minutes' END,"
     f" CASE WHEN mod(i, 100) IN (10, 11, 14) THEN {DATES} END"
@@ -80,7 +80,7 @@ LOAD = (
     f" SELECT i, CAST({DATES} AS timestamp) - (1 - v) * interval '5 minutes',"
     " repeat(md5(CAST(i AS text)), 8), 'Minutes' FROM generate_series(1, :n) i, generate_series(0, 1) v"
     " WHERE mod(i, 100) >= 10 AND (v = 1 OR mod(i, 5) = 0)",
-    # Edited again: a second version of what seemed to be finished, see `_reset`.
+    # Edited again: a second version of a result that seemed finished, see `reset`.
     "INSERT INTO md_produced_text_version (produced_text_fk, creation_date, production, title)"
     f" SELECT i, CAST(:now AS timestamptz), 'Edited', 'Edited' FROM generate_series(1, :n) i"
     f" WHERE mod(i, 100) = 15 AND NOT {IS_OLD}",
@@ -93,18 +93,18 @@ LEDGER = (
     " outcome, message_expires_at)"
     " SELECT 'extract_todos', CAST(i AS text), CASE mod(i, 100)"
     " WHEN 13 THEN (ARRAY['failed', 'queued', 'running'])[1 + mod(i / 100, 3)] WHEN 14 THEN 'skipped'"
-    # What is queued was never begun: its message waits.
+    # A queued job was never begun: its message waits.
     f" ELSE 'done' END, CASE WHEN mod(i, 100) = 13 AND mod(i / 100, 3) = 1 THEN 0 ELSE 1 END, {DATES},"
-    # What runs was begun just now: what has been running for long is due again.
+    # A running job has just begun. One that has been running for long would be due.
     " CASE WHEN mod(i, 100) = 13 AND mod(i / 100, 3) = 2 THEN CAST(:now AS timestamptz)"
     f" ELSE {DATES} END, {DATES},"
     """ '{"todos": [{"todo_pk": 1, "evidence": "I will call them tomorrow"}], "left_out": []}',"""
-    # Messages of what is queued or running live.
+    # The messages of queued and running jobs can still be delivered.
     " CAST(:now AS timestamptz) + interval '4 days'"
     " FROM generate_series(1, :n) i"
     f" WHERE mod(i, 100) IN (13, 14) OR NOT ({NEVER_EXTRACTED} OR mod(i / 100, 10) = 0)"
 )
-# What can be made due: extracted, with a result, and within the look-back while this program runs.
+# Executions that can be made due: extracted, with a result, and within the look-back while this program runs.
 CANDIDATES = (
     "SELECT user_task_execution_pk AS pk FROM md_user_task_execution"
     " WHERE mod(user_task_execution_pk, 100) >= 16"
@@ -114,10 +114,10 @@ CANDIDATES = (
 
 
 class Executions(Filled):
-    """A database with so many executions."""
+    """A database with `size` executions."""
 
     def make_due(self, count: int, *, days: float = LOOK_BACK_DAYS - 0.5) -> None:
-        """Let exactly `count` executions be due, evenly over the last `days`; all others are not."""
+        """Make exactly `count` executions due, spread evenly over the last `days`."""
         self.run(
             "CREATE TABLE IF NOT EXISTS bench_due (pk integer PRIMARY KEY)",
             "UPDATE md_user_task_execution SET todos_extracted = now()"
@@ -140,7 +140,7 @@ class Executions(Filled):
             raise BenchError(f"{self.name}: only {made} executions can be due, not {count}")
 
     def reset(self) -> None:
-        """Take the claims back, and edit again what is being edited."""
+        """Delete the claims, and renew the edits that count as recent."""
         self.run(
             "DELETE FROM md_background_job WHERE process = 'extract_todos'"
             " AND subject IN (SELECT CAST(pk AS text) FROM bench_due)",
@@ -154,10 +154,10 @@ def fill(server: postgres.Database, name: str, executions: int, never: int, clou
 
     Args:
         server: any database of the server.
-        name: of the new one.
+        name: the new database.
         executions: how many; a multiple of 500.
-        never: percent of those beyond the look-back that were never extracted.
-        cloud: gets the secret.
+        never: percentage of the executions beyond the look-back that were never extracted.
+        cloud: stores the secret.
     """
     filled = Executions.create(server, name, executions, cloud)
     filled.fill(LOAD, [LEDGER], "executions", now=utc_now(), never=never)
@@ -165,7 +165,7 @@ def fill(server: postgres.Database, name: str, executions: int, never: int, clou
 
 
 def environment(filled: Executions, cloud: Cloud, queue_url: str) -> dict[str, str]:
-    """What the schedule function sees."""
+    """Return the environment variables of the schedule function."""
     return database.schedule_environment(filled, cloud, "extract_todos", queue_url) | {
         "MINIMUM_AGE_MINUTES": str(MINIMUM_AGE_MINUTES),
         "LOOK_BACK_DAYS": str(LOOK_BACK_DAYS),
@@ -173,10 +173,10 @@ def environment(filled: Executions, cloud: Cloud, queue_url: str) -> dict[str, s
 
 
 def measure(filled: Executions, cloud: Cloud, due: int) -> Run:
-    """Run the schedule's handler in a new process, and take its claims back.
+    """Run the schedule's handler in a new process, and delete its claims.
 
     Raises:
-        BenchError: it failed, or did not publish exactly what is due.
+        BenchError: it failed, or did not publish exactly the due jobs.
     """
     with cloud.queue() as url:
         run = database.run_schedule("extract_todos", environment(filled, cloud, url), TIMEOUT_SECONDS)
@@ -187,7 +187,7 @@ def measure(filled: Executions, cloud: Cloud, due: int) -> Run:
 
 
 def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
-    """The plans of the statements as the functions run them, executed and rolled back."""
+    """Return the plans of the functions' statements, executed and rolled back."""
     os.environ |= environment
     from extract_todos import extraction, schedule
 
@@ -200,7 +200,7 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
         def claim(after: dict[str, Any]) -> tuple[tuple[str, Any], dict[str, Any]]:
             with database.statements(connection) as seen:
                 page = jobs.claim(session, work.process, work.query, work.parameters | after, now=now)
-            assert page.after is not None, "too few are due for a later batch"
+            assert page.after is not None, "too few are due for a later page"
             return seen[0], page.after
 
         first, after = claim({})
@@ -208,7 +208,7 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
         connection.rollback()
         made = [
             explain(
-                "Schedule: the first batch of what is due is claimed",
+                "Schedule: claim the first page of due executions",
                 "`extract_todos/due.sql` within `mojodex.jobs.claim`.",
                 first,
             )
@@ -219,13 +219,13 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
         connection.rollback()
         made.append(
             explain(
-                "Schedule: a later batch is claimed",
-                "The same, going on behind the last version of the batch before.",
+                "Schedule: claim a later page",
+                "The same query, continued after the last version of the page before.",
                 later,
             )
         )
         connection.rollback()
-        # A late execution of a user who has many, which continues another one.
+        # A late execution of a user with many, which continues another one.
         pk = filled.size - 4
         with database.statements(connection) as seen:
             session.execute(
@@ -250,7 +250,7 @@ def plans(filled: Executions, environment: dict[str, str]) -> list[Plan]:
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     return database.run_bench("schedule_time", partial(_run, _parser().parse_args()))
 
 
@@ -286,7 +286,7 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
     if arguments.write:
         database.write_part(
             "extract_todos",
-            f"{big.size:,} executions are spread evenly over a year; nearly all are extracted.",
+            f"{big.size:,} executions, spread evenly over a year; nearly all are extracted.",
             COMMAND,
             made,
         )
@@ -312,9 +312,9 @@ def _parser() -> argparse.ArgumentParser:
     numbers = {
         "small": (100_000, "executions in the small database, a multiple of 500"),
         "big": (1_000_000, "executions in the big database, a multiple of 500"),
-        "due": (1_000, "due in both, at least two batches"),
-        "little": (100, "due, for the comparison of memory"),
-        "much": (10_000, "due, against it"),
+        "due": (1_000, "due in both databases, at least two pages"),
+        "little": (100, "due jobs for the comparison of memory"),
+        "much": (10_000, "due jobs to compare with"),
         "rounds": (5, "runs in each database"),
     }
     for name, (default, meaning) in numbers.items():

@@ -1,10 +1,10 @@
 """The websites of `bench/sites`, which were written for the benches, and the questions about them.
 
-A folder is one site. `template.html` (Jinja2) is what stands around each of its pages. `pages.html` holds the
-pages: a line `=== /path | title | teaser`, and below it HTML, in which end tags may be missing where HTML
-allows it. `questions.toml` holds what a visitor might ask, with an exact run of words of each page that
-answers it; if only the footer does, with such a run of the footer. Some ask plainly, in the words of the
-page, and some as people do who have not read it.
+A folder is one site. `template.html` (Jinja2) surrounds each of its pages. `pages.html` holds the pages: a
+line `=== /path | title | teaser`, and below it HTML, in which end tags may be missing where HTML allows it.
+`questions.toml` holds questions of visitors. For each page that answers a question, it names an exact run of
+words; for an answer in the footer, a run of words of the footer. Some questions use the words of the page,
+others those of people who have not read it.
 """
 
 import re
@@ -24,7 +24,7 @@ from bench import ROOT
 SITES = ROOT / "bench" / "sites"
 PAGE = re.compile(r"^=== (?P<path>\S+) \| (?P<title>.+) \| (?P<teaser>.+)$", re.MULTILINE)
 RELATED = 3
-# Where templates of most systems begin a new line; without one, plain text would glue cells together.
+# Most systems' templates break lines here. Without the break, plain text would join cells.
 BETWEEN_BLOCKS = re.compile(r"(<br>|</(?:td|th|tr|li|dt|dd|p|div|h\d|summary|section)>(?=<))")
 
 
@@ -34,7 +34,7 @@ class Page:
 
     Attributes:
         path: its address on the site.
-        title, teaser: as text.
+        title, teaser: plain text.
         body: HTML.
     """
 
@@ -46,14 +46,14 @@ class Page:
 
 @dataclass(frozen=True)
 class Question:
-    """What somebody asks about one site.
+    """A question about one site.
 
     Attributes:
         name: unique among all sites.
-        language: of the question: en, fr, de or es.
+        language: en, fr, de or es.
         ask: the question.
-        answers: by address, the words of the page that answer it; on every page, if it is the footer.
-        kind: "footer" if only the footer answers it; else "plain" (in the words of the page) or "reworded".
+        answers: the answering words of each page, by address; for the footer, every page has them.
+        kind: "footer" if only the footer answers it, "plain" if it uses the page's words, else "reworded".
     """
 
     name: str
@@ -68,10 +68,10 @@ class Site:
     """A website.
 
     Attributes:
-        name: of its folder.
+        name: the name of its folder.
         written: its pages as they were written.
-        pages: by address, the HTML that a browser gets.
-        questions: about this site.
+        pages: the HTML that a browser gets, by address.
+        questions: the questions about it.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Site:
 
 
 def load_sites() -> list[Site]:
-    """Read all sites, in the order of their names."""
+    """Read all sites, in order of their names."""
     return [_load(path.parent) for path in sorted(SITES.glob("*/template.html"))]
 
 

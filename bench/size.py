@@ -1,6 +1,6 @@
-"""`python -m bench.size`: what a function unpacks to on AWS, from `make build` (arm64).
+"""`python -m bench.size`: print the unpacked size of the functions on AWS, from `make build` (arm64).
 
-A function is its own folder and the layer; Lambda's limit for both together is 250 MB.
+A function consists of its own folder and the layer. Lambda's limit for both together is 250 MB.
 """
 
 import argparse
@@ -17,17 +17,17 @@ LARGEST = 12
 
 
 def size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Return the bytes of a file, or of all files in a folder."""
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def main() -> int:
-    """Print the sizes; returns 1 when they are over the bar."""
+    """Print the sizes. Return 1 if they exceed the bar."""
     parser = argparse.ArgumentParser(prog="python -m bench.size", description=__doc__)
     parser.add_argument(
-        "--build", type=Path, default=BUILD_DIRECTORY, help="a folder that sam built (%(default)s)"
+        "--build", type=Path, default=BUILD_DIRECTORY, help="the folder that sam built (%(default)s)"
     )
     build: Path = parser.parse_args().build
     layer = build / LAYER
@@ -43,11 +43,11 @@ def main() -> int:
     print(f"  {'layer and all functions':32}{total / 1e6:8.2f}   bar {BAR}\n")
 
     packages = sorted(((size(path), path.name) for path in (layer / "python").iterdir()), reverse=True)
-    print(f"The largest of the layer's {len(packages)} packages\n")
+    print(f"The largest of {len(packages)} packages of the layer\n")
     for bytes_, name in packages[:LARGEST]:
         print(f"  {name:32}{bytes_ / 1e6:8.2f}")
     bytecode = sum(path.stat().st_size for path in build.rglob("*.pyc"))
-    print(f"\nOf the total, compiled bytecode: {bytecode / 1e6:.2f}")
+    print(f"\nCompiled bytecode in the total: {bytecode / 1e6:.2f}")
     print(f"\n{'ok  ' if total <= BAR * 1e6 else 'FAIL'}  {total / 1e6:.1f} MB, bar {BAR} MB")
     return 0 if total <= BAR * 1e6 else 1
 

@@ -1,17 +1,18 @@
-"""`python -m bench.throughput`: how many jobs a second the deployed bundle does, and what it is billed for.
+"""`python -m bench.throughput`: measure the jobs a second of the deployed bundle, and its billed time.
 
-Everything goes through the built template in MiniStack: real queues, ten warm workers of each process with
-batches of ten, so a hundred jobs in flight, and Postgres. The model is a process of its own with a given
-latency. Beside it, in the same run, on the same machine, database and model, and with the same code for the
-job: one job at a time, as a serial worker has them, and five at a time in one process, as the old thread pool
-had at best. Each of these two is measured on a sample at the shortest latency; at others it is reckoned: its
-own time a job stays, the model's is another one.
+Everything goes through the built template in MiniStack: real queues, Postgres, and ten warm workers for each
+process with batches of ten, so a hundred jobs are in flight. The model is a separate process with a given
+latency. Two references run the same job code on the same machine, database and model: one job at a time, as
+in a serial worker, and five at a time in one process, the most of Mojodex's own thread pool. Both are
+measured on a sample at the shortest latency. For other latencies they are computed: a job's own time stays,
+and the model's time is replaced.
 
-The bound is what the model's latency alone allows with a hundred in flight; that of batches knows, too, that
-a batch ends with its slowest call. What is below the bound is processor: the table says whose. AWS has a
-processor for each worker, this machine has its few for all of them, PostgreSQL, the queues and the model.
+The bound is the rate that the model's latency allows with a hundred jobs in flight. The bound of batches also
+accounts for a batch's wait for its slowest call. Below the bound, CPU is the limit, and a table shows who
+uses it. On AWS each worker has its own CPU; here all workers, PostgreSQL, the queues and the model share the
+cores.
 
-The website is measured by `python -m bench.website`.
+`python -m bench.website` measures a website.
 """
 
 import argparse
@@ -37,13 +38,13 @@ from mojodex.tokens import count_tokens
 
 IN_FLIGHT = WORKERS * BATCH
 SHORTEST = Latency(0.3)
-# Log-normal with 98 of 100 calls between 0.3 and 8 s, where it is cut: ln 0.3 and ln 8 are 2.33 standard
-# deviations from the median's logarithm.
+# Log-normal with 98 of 100 calls between 0.3 and 8 s, and cut there: ln 0.3 and ln 8 are 2.33 standard
+# deviations from the logarithm of the median.
 SPREAD = Latency(median=1.549, sigma=0.7058, least=0.3, most=8)
 CURVE = (Latency(1), Latency(2), Latency(4), SPREAD)
-# Of jobs that are measured one at a time, and five at a time.
+# Sample sizes of the references, by threads.
 SAMPLES = {1: 30, 5: 100}
-# Workers are cold before: their first jobs are not measured.
+# The first jobs are not measured, because the workers are cold.
 WARMING = 2 * IN_FLIGHT
 LONG_LATENCY = Latency(3)
 BILLED_WORKERS = 2
@@ -54,11 +55,11 @@ SAMPLE_OF_SLOWEST = 20_000
 
 @dataclass(frozen=True)
 class Measured:
-    """One load, and its references.
+    """One load, with its references.
 
     Attributes:
-        kind, latency, run: of the load.
-        alone: by threads in one process (1, 5), seconds that a job takes there.
+        kind, latency, run: the load.
+        alone: seconds per job in one process, by its number of threads (1, 5).
     """
 
     kind: Kind
@@ -68,21 +69,21 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Jobs a second."""
+        """Return the jobs per second."""
         return self.run.jobs / self.run.seconds
 
     @property
     def bound(self) -> float:
-        """Jobs a second that the mean latency allows: one call a job."""
+        """Return the jobs per second that the mean latency allows, with one call per job."""
         return IN_FLIGHT / self.run.latency
 
     @property
     def batch_bound(self) -> float:
-        """Jobs a second that it allows when each batch waits for its slowest call."""
+        """Return the jobs per second if each batch waits for its slowest call."""
         return IN_FLIGHT / slowest_of_batch(self.latency)
 
     def row(self) -> dict[str, Any]:
-        """For bench/results."""
+        """Return the figures for bench/results."""
         run = self.run
         cuts = quantiles(run.waits, n=100)
         return {
@@ -109,18 +110,18 @@ class Measured:
 
 @cache
 def slowest_of_batch(latency: Latency) -> float:
-    """Mean seconds of the slowest of a batch's calls."""
-    dice = random.Random(5)
-    return mean(max(latency.seconds(dice) for _ in range(BATCH)) for _ in range(SAMPLE_OF_SLOWEST))
+    """Return the mean seconds of a batch's slowest call."""
+    rng = random.Random(5)
+    return mean(max(latency.seconds(rng) for _ in range(BATCH)) for _ in range(SAMPLE_OF_SLOWEST))
 
 
 def name_of(latency: Latency) -> str:
-    """How a latency is called in tables."""
+    """Return a latency's name in tables."""
     return f"{latency.least:g}-{latency.most:g} s" if latency.sigma else f"{latency.median:g} s"
 
 
 def tokens(run: Run) -> dict[str, int]:
-    """Tokens of the newest request's prompt, its schema included."""
+    """Return the tokens of the newest request's prompt, its schema included."""
     request = json.loads(run.last)
     prompt = "".join(message["content"] for message in request["messages"])
     return {"prompt": count_tokens(prompt) + count_tokens(json.dumps(request["response_format"]))}
@@ -133,12 +134,12 @@ def say(*cells: object) -> None:
 
 
 def measure(bundle: Bundle, sizes: dict[Kind, Sequence[int]], curve: int) -> dict[str, Any]:
-    """Measure and print all of it; for bench/results.
+    """Measure and print everything, and return the data for bench/results.
 
     Args:
-        bundle: deployed.
-        sizes: how many jobs of each kind, by turns.
-        curve: how many for each further latency.
+        bundle: the deployed bundle.
+        sizes: for each kind, the numbers of jobs of its loads.
+        curve: number of jobs for each further latency.
     """
     bundle.model.take(SHORTEST)
     measured: list[Measured] = []
@@ -182,7 +183,7 @@ def measure(bundle: Bundle, sizes: dict[Kind, Sequence[int]], curve: int) -> dic
         bundle.model.take(latency)
         load(EXTRACTION, curve, latency)
 
-    print("\nProcessor, ms a job")
+    print("\nCPU, ms per job")
     for one in measured:
         per_job = one.row()["processor_ms_per_job"]
         shown = ", ".join(f"{who} {ms:.1f}" for who, ms in per_job.items() if ms >= 0.05)
@@ -191,7 +192,7 @@ def measure(bundle: Bundle, sizes: dict[Kind, Sequence[int]], curve: int) -> dic
     billed, by_process = billing(bundle)
     bundle.model.take(SHORTEST)
     most, allowed = bundle.connections_at_once(KINDS, min(counts[0] for counts in sizes.values()))
-    print(f"\nConnections with all queues loaded: {most} at most, of {allowed} that the parameters allow")
+    print(f"\nConnections with all queues loaded: {most} at most, {allowed} allowed by the parameters")
     data = {
         "cores": os.cpu_count(),
         "in_flight": IN_FLIGHT,
@@ -212,7 +213,7 @@ def measure(bundle: Bundle, sizes: dict[Kind, Sequence[int]], curve: int) -> dic
 
 
 def latency_of_references(bundle: Bundle, kind: Kind, alone: dict[str, dict[int, float]]) -> dict[int, float]:
-    """Seconds a job takes in one process besides its call, by threads; measured once, at the shortest."""
+    """Return the seconds per job in one process without its call, by threads. Each is measured once."""
     if kind.process not in alone:
         alone[kind.process] = {
             threads: bundle.reference(kind, jobs, threads) - SHORTEST.median / threads
@@ -222,13 +223,13 @@ def latency_of_references(bundle: Bundle, kind: Kind, alone: dict[str, dict[int,
 
 
 def billing(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """GB-seconds of 1,000 jobs.
+    """Measure the GB-seconds of 1,000 jobs.
 
-    With few workers, because one that waits for a processor is billed for it: on AWS none does.
+    Only few workers run: a worker that waits for a CPU is billed for it, and on AWS none waits.
 
     Returns:
-        Of extractions with batches of ten, and with one record per invocation, of the same load; of every
-        process with batches of ten at the shortest latency.
+        Extractions in batches of ten and in single records, for the same load. Then every process with
+        batches of ten at the shortest latency.
     """
 
     def billed(kind: Kind, batch: int, jobs: int) -> float:
@@ -238,7 +239,7 @@ def billing(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, float]]:
         return 1000 * run.billed * run.memory / jobs
 
     found = []
-    print("\nBilled, GB-seconds of 1,000 jobs")
+    print("\nBilled GB-seconds per 1,000 jobs")
     say("", "latency", "of ten", "of one", "ratio")
     for latency, jobs in ((LONG_LATENCY, 40), (SHORTEST, 100)):
         bundle.model.take(latency)
@@ -288,7 +289,7 @@ def judge(measured: Sequence[Measured], billed: Sequence[dict[str, Any]], most: 
 
 
 def figure(measured: Sequence[Measured]) -> Figure:
-    """Jobs a second over latency, with the bound."""
+    """Draw jobs per second over latency, with the bound."""
     constant = [one for one in measured if one.kind is EXTRACTION and not one.latency.sigma]
     constant.sort(key=lambda one: (one.latency.median, one.run.jobs))
     drawn = Figure(figsize=(7, 4), layout="constrained")
@@ -305,7 +306,7 @@ def figure(measured: Sequence[Measured]) -> Figure:
 
 
 def main() -> int:
-    """Measure; returns the exit code, which is 1 when a job was lost or stood still."""
+    """Measure. Return the exit code: 1 if a job was lost or made no progress."""
     parser = argparse.ArgumentParser(prog="python -m bench.throughput", description=__doc__)
     parser.add_argument("--small", action="store_true", help="only 200 extractions, 200 moves, 500 mails")
     small = parser.parse_args().small

@@ -1,8 +1,8 @@
-"""`python -m bench.vectors`: rows a second of a bulk insert of chunks with their vectors, against COPY.
+"""`python -m bench.vectors`: compare bulk inserts of chunks with their vectors against COPY.
 
-Three ways beside each other, in turn, in one transaction each that is rolled back: what the functions do
-(`documents.document_store`), the same with pgvector's own processor, and COPY, which is the bound. Prints a
-table and writes bench/results/vectors.json.
+Three ways take turns, each in one transaction that is rolled back: the functions' insert
+(`documents.document_store`), the same insert with pgvector's own conversion, and COPY, which is the limit.
+Prints a table and writes bench/results/vectors.json.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from documents.document_store import ROWS_PER_INSERT, as_vector
 from local.runtime import postgres
 from mojodex.schema import MdDocumentChunk
 
-# Of the rows a second that COPY reaches.
+# Share of COPY's rows per second.
 BAR = 0.7
 ROUNDS = 7
 
@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace, server: postgres.Database, cloud: Cloud)
 
 
 def main() -> int:
-    """Measure, print and judge; returns the exit code."""
+    """Measure, print and judge. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.vectors", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000, metavar="N", help="chunks (%(default)s)")
     return database.run_bench("vectors", partial(_run, parser.parse_args()))

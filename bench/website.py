@@ -1,9 +1,9 @@
-"""`python -m bench.website`: what it costs to learn a website of 100 pages, and to keep it current.
+"""`python -m bench.website`: measure the cost of learning a website of 100 pages, and of keeping it current.
 
 Everything goes through the deployed bundle: the built template in MiniStack, its queues, real Postgres. The
-website and the model are servers of this process; the model takes 300 ms a chat call and 100 ms a request
-for embeddings, as many as come at once. Beside it, with the same model, runs what the old system did: one
-chat call and one request for embeddings a chunk, one after the other.
+website and the model are servers in this process. The model takes 300 ms for a chat call and 100 ms for a
+request for embeddings, however many come at a time. For comparison, the calls of Mojodex's own Background run
+against the same model: one chat call and one request for embeddings per chunk, one after the other.
 """
 
 import argparse
@@ -38,18 +38,18 @@ from tests.website import Page, Website, website
 
 USER = "bench"
 CHAT_SECONDS, EMBEDDING_SECONDS = 0.3, 0.1
-# One home page leads to the sections, each of them to its pages.
+# The home page links to the sections, and each section to its pages.
 SECTIONS, PAGES_OF_SECTION = 9, 10
 PAGES = 1 + SECTIONS + SECTIONS * PAGES_OF_SECTION
-# That warm up: a batch for each worker that there can be.
+# Pages to warm up with: a batch for each possible worker.
 WARMING_PAGES = 31
 PARAGRAPHS, WORDS_OF_PARAGRAPH = 24, 50
 CHANGED_PARAGRAPH = 12
-# The old system, measured on a 2-core machine with such a model and such a site: chunks, seconds.
+# Mojodex's own Background, measured on a 2-core machine with such a model and such a site: chunks, seconds.
 OLD_CHUNKS, OLD_SECONDS = 903, 378.7
 OLD_SHARE = 10
 CALLS_BAR, RATIO_BAR, AT_ONCE_BAR = 200, 30, 2
-# What takes longer has failed.
+# A job that takes longer has failed.
 PATIENCE_SECONDS = 300
 
 NAME = "The Old Mill of Alderbrook, makers of fine stationery since 1921"
@@ -65,7 +65,7 @@ FOOTER = (
     "All rights reserved by the Old Mill of Alderbrook, registered under number 40712",
     "Subscribe to our letter, follow us, read our privacy notice and the imprint",
 )
-# By turns, so that a sentence looks like one.
+# Used in turns, so that a sentence looks like one.
 WORDS = tuple(
     words.split()
     for words in (
@@ -79,37 +79,37 @@ WORDS = tuple(
 )
 
 
-def some_words(dice: random.Random, count: int) -> str:
-    """So many words that look like a sentence."""
-    sentence = " ".join(dice.choice(WORDS[place % len(WORDS)]) for place in range(count))
+def some_words(rng: random.Random, count: int) -> str:
+    """Return `count` words that look like a sentence."""
+    sentence = " ".join(rng.choice(WORDS[place % len(WORDS)]) for place in range(count))
     return sentence.capitalize()
 
 
 def paragraphs_of(path: str, edition: int = 0) -> list[str]:
-    """The text of a page, which no other page has; a later edition has another paragraph in its middle."""
-    dice = random.Random(path)
-    paragraphs = [_paragraph(dice) for _ in range(PARAGRAPHS)]
+    """Return the unique text of a page. A later edition changes a paragraph in the middle."""
+    rng = random.Random(path)
+    paragraphs = [_paragraph(rng) for _ in range(PARAGRAPHS)]
     if edition:
         paragraphs[CHANGED_PARAGRAPH] = _paragraph(random.Random(f"{path} {edition}"))
     return paragraphs
 
 
-def _paragraph(dice: random.Random) -> str:
-    return ". ".join(some_words(dice, 10) for _ in range(WORDS_OF_PARAGRAPH // 10)) + "."
+def _paragraph(rng: random.Random) -> str:
+    return ". ".join(some_words(rng, 10) for _ in range(WORDS_OF_PARAGRAPH // 10)) + "."
 
 
 def links_of(path: str) -> list[str]:
-    """What a page leads to, besides the menu."""
+    """Return the links of a page, besides the menu."""
     if path == "/":
         return [f"/{section}" for section in range(SECTIONS)]
     return [f"{path}/{page}" for page in range(PAGES_OF_SECTION)] if path.count("/") == 1 else []
 
 
 def put(site: Website, path: str, links: Sequence[str], edition: int = 0) -> None:
-    """Put a page on the site, with the header, the menu and the footer that all pages have."""
-    dice = random.Random(f"headings of {path}")
+    """Put a page on the site, with the header, menu and footer of all pages."""
+    rng = random.Random(f"headings of {path}")
     main = "".join(
-        (f"<h2>{some_words(dice, 6)}</h2>" if place % 4 == 0 else "") + f"<p>{paragraph}</p>"
+        (f"<h2>{some_words(rng, 6)}</h2>" if place % 4 == 0 else "") + f"<p>{paragraph}</p>"
         for place, paragraph in enumerate(paragraphs_of(path, edition))
     )
     menu = "".join(f'<li><a href="/{place}">{name}</a></li>' for place, name in enumerate(MENU))
@@ -118,20 +118,20 @@ def put(site: Website, path: str, links: Sequence[str], edition: int = 0) -> Non
     site.pages[path] = Page(
         f"<!doctype html><html lang='en'><head><title>{path}</title></head><body>"
         f"<header><p>{NAME}</p><nav><ul>{menu}</ul></nav></header>"
-        f"<main><h1>{some_words(dice, 6)}</h1>{main}<ul>{more}</ul></main>"
+        f"<main><h1>{some_words(rng, 6)}</h1>{main}<ul>{more}</ul></main>"
         f"<footer>{footer}</footer></body></html>"
     )
 
 
 @cache
 def numbers(place: int) -> str:
-    """A vector as JSON, made once: to make it costs more than all else that the model does."""
-    dice = random.Random(place)
-    return json.dumps([round(dice.uniform(-0.05, 0.05), 8) for _ in range(DIMENSIONS)])
+    """Return a cached vector as JSON: making one costs more than the rest of the model's work."""
+    rng = random.Random(place)
+    return json.dumps([round(rng.uniform(-0.05, 0.05), 8) for _ in range(DIMENSIONS)])
 
 
 def embedded(request: dict[str, Any]) -> Reply:
-    """A valid answer to a request for embeddings."""
+    """Return a valid answer to a request for embeddings."""
     items = ", ".join(
         f'{{"object": "embedding", "index": {index}, "embedding": {numbers(len(each) % 50)}}}'
         for index, each in enumerate(request["input"])
@@ -142,31 +142,31 @@ def embedded(request: dict[str, Any]) -> Reply:
 
 
 def judged(request: dict[str, Any]) -> Reply:
-    """A valid answer to the question which chunks are relevant: all of them."""
+    """Return an answer that calls all chunks relevant."""
     reply = relevance(request)
     reply.delay = CHAT_SECONDS
     return reply
 
 
-# Of each row of a document: where it is, which transaction wrote it, what it says.
+# For each row of a document: its place (ctid), the transaction that wrote it (xmin), and its text.
 type Rows = dict[tuple[str, int], tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one message led to.
+    """The effects of one message.
 
     Attributes:
         began: when it was published (seconds since 1970).
         seconds: until the end of its job was seen.
         chat, embeddings: calls of the model.
         inputs: texts that were embedded.
-        requests: to the website; `at_once` is how many of them at once, at most.
-        processor: seconds, by who used them.
-        new, gone: chunks that there are now, and that there were; `new` are their texts.
-        moved: rows of chunks that were written anew.
-        documents: rows of documents that were written anew.
-        untouched: rows that were not.
+        requests: requests to the website; `at_once` is the most of them at a time.
+        processor: CPU seconds, by user.
+        new, gone: texts of the new chunks, and the number of deleted chunks.
+        moved: rows of chunks that were rewritten.
+        documents: rows of documents that were rewritten.
+        untouched: rows that were not rewritten.
     """
 
     began: float
@@ -185,30 +185,30 @@ class Run:
 
     @property
     def calls(self) -> int:
-        """All calls of the model."""
+        """Return the number of model calls."""
         return self.chat + self.embeddings
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The deployed bundle, and a model of ours."""
+    """The deployed bundle, and the model of this bench."""
 
     stack: local_stack.Stack
     engine: Engine
     model: FakeModel
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         with self.engine.begin() as connection:
             return list(connection.execute(text(sql), values))
 
     def learn(self, site: Website, *, refresh: bool = False) -> Run:
-        """Ask for a website, or for its refresh, and wait until all of it is there."""
+        """Request a website or its refresh, and wait until the job has ended."""
         message = {"user_id": USER, "website_url": f"{site.url}/", "refresh": refresh}
         return self._run("create_from_website", "CreateFromWebsiteQueueUrl", message, site)
 
     def update(self, site: Website, path: str) -> Run:
-        """Ask for an update of a page's document, and wait for it."""
+        """Request an update of a page's document, and wait for it."""
         ((pk,),) = self.rows("SELECT document_pk FROM md_document WHERE name = :n", n=site.url + path)
         message = {"user_id": USER, "document_pk": pk}
         return self._run("update_document", "UpdateDocumentQueueUrl", message, site)
@@ -267,7 +267,7 @@ class Bundle:
 
 
 def old_seconds(model: FakeModel, chunks: Sequence[str]) -> float:
-    """How long the calls of the old system take: two for each chunk, one after the other."""
+    """Return the seconds that Mojodex's own calls take: two for each chunk, one after the other."""
     address = urlsplit(model.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port)
     began = time.perf_counter()
@@ -285,17 +285,15 @@ def old_seconds(model: FakeModel, chunks: Sequence[str]) -> float:
 
 
 class Report:
-    """Prints figures, and keeps them for bench/results/plans.md; judges those that have a bar."""
+    """Prints figures, and judges those that have a bar."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
         self.verdicts: list[Verdict] = []
 
     def part(self, title: str) -> None:
-        """Begin a part."""
+        """Begin a part of the report."""
         self._title = title
-        self._print("")
-        self._print(f"{title:62}{'':>10}{'bar':>10}")
+        print(f"\n{title:62}{'':>10}{'bar':>10}", flush=True)
 
     def figure(self, name: str, value: float | str, bar: float | str = "", *, kept: bool = True) -> None:
         """Print one figure."""
@@ -303,29 +301,25 @@ class Report:
             f"{v:,.1f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v
             for v in (value, bar)
         )
-        self._print(f"{name:62}{shown:>10}{limit:>10}".rstrip())
+        print(f"{name:62}{shown:>10}{limit:>10}".rstrip(), flush=True)
         if limit:
             self.verdicts.append((f"{self._title}: {name.strip()}, {shown}, bar {limit}", kept))
 
     def exactly(self, name: str, value: int, bar: int) -> None:
-        """Print a figure that must be just this."""
+        """Print a figure that must equal its bar."""
         self.figure(name, value, f"{bar:,}", kept=value == bar)
 
     def at_most(self, name: str, value: float, bar: float) -> None:
-        """Print a figure that must not be more than this."""
+        """Print a figure that must not exceed its bar."""
         self.figure(name, value, bar, kept=value <= bar)
-
-    def _print(self, line: str) -> None:
-        print(line, flush=True)
-        self.lines.append(line)
 
 
 def main() -> int:
     """Run the bench."""
     parser = argparse.ArgumentParser(prog="python -m bench.website", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="make all calls of the old system: six minutes")
+    parser.add_argument("--full", action="store_true", help="make all calls of Mojodex's own: six minutes")
     arguments = parser.parse_args()
-    # A signal ends it as an exception does: with all that was started being stopped.
+    # A signal ends the bench like an exception, so that everything it started is stopped.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     report = Report()
@@ -354,7 +348,7 @@ def main() -> int:
 
 
 def measure(bundle: Bundle, report: Report, *, full: bool) -> None:
-    """Measure and report all of it."""
+    """Measure and report everything."""
     bundle.rows(
         "INSERT INTO md_user (user_id, email, name, creation_date)"
         " VALUES (:u, 'bench@example.com', 'Bench', now()) RETURNING user_id",
@@ -391,7 +385,7 @@ def measure(bundle: Bundle, report: Report, *, full: bool) -> None:
 
 
 def first_time(bundle: Bundle, site: Website, report: Report, *, full: bool) -> None:
-    """The website is new, and the old system learns one of the same size."""
+    """Learn the new website, and compare with Mojodex's own calls for a site of that size."""
     run = bundle.learn(site)
     chunks = run.new * (OLD_CHUNKS // len(run.new) + 1)
     asked = OLD_CHUNKS if full else OLD_CHUNKS // OLD_SHARE + 1
@@ -400,9 +394,9 @@ def first_time(bundle: Bundle, site: Website, report: Report, *, full: bool) -> 
     report.part(f"{PAGES} pages of {PARAGRAPHS * WORDS_OF_PARAGRAPH:,} words, for the first time")
     report.at_most("seconds", run.seconds, old / RATIO_BAR)
     measured = "measured" if full else f"{asked} measured"
-    report.figure(f"  the old system: {OLD_CHUNKS} + {OLD_CHUNKS} calls ({measured}), seconds", old)
-    report.figure("  the old system itself, as it was measured, seconds", OLD_SECONDS)
-    report.figure("  that is so many times ours", old / run.seconds)
+    report.figure(f"  Mojodex's own: {OLD_CHUNKS} + {OLD_CHUNKS} calls ({measured}), seconds", old)
+    report.figure("  Mojodex's own Background, measured earlier, seconds", OLD_SECONDS)
+    report.figure("  ratio to ours", old / run.seconds)
     report.at_most("calls of the model", run.calls, CALLS_BAR)
     report.figure("  chat", run.chat)
     report.figure("  embeddings", run.embeddings)
@@ -411,10 +405,10 @@ def first_time(bundle: Bundle, site: Website, report: Report, *, full: bool) -> 
     report.figure("chunks", len(run.new))
     frame = re.compile("|".join(map(re.escape, (NAME, *MENU, *FOOTER))))
     framed = sum(frame.search(chunk) is not None for chunk in run.new)
-    # The first page keeps both.
+    # The first page keeps its header and footer.
     report.exactly("chunks with text of the header, the menu or the footer", framed, 2)
     report.figure("requests to the website", run.requests)
-    report.at_most("  at once", run.at_once, AT_ONCE_BAR)
+    report.at_most("  at a time", run.at_once, AT_ONCE_BAR)
 
     ((crawled_from, queued, began, ended),) = bundle.rows(
         "SELECT extract(epoch FROM min(started_at) FILTER (WHERE process = 'create_from_website'))::float,"
@@ -424,20 +418,20 @@ def first_time(bundle: Bundle, site: Website, report: Report, *, full: bool) -> 
         " FROM md_background_job WHERE queued_at >= to_timestamp(:b)",
         b=run.began,
     )
-    report.part("Where its time goes, seconds")
+    report.part("Parts of its time, seconds")
     report.figure("until the crawler has begun", crawled_from - run.began)
     report.figure("crawl", queued - crawled_from)
     report.figure("until the first page is begun", began - queued)
     report.figure("pages become documents", ended - began)
     for who, seconds in run.processor.most_common():
         if round(seconds, 1):
-            report.figure(f"processor: {who}", seconds)
+            report.figure(f"CPU: {who}", seconds)
     cores = os.cpu_count() or 1
-    report.figure(f"processor: used of {cores} cores", f"{run.processor.total() / run.seconds / cores:.0%}")
+    report.figure(f"CPU: used of {cores} cores", f"{run.processor.total() / run.seconds / cores:.0%}")
 
 
 def again(bundle: Bundle, site: Website, report: Report) -> None:
-    """Nothing has changed."""
+    """Report the same website again, unchanged."""
     run = bundle.learn(site)
     report.part("The same website again, unchanged")
     report.figure("seconds", run.seconds)
@@ -449,11 +443,11 @@ def again(bundle: Bundle, site: Website, report: Report) -> None:
 
 
 def refreshed(title: str, run: Run, report: Report) -> None:
-    """A refresh has found nothing changed."""
+    """Report a refresh that found no change."""
     report.part(title)
     report.figure("seconds", run.seconds)
-    report.figure("processor of the crawler, seconds", run.processor["create_from_website"])
-    # Of each page, robots.txt and the sitemap.
+    report.figure("CPU of the crawler, seconds", run.processor["create_from_website"])
+    # One for each page, robots.txt and the sitemap.
     report.at_most("requests to the website", run.requests, PAGES + 2)
     report.exactly("calls of the model", run.calls, 0)
     report.exactly(
@@ -462,16 +456,16 @@ def refreshed(title: str, run: Run, report: Report) -> None:
 
 
 def changed(title: str, run: Run, report: Report) -> None:
-    """One paragraph has changed."""
+    """Report the change of one paragraph."""
     report.part(title)
     report.figure("seconds", run.seconds)
     report.exactly("chat calls", run.chat, 1)
     report.exactly("requests for embeddings", run.embeddings, 1)
     report.figure("texts embedded", len(run.inputs))
-    report.exactly("  that are no new chunk", len(set(run.inputs) - set(run.new)), 0)
+    report.exactly("  that are not new chunks", len(set(run.inputs) - set(run.new)), 0)
     report.figure("chunks that are new", len(run.new), "1 or more", kept=bool(run.new))
-    report.figure("chunks that are gone", run.gone)
-    report.figure("rows of chunks with another place", run.moved)
+    report.figure("chunks that were deleted", run.gone)
+    report.figure("rows of chunks rewritten", run.moved)
     report.exactly("rows of documents rewritten", run.documents, 1)
     report.figure("rows untouched", run.untouched)
 

@@ -1,4 +1,4 @@
-"""`python -m bench.front_door`: see the package's docstring."""
+"""`python -m bench.front_door`: see the docstring of the package."""
 
 import argparse
 import json
@@ -26,30 +26,30 @@ RECORDED = ROOT / "tests" / "mojodex_calls.json"
 # Characters of an answer in a table, and of a line.
 WIDTH, LINE = 72, 150
 ABOUT = (
-    "What Mojodex's own Background answers (hoomano/mojodex, commit 4a6b447), by bench.front_door --write."
-    " It presumes these rows, and no others. A user's wall clock shows half past local_hour on a weekday;"
-    " 'planned' is a day of its user's calendar. What follows … in an answer does not count."
+    "The answers of Mojodex's own Background (hoomano/mojodex, commit 4a6b447), by bench.front_door --write."
+    " The database holds exactly these rows. A user's local time is half past local_hour on a weekday;"
+    " 'planned' is a day in its user's calendar. In an answer, … stands for any text."
 )
 REPLACED = f"""
-What Mojodex's code runs with
-  Background: nothing is replaced: app.py, its routes, its entities and its database's own SQL file, under
-    gunicorn with the worker that its Dockerfile names.
-  Other versions than it pins, which have no wheel for Python 3.13:
+How Mojodex's code runs here
+  Background: app.py, its routes, its entities and its database's SQL file are unchanged. gunicorn runs them
+    with the worker of its Dockerfile.
+  Versions that differ because the pinned one has no wheel for Python 3.13:
     {", ".join(f"{name} instead of {pinned}" for name, pinned in OTHERWISE.items())}.
     Added: {", ".join(ADDED)}.
-  No model and no mail server are configured: what its executor does behind an answer fails.
-  Backend: app.py is replaced by a Flask app with the same database, translator and two routes. MPT.run
-    answers with a fixed company. The user's token is real. WebsiteParser fetches a website on loopback.
-  Scheduler: job() of three tasks, once each, without its clock. Nothing is replaced.
-  Of both, requests.post is wrapped, to print what it sent."""
+  No model and no mail server are configured, so the work behind an answer fails.
+  Backend: a Flask app with the same database, translator and two routes replaces app.py. MPT.run returns a
+    fixed company. The user's token is real. WebsiteParser fetches a website on loopback.
+  Scheduler: job() of three tasks runs once each, unchanged and without its clock.
+  In both, a wrapper of requests.post prints the requests."""
 
 UNREAL = """
-  Now no clock on earth shows what each user's clock must show. Some offsets are beyond those of real time
-    zones: Mojodex takes any, ours does not. Between 01:30 and 15:30 UTC of a weekday all are real."""
+  At this hour some users would need time zones that do not exist. Mojodex accepts any offset, our API does
+    not. Between 01:30 and 15:30 UTC on a weekday all time zones exist."""
 
 
 def answers(engine: Engine, url: str) -> list[Answer]:
-    """Send all requests, each to the fixture's rows."""
+    """Send all requests, each to the rows of the fixture."""
     found = []
     for call in CALLS:
         fixture.restore(engine, utc_now())
@@ -58,7 +58,7 @@ def answers(engine: Engine, url: str) -> list[Answer]:
 
 
 def run_callers(mojodex: Mojodex, engine: Engine, url: str) -> bool:
-    """Run Mojodex's code that calls a Background; tells whether all went well."""
+    """Run Mojodex's code that calls a Background. Return whether all calls succeeded."""
     with website() as site:
         site.simple("/", "/old")
         fixture.restore(engine, utc_now(), f"{site.url}/old")
@@ -76,19 +76,19 @@ def _print_caller(each: Mapping[str, Any]) -> None:
         print(_cut(f"    POST {call['path']} {json.dumps(call['json'])}", LINE))
         print(_cut(f"      {call['status']} {_text(parsed(call['body']))}", LINE))
     for line in each.get("errors", ()):
-        print(f"    it logged: {line}")
+        print(f"    error in its log: {line}")
     if "status" in each:
         print(_cut(f"    its user got {each['status']} {_text(parsed(each['body']))}", LINE))
 
 
 def _went_well(each: Mapping[str, Any]) -> bool:
-    """Tell whether a caller called, was never refused, and said nothing of an error."""
+    """Return whether a caller made calls, all succeeded, and it logged no error."""
     statuses = [call["status"] for call in each["calls"]]
     return set(statuses) == {200} and each.get("status", 200) == 200 and not each.get("errors")
 
 
 def compare(theirs: Sequence[Answer], ours: Sequence[Answer]) -> bool:
-    """Print both; tells whether no request that Mojodex sends is answered otherwise."""
+    """Print both answers. Return whether all requests that Mojodex sends get the same answer."""
     alike = True
     for call, expected, answer in zip(CALLS, theirs, ours, strict=True):
         same = answer.matches(expected)
@@ -102,7 +102,7 @@ def compare(theirs: Sequence[Answer], ours: Sequence[Answer]) -> bool:
 
 
 def write(theirs: Sequence[Answer]) -> None:
-    """Write the answers to tests/mojodex_calls.json, a line for each request."""
+    """Write the answers to tests/mojodex_calls.json, one line for each request."""
     lines = [
         json.dumps(
             call.described()
@@ -139,7 +139,7 @@ def _cut(line: str, width: int) -> str:
 
 @contextmanager
 def _database(url: str | None, schema: Path, directory: Path) -> Iterator[URL]:
-    """Give the database of a URL, or else an embedded one with the tables of an SQL file."""
+    """Yield the database of the URL, or an embedded one with the tables of an SQL file."""
     if url:
         yield make_url(url)
         return
@@ -153,15 +153,15 @@ def _database(url: str | None, schema: Path, directory: Path) -> Iterator[URL]:
 
 
 def _run(mojodex: Mojodex, engine: Engine, url: str | None, is_written: bool) -> bool:
-    """Do all that the package's docstring says; tells whether Mojodex's code noticed no difference."""
+    """Run the steps of the package's docstring. Return whether Mojodex's code sees no difference."""
     print(f"{REPLACED}{'' if fixture.is_real(utc_now()) else UNREAL}")
-    with mojodex.background() as its_url:
-        theirs = answers(engine, its_url)
-        print("\nTheir answers; * can be sent by Mojodex's own code\n")
+    with mojodex.background() as their_url:
+        theirs = answers(engine, their_url)
+        print("\nTheir answers; * marks requests that Mojodex's own code can send\n")
         for call, answer in zip(CALLS, theirs, strict=True):
             print(f"{_name(call)}  {_shown(answer)}")
         print("\nMojodex's callers against its own Background")
-        well = run_callers(mojodex, engine, its_url)
+        well = run_callers(mojodex, engine, their_url)
     if is_written:
         write(theirs)
     if url:
@@ -173,7 +173,7 @@ def _run(mojodex: Mojodex, engine: Engine, url: str | None, is_written: bool) ->
 
 
 def main() -> int:
-    """Run all that can be run; returns 1 if Mojodex's own code would notice a difference."""
+    """Run the comparison. Return 1 if Mojodex's own code would see a difference."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.front_door",
         description=package.__doc__,
@@ -181,14 +181,14 @@ def main() -> int:
     )
     parser.add_argument("--mojodex", type=Path, metavar="DIR", required=True)
     parser.add_argument("--environment", type=Path, metavar="DIR", default=ROOT / ".local" / "mojodex")
-    parser.add_argument("--url", metavar="URL", help="of ours, with name and secret")
-    parser.add_argument("--database-url", metavar="URL", help="postgresql+pg8000://…, of a superuser")
+    parser.add_argument("--url", metavar="URL", help="our API, with name and secret")
+    parser.add_argument("--database-url", metavar="URL", help="postgresql+pg8000://…, with a superuser")
     parser.add_argument("--write", action="store_true", help=f"write {RECORDED.relative_to(ROOT)}")
     arguments = parser.parse_args()
     if missing := missing_files(arguments.mojodex):
         parser.error(f"{arguments.mojodex} has no {', '.join(missing)}")
     if arguments.url and not arguments.database_url:
-        parser.error("--url wants --database-url")
+        parser.error("--url needs --database-url")
     checkout, environment = arguments.mojodex.resolve(), arguments.environment.resolve()
     environment.mkdir(parents=True, exist_ok=True)
     try:

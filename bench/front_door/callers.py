@@ -1,7 +1,8 @@
-"""Runs the code of Mojodex that calls a Background: `callers.py tables`, `callers.py backend|scheduler JSON`.
+"""Run Mojodex's code that calls a Background: `callers.py tables`, `callers.py backend|scheduler JSON`.
 
-Not a module of the bench: it sees Mojodex's code, and its libraries, on the path. Prints what happened as
-JSON, in its last line. JSON is for `backend` what its users ask for, and for `scheduler` the tasks to run.
+This script is not imported by the bench: Mojodex's code and libraries are on its path. The last line of
+output is JSON with the results. JSON lists the users' requests for `backend`, and the tasks to run for
+`scheduler`.
 """
 
 import json
@@ -16,11 +17,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-# A task that asks for page after page, and never ends, is stopped then.
+# Stops a task that asks for page after page without an end.
 MOST_CALLS = 10
-# Mojodex itself waits for ever.
+# Mojodex itself waits without a limit.
 SECONDS = 60
-# What a model would have answered about a company's website.
+# The model's answer about a company's website.
 COMPANY = {"name": "The old mill", "description": "Makes fine things", "emoji": "*"}
 
 calls: list[dict[str, Any]] = []
@@ -28,9 +29,9 @@ really_post = requests.post
 
 
 def post(url: str, **arguments: Any) -> requests.Response:
-    """Send a request of Mojodex's, and remember it with its answer."""
+    """Send a request of Mojodex's code, and record it with its answer."""
     if len(calls) == MOST_CALLS:
-        raise RuntimeError(f"{MOST_CALLS} calls, and no end")
+        raise RuntimeError(f"{MOST_CALLS} calls without an end")
     answer = really_post(url, timeout=SECONDS, **arguments)
     sent = {"path": urlsplit(url).path, "json": arguments["json"]}
     calls.append(sent | {"status": answer.status_code, "body": answer.text})
@@ -38,24 +39,24 @@ def post(url: str, **arguments: Any) -> requests.Response:
 
 
 def calls_since() -> list[dict[str, Any]]:
-    """Return what was sent since the last time."""
+    """Return the calls since the last time."""
     since = calls.copy()
     calls.clear()
     return since
 
 
 def tables() -> None:
-    """Create the tables of Mojodex that the database lacks."""
+    """Create Mojodex's tables that the database lacks."""
     engine = import_module("sqlalchemy").create_engine(os.environ["DATABASE_URL"])
     import_module("mojodex_core.entities.db_base_entities").Base.metadata.create_all(engine)
 
 
 def backend(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Let users ask the backend's routes for something; all of them are the same user."""
+    """Send the users' requests to the backend's routes; all come from one user."""
     application = import_module("flask").Flask("backend")
     application.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
     api = import_module("flask_restful").Api(application)
-    # What the routes import from backend/app/app.py, which wants Stripe, sockets, a folder /data, and more.
+    # The routes import this from backend/app/app.py, which needs Stripe, sockets, a folder /data, and more.
     app = ModuleType("app")
     vars(app)["db"] = import_module("flask_sqlalchemy").SQLAlchemy(application)
     vars(app)["translator"] = import_module("translator").Translator()
@@ -83,7 +84,7 @@ def backend(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def scheduler(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Run tasks of the scheduler once, and collect the errors that they log."""
+    """Run tasks of the scheduler once, and collect the errors they log."""
     happened = []
     for each in tasks:
         module, _, name = each["task"].rpartition(".")

@@ -1,4 +1,4 @@
-"""The requests that a Background gets, and its answers to them."""
+"""The requests that a Background gets, and the answers."""
 
 import json
 import re
@@ -10,14 +10,14 @@ import requests
 
 from bench.front_door import fixture
 
-# As Python's isoformat() writes the present moment; nobody reads more than that it is there.
+# The present moment as isoformat() writes it. A Background only checks that it is there.
 MOMENT = "2026-11-27T08:30:00.123456"
 JSON = {"Content-Type": "application/json"}
 SECONDS = 30
-# What stands behind it are words of libraries.
+# Stands for words of a library, which do not count.
 ELLIPSIS = "…"
 LIBRARY_WORDS = re.compile(r"(?s)(\((?:psycopg2|builtins)\.|(?<=<!doctype html>)).*")
-# Mojodex does not order these.
+# Lists that Mojodex does not order.
 UNORDERED = ("todo_pks",)
 ABSENT = object()
 
@@ -27,8 +27,8 @@ class Call:
     """One request.
 
     Attributes:
-        name: what is special about it.
-        json: sent as JSON; `ABSENT` sends `data` instead.
+        name: its special feature.
+        json: sent as JSON; with `ABSENT`, `data` is sent instead.
         sent_by_mojodex: whether Mojodex's own backend or scheduler may send it.
     """
 
@@ -41,7 +41,7 @@ class Call:
     sent_by_mojodex: bool = False
 
     def described(self) -> dict[str, Any]:
-        """Return it as what JSON knows; what is left out is empty."""
+        """Return it as JSON values, without empty fields."""
         request = {"json": self.json} if self.json is not ABSENT else {"data": self.data} if self.data else {}
         headers = {"headers": dict(self.headers)} if self.headers else {}
         return {"name": self.name, "method": self.method, "path": self.path, **headers, **request}
@@ -49,13 +49,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered: the status, and the body, parsed if it is JSON."""
+    """An answer: the status, and the body, parsed if it is JSON."""
 
     status: int
     body: Any
 
     def matches(self, expected: "Answer") -> bool:
-        """Tell whether it is what is expected; `ELLIPSIS` at the end of a text stands for anything."""
+        """Return whether it is the expected answer. A final `ELLIPSIS` in a text stands for anything."""
         return self.status == expected.status and _matches(self.body, expected.body)
 
 
@@ -72,7 +72,7 @@ def send(call: Call, url: str) -> Answer:
 
     Args:
         call: the request.
-        url: of a Background, with a name and a secret if it wants them.
+        url: the URL of a Background, with name and secret if it needs them.
 
     Raises:
         requests.RequestException: there was no answer.
@@ -92,7 +92,7 @@ def send(call: Call, url: str) -> Answer:
 
 
 def parsed(text: str) -> Any:
-    """Return a body as what it says, without the words of libraries."""
+    """Return a body as JSON if possible, without the words of libraries."""
     try:
         body = json.loads(text)
     except ValueError:
@@ -123,7 +123,7 @@ def _websites() -> Iterator[Call]:
     )
     space = payload | {"website_url": "https://shop.example/our prices"}
     yield Call("a website with a space in it", path, space, sent_by_mojodex=True)
-    # Longer than the name of a document may be.
+    # Longer than a document's name may be.
     long = payload | {"website_url": f"https://shop.example/{'long/' * 50}"}
     yield Call("a website with 271 characters", path, long, sent_by_mojodex=True)
     for name in payload:

@@ -1,4 +1,4 @@
-"""The rows that all requests presume: a few users, task executions, to-dos and documents."""
+"""The rows that all requests assume: a few users, task executions, to-dos and documents."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -23,12 +23,12 @@ NIGHT_HOUR = 1
 
 
 class ForeignRowsError(Exception):
-    """The database has users that are not of this fixture."""
+    """The database has users that do not belong to this fixture."""
 
 
 @dataclass(frozen=True)
 class User:
-    """A user whose wall clock shows half past `local_hour`, on a day from Monday to Friday."""
+    """A user whose local time is half past `local_hour`, on a weekday."""
 
     user_id: str
     local_hour: int
@@ -47,7 +47,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Todo:
-    """A to-do that was planned once. `planned` is a day of its user's calendar."""
+    """A to-do that was planned once. `planned` is a day in its user's calendar."""
 
     todo_pk: int
     user_task_execution_pk: int
@@ -58,7 +58,7 @@ class Todo:
 
 @dataclass(frozen=True)
 class Document:
-    """A document, without chunks."""
+    """A document without chunks."""
 
     document_pk: int
     author_user_id: str
@@ -103,7 +103,7 @@ DOCUMENTS = (
 
 
 def described() -> dict[str, Any]:
-    """Return the fixture as what JSON knows."""
+    """Return the fixture as JSON values."""
     rows: dict[str, tuple[Row, ...]] = {
         "users": USERS,
         "executions": EXECUTIONS,
@@ -114,26 +114,26 @@ def described() -> dict[str, Any]:
 
 
 def check_is_ours(engine: Engine) -> None:
-    """Make sure that nobody's data is lost.
+    """Check that no data of others would be lost.
 
     Raises:
-        ForeignRowsError: the database has users that are not of this fixture.
+        ForeignRowsError: the database has users that do not belong to this fixture.
     """
     if not inspect(engine).has_table("md_user"):
         return
     with engine.connect() as connection:
         others = text("SELECT count(*) FROM md_user WHERE NOT starts_with(user_id, :prefix)")
         if count := connection.execute(others, {"prefix": PREFIX}).scalar_one():
-            raise ForeignRowsError(f"the database has {count} users of its own, whose rows would be deleted")
+            raise ForeignRowsError(f"the database has {count} other users, whose rows would be deleted")
 
 
 def restore(engine: Engine, now: datetime, deleted_website: str = "") -> None:
-    """Replace all rows of the database by those of the fixture.
+    """Replace all rows of the database by the fixture's.
 
     Args:
-        engine: of a superuser.
+        engine: connects as a superuser.
         now: the present moment (aware).
-        deleted_website: name of the document that its user has deleted; otherwise the one above.
+        deleted_website: the name of the document that its user has deleted; by default the fixture's.
     """
     with engine.begin() as connection:
         connection.execute(text(EMPTY))
@@ -145,15 +145,15 @@ def restore(engine: Engine, now: datetime, deleted_website: str = "") -> None:
 
 
 def is_real(now: datetime) -> bool:
-    """Tell whether a clock on earth shows what each of the users' clocks does."""
+    """Return whether real time zones have all the local times of the users."""
     return all(timezone_offset(now, user.local_hour) in OFFSETS for user in USERS)
 
 
 def timezone_offset(now: datetime, local_hour: int) -> int:
-    """Return the smallest offset (minutes, UTC minus local) with which it is half past an hour of a weekday.
+    """Return the smallest offset (minutes, UTC minus local) at which it is half past an hour on a weekday.
 
-    At night it is never negative. Mojodex counts a to-do as overdue 24 hours after its day began in UTC. East
-    of Greenwich, a to-do of yesterday is then not overdue in the first night.
+    For the night hour it is never negative. Mojodex counts a to-do as overdue 24 hours after its day began in
+    UTC, so east of Greenwich yesterday's to-do is not overdue in the first night.
     """
     days = (now.date() + days * DAY for days in range(-3, 2))
     offsets = [
@@ -183,10 +183,10 @@ def _rows(now: datetime) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _user_rows(
     number: int, user: User, offset: int, now: datetime
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    its_user = {"user_id": user.user_id}
+    owner = {"user_id": user.user_id}
     yield (
         "md_user",
-        its_user
+        owner
         | {
             "email": f"{user.user_id}@example.com",
             "name": "Ann Archer",
@@ -196,8 +196,8 @@ def _user_rows(
             "creation_date": now,
         },
     )
-    yield "md_user_task", its_user | {"user_task_pk": number, "task_fk": 1}
-    yield "md_session", its_user | {"session_id": user.user_id, "creation_date": now}
+    yield "md_user_task", owner | {"user_task_pk": number, "task_fk": 1}
+    yield "md_session", owner | {"session_id": user.user_id, "creation_date": now}
 
 
 def _execution_rows(execution: Execution, now: datetime) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Mojodex's own code, as processes: its Background, and what calls one."""
+"""Processes that run Mojodex's own code: its Background, and the code that calls one."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from sqlalchemy import URL
 from bench.front_door import fixture
 from local.runtime import processes
 
-# Mojodex's requirements, as far as the code that runs here imports them.
+# Mojodex's requirements that the code run here imports.
 AS_PINNED = (
     "beautifulsoup4==4.12.2",
     "configparser==6.0.0",
@@ -40,7 +40,7 @@ AS_PINNED = (
     "tzlocal==5.0.1",
     "Werkzeug==2.3.7",
 )
-# For Python 3.13 there is no wheel of what Mojodex pins.
+# Mojodex's pinned versions have no wheel for Python 3.13.
 OTHERWISE = {
     "gevent==26.9.0": "23.9.1",
     "pillow==13.0.0": "10.3.0",
@@ -48,7 +48,7 @@ OTHERWISE = {
     "pydantic==2.14.4": "2.5.2",
     "tiktoken==0.14.0": "0.4.0",
 }
-# Not pinned by Mojodex. gunicorn wants pkg_resources, which newer setuptools have not.
+# Not pinned by Mojodex. gunicorn needs pkg_resources, which newer versions of setuptools lack.
 ADDED = ("schedule==1.2.2", "setuptools==80.10.2")
 SERVER = "background"
 # As in background/Dockerfile.
@@ -58,17 +58,17 @@ FILES = ("background/app/app.py", "backend/app/routes/resource.py", SCHEMA)
 
 
 class TheirsError(Exception):
-    """Mojodex's code does not run; the text says why."""
+    """Mojodex's code does not run; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Mojodex:
-    """A checkout and what it runs with.
+    """A checkout and its surroundings.
 
     Attributes:
         checkout: folder of the repository hoomano/mojodex.
         environment: folder for its libraries and logs.
-        database: where its tables are.
+        database: the URL of the database with its tables.
     """
 
     checkout: Path
@@ -76,7 +76,7 @@ class Mojodex:
     database: URL
 
     def install(self) -> None:
-        """Install its libraries, unless these are there.
+        """Install its libraries, unless they are installed.
 
         Raises:
             TheirsError: the package index does not have them.
@@ -90,7 +90,7 @@ class Mojodex:
         done.write_text(wanted)
 
     def create_missing_tables(self) -> None:
-        """Create its tables that the database lacks.
+        """Create the tables that the database lacks.
 
         Raises:
             TheirsError: that failed.
@@ -99,7 +99,7 @@ class Mojodex:
 
     @contextmanager
     def background(self) -> Iterator[str]:
-        """Run its Background; its URL.
+        """Run its Background and yield its URL.
 
         Raises:
             StartError: it does not start.
@@ -121,12 +121,12 @@ class Mojodex:
             processes.stop(self.environment, SERVER)
 
     def backend(self, url: str, website: str, deleted_website: str) -> list[dict[str, Any]]:
-        """Run the routes of its backend that call a Background; says what each answered.
+        """Run its backend's routes that call a Background, and return their answers.
 
         Args:
-            url: of the Background.
-            website: one that can be fetched, and is not a document yet.
-            deleted_website: name of the document that its user has deleted.
+            url: the URL of the Background.
+            website: a website that can be fetched, and is not a document yet.
+            deleted_website: the name of the document that its user has deleted.
 
         Raises:
             TheirsError: the backend does not run.
@@ -148,10 +148,10 @@ class Mojodex:
         return self._happened("backend", self.checkout / "backend" / "app", described, url)
 
     def scheduler(self, url: str) -> list[dict[str, Any]]:
-        """Run the tasks of its scheduler that call a Background; says what each was answered.
+        """Run its scheduler's tasks that call a Background, and return the answers they got.
 
         Args:
-            url: of the Background.
+            url: the URL of the Background.
 
         Raises:
             TheirsError: the scheduler does not run.
@@ -160,7 +160,7 @@ class Mojodex:
             ("extract_todos.ExtractTodos", {}),
             ("reschedule_todos.RescheduleTodos", {}),
             ("send_todo_daily_emails.SendTodoDailyEmails", {}),
-            # Three users are due: a full page, and one that is not.
+            # Three users are due: a full page, and one that is not full.
             ("send_todo_daily_emails.SendTodoDailyEmails", {"batch_size": 2}),
         ]
         described = [{"task": task, "arguments": arguments} for task, arguments in tasks]
@@ -172,7 +172,7 @@ class Mojodex:
 
     def _call(self, command: str, code: Path, *arguments: str, url: str = "") -> str:
         program = Path(__file__).with_name("callers.py")
-        # The scheduler writes its logs to where it runs; the backend reads its prompts from there.
+        # The scheduler writes logs to its working directory; the backend reads prompts from there.
         cwd = code if command == "backend" else self.environment
         variables = self._variables(code) | {"BACKGROUND_BACKEND_URI": url}
         return self._run(command, [program, command, *arguments], variables, cwd)
@@ -184,7 +184,7 @@ class Mojodex:
         variables: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> str:
-        """Run Python with its libraries; what it says of errors goes to a log of this name."""
+        """Run Python with Mojodex's libraries. Standard error goes to a log of this name."""
         log = self.environment / f"{name}.log"
         with log.open("w") as errors:
             done = subprocess.run(
@@ -205,22 +205,22 @@ class Mojodex:
         return self.environment / "venv" / "bin" / "python"
 
     def _variables(self, code: Path | None = None) -> dict[str, str]:
-        """Its .env, as far as it is asked for. No model and no mail server are named: work fails."""
+        """Return the settings of its .env that are read. Without a model or mail server, work fails."""
         url = self.database
         username, password = (quote(part or "", safe="") for part in (url.username, url.password))
         host = f"{url.host}:{url.port or 5432}/{url.database}"
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": os.pathsep.join(map(str, filter(None, (code, self.checkout)))),
-            # Nothing is written into the checkout.
+            # Write nothing into the checkout.
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONWARNINGS": "ignore",
-            # Mojodex compares naive dates: its containers run in UTC.
+            # Mojodex compares naive dates, because its containers run in UTC.
             "TZ": "UTC",
             "NO_PROXY": "127.0.0.1",
             "DBUSER": username,
             "DBPASS": password,
-            # Mojodex writes ":5432/NAME" behind the host, which becomes the application's name.
+            # Mojodex appends ":5432/NAME" to the host. This turns it into the application's name.
             "DBHOST": f"{host}?application_name=",
             "DBNAME": "",
             "DATABASE_URL": f"postgresql+psycopg2://{username}:{password}@{host}",
@@ -238,7 +238,7 @@ class Mojodex:
 
 
 def missing_files(checkout: Path) -> list[str]:
-    """Return what a folder lacks to be a checkout of hoomano/mojodex."""
+    """Return the files that a folder lacks to be a checkout of hoomano/mojodex."""
     return [name for name in FILES if not (checkout / name).is_file()]
 
 

@@ -1,11 +1,11 @@
-"""Others' test cases for what we do ourselves, run through our code. Their data is not in this repository.
+"""Test suites of other projects, run through our code. Their data is not in this repository.
 
-`python -m bench.suites` says what it wants:
+Options of `python -m bench.suites`:
 
 - `--robotstxt`: repository google/robotstxt, for `robots_test.cc`.
 - `--wpt`: folder `url/resources` of repository web-platform-tests/wpt, which is huge; repository ada-url/ada
-  has the files `urltestdata.json` and `toascii.json` in `tests/wpt`, too.
-- `--ssrf`, several times: a folder of text and Python with addresses that lead inside. Folder
+  also has `urltestdata.json` and `toascii.json`, in `tests/wpt`.
+- `--ssrf`, several times: a folder of text and Python with addresses of internal hosts. Folder
   `Server Side Request Forgery` of swisskyrepo/PayloadsAllTheThings; cujanovic/SSRF-Testing, where
   `python ip.py 169.254.169.254 80 www.google.com export` writes a list; the tests about SSRF of
   unclecode/crawl4ai (`deploy/docker/tests`) and of onyx-dot-app/onyx (`backend/tests/unit`).
@@ -20,12 +20,12 @@ AS_EXPECTED = "as expected"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one case.
+    """The result of one case.
 
     Attributes:
-        case: what was asked, short.
-        outcome: `AS_EXPECTED`, or a class of what differs, in words.
-        lost: whether that is worse than what the suite wants.
+        case: the case in short.
+        outcome: `AS_EXPECTED`, or a class of difference. Outcomes are keys of the result file.
+        lost: whether it is worse than the suite demands.
     """
 
     case: str

@@ -1,4 +1,4 @@
-"""`python -m bench.suites`: others' test cases, run through our code; see `bench.suites`."""
+"""`python -m bench.suites`: test suites of other projects, run through our code; see `bench.suites`."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from bench.suites import Result, counted, robotstxt, ssrf, wpt
 
 
 def main() -> int:
-    """Run the suites that are given, print scores and losses; returns 1 if something dangerous was found."""
+    """Run the given suites, print scores and losses. Return 1 if something dangerous was found."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.suites",
         description=bench.suites.__doc__,
@@ -39,7 +39,7 @@ def main() -> int:
     for folder in arguments.ssrf:
         add(f"SSRF, {folder.name}", ssrf.run(folder))
     if not results:
-        parser.error("no suite is given")
+        parser.error("name at least one suite")
     if arguments.write:
         write_json("suites", written)
     return int(any(result.outcome.startswith("dangerous") for result in results))

@@ -1,4 +1,4 @@
-"""What our code would do with an address: everything but the network is real, and no socket is opened."""
+"""Fetch an address with everything real but the network: no socket is opened."""
 
 import socket
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CHECKS_OF_PORTS = ("documents.web.fetch.check_port", "documents.web.connections.
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was tried for one address.
+    """The attempt to fetch one address.
 
     Attributes:
         reason: why nothing was fetched.
@@ -33,9 +33,9 @@ def attempt(url: str, resolve: Callable[[str], list[str]], *, any_port: bool = F
     """Fetch an address; every connection is refused.
 
     Args:
-        url: as `fetch.fetch` takes it, or anything else.
-        resolve: the addresses of a name; an OSError if it has none.
-        any_port: as if all ports were allowed, so that what is refused is refused for another reason.
+        url: any text; `fetch` must cope with it.
+        resolve: returns the addresses of a name, or raises OSError.
+        any_port: allow all ports, so that a refusal has another reason.
     """
     asked: list[str] = []
     dialled: list[str] = []
@@ -61,12 +61,12 @@ def attempt(url: str, resolve: Callable[[str], list[str]], *, any_port: bool = F
 
 
 def numeric(host: str) -> str | None:
-    """The address that the system's resolver reads in numbers, such as 0x7f.1; None for a name."""
+    """Return the address that the system's resolver reads in a number such as 0x7f.1; None for a name."""
     try:
         return str(_getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)[0][4][0])
     except (OSError, UnicodeError, ValueError):
         return None
 
 
-# The real one: `numeric` is called while another one is in its place.
+# The real function, because `numeric` runs while a replacement is patched in.
 _getaddrinfo = socket.getaddrinfo

@@ -1,4 +1,4 @@
-"""Google's test cases for robots.txt: its C++ is read with regular expressions, as far as they get."""
+"""Google's test cases for robots.txt, read from its C++ code with regular expressions as far as possible."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from documents.web.robots import read_robots
 TEST = re.compile(r"^TEST\(\w+, (\w+)\) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 STRINGS = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
 ASSIGNED = re.compile(rf"(\w+)(?:\[\])? =\s*({STRINGS});")
-# What builds a string in a loop is not understood, nor what uses it.
+# A string that is built in a loop is not understood, nor are the cases that use it.
 APPENDED = re.compile(r"StrAppend\(&(\w+)")
 EXPECTED = re.compile(r"EXPECT_(TRUE|FALSE)\(\s*IsUserAgentAllowed\((.*?)\)\s*\)\s*;", re.DOTALL)
 STATEMENT = re.compile(rf"{ASSIGNED.pattern}|{APPENDED.pattern}|{EXPECTED.pattern}", re.DOTALL)
@@ -21,7 +21,7 @@ ARGUMENT = re.compile(rf"\s*({STRINGS}|\w+)\s*(?:,|$)")
 ANY_EXPECTATION = re.compile(r"EXPECT_\w+\(|^  Test\w+\(", re.MULTILINE)
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 AGENT_LINE = re.compile(r"^\s*user-agent\b.*$", re.IGNORECASE | re.MULTILINE)
-# What an agent may be called (RFC 9309, 2.2.1).
+# A valid name of an agent (RFC 9309, 2.2.1).
 NAME = re.compile(r"[A-Za-z_-]+")
 ON_PURPOSE = {
     "ID_Encoding": "on purpose: both are decoded before they are compared, as RFC 9309 (2.2.2) says"
@@ -40,7 +40,7 @@ class Case:
 
 
 def cases_of(source: str) -> tuple[list[Case], int]:
-    """Return the cases that a C++ source holds, and how many expectations were not understood."""
+    """Return the cases of a C++ source, and the number of expectations that were not understood."""
     cases = [case for name, body in TEST.findall(source) for case in _of_test(name, body)]
     return cases, len(ANY_EXPECTATION.findall(source)) - len(cases)
 
@@ -64,19 +64,19 @@ def _value(argument: str, values: dict[str, str]) -> str | None:
 
 
 def _unquoted(strings: str) -> str:
-    """Join adjacent C++ literals and resolve their escapes, of which only simple ones are used with text."""
+    """Join adjacent C++ literals, and resolve their simple escapes."""
     joined = "".join(LITERAL.findall(strings))
     return re.sub(r"\\(.)", lambda match: {"n": "\n", "r": "\r", "t": "\t"}.get(match[1], match[1]), joined)
 
 
 def run(folder: Path) -> tuple[list[Result], int]:
-    """Run the suite in a clone of google/robotstxt; also return how many expectations were not understood."""
+    """Run the suite of a clone of google/robotstxt. Return results and the number of unknown expectations."""
     cases, unknown = cases_of((folder / "robots_test.cc").read_text())
     return [result_of(case) for case in cases], unknown
 
 
 def result_of(case: Case) -> Result:
-    """Ask our robots module about a case, in which we have the name of the suite's agent."""
+    """Ask our robots module about a case, with our name in the place of the suite's agent."""
     shown = f"{case.test}: {case.agent!r} at {case.url!r}"
     if not NAME.fullmatch(case.agent):
         return Result(shown, "left out: no name that a crawler can have")

@@ -1,4 +1,4 @@
-"""Addresses that lead inside, from others' lists: each must be refused before a socket is opened."""
+"""Addresses of internal hosts, from lists of others: each must be refused before a socket is opened."""
 
 import ast
 import ipaddress
@@ -14,28 +14,28 @@ from bench.suites.attempts import attempt, numeric
 from documents.web.urls import normalised
 
 FILES = (".md", ".txt", ".py")
-# In prose: a code span, or what stands behind a scheme until white space, a quote or a bracket.
+# In prose: a code span, or the text after a scheme until white space, a quote or a bracket.
 SPAN = re.compile(r"`([a-z0][a-z0-9+.-]*:[^`\n]+)`", re.IGNORECASE)
 ADDRESS = re.compile(r"(?<![\w+.-])[a-z0][a-z0-9+.-]*:/?/[^\s`'\"<>)|]+", re.IGNORECASE)
 # In Python, a whole string.
 STRING = re.compile(r"[a-z0-9][a-z0-9+.-]*:/\S*", re.IGNORECASE)
-# The end of a name that no registry has.
+# The last label of a name that no registry has.
 NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
-# Where names lead, by the lists; nothing is looked up here. Any other name counts as public.
+# The addresses of names, according to the lists; nothing is looked up. Any other name counts as public.
 LOOPBACK, METADATA, PRIVATE, PUBLIC = "127.0.0.1", "169.254.169.254", "10.0.0.1", "192.0.78.9"
 NAMES = (
     (r"localhost|ip6-.+|(.+\.)?localtest\.me|localh\.st|spoofed\..+|foo", LOOPBACK),
     (r"metadata(\.(google\.internal|packet\.net|tencentyun\.com))?", METADATA),
     (r"instance-data|rancher-metadata|ssrf-(cloud|race|\d).*\.localdomain\.pw", METADATA),
     (r"kubernetes\.default.*|host\.docker\.internal|internal\.local|internal-.+\.company\.com", PRIVATE),
-    # As the tests of crawl4ai and Onyx say.
+    # According to the tests of crawl4ai and Onyx.
     (r"(imds|link-local)\.attacker\.com|meta\.example|evil-redirect\.example", METADATA),
     (r"(loopback6?|unspecified)\.attacker\.com|(hook|mixed)\.example", LOOPBACK),
     (r"nat64\.example", "64:ff9b::7f00:1"),
 )
-# Services that answer with the address in the name.
+# Services whose names contain the address.
 IN_THE_NAME = re.compile(r"(?:.*[.-])?(\d+)[.-](\d+)[.-](\d+)[.-](\d+)\.(?:nip|xip)\.io", re.IGNORECASE)
-# What they hold as public; whatever else is dialled would be a hole.
+# Addresses that the lists call public. Dialling any other one would be a hole.
 ALLOWED = {
     PUBLIC,
     "8.8.8.8",
@@ -58,7 +58,7 @@ REACHED = "dangerous: something inside is reached"
 
 
 def addresses_in(folder: Path) -> list[str]:
-    """Collect what looks like an address in the text and Python files of a folder, each once."""
+    """Collect everything that looks like an address in a folder's text and Python files, each once."""
     found: dict[str, None] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix in FILES:
@@ -91,12 +91,12 @@ def _ip_address(text: str) -> str | None:
 
 
 def run(folder: Path) -> list[Result]:
-    """Try each address of a folder, as it stands and as a crawl stores it."""
+    """Try each address of a folder, as written and as a crawl stores it."""
     return [result_of(address) for address in addresses_in(folder)]
 
 
 def result_of(address: str) -> Result:
-    """Fetch an address as a redirect would name it, and as a page would; also as if its port were allowed."""
+    """Fetch an address as a redirect names it and as a page does, also as if its port were allowed."""
     ways = [address]
     with suppress(ValueError):
         ways.append(normalised(address))
@@ -110,7 +110,7 @@ def result_of(address: str) -> Result:
 
 
 def resolve(host: str) -> list[str]:
-    """Answer as a resolver would: numbers in any spelling, and names by what the lists say of them."""
+    """Answer like a resolver: numbers in any spelling, and names according to the lists."""
     if address := numeric(host):
         return [address]
     if match := IN_THE_NAME.fullmatch(host):

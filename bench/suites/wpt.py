@@ -1,4 +1,4 @@
-"""The cases of web-platform-tests for URLs: a link is read as browsers read it, and asks the same host."""
+"""The URL cases of web-platform-tests: we must read a link as browsers do, and look up the same host."""
 
 import ipaddress
 import json
@@ -16,14 +16,14 @@ from documents.web.urls import normalised
 
 WEB = re.compile(r"[\x00-\x20]*https?:", re.IGNORECASE)
 PORTS = {"http:": "80", "https:": "443"}
-# What stays when parts of addresses are compared; the rest is percent-encoded in both.
+# Characters that stay when parts of addresses are compared; others are percent-encoded on both sides.
 KEPT = "/:@!$&'()*+,;=%?~"
 LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 ANOTHER_HOST = "dangerous: another host"
 
 
 def run(place: Path) -> list[Result]:
-    """Run `urltestdata.json`, and `toascii.json` if it is there, of a folder; or one such file."""
+    """Run `urltestdata.json`, and `toascii.json` if it exists, of a folder; or one such file."""
     files = [place] if place.is_file() else [place / "urltestdata.json", place / "toascii.json"]
     return [result for path in files if path.exists() for result in _of_file(path)]
 
@@ -43,7 +43,7 @@ def _of_file(path: Path) -> Iterator[Result]:
 
 
 def result_of(case: dict[str, Any]) -> Result:
-    """Compare what we make of a link with what browsers make of it."""
+    """Compare our reading of a link with that of browsers."""
     shown = f"{case['input']!r} on {case['base']!r}"
     ours = _read(case["input"], case["base"])
     if ours is None:
@@ -71,12 +71,12 @@ def result_of(case: dict[str, Any]) -> Result:
 
 
 def result_of_failure(case: dict[str, Any]) -> Result:
-    """Browsers refuse this link: so must we, before its name is looked up."""
+    """Check that we refuse a link, as browsers do, before its name is looked up."""
     return _of_refused(f"{case['input']!r} on {case['base']!r}", _read(case["input"], case["base"]))
 
 
 def result_of_name(name: str, expected: str | None) -> Result:
-    """Compare the name in ASCII that we ask for with that of browsers; None if they refuse it."""
+    """Compare our ASCII form of a name with that of browsers; None means that they refuse it."""
     ours = _read(f"https://{name}/x", None)
     if expected is None:
         return _of_refused(repr(name), ours)
@@ -94,7 +94,7 @@ def _of_refused(shown: str, ours: str | None) -> Result:
 
 
 def _read(link: str, base: str | None) -> str | None:
-    """The address that a crawl would store for a link on a page."""
+    """Return the address that a crawl would store for a link on a page."""
     found = _absolute(base or "", link)
     try:
         return None if found is None else normalised(found)
@@ -103,7 +103,7 @@ def _read(link: str, base: str | None) -> str | None:
 
 
 def _another_host(shown: str, ours: str, expected: str) -> Result | None:
-    """What is wrong with the name that is looked up in the end, if anything is."""
+    """Return the fault of the name that is finally looked up, or None."""
     tried = attempt(ours, _nothing, any_port=True)
     if not tried.asked:
         return Result(f"{shown}: {ours}", f"lost: refused, {tried.reason}", lost=True)
@@ -114,13 +114,13 @@ def _another_host(shown: str, ours: str, expected: str) -> Result | None:
 
 
 def _host(name: str) -> str:
-    """One spelling for all of one host: numbers are read as resolvers do, a dot at the end says nothing."""
+    """Return the same spelling for all spellings of a host, with numbers as resolvers read them."""
     name = name.strip("[]").rstrip(".").lower()
     return str(ipaddress.ip_address(address)) if (address := numeric(name)) else name
 
 
 def _is_host(name: str) -> bool:
-    """Whether DNS can have this name, or it is an address that resolvers read."""
+    """Return whether DNS can have this name, or resolvers read it as an address."""
     labels = name.removesuffix(".").split(".")
     return name.startswith("[") or (len(name) < 255 and all(map(LABEL.fullmatch, labels)))
 
