@@ -1,5 +1,7 @@
 """The defects of Mojodex's Flask Background, by number: each test fails on the old behaviour.
 
+A test's docstring describes that behaviour.
+
 26 and 27 are read from the template and the lock file: tests/structure/test_defects.py.
 """
 
@@ -41,15 +43,15 @@ def message(pk: int) -> dict[str, int]:
     return {"user_task_execution_pk": pk}
 
 
-def test_defect_1_what_a_stop_interrupted_or_a_tick_missed_is_done_later(
+def test_defect_1_a_task_is_done_later_after_a_stop_or_a_missed_tick(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """It lost its queue with the process, and whatever ended outside the window of one tick."""
+    """The queue was lost with the process, and each tick saw only a window of time."""
     missed = mojodex.execution(SAID, age=timedelta(days=3))
     stopped = mojodex.execution(SAID, age=timedelta(days=2))
     model.answers(GOOD)
     assert bundle.schedule() == 2
-    # A worker began this one and was stopped; its message comes back.
+    # A worker began this one and was stopped; its message is delivered again.
     mojodex.run(
         "UPDATE md_background_job SET state = 'running', attempts = 1,"
         " started_at = now() - interval '5 minutes' WHERE subject = :s",
@@ -64,14 +66,14 @@ def test_defect_1_what_a_stop_interrupted_or_a_tick_missed_is_done_later(
 def test_defect_2_todos_and_the_mark_are_one_transaction(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """It committed to-dos first and the mark later: whoever came in between made them again."""
+    """To-dos were committed before the mark, so another run in between made them again."""
     pk = mojodex.execution(SAID)
     model.answers(GOOD)
     mojodex.run("ALTER TABLE md_background_job ADD CONSTRAINT no_end CHECK (state <> 'done')")
     try:
         response = bundle.work(message(pk))
 
-        # The last statement of the transaction failed: nothing of it is there.
+        # The last statement of the transaction failed, so nothing was saved.
         assert len(response["batchItemFailures"]) == 1
         assert mojodex.todos_of(pk) == []
         assert not mojodex.is_extracted(pk)
@@ -83,7 +85,7 @@ def test_defect_2_todos_and_the_mark_are_one_transaction(
     assert mojodex.todos_of(pk) == ONE_TODO
 
 
-def test_defect_2_a_second_trigger_doubles_nothing(
+def test_defect_2_a_second_trigger_makes_no_second_todo(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pks = [mojodex.execution(SAID) for _ in range(10)]
@@ -114,7 +116,7 @@ STEP = {"description": "Send the offer to Bob", "due_date": TOMORROW, "evidence"
         ({"todos": [{**STEP, "due_date": None}]}, ONE_TODO),
     ],
 )
-def test_defect_3_what_is_null_or_missing_in_an_answer_costs_one_step_and_not_the_task(
+def test_defect_3_a_null_or_missing_field_of_an_answer_costs_one_step_and_not_the_task(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, answer: Any, expected: list[tuple[str, str]]
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -124,12 +126,12 @@ def test_defect_3_what_is_null_or_missing_in_an_answer_costs_one_step_and_not_th
 
     assert mojodex.job(pk).state == "done"
     assert mojodex.todos_of(pk) == expected
-    # Only a date is worth another question.
+    # The model is asked again only for a date.
     assert len(model.calls) == (2 if '"due_date": null' in json.dumps(answer) else 1)
 
 
 @pytest.mark.parametrize("odd", [{"todos": True}, {"todos": [True]}, "Yes.", True])
-def test_defect_3_an_answer_of_another_form_is_asked_again(
+def test_defect_3_after_an_answer_of_another_form_the_model_is_asked_again(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, odd: Any
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -141,7 +143,7 @@ def test_defect_3_an_answer_of_another_form_is_asked_again(
 
 
 @pytest.mark.parametrize("day", ["tomorrow", "2001-01-01"])
-def test_defect_4_a_date_that_is_no_use_drops_no_todo_and_is_not_saved(
+def test_defect_4_an_unusable_date_is_replaced_and_its_todo_is_kept(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, day: str
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -191,10 +193,10 @@ def overdue_todo(mojodex: Mojodex, *dates: date, **user: Any) -> int:
 
 
 @time_machine.travel(NIGHT)
-def test_defect_6_a_past_date_is_not_taken_so_that_the_todo_is_not_due_again_at_once(
+def test_defect_6_a_past_date_is_refused_and_the_todo_is_not_due_again(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """It took past dates. Its prompt said "rescheduled 0 times since" and then nothing."""
+    """Past dates were accepted. The prompt ended with "rescheduled 0 times since"."""
     bundle = make_bundle("reschedule_todo")
     pk = overdue_todo(mojodex, date(2026, 11, 20), date(2026, 11, 25), MONDAY)
     model.answers(moved_to(MONDAY))
@@ -210,7 +212,7 @@ def test_defect_6_a_past_date_is_not_taken_so_that_the_todo_is_not_due_again_at_
 
 @time_machine.travel(NIGHT)
 @pytest.mark.parametrize("due", [49, 50, 51, 100])
-def test_defect_7_exactly_as_many_due_todos_as_a_page_has_is_no_endless_loop(
+def test_defect_7_exactly_one_page_of_due_todos_does_not_loop(
     make_bundle: Any, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, due: int
 ) -> None:
     bundle = make_bundle("reschedule_todo")
@@ -231,7 +233,7 @@ def test_defect_7_exactly_as_many_due_todos_as_a_page_has_is_no_endless_loop(
 def test_defect_8_the_first_todos_are_the_next_ones(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """Its "first 20 to-dos" were the 20 latest."""
+    """The "first 20 to-dos" were the 20 latest."""
     bundle = make_bundle("reschedule_todo")
     pk = overdue_todo(mojodex, MONDAY)
     execution = mojodex.run("SELECT user_task_execution_fk FROM md_todo")
@@ -246,12 +248,12 @@ def test_defect_8_the_first_todos_are_the_next_ones(
 
 
 @time_machine.travel(MORNING)
-def test_defect_8_a_completed_todo_is_not_announced_and_today_is_the_users(
+def test_defect_8_the_mail_has_no_completed_todo_and_uses_the_users_day(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes, database: Database
 ) -> None:
     """Completed to-dos were in the mail, and "today" was the database server's day."""
     bundle = make_bundle("events", daily_todo_email_time=21)
-    # Half past ten in the evening of the day before, while the server is fourteen hours ahead.
+    # The user's clock shows 22:30 of the day before; the server is 14 hours ahead of UTC.
     user_id = mojodex.user(timezone_offset=600)
     execution = mojodex.execution("x", user_id=user_id, extracted=True)
     mojodex.scheduled(execution, "Call Bob", MONDAY)
@@ -276,7 +278,7 @@ def test_defect_8_a_completed_todo_is_not_announced_and_today_is_the_users(
 
 
 @time_machine.travel(MORNING)
-def test_defect_9_there_is_no_second_mail_on_the_same_day(
+def test_defect_9_no_second_mail_is_sent_on_the_same_day(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     bundle = make_bundle("events")
@@ -308,7 +310,7 @@ def test_defect_10_an_empty_list_costs_no_call_and_no_mail(
 
 
 @time_machine.travel(MORNING)
-def test_defect_10_a_mail_service_that_is_not_set_up_costs_no_call_twice(
+def test_defect_10_a_mail_service_that_is_not_set_up_costs_one_call(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     bundle = make_bundle("events")
@@ -330,10 +332,10 @@ def test_defect_10_a_mail_service_that_is_not_set_up_costs_no_call_twice(
 
 
 @time_machine.travel(MORNING)
-def test_defect_11_no_line_is_longer_than_strict_servers_take(
+def test_defect_11_no_line_is_longer_than_strict_servers_accept(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
-    """It wrote lines of more than 998 characters, and a From without an address."""
+    """Lines had more than 998 characters, and From had no address."""
     bundle = make_bundle("events")
     overdue_todo(mojodex, MONDAY, name="Ann " * 60)
     mojodex.run("UPDATE md_todo SET description = repeat('x', 5000)")
@@ -367,8 +369,8 @@ def test_defect_11_no_line_is_longer_than_strict_servers_take(
         ("UNSUBSCRIBE_SECRET_ARN", "arn"),
     ],
 )
-def test_defect_12_a_wrong_mail_setting_stops_the_start_with_its_name(variable: str, value: str) -> None:
-    """It surfaced as an AttributeError at each later use."""
+def test_defect_12_a_wrong_mail_setting_stops_the_start_and_is_named(variable: str, value: str) -> None:
+    """A wrong setting surfaced as an AttributeError at each later use."""
     with pytest.raises(SettingsError, match=variable):
         events.worker.Settings.from_environment(os.environ | {variable: value})
 
@@ -376,7 +378,7 @@ def test_defect_12_a_wrong_mail_setting_stops_the_start_with_its_name(variable: 
 def test_defect_22_a_locked_table_delays_its_jobs_and_loses_none(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waited for the lock until its worker was killed, with 48 of 60 tasks in it."""
+    """The worker waited for the lock until it was killed, with 48 of 60 tasks in its queue."""
     monkeypatch.setattr(db, "BEGIN", db.BEGIN.replace("'5s'", "'1s'"))
     pks = [mojodex.execution(SAID) for _ in range(3)]
     model.answers(GOOD)
@@ -394,7 +396,7 @@ def test_defect_22_a_locked_table_delays_its_jobs_and_loses_none(
 def test_defect_22_the_first_job_after_a_restart_of_postgres_succeeds(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """A restart closes every connection; tests/stack restarts the server itself."""
+    """Here only the connections are closed; tests/stack restarts a server."""
     model.answers(GOOD)
     bundle.work(message(mojodex.execution(SAID)))
     mojodex.run(
@@ -459,7 +461,7 @@ LONG_AGO = "what the old system has stored, which is long enough"
 
 
 def test_defect_13_a_text_update_updates_the_text(documents: Documents) -> None:
-    """Every one crashed, by an undefined name, and was answered with "ok"."""
+    """Each update crashed on an undefined name, and was answered with "ok"."""
     pk = documents.text_document(LONG_AGO)
 
     job = documents.update(pk, PARTS[0])
@@ -469,8 +471,8 @@ def test_defect_13_a_text_update_updates_the_text(documents: Documents) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 404, 410, 500, 502])
-def test_defect_14_a_page_that_cannot_be_had_loses_nothing(documents: Documents, status: int) -> None:
-    """Without an answer, it lost all its chunks; when it answered 500, it became the error page."""
+def test_defect_14_a_page_that_cannot_be_fetched_loses_nothing(documents: Documents, status: int) -> None:
+    """Without an answer, all chunks were deleted. After a 500, the error page replaced them."""
     documents.site.simple("/", "/a")
     documents.read()
     before = documents.contents()
@@ -487,8 +489,8 @@ def test_defect_14_a_page_that_cannot_be_had_loses_nothing(documents: Documents,
     assert documents.contents() == before
 
 
-def test_defect_15_what_shrinks_and_grows_back_is_whole_and_has_its_date(documents: Documents) -> None:
-    """It reused chunks that were marked as deleted, and left the mark; the date was never committed."""
+def test_defect_15_a_text_that_shrinks_and_grows_back_is_whole_and_has_its_date(documents: Documents) -> None:
+    """Reused chunks stayed marked as deleted, and the date was never committed."""
     pk = documents.text_document(LONG_AGO)
     for parts in (PARTS, PARTS[:2], PARTS):
         documents.update(pk, "\n\n".join(parts))
@@ -500,8 +502,8 @@ def test_defect_15_what_shrinks_and_grows_back_is_whole_and_has_its_date(documen
     assert documents.mojodex.run(age, d=pk) < timedelta(minutes=1)
 
 
-def test_defect_16_what_is_found_is_what_the_document_holds(documents: Documents) -> None:
-    """It marked what was gone and left it there, and a search found just that."""
+def test_defect_16_a_search_finds_only_chunks_of_the_current_text(documents: Documents) -> None:
+    """Old chunks were only marked as deleted, and a search still found them."""
     pk = documents.text_document(LONG_AGO)
     documents.mojodex.run("UPDATE md_document_chunk SET deleted = now()")
     documents.update(pk, "\n\n".join(PARTS[:3]))
@@ -517,8 +519,8 @@ LOOPBACK = ("127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "0177.0.0.1", "loc
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK, "169.254.170.2", "10.0.0.1"])
-def test_defect_17_no_internal_host_is_asked(make_documents: Callable[..., Documents], host: str) -> None:
-    """It fetched and stored them, in each of these spellings; the ports are told apart in test_fetch.py."""
+def test_defect_17_no_internal_host_is_requested(make_documents: Callable[..., Documents], host: str) -> None:
+    """They were fetched and stored in each of these spellings. For ports see test_fetch.py."""
     documents = make_documents(fetch_loopback=False)
     documents.site.simple("/")
     port = documents.site.url.rpartition(":")[2]
@@ -543,10 +545,10 @@ def test_defect_17_neither_a_link_nor_a_redirect_leads_to_another_site(documents
     assert list(documents.documents()) == ["/"]
 
 
-def test_defect_18_what_hangs_or_never_ends_is_given_up(
+def test_defect_18_a_page_that_hangs_or_is_too_large_is_given_up(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five sites that hang stopped every process, and 24 MiB got the worker killed."""
+    """Five hanging sites stopped every process, and a page of 24 MiB killed the worker."""
     monkeypatch.setattr(visit, "SECONDS_OF_TRY", 1)
     hangs = tuple(f"/hangs/{n}" for n in range(5))
     documents.site.simple("/", *hangs, "/large", "/a")
@@ -564,8 +566,8 @@ def test_defect_18_what_hangs_or_never_ends_is_given_up(
     }
 
 
-def test_defect_19_one_page_that_is_odd_costs_one_page(make_documents: Callable[..., Documents]) -> None:
-    """A PDF, or an address that is too long, ended the crawl, and chance decided what was there by then.
+def test_defect_19_an_odd_page_costs_only_itself(make_documents: Callable[..., Documents]) -> None:
+    """A PDF or too long an address stopped the crawl, and the pages stored until then were random.
     404 and 500 pages, `#fragment` and `?utm_` variants became documents.
     """
     documents = make_documents(crawl_page_limit=20)
@@ -584,9 +586,7 @@ def test_defect_19_one_page_that_is_odd_costs_one_page(make_documents: Callable[
 
 
 @pytest.mark.parametrize("answer", ["Yes.", "yes", "Relevant", True, {"verdicts": "yes"}])
-def test_defect_20_what_is_no_clear_no_is_not_one(
-    documents: Documents, model: FakeModel, answer: Any
-) -> None:
+def test_defect_20_only_a_clear_no_counts_as_no(documents: Documents, model: FakeModel, answer: Any) -> None:
     """ "Yes." counted as no."""
     documents.site.simple("/")
     model.answers(Reply(answer))
@@ -596,7 +596,7 @@ def test_defect_20_what_is_no_clear_no_is_not_one(
 
 @pytest.mark.parametrize("letters", ["我们的产品在河边的老磨坊里手工制作。", "👨‍👩‍👧🎉🇩🇪👍🏽"])
 def test_defect_20_no_letter_is_broken_at_the_border_of_a_chunk(documents: Documents, letters: str) -> None:
-    """It cut between tokens, of which a letter may need several: U+FFFD."""
+    """Texts were cut between tokens. A letter may need several, and became U+FFFD."""
     pk = documents.text_document(LONG_AGO)
 
     documents.update(pk, letters * 100)
@@ -605,10 +605,10 @@ def test_defect_20_no_letter_is_broken_at_the_border_of_a_chunk(documents: Docum
     assert all(set(chunk) <= {*letters} for chunk in documents.text(pk))
 
 
-def test_defect_21_a_kill_in_the_middle_leaves_no_part_and_no_second_document(
+def test_defect_21_a_kill_in_the_middle_leaves_no_partial_or_second_document(
     documents: Documents, model: FakeModel
 ) -> None:
-    """It left half documents that nobody finished; asked again, it made 14 to 16 documents for 10 pages."""
+    """Half documents were left unfinished. A second request made 14 to 16 documents for 10 pages."""
     documents.site.simple("/", *(f"/{n}" for n in range(9)))
     documents.ask()
     bodies = documents.pages.queued()
@@ -620,7 +620,7 @@ def test_defect_21_a_kill_in_the_middle_leaves_no_part_and_no_second_document(
     model.embed = embedded
     documents.mojodex.close_circuits()
 
-    # Asked again while the first request is not done, and then that goes on.
+    # A second request while the first one is unfinished, which then continues.
     documents.read(request="r2")
     documents.pages.work(*bodies)
 
@@ -629,12 +629,12 @@ def test_defect_21_a_kill_in_the_middle_leaves_no_part_and_no_second_document(
     assert documents.job().state == documents.job(request="r2").state == "done"
 
 
-def test_defect_23_a_log_level_is_understood() -> None:
+def test_defect_23_the_log_level_has_an_effect() -> None:
     assert os.environ["POWERTOOLS_LOG_LEVEL"] == "INFO"
     assert logger.log_level == 20
 
 
-def test_defect_24_tokens_are_those_of_the_answer_and_retries_are_as_many_as_meant(
+def test_defect_24_tokens_are_counted_as_answered_and_retries_are_bounded(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model.answers(GOOD)
@@ -647,7 +647,7 @@ def test_defect_24_tokens_are_those_of_the_answer_and_retries_are_as_many_as_mea
     model.answers(Reply(status=500))
     bundle.work(message(mojodex.execution(SAID)))
 
-    # Two tries for each of two models, none of them the SDK's own.
+    # Two tries of each model; the SDK itself does not retry.
     assert [call["model"] for call in model.calls] == ["gpt-5-mini"] * 2 + ["gpt-4.1"] * 2
 
 
@@ -665,7 +665,7 @@ def _note_writes(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def files_written() -> Iterator[list[str]]:
-    """Every file that this process opens for writing meanwhile."""
+    """Record every file that this process opens for writing."""
     global _written
     sys.addaudithook(_note_writes)
     _written = written = []
@@ -680,7 +680,7 @@ def test_defect_25_no_prompt_or_answer_is_kept_on_disk(
 ) -> None:
     pk = mojodex.execution(SAID)
     model.answers(GOOD)
-    # Once before, so that what is imported late is imported.
+    # Run once before, so that late imports write no files below.
     bundle.work(message(mojodex.execution(SAID)))
 
     with files_written() as written:

@@ -1,4 +1,4 @@
-"""The saves of documents, called as the workers call them: they change what is theirs, and nothing else."""
+"""Saves of documents, called as workers call them: they change only their own rows."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -112,7 +112,7 @@ def test_a_document_gets_these_chunks_and_no_other_document_changes(mojodex: Moj
     [(["a", "b"], ["b", "a"], []), (["a"], ["a", "b"], ["b"]), (["a", "b"], ["a"], [])],
     ids=["moved", "new", "gone"],
 )
-def test_whatever_changes_marks_the_document_as_updated(
+def test_each_change_marks_the_document_as_updated(
     mojodex: Mojodex, user_id: str, before: list[str], after: list[str], new: list[str]
 ) -> None:
     pk = document(mojodex, user_id, *before)
@@ -128,7 +128,7 @@ def test_whatever_changes_marks_the_document_as_updated(
     }
 
 
-def test_what_is_as_it_was_is_not_written_again(mojodex: Mojodex, user_id: str) -> None:
+def test_unchanged_chunks_are_not_written_again(mojodex: Mojodex, user_id: str) -> None:
     pk = document(mojodex, user_id, "a", "b")
 
     assert written(mojodex, pk, ["a", "b"], thought()) == Written(2, 0, 0, 0, changed=False)
@@ -136,7 +136,7 @@ def test_what_is_as_it_was_is_not_written_again(mojodex: Mojodex, user_id: str) 
     assert updated(mojodex, pk) is None
 
 
-def test_a_chunk_that_was_marked_as_deleted_comes_back(mojodex: Mojodex, user_id: str) -> None:
+def test_a_chunk_that_was_marked_as_deleted_is_restored(mojodex: Mojodex, user_id: str) -> None:
     pk = document(mojodex, user_id, "a", "b")
     mojodex.run("UPDATE md_document_chunk SET deleted = now() WHERE chunk_text = 'a'")
 
@@ -145,9 +145,9 @@ def test_a_chunk_that_was_marked_as_deleted_comes_back(mojodex: Mojodex, user_id
     assert [row.deleted for row in chunks_of(mojodex, pk)] == [None, None]
 
 
-def test_of_equal_chunks_the_first_one_stays(mojodex: Mojodex, user_id: str) -> None:
+def test_only_the_first_of_equal_chunks_stays(mojodex: Mojodex, user_id: str) -> None:
     pk = document(mojodex, user_id)
-    # Written in another order than they are read in.
+    # The order of writing differs from the order of reading.
     later, first = (add_chunk(mojodex, pk, place, "twice") for place in (1, 0))
     assert later < first
 
@@ -156,9 +156,7 @@ def test_of_equal_chunks_the_first_one_stays(mojodex: Mojodex, user_id: str) -> 
     assert [row.pk for row in chunks_of(mojodex, pk)] == [first]
 
 
-def test_a_chunk_that_somebody_has_removed_meanwhile_is_thought_about_again_at_once(
-    mojodex: Mojodex, user_id: str
-) -> None:
+def test_a_save_is_retried_at_once_if_a_chunk_was_removed_meanwhile(mojodex: Mojodex, user_id: str) -> None:
     pk = document(mojodex, user_id, "a")
 
     with pytest.raises(TransientError) as raised:
@@ -168,7 +166,7 @@ def test_a_chunk_that_somebody_has_removed_meanwhile_is_thought_about_again_at_o
     assert texts(mojodex, pk) == ["a"]
 
 
-def test_what_is_remembered_of_a_document_is_replaced(mojodex: Mojodex, user_id: str) -> None:
+def test_the_remembered_row_of_a_document_is_replaced(mojodex: Mojodex, user_id: str) -> None:
     pk, other = (document(mojodex, user_id, name=name) for name in (URL, OTHER_URL))
     for number, said in enumerate((thought(left_out=tuple("abcdefgh")), thought(left_out=("z",)))):
         with Session(mojodex.engine) as session:
@@ -221,7 +219,7 @@ def save_page(
     url: str = URL,
     fetched_at: datetime | None = None,
 ) -> Any:
-    """Save a page; its job's row."""
+    """Save a page and return its job's row."""
     job = begun(mojodex, "ingest_page", page_pk)
     staged = StagedPage(
         *(page_pk, "site", "r1", user_id, url, b"", None, "hash", '"etag"'),
@@ -251,7 +249,7 @@ WAITS = ("staged", b"html")
 
 
 def fetched_now(mojodex: Mojodex, user_id: str) -> int:
-    """A document that holds its page as it was at NOW; its key."""
+    """Add a document whose page was fetched at NOW and return its key."""
     held = document(mojodex, user_id, "a")
     mojodex.run(
         "INSERT INTO md_background_document (document_fk, left_out, fetched_at) VALUES (:d, '{}', :now)",
@@ -265,10 +263,10 @@ def fetched_now(mojodex: Mojodex, user_id: str) -> int:
     ("fetched", "is_saved"),
     [(NOW - timedelta(hours=1), False), (NOW + timedelta(hours=1), True), (None, True)],
 )
-def test_of_two_that_have_fetched_a_page_the_later_one_is_right(
+def test_of_two_fetches_of_a_page_the_later_one_wins(
     mojodex: Mojodex, user_id: str, fetched: datetime | None, *, is_saved: bool
 ) -> None:
-    """One was staged at ten and is ingested at twelve; an update has fetched it at eleven."""
+    """A page fetched at ten is ingested at twelve, after an update fetched it at eleven."""
     held = fetched_now(mojodex, user_id)
     pk = page(mojodex, user_id)
 
@@ -279,9 +277,7 @@ def test_of_two_that_have_fetched_a_page_the_later_one_is_right(
     assert job.state == "done"
 
 
-def test_new_vectors_of_a_text_do_not_replace_an_edition_that_was_saved_meanwhile(
-    mojodex: Mojodex, user_id: str
-) -> None:
+def test_new_vectors_of_a_text_do_not_replace_a_later_edition(mojodex: Mojodex, user_id: str) -> None:
     held = document(mojodex, user_id, "the edition")
     mojodex.run(
         "INSERT INTO md_background_document (document_fk, left_out, recipe) VALUES (:d, '{}', :r)",
@@ -295,7 +291,7 @@ def test_new_vectors_of_a_text_do_not_replace_an_edition_that_was_saved_meanwhil
     assert texts(mojodex, held) == ["the edition"]
 
 
-def test_an_update_that_has_fetched_earlier_changes_nothing(mojodex: Mojodex, user_id: str) -> None:
+def test_an_update_with_an_earlier_fetch_changes_nothing(mojodex: Mojodex, user_id: str) -> None:
     held = fetched_now(mojodex, user_id)
 
     with pytest.raises(NothingToDoError, match="it has not changed"):
@@ -304,7 +300,7 @@ def test_an_update_that_has_fetched_earlier_changes_nothing(mojodex: Mojodex, us
     assert texts(mojodex, held) == ["a"]
 
 
-def test_a_page_becomes_a_document_of_its_user_and_only_it_ends(
+def test_a_page_becomes_a_document_of_its_user_and_no_other_page_is_finished(
     mojodex: Mojodex, user_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs = document(mojodex, mojodex.user(), "theirs")
@@ -327,7 +323,7 @@ def test_a_page_becomes_a_document_of_its_user_and_only_it_ends(
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"PagesStored"}
 
 
-def test_a_page_that_holds_what_its_document_holds_is_unchanged(
+def test_a_page_with_the_text_of_its_document_is_unchanged(
     mojodex: Mojodex, user_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document_pk = document(mojodex, user_id, "a")
@@ -352,9 +348,7 @@ def test_a_page_that_has_changed_is_stored(mojodex: Mojodex, user_id: str) -> No
     assert state_of(mojodex, pk) == ("stored", None)
 
 
-def test_a_deleted_document_comes_back_and_one_that_is_not_deleted_comes_first(
-    mojodex: Mojodex, user_id: str
-) -> None:
+def test_a_deleted_document_is_restored_unless_another_one_exists(mojodex: Mojodex, user_id: str) -> None:
     deleted = document(mojodex, user_id, "a", deleted=True)
     pk = page(mojodex, user_id)
 
@@ -374,7 +368,7 @@ def test_a_deleted_document_comes_back_and_one_that_is_not_deleted_comes_first(
 
 
 @pytest.mark.parametrize("state", ["stored", "unchanged"])
-def test_a_page_that_was_read_before_another_that_is_saved_changes_nothing(
+def test_a_page_that_was_fetched_before_the_saved_one_changes_nothing(
     mojodex: Mojodex, user_id: str, state: str
 ) -> None:
     document_pk = document(mojodex, user_id, "of the later page")
@@ -389,7 +383,9 @@ def test_a_page_that_was_read_before_another_that_is_saved_changes_nothing(
     assert texts(mojodex, document_pk) == ["of the later page"]
 
 
-def test_a_page_is_overtaken_by_no_other_page(mojodex: Mojodex, user_id: str) -> None:
+def test_a_page_is_overtaken_only_by_a_later_one_of_its_user_and_address(
+    mojodex: Mojodex, user_id: str
+) -> None:
     page(mojodex, user_id, state="stored", occasion="r0")
     pk = page(mojodex, user_id)
     page(mojodex, mojodex.user(), state="stored", occasion="of another user")
@@ -402,7 +398,7 @@ def test_a_page_is_overtaken_by_no_other_page(mojodex: Mojodex, user_id: str) ->
     assert state_of(mojodex, pk) == ("stored", None)
 
 
-def test_a_page_whose_website_was_cancelled_meanwhile_writes_nothing(mojodex: Mojodex, user_id: str) -> None:
+def test_a_page_of_a_cancelled_website_writes_nothing(mojodex: Mojodex, user_id: str) -> None:
     page_pk = page(mojodex, user_id, state="failed")
 
     with pytest.raises(NothingToDoError):
@@ -413,9 +409,7 @@ def test_a_page_whose_website_was_cancelled_meanwhile_writes_nothing(mojodex: Mo
     assert mojodex.rows("SELECT * FROM md_document_chunk") == []
 
 
-def test_a_page_on_which_nothing_is_relevant_leaves_its_document_as_it_is(
-    mojodex: Mojodex, user_id: str
-) -> None:
+def test_a_page_without_relevant_chunks_leaves_its_document_as_it_is(mojodex: Mojodex, user_id: str) -> None:
     document_pk = document(mojodex, user_id, "a")
 
     with pytest.raises(NothingToDoError, match="nothing on it is relevant"):
@@ -424,9 +418,7 @@ def test_a_page_on_which_nothing_is_relevant_leaves_its_document_as_it_is(
     assert texts(mojodex, document_pk) == ["a"]
 
 
-def test_a_job_that_ends_without_a_document_ends_its_page_and_no_other(
-    mojodex: Mojodex, user_id: str
-) -> None:
+def test_a_job_without_a_document_finishes_its_own_page_only(mojodex: Mojodex, user_id: str) -> None:
     pk, other = page(mojodex, user_id), page(mojodex, user_id, OTHER_URL)
     ended = page(mojodex, user_id, state="stored", occasion="r2")
 
@@ -442,7 +434,7 @@ def test_a_job_that_ends_without_a_document_ends_its_page_and_no_other(
 
 
 class Locks:
-    """Looks, in the middle of a save, at what another transaction could lock."""
+    """Checks in the middle of a save which locks another transaction could take."""
 
     def __init__(self, mojodex: Mojodex, user_id: str, document_pk: int) -> None:
         self._mojodex, self._user_id, self._document_pk = mojodex, user_id, document_pk
@@ -461,7 +453,7 @@ class Locks:
         return write(*arguments)
 
 
-def test_while_a_page_is_saved_nobody_else_can_make_or_change_its_document(
+def test_while_a_page_is_saved_its_document_is_locked(
     mojodex: Mojodex, user_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locks = Locks(mojodex, user_id, document(mojodex, user_id, "a"))
@@ -477,7 +469,7 @@ def test_while_a_page_is_saved_nobody_else_can_make_or_change_its_document(
 
 
 def save_edition(mojodex: Mojodex, document_pk: int, edition: Edition, said: Thought) -> tuple[str, Any]:
-    """Save an edition; what the save answers, and the job's row."""
+    """Save an edition and return the save's answer and the job's row."""
     job = begun(mojodex, "update_document", f"{document_pk} {edition.sent}")
     before = Document(document_pk, URL, None, None, None, Boilerplate(), Known())
     with Session(mojodex.engine) as session:
@@ -489,7 +481,7 @@ def edition(*chunks: str, sent: datetime | None = NOW) -> Edition:
     return Edition(list(chunks), sent=sent, etag='"etag"', html_hash="hash")
 
 
-def test_an_edition_replaces_what_its_document_holds_and_is_remembered(
+def test_an_edition_replaces_the_chunks_of_its_document_and_is_remembered(
     mojodex: Mojodex, user_id: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = document(mojodex, user_id, "b", name=OTHER_URL)
@@ -505,7 +497,7 @@ def test_an_edition_replaces_what_its_document_holds_and_is_remembered(
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"DocumentsUpdated"}
 
 
-def test_while_an_edition_is_saved_nobody_else_can_change_its_document(
+def test_while_an_edition_is_saved_its_document_is_locked(
     mojodex: Mojodex, user_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pk = document(mojodex, user_id, "a")
@@ -535,7 +527,7 @@ def test_an_edition_that_changes_nothing_is_skipped_and_remembered(
     [(NOW, NOW), (None, NOW), (NOW, None), (NOW, NOW + timedelta.resolution)],
     ids=["same", "first", "a page", "later"],
 )
-def test_an_edition_that_was_sent_no_earlier_is_saved(
+def test_an_edition_that_was_not_sent_earlier_is_saved(
     mojodex: Mojodex, user_id: str, earlier: datetime | None, later: datetime | None
 ) -> None:
     pk = document(mojodex, user_id, "a")
@@ -559,9 +551,7 @@ def test_an_edition_that_was_sent_before_the_saved_one_changes_nothing(
     assert texts(mojodex, pk) == ["b"]
 
 
-def test_an_edition_of_a_document_that_the_user_has_deleted_meanwhile_is_not_saved(
-    mojodex: Mojodex, user_id: str
-) -> None:
+def test_an_edition_of_a_deleted_document_is_not_saved(mojodex: Mojodex, user_id: str) -> None:
     document(mojodex, user_id, name=OTHER_URL)
     pk = document(mojodex, user_id, "a", deleted=True)
 
@@ -571,7 +561,7 @@ def test_an_edition_of_a_document_that_the_user_has_deleted_meanwhile_is_not_sav
     assert texts(mojodex, pk) == ["a"]
 
 
-def test_an_edition_of_which_nothing_is_relevant_is_not_saved(mojodex: Mojodex, user_id: str) -> None:
+def test_an_edition_without_relevant_chunks_is_not_saved(mojodex: Mojodex, user_id: str) -> None:
     pk = document(mojodex, user_id, "a")
 
     with pytest.raises(NothingToDoError, match="nothing in it is relevant"):

@@ -1,4 +1,4 @@
-"""extract_todos on a real database: what it saves, what it leaves out, and that it takes effect once."""
+"""extract_todos on a real database: saved and left-out steps, and that each task takes effect once."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from tests.mojodex import Mojodex
 TODAY = datetime.now(UTC).date()
 TOMORROW = (TODAY + timedelta(days=1)).isoformat()
 SAID = "I'll send the offer to Bob tomorrow."
-# Where the words name no day, so that they decide nothing.
+# Words without a day, so that they decide nothing.
 SOON = "I'll send the offer to Bob soon."
 
 
@@ -31,7 +31,7 @@ def message(pk: Any) -> dict[str, Any]:
     return {"user_task_execution_pk": pk}
 
 
-def test_a_step_that_the_user_said_becomes_a_todo_with_its_first_scheduling(
+def test_a_step_that_the_user_named_becomes_a_todo_with_a_date(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -47,7 +47,7 @@ def test_a_step_that_the_user_said_becomes_a_todo_with_its_first_scheduling(
     assert job.outcome["todos"][0]["evidence"] == SAID
 
 
-def test_nothing_to_extract_is_a_good_answer(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_an_answer_without_todos_is_valid(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
     pk = mojodex.execution("Thanks, that was all.")
     model.answers(todos())
 
@@ -58,7 +58,7 @@ def test_nothing_to_extract_is_a_good_answer(bundle: Bundle, mojodex: Mojodex, m
     assert mojodex.job(pk).outcome == {"todos": [], "left_out": []}
 
 
-def test_the_model_gets_the_conversation_the_result_and_the_open_todos_of_the_chain_and_the_user(
+def test_the_prompt_has_the_conversation_the_result_and_the_open_todos(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     user = mojodex.user(timezone_offset=-120)
@@ -82,7 +82,7 @@ def test_the_model_gets_the_conversation_the_result_and_the_open_todos_of_the_ch
     assert "Sell more" in prompt
 
 
-def test_a_cycle_in_the_chain_does_not_hang(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_cycle_in_the_chain_of_tasks_does_not_hang(bundle: Bundle, mojodex: Mojodex) -> None:
     user = mojodex.user()
     first = mojodex.execution("a", user_id=user)
     second = mojodex.execution("b", user_id=user, after=first)
@@ -177,7 +177,7 @@ def test_an_invented_todo_is_not_saved(bundle: Bundle, mojodex: Mojodex, model: 
     assert [step["reason"] for step in left_out] == ["the user did not say so"] * 2
 
 
-def test_what_mojo_proposed_is_no_evidence(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_a_proposal_of_mojo_is_no_evidence(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
     pk = mojodex.execution("Hello.")
     mojodex.run(
         "INSERT INTO md_message (session_id, sender, message, creation_date, message_date)"
@@ -192,7 +192,7 @@ def test_what_mojo_proposed_is_no_evidence(bundle: Bundle, mojodex: Mojodex, mod
     assert mojodex.todos_of(pk) == []
 
 
-def test_a_step_that_is_on_the_list_already_is_left_out(
+def test_a_step_that_is_already_on_the_list_is_left_out(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     user = mojodex.user()
@@ -206,7 +206,7 @@ def test_a_step_that_is_on_the_list_already_is_left_out(
     assert mojodex.job(pk).outcome["left_out"][0]["reason"] == "it is on the list already"
 
 
-def test_a_wrong_date_is_asked_again_once_with_what_was_wrong(
+def test_after_a_wrong_date_the_model_is_asked_once_more_with_the_fault(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -220,7 +220,7 @@ def test_a_wrong_date_is_asked_again_once_with_what_was_wrong(
 
 
 @pytest.mark.parametrize("wrong", ["tomorrow", None, "", "2001-01-01", "9999-12-31", "2026-02-30"])
-def test_a_date_that_stays_wrong_falls_on_the_next_working_day(
+def test_a_date_that_stays_wrong_becomes_the_next_working_day(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, wrong: str | None
 ) -> None:
     pk = mojodex.execution(SOON)
@@ -232,7 +232,7 @@ def test_a_date_that_stays_wrong_falls_on_the_next_working_day(
     assert len(model.calls) == 2
 
 
-def test_an_unusable_second_answer_leaves_the_first_in_force(
+def test_after_an_unusable_second_answer_the_first_one_counts(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SOON)
@@ -244,10 +244,10 @@ def test_an_unusable_second_answer_leaves_the_first_in_force(
     assert due == next_working_day(TODAY)
 
 
-def test_two_executions_of_one_user_at_once_do_not_make_twins(
+def test_two_executions_of_one_user_at_once_save_no_duplicate(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither saw the to-dos of the other: both had read the list before either saved."""
+    """Both read the list before either of them saved."""
     user, stranger = mojodex.user(), mojodex.user()
     pks = [mojodex.execution(SAID, user_id=user) for _ in range(2)]
     elsewhere = mojodex.execution(SAID, user_id=stranger)
@@ -258,7 +258,7 @@ def test_two_executions_of_one_user_at_once_do_not_make_twins(
         return todos(("Send the offer to Bob", TOMORROW, SAID))
 
     def finish_late(*args: Any, **kwargs: Any) -> None:
-        # The to-dos are written, and not committed.
+        # The to-dos are written but not yet committed.
         time.sleep(0.5)
         finish(*args, **kwargs)
 
@@ -274,7 +274,7 @@ def test_two_executions_of_one_user_at_once_do_not_make_twins(
     assert len(mojodex.todos_of(elsewhere)) == 1
 
 
-def test_what_came_onto_the_list_while_the_model_thought_is_not_saved_again(
+def test_a_todo_added_during_the_models_call_is_not_saved_again(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     user = mojodex.user()
@@ -299,7 +299,7 @@ def test_what_came_onto_the_list_while_the_model_thought_is_not_saved_again(
 def test_each_todo_has_its_own_date_and_its_own_evidence(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """All are inserted by one statement, and paired by the order of their keys."""
+    """One statement inserts all of them, and they are paired by the order of their keys."""
     odd = ['"quoted"', "{a,b}", "back\\slash", "NULL", "two\nlines", "", "it's 100 %", ":pk", "日本語"]
     said = [f"I will do {n} {text}" for n, text in enumerate(odd)]
     days = [(TODAY + timedelta(days=(7 * n) % 11)).isoformat() for n in range(len(odd))]
@@ -317,10 +317,10 @@ def test_each_todo_has_its_own_date_and_its_own_evidence(
 
 
 @pytest.mark.parametrize("column", ["todos_extracted", "deleted_by_user"])
-def test_what_was_extracted_or_deleted_while_the_model_thought_stays_as_it_is(
+def test_an_execution_extracted_or_deleted_during_the_models_call_stays_as_it_is(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, column: str
 ) -> None:
-    """Mojodex's own Background may run beside the bundle: it marks the execution and writes its to-dos."""
+    """Mojodex's own Background may run beside the bundle and extract the same execution."""
     pk = mojodex.execution(SAID)
     theirs = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -345,10 +345,10 @@ def test_what_was_extracted_or_deleted_while_the_model_thought_stays_as_it_is(
     assert job.outcome == {"reason": "it was extracted or deleted in the meantime"}
 
 
-# Delivered twice, failing, killed: it takes effect once.
+# Duplicates and failures: a task takes effect once.
 
 
-def test_one_message_three_times_at_once_and_the_schedule_too(
+def test_a_message_delivered_three_times_at_once_is_handled_once(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -383,7 +383,7 @@ def test_a_holder_whose_lease_was_taken_over_writes_nothing(
     with ThreadPoolExecutor() as threads:
         slow = threads.submit(bundle.work, message(pk))
         assert asked.wait(20)
-        # The slow one counts as dead: its lease has run out.
+        # The slow worker counts as dead because its lease has expired.
         mojodex.run("UPDATE md_background_job SET started_at = started_at - interval '10 minutes'")
         quick = bundle.work(message(pk))
         may_answer.set()
@@ -418,7 +418,7 @@ GOOD = todos(("Send the offer", TOMORROW, SAID))
     ],
     ids=lambda reply: f"{reply.status} {reply.body or reply.content}"[:40],
 )
-def test_a_bad_answer_is_followed_by_a_good_one_and_saved_once(
+def test_after_a_bad_answer_the_model_is_asked_again_and_the_todo_saved_once(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, bad: Reply
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -431,7 +431,7 @@ def test_a_bad_answer_is_followed_by_a_good_one_and_saved_once(
     assert len(model.calls) == 2
 
 
-def test_a_model_that_times_out_is_followed_by_the_next_model(
+def test_after_a_timeout_the_next_model_is_asked(
     make_bundle: Any, mojodex: Mojodex, model: FakeModel
 ) -> None:
     bundle = make_bundle(llm_timeout_seconds=3)
@@ -468,7 +468,7 @@ def test_a_second_answer_corrects_dates_and_loses_no_step(
     other = "I'll call Ann about it."
     pk = mojodex.execution(SAID, other)
     wrong = [("Send the offer", TOMORROW, SAID), ("Call Ann", "2020-01-01", other)]
-    # The next working day is never so far away.
+    # Further away than the next working day can be.
     right = (TODAY + timedelta(days=10)).isoformat()
     corrected = todos(("Call Ann", right, other))
     model.answers(todos(*wrong), corrected if answer else Reply({"todos": answer}))
@@ -480,7 +480,7 @@ def test_a_second_answer_corrects_dates_and_loses_no_step(
     assert due["Call Ann"] == (right if answer else next_working_day(TODAY).isoformat())
 
 
-def test_a_model_that_is_away_brings_the_message_back_and_the_next_delivery_saves(
+def test_the_message_is_retried_while_the_model_is_unavailable(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -507,7 +507,7 @@ def test_a_model_that_is_away_brings_the_message_back_and_the_next_delivery_save
     ],
     ids=["refusal", "filtered", "400", "flagged"],
 )
-def test_a_refusal_is_one_failed_job_with_its_reason_and_no_further_call(
+def test_a_refusal_fails_the_job_with_its_reason_and_is_not_tried_again(
     bundle: Bundle,
     mojodex: Mojodex,
     model: FakeModel,
@@ -531,7 +531,7 @@ def test_a_refusal_is_one_failed_job_with_its_reason_and_no_further_call(
     assert len(model.calls) == 1
 
 
-def test_nonsense_is_asked_again_twice_and_then_fails_for_good(
+def test_the_job_fails_after_three_invalid_answers(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -556,7 +556,7 @@ def test_a_configuration_that_the_provider_refuses_fails_no_job(
         assert mojodex.job(pk).state == "queued"
 
 
-def test_attempts_are_capped_across_dispatches(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_attempts_are_limited_across_deliveries(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
     pk = mojodex.execution(SAID)
     model.answers(Reply(status=500))
     bundle.work(message(pk))
@@ -593,7 +593,7 @@ def test_one_record_that_fails_does_not_hold_up_the_others(
     assert len(mojodex.todos_of(good)) == 1
 
 
-def test_a_user_who_deletes_the_task_while_the_model_thinks_gets_no_todo(
+def test_a_user_who_deletes_the_task_during_the_models_call_gets_no_todo(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = mojodex.execution(SAID)

@@ -62,7 +62,7 @@ def row(mojodex: Mojodex, **key: str) -> Any:
     return found
 
 
-# One job is due: the one of KEY.
+# Only the job of KEY is due.
 DUE = "SELECT CAST('s' AS text) AS subject, '' AS occasion, 'ann' AS user_id, 1 AS after_pk"
 NOT_UNCLAIMABLE = f"{DUE} WHERE NOT EXISTS (SELECT FROM unclaimable AS u WHERE u.subject = 's')"
 
@@ -75,7 +75,7 @@ def claim(mojodex: Mojodex, now: datetime = NOW, due: str = DUE) -> list[str]:
         return [row.subject for row in page.claimed]
 
 
-def test_of_many_who_begin_a_job_at_once_one_gets_it(mojodex: Mojodex) -> None:
+def test_of_many_workers_that_begin_a_job_at_once_one_succeeds(mojodex: Mojodex) -> None:
     together = Barrier(8)
 
     def try_to_begin(_: int) -> bool:
@@ -89,7 +89,7 @@ def test_of_many_who_begin_a_job_at_once_one_gets_it(mojodex: Mojodex) -> None:
         assert sum(threads.map(try_to_begin, range(8))) == 1
 
 
-def test_a_job_is_held_for_as_long_as_its_lease(mojodex: Mojodex) -> None:
+def test_a_job_is_held_until_its_lease_expires(mojodex: Mojodex) -> None:
     begin(mojodex)
 
     with pytest.raises(TransientError):
@@ -113,12 +113,12 @@ def test_a_job_is_held_for_as_long_as_its_lease(mojodex: Mojodex) -> None:
         ({"occasion": "2026-12-01", "state": "queued"}, False),
         ({"occasion": "2026-12-02", "state": "queued", "subject": "other"}, False),
         ({"occasion": "2026-12-02", "state": "queued", "process": "other"}, False),
-        # Its message was set aside, or is gone: nobody works on it soon.
+        # Its message has expired or was put aside, so no worker takes it soon.
         ({"occasion": "2026-12-02", "state": "queued", "expires_at": NOW}, False),
         ({"occasion": "2026-12-02", "state": "queued", "expires_at": None}, False),
     ],
 )
-def test_a_job_is_superseded_by_one_of_a_later_occasion_that_has_not_ended(
+def test_a_job_is_superseded_by_an_unfinished_one_of_a_later_occasion(
     mojodex: Mojodex, later: dict[str, Any], superseded: bool
 ) -> None:
     mojodex.run(
@@ -140,7 +140,7 @@ def test_a_job_is_superseded_by_one_of_a_later_occasion_that_has_not_ended(
         ({"verdicts": {}}, None),
     ],
 )
-def test_an_answer_that_was_kept_is_used_if_it_is_about_the_same(
+def test_a_kept_answer_is_used_only_for_the_same_input(
     mojodex: Mojodex, progress: dict[str, Any] | None, kept: str | None
 ) -> None:
     job = replace(held(mojodex), progress=progress)
@@ -148,7 +148,7 @@ def test_an_answer_that_was_kept_is_used_if_it_is_about_the_same(
     assert job.kept_answer(7) == kept
 
 
-def test_only_the_holder_can_end_or_release_a_job(mojodex: Mojodex) -> None:
+def test_only_the_holder_can_finish_or_release_a_job(mojodex: Mojodex) -> None:
     first = begin(mojodex)
     second = begin(mojodex, NOW + timedelta(seconds=151))
     assert isinstance(first, jobs.Job)
@@ -178,7 +178,7 @@ def test_a_released_job_can_be_begun_at_once(mojodex: Mojodex) -> None:
     assert isinstance(begin(mojodex), jobs.Job)
 
 
-def test_what_was_skipped_is_not_an_attempt(mojodex: Mojodex) -> None:
+def test_a_skipped_job_does_not_count_as_an_attempt(mojodex: Mojodex) -> None:
     for _ in range(jobs.MAX_ATTEMPTS + 1):
         job = begin(mojodex)
         assert isinstance(job, jobs.Job)
@@ -188,7 +188,7 @@ def test_what_was_skipped_is_not_an_attempt(mojodex: Mojodex) -> None:
             session.commit()
 
 
-def test_what_a_holder_recorded_is_there_for_the_next_one_and_gone_after_the_end(mojodex: Mojodex) -> None:
+def test_a_checkpoint_is_kept_for_the_next_attempt_and_deleted_at_the_end(mojodex: Mojodex) -> None:
     first = begin(mojodex)
     assert isinstance(first, jobs.Job)
     assert first.progress is None
@@ -227,7 +227,7 @@ def test_finish_is_part_of_the_callers_transaction(mojodex: Mojodex) -> None:
 
 @pytest.mark.parametrize("key", [{}, {"process": "p2"}, {"subject": "s2"}, {"occasion": "o2"}])
 def test_a_job_is_taken_over_when_its_own_lease_has_expired(mojodex: Mojodex, key: dict[str, str]) -> None:
-    """The worker is then suspected to have died with it."""
+    """Its message may have killed the worker."""
     held(mojodex, **key)
     with Session(mojodex.engine) as session:
         jobs.release(
@@ -239,7 +239,7 @@ def test_a_job_is_taken_over_when_its_own_lease_has_expired(mojodex: Mojodex, ke
 
 
 @pytest.mark.parametrize("ends", ["continued", "skipped"])
-def test_a_job_whose_worker_has_let_it_go_is_not_taken_over(mojodex: Mojodex, ends: str) -> None:
+def test_a_job_that_its_worker_gave_back_is_not_taken_over(mojodex: Mojodex, ends: str) -> None:
     job = held(mojodex)
     if ends == "skipped":
         end(mojodex, job, "skipped", {"reason": "none"})
@@ -263,14 +263,14 @@ def test_open_circuits_are_read_with_the_job(mojodex: Mojodex) -> None:
     assert held(mojodex).open_circuits == {"one", "two"}
 
 
-def test_a_lease_holds_to_its_last_moment(mojodex: Mojodex) -> None:
+def test_a_lease_holds_until_its_last_moment(mojodex: Mojodex) -> None:
     held(mojodex)
 
     with pytest.raises(TransientError):
         begin(mojodex, NOW + timedelta(seconds=150))
 
 
-def test_a_job_that_is_begun_is_written_down_with_its_message(mojodex: Mojodex) -> None:
+def test_a_job_that_is_begun_is_recorded_with_its_message(mojodex: Mojodex) -> None:
     job = held(mojodex)
 
     written = row(mojodex)
@@ -280,7 +280,7 @@ def test_a_job_that_is_begun_is_written_down_with_its_message(mojodex: Mojodex) 
     assert (job.lease, job.queued_at, job.open_circuits) == (NOW, NOW, frozenset())
 
 
-def test_another_delivery_replaces_what_was_known_of_the_message(mojodex: Mojodex) -> None:
+def test_a_later_delivery_replaces_the_recorded_message(mojodex: Mojodex) -> None:
     end(mojodex, held(mojodex), "skipped", {"reason": "none"})
     later = NOW + timedelta(minutes=5)
 
@@ -291,7 +291,7 @@ def test_another_delivery_replaces_what_was_known_of_the_message(mojodex: Mojode
     assert (written.queued_at, written.started_at) == (NOW, later)
 
 
-def test_what_other_jobs_are_tells_nothing_about_this_one(mojodex: Mojodex) -> None:
+def test_the_states_of_other_jobs_do_not_affect_this_one(mojodex: Mojodex) -> None:
     for number, state in enumerate(("done", "failed")):
         end(mojodex, held(mojodex, subject=f"other {number}"), state)
     held(mojodex, NOW - timedelta(seconds=151), subject="expired")
@@ -302,7 +302,7 @@ def test_what_other_jobs_are_tells_nothing_about_this_one(mojodex: Mojodex) -> N
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])
-def test_a_job_that_has_ended_says_how(mojodex: Mojodex, state: Any) -> None:
+def test_begin_returns_the_state_of_a_finished_job(mojodex: Mojodex, state: Any) -> None:
     end(mojodex, held(mojodex), state)
 
     assert begin(mojodex, NOW + timedelta(days=1)) == state
@@ -310,7 +310,7 @@ def test_a_job_that_has_ended_says_how(mojodex: Mojodex, state: Any) -> None:
 
 
 @pytest.mark.parametrize("other", [{"process": "p2"}, {"subject": "s2"}, {"occasion": "o2"}])
-def test_of_jobs_that_were_begun_at_the_same_moment_only_one_is_ended(
+def test_of_jobs_that_were_begun_at_the_same_moment_only_one_is_finished(
     mojodex: Mojodex, other: dict[str, str]
 ) -> None:
     held(mojodex, **other)
@@ -321,7 +321,7 @@ def test_of_jobs_that_were_begun_at_the_same_moment_only_one_is_ended(
     assert (row(mojodex, **other).state, row(mojodex, **other).outcome) == ("running", None)
 
 
-def test_a_holder_can_do_nothing_to_a_job_that_it_has_ended(mojodex: Mojodex) -> None:
+def test_a_holder_cannot_change_a_job_that_it_has_finished(mojodex: Mojodex) -> None:
     job = held(mojodex)
     end(mojodex, job, "done", {"n": 1})
 
@@ -340,7 +340,7 @@ def test_a_holder_can_do_nothing_to_a_job_that_it_has_ended(mojodex: Mojodex) ->
 
 
 @pytest.mark.parametrize(("counts", "attempts"), [(True, 2), (False, 1)])
-def test_a_release_counts_the_attempt_or_not(mojodex: Mojodex, *, counts: bool, attempts: int) -> None:
+def test_a_release_may_or_may_not_count_the_attempt(mojodex: Mojodex, *, counts: bool, attempts: int) -> None:
     held(mojodex)
     job = held(mojodex, NOW + timedelta(seconds=151))
     assert job.attempts == 2
@@ -365,7 +365,7 @@ def test_a_job_that_continues_later_waits_for_its_new_message_with_its_checkpoin
     assert written.outcome == {"half": "done"}
 
 
-def test_only_expired_leases_of_these_jobs_are_suspected(mojodex: Mojodex) -> None:
+def test_only_expired_leases_of_the_given_jobs_are_found(mojodex: Mojodex) -> None:
     old = NOW - timedelta(seconds=151)
     for key in ({}, {"subject": "not asked for"}, {"process": "p2", "subject": "in the other process"}):
         held(mojodex, old, **key)
@@ -379,7 +379,7 @@ def test_only_expired_leases_of_these_jobs_are_suspected(mojodex: Mojodex) -> No
     assert found == {("s", ""): 1}
 
 
-def test_a_failed_job_is_reported_to_mojodex_with_what_it_is_and_why(mojodex: Mojodex) -> None:
+def test_a_failed_job_is_reported_to_mojodex_with_its_key_and_reason(mojodex: Mojodex) -> None:
     with Session(mojodex.engine) as session:
         jobs.report_error(session, "extract_todos", "7", "2026-12-01", "refused", NOW)
         session.commit()
@@ -404,7 +404,7 @@ def test_a_job_is_claimed_once(mojodex: Mojodex, due: str) -> None:
 
 @pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
 @pytest.mark.parametrize("state", ["done", "failed"])
-def test_a_job_that_has_ended_is_never_claimed_again(mojodex: Mojodex, state: Any, due: str) -> None:
+def test_a_finished_job_is_never_claimed_again(mojodex: Mojodex, state: Any, due: str) -> None:
     end(mojodex, held(mojodex), state)
 
     assert claim(mojodex, NOW + timedelta(days=365), due) == []
@@ -429,7 +429,7 @@ def test_a_job_whose_message_has_expired_is_claimed_with_its_attempts_and_checkp
 
 @pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
 def test_a_job_of_an_earlier_release_is_claimed_days_after_it_was_queued(mojodex: Mojodex, due: str) -> None:
-    """Its row does not say when its message expires."""
+    """Its row has no expiry of its message."""
     claim(mojodex)
     mojodex.run("UPDATE md_background_job SET message_expires_at = NULL")
 
@@ -438,9 +438,7 @@ def test_a_job_of_an_earlier_release_is_claimed_days_after_it_was_queued(mojodex
 
 
 @pytest.mark.parametrize("due", [DUE, NOT_UNCLAIMABLE], ids=["all", "claimable"])
-def test_a_message_that_was_delivered_late_lives_longer_than_its_job_was_queued(
-    mojodex: Mojodex, due: str
-) -> None:
+def test_a_job_is_not_claimed_before_its_message_expires(mojodex: Mojodex, due: str) -> None:
     claim(mojodex)
     lives = NOW + jobs.RETENTION + timedelta(days=1)
     mojodex.run("UPDATE md_background_job SET message_expires_at = :at", at=lives)
@@ -463,13 +461,13 @@ def test_a_job_that_was_skipped_is_claimed_as_if_it_were_new(mojodex: Mojodex, d
     )
 
 
-def test_a_job_of_another_process_is_another_job(mojodex: Mojodex) -> None:
+def test_a_job_of_another_process_does_not_prevent_a_claim(mojodex: Mojodex) -> None:
     end(mojodex, held(mojodex, process="p2"))
 
     assert claim(mojodex, due=NOT_UNCLAIMABLE) == ["s"]
 
 
-def test_the_row_without_a_subject_says_where_the_next_page_begins(mojodex: Mojodex) -> None:
+def test_a_row_without_a_subject_starts_the_next_page(mojodex: Mojodex) -> None:
     due = f"{DUE} UNION ALL SELECT NULL, NULL, NULL, 7"
     with Session(mojodex.engine) as session:
         page = jobs.claim(session, "p", due, {}, now=NOW)
@@ -479,7 +477,7 @@ def test_the_row_without_a_subject_says_where_the_next_page_begins(mojodex: Mojo
     assert page.after == {"after_pk": 7}
 
 
-def test_a_claim_finds_what_is_due_and_nothing_of_the_caller(mojodex: Mojodex) -> None:
+def test_a_claim_takes_parameters_and_leaves_the_commit_to_its_caller(mojodex: Mojodex) -> None:
     with Session(mojodex.engine) as session:
         due = "SELECT CAST(:x AS text) AS subject, '' AS occasion, 'ann' AS user_id"
         page = jobs.claim(session, "p", due, {"x": "7"}, now=NOW)
@@ -489,7 +487,7 @@ def test_a_claim_finds_what_is_due_and_nothing_of_the_caller(mojodex: Mojodex) -
     assert mojodex.run("SELECT count(*) FROM md_background_job") == 0
 
 
-# Whose it is.
+# The user of a job.
 
 BY_SUBJECT = "(SELECT 'the owner of ' || CAST(:subject AS text))"
 
@@ -501,20 +499,18 @@ BY_SUBJECT = "(SELECT 'the owner of ' || CAST(:subject AS text))"
         ({"user_id": "ann"}, "ann"),
         ({"user_of": BY_SUBJECT}, "the owner of s"),
         ({"user_id": "ann", "user_of": BY_SUBJECT}, "ann"),
-        # Its subject leads nowhere.
+        # Its subject has no user.
         ({"user_of": "(SELECT user_id FROM md_user WHERE user_id = :subject)"}, None),
     ],
     ids=["unknown", "by its message", "by its subject", "by both", "subject is gone"],
 )
-def test_a_job_that_is_begun_knows_its_user(
-    mojodex: Mojodex, named: dict[str, str], user: str | None
-) -> None:
+def test_begin_records_the_user(mojodex: Mojodex, named: dict[str, str], user: str | None) -> None:
     held(mojodex, **named)
 
     assert row(mojodex).user_id == user
 
 
-def test_a_job_that_is_claimed_knows_its_user(mojodex: Mojodex) -> None:
+def test_a_claim_records_the_user(mojodex: Mojodex) -> None:
     claim(mojodex)
 
     assert row(mojodex).user_id == "ann"
@@ -522,7 +518,7 @@ def test_a_job_that_is_claimed_knows_its_user(mojodex: Mojodex) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(None, "ann"), ("bob", "bob")])
 @pytest.mark.parametrize("by", ["begin", "claim"])
-def test_a_row_without_a_user_gets_one_and_a_row_with_one_keeps_it(
+def test_a_job_without_a_user_gets_one_and_a_job_with_one_keeps_it(
     mojodex: Mojodex, before: str | None, after: str, by: str
 ) -> None:
     end(mojodex, held(mojodex), "skipped", {"reason": "none"})
@@ -536,7 +532,7 @@ def test_a_row_without_a_user_gets_one_and_a_row_with_one_keeps_it(
     assert row(mojodex).user_id == after
 
 
-# What has failed before.
+# Failed attempts.
 
 
 def release(mojodex: Mojodex, job: jobs.Job, error: Exception, *, counts: bool = False) -> None:
@@ -569,7 +565,7 @@ def test_an_unknown_error_is_kept_without_its_text(mojodex: Mojodex) -> None:
     assert "words of a user" not in str(attempt)
 
 
-def test_a_worker_that_died_is_kept_by_whoever_takes_over(mojodex: Mojodex) -> None:
+def test_taking_over_a_job_records_that_its_worker_died(mojodex: Mojodex) -> None:
     held(mojodex)
 
     held(mojodex, NOW + timedelta(seconds=151))
@@ -580,7 +576,7 @@ def test_a_worker_that_died_is_kept_by_whoever_takes_over(mojodex: Mojodex) -> N
     assert attempt == {"error": "LeaseExpired", "reason": reason, "counted": True}
 
 
-def test_attempts_are_kept_in_their_order(mojodex: Mojodex) -> None:
+def test_attempts_are_kept_in_order(mojodex: Mojodex) -> None:
     held(mojodex)
     release(mojodex, held(mojodex, NOW + timedelta(seconds=151)), ERROR)
     release(mojodex, held(mojodex), KeyError("x"))
@@ -604,7 +600,7 @@ def test_of_many_attempts_the_first_and_the_last_ones_are_kept(
     assert [attempt["reason"] for attempt in row(mojodex).history] == [str(number) for number in kept]
 
 
-def test_a_worker_that_died_takes_the_place_of_an_earlier_attempt(mojodex: Mojodex) -> None:
+def test_a_dead_workers_attempt_replaces_an_earlier_one_in_a_full_history(mojodex: Mojodex) -> None:
     for number in range(20):
         release(mojodex, held(mojodex), TransientError(str(number)))
     held(mojodex)
@@ -623,7 +619,7 @@ def test_a_job_that_never_failed_has_no_history(mojodex: Mojodex) -> None:
 
 
 @pytest.mark.parametrize("ends", ["done", "failed", "skipped"])
-def test_a_job_that_has_ended_keeps_its_history(mojodex: Mojodex, ends: str) -> None:
+def test_a_finished_job_keeps_its_history(mojodex: Mojodex, ends: str) -> None:
     release(mojodex, held(mojodex), ERROR)
 
     end(mojodex, held(mojodex), ends)
@@ -631,7 +627,7 @@ def test_a_job_that_has_ended_keeps_its_history(mojodex: Mojodex, ends: str) -> 
     assert [attempt["reason"] for attempt in row(mojodex).history] == ["the model is away"]
 
 
-def test_who_has_lost_the_job_adds_nothing_to_its_history(mojodex: Mojodex) -> None:
+def test_a_holder_that_has_lost_its_lease_adds_nothing_to_the_history(mojodex: Mojodex) -> None:
     first = held(mojodex)
     held(mojodex, NOW + timedelta(seconds=151))
 
@@ -641,11 +637,11 @@ def test_who_has_lost_the_job_adds_nothing_to_its_history(mojodex: Mojodex) -> N
     assert [attempt["error"] for attempt in row(mojodex).history] == ["LeaseExpired"]
 
 
-# What was paid for.
+# Answers that were paid for.
 
 
 class Kept:
-    """A database that keeps checkpoints, or is away."""
+    """A database that keeps checkpoints, or is unavailable."""
 
     def __init__(self, error: MojodexError | None = None) -> None:
         self.kept: list[Any] = []
@@ -669,7 +665,7 @@ def keep(database: Kept, job: jobs.Job, error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", [TransientError("away"), KeyError()], ids=["transient", "unknown"])
-def test_what_was_paid_for_is_kept_when_it_could_not_be_used_and_the_error_goes_on(
+def test_a_paid_answer_is_kept_when_its_use_fails_and_the_error_is_raised(
     job: jobs.Job, error: Exception
 ) -> None:
     for database in (Kept(), Kept(TransientError("the database is away, too"))):
@@ -685,7 +681,7 @@ def test_what_was_paid_for_is_kept_when_it_could_not_be_used_and_the_error_goes_
     [jobs.LeaseLostError("x"), PermanentError("x"), NothingToDoError("x"), InvalidMessageError("x")],
     ids=lambda error: type(error).__name__,
 )
-def test_nothing_is_kept_of_a_job_that_ends_or_is_anothers(job: jobs.Job, error: Exception) -> None:
+def test_nothing_is_kept_for_a_job_that_ends_or_has_another_holder(job: jobs.Job, error: Exception) -> None:
     database = Kept()
 
     with pytest.raises(type(error)):
@@ -694,7 +690,7 @@ def test_nothing_is_kept_of_a_job_that_ends_or_is_anothers(job: jobs.Job, error:
     assert database.kept == []
 
 
-def test_nothing_is_kept_when_all_went_well(job: jobs.Job) -> None:
+def test_nothing_is_kept_after_a_success(job: jobs.Job) -> None:
     database = Kept()
 
     with jobs.kept_until_saved(cast(Database, database), job, {"paid": "for"}, Deadline(lambda: 60_000)):

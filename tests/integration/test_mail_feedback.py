@@ -1,4 +1,4 @@
-"""What SES tells of mails: late, twice, in any order, before our own commit, of unknown mails, nonsense."""
+"""SES's feedback: late, twice, in any order, before our own commit, about unknown mails, or invalid."""
 
 import json
 import random
@@ -27,7 +27,7 @@ from tests.ses_events import ADDRESS, ses_event, soft_bounce
 
 NOW = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 TODAY = NOW.date()
-# As the tests set it, of all functions.
+# The service that the tests set for all functions.
 SERVICE = "extract_todos"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -39,7 +39,7 @@ def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
 
 @pytest.fixture
 def sent(bundle: Bundle) -> Callable[..., str]:
-    """Save that a mail was sent, as the worker of events does; SES's id of it."""
+    """Save a sent mail as the worker of events does, and return its SES id."""
 
     def save(user_id: str, number: int = 1, at: datetime = NOW, address: str | None = None) -> str:
         message_id = f"ses-{user_id}-{number}"
@@ -63,7 +63,7 @@ def block(mojodex: Mojodex, user_id: str) -> Any:
 
 
 def is_blocked(mojodex: Mojodex, user_id: str, now: datetime = NOW) -> str | None:
-    """The kind of the block for which the schedule and the worker leave a user out."""
+    """Return the kind of the block that makes the schedule and the worker leave a user out."""
     kind: str | None = mojodex.run(
         f"SELECT ({mail_ledger.mail_block(':u', 'CAST(:now AS timestamptz)')})", u=user_id, now=now
     )
@@ -73,7 +73,7 @@ def is_blocked(mojodex: Mojodex, user_id: str, now: datetime = NOW) -> str | Non
 # One mail.
 
 
-def test_what_became_of_a_mail_is_saved_once_and_counted_once(
+def test_feedback_is_saved_and_counted_once(
     bundle: Bundle, mojodex: Mojodex, sent: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     message_id = sent(mojodex.user(), at=NOW)
@@ -110,7 +110,7 @@ def test_what_became_of_a_mail_is_saved_once_and_counted_once(
         (ses_event("Complaint", "m", NOW, complaintFeedbackType="not-spam"), None, None, ""),
         (ses_event("Reject", "m", NOW), "EmailsRejected", None, "Bad content"),
         (soft_bounce("m", NOW), "EmailsSoftBounced", None, "MailboxFull 4.2.2"),
-        # An answer "out of office", as some servers send it.
+        # Some servers send an "out of office" answer like this.
         (
             ses_event("Bounce", "m", NOW, bounceType="Undetermined", bouncedRecipients=[]),
             "EmailsSoftBounced",
@@ -147,7 +147,7 @@ def test_each_kind_of_event_has_its_consequence(
     assert [said.partition(": ")[2] for said in reasons] == ([reason] if reason else [])
 
 
-def test_the_average_of_a_metric_is_the_share_of_mails_that_were_complained_about(
+def test_the_average_of_the_complaint_metric_is_the_share_of_mails(
     bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle.work(
@@ -159,7 +159,7 @@ def test_the_average_of_a_metric_is_the_share_of_mails_that_were_complained_abou
     assert sorted(line["EmailComplaintShare"]) == [0, 0, 0, 0, 1]
 
 
-def test_nothing_of_an_address_or_of_a_servers_words_is_kept_or_logged(
+def test_no_address_and_no_text_of_a_server_is_kept_or_logged(
     bundle: Bundle, mojodex: Mojodex, sent: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = f"5.1.1 (user <{ADDRESS}> unknown; see https://evil.example)"
@@ -174,7 +174,7 @@ def test_nothing_of_an_address_or_of_a_servers_words_is_kept_or_logged(
     assert "evil" not in printed.out + printed.err
 
 
-# What is not valid.
+# Invalid events.
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_nothing_of_an_address_or_of_a_servers_words_is_kept_or_logged(
         (ses_event("Bounce", "m", NOW, bounceType="Odd"), "bounceType: Input should be"),
     ],
 )
-def test_what_is_not_valid_is_a_dead_letter_and_the_rest_of_its_batch_is_saved(
+def test_an_invalid_event_is_a_dead_letter_and_the_rest_of_its_batch_is_saved(
     bundle: Bundle,
     mojodex: Mojodex,
     sent: Callable[..., str],
@@ -212,7 +212,7 @@ def test_what_is_not_valid_is_a_dead_letter_and_the_rest_of_its_batch_is_saved(
     assert emitted(capsys.readouterr().out)[SERVICE, "MessagesInvalid"] == 1
 
 
-def test_a_dead_letter_queue_that_is_away_brings_the_message_back(
+def test_the_message_is_retried_while_the_dead_letter_queue_is_unavailable(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_arguments: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_dead_letter_queue_that_is_away_brings_the_message_back(
     assert failed_ids(bundle.work_on(event)) == {event["Records"][0]["messageId"]}
 
 
-def test_a_database_that_is_away_brings_all_back_later_and_nothing_is_counted(
+def test_all_messages_are_retried_uncounted_while_the_database_is_unavailable(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def away(*_arguments: Any) -> None:
@@ -245,7 +245,7 @@ def test_a_database_that_is_away_brings_all_back_later_and_nothing_is_counted(
     assert dict(emitted(capsys.readouterr().out)) == {(SERVICE, "MessagesReturned"): 3}
 
 
-def test_one_that_meets_an_unknown_error_does_not_hold_up_the_others(
+def test_an_event_that_meets_an_unknown_error_does_not_delay_the_others(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = mail_ledger.record
@@ -262,7 +262,7 @@ def test_one_that_meets_an_unknown_error_does_not_hold_up_the_others(
     assert mojodex.run("SELECT count(*) FROM md_background_mail WHERE delivered_at IS NOT NULL") == 2
 
 
-def test_what_there_is_no_time_for_comes_back(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_events_are_retried_when_time_is_short(bundle: Bundle, mojodex: Mojodex) -> None:
     event = sqs_event(ses_event("Delivery", "m", NOW))
 
     answer = bundle.worker.handler(event, FakeContext(seconds=10))
@@ -271,10 +271,10 @@ def test_what_there_is_no_time_for_comes_back(bundle: Bundle, mojodex: Mojodex) 
     assert mojodex.run("SELECT count(*) FROM md_background_mail") == 0
 
 
-# What follows for the user.
+# Consequences for the user.
 
 
-def test_a_mail_that_nobody_has_saved_yet_waits_and_blocks_when_it_is(
+def test_feedback_about_a_mail_that_is_saved_later_still_blocks(
     bundle: Bundle, mojodex: Mojodex, sent: Callable[..., str]
 ) -> None:
     user_id = mojodex.user()
@@ -286,7 +286,7 @@ def test_a_mail_that_nobody_has_saved_yet_waits_and_blocks_when_it_is(
     assert is_blocked(mojodex, user_id) == "bounce"
 
 
-def test_three_soft_bounces_in_a_row_pause_for_a_week_and_a_late_delivery_between_ends_it(
+def test_three_soft_bounces_in_a_row_pause_mails_for_a_week_unless_one_between_was_delivered(
     bundle: Bundle, mojodex: Mojodex, sent: Callable[..., str]
 ) -> None:
     user_id = mojodex.user()
@@ -307,9 +307,7 @@ def test_three_soft_bounces_in_a_row_pause_for_a_week_and_a_late_delivery_betwee
     assert block(mojodex, user_id) is None
 
 
-def test_another_address_undoes_a_block_and_the_old_one_has_it_still(
-    bundle: Bundle, mojodex: Mojodex, sent: Callable[..., str]
-) -> None:
+def test_a_block_belongs_to_an_address(bundle: Bundle, mojodex: Mojodex, sent: Callable[..., str]) -> None:
     user_id = mojodex.user()
     bundle.work(ses_event("Bounce", sent(user_id), NOW))
     assert is_blocked(mojodex, user_id) == "bounce"
@@ -340,7 +338,7 @@ def test_an_operator_lifts_a_block_until_the_next_bounce(
     there = block(mojodex, user_id)
     assert (there.kind, there.lifted_by, there.lifted_at) == ("complaint", "carla", NOW + DAY)
 
-    # What happened before it was lifted, and is told late, changes nothing; what happens later does.
+    # A bounce from before the lift, reported late, changes nothing. A later bounce blocks again.
     bundle.work(ses_event("Bounce", sent(user_id, 2), NOW + HOUR))
     assert is_blocked(mojodex, user_id, NOW + DAY) is None
     bundle.work(ses_event("Bounce", sent(user_id, 3), NOW + 2 * DAY))
@@ -355,7 +353,7 @@ def test_an_operator_lifts_a_block_until_the_next_bounce(
         "DELETE FROM pg_statistic WHERE starelid = 'md_background_mail'::regclass",
     ],
 )
-def test_what_is_known_of_mails_is_looked_up_and_not_read_whole(mojodex: Mojodex, statistics: str) -> None:
+def test_mails_are_looked_up_by_an_index(mojodex: Mojodex, statistics: str) -> None:
     mojodex.run(
         "INSERT INTO md_background_mail (message_id, user_id, address, sent_at, reasons)"
         " SELECT i, 'user-' || i % 400, 'a@example.org', now() - i * interval '1 s', '{}'"
@@ -409,7 +407,7 @@ def test_a_mail_is_saved_with_its_user_and_the_address_that_it_went_to(
     assert row.delivered_at is None
 
 
-def test_what_ses_tells_before_our_own_commit_counts_once_that_is_made(
+def test_feedback_that_arrives_before_our_own_commit_counts_after_it(
     events: Bundle, make_bundle: Callable[..., Bundle], mojodex: Mojodex
 ) -> None:
     user_id = due_user(mojodex)
@@ -460,26 +458,26 @@ def test_a_blocked_user_is_not_due_and_costs_no_call_of_the_model(
     assert events.schedule() == 1
 
 
-# The whole of it: in any order, twice, some before their mail.
+# All kinds of events: in any order, twice, some before their mail.
 
 
 @dataclass
 class Story:
-    """Mails, who sent them when, and what SES tells of them, in the order in which it happened."""
+    """Mails with their users and times, and SES's events about them in the order of time."""
 
     mails: list[Mail] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
 def story(luck: random.Random, number_of_events: int) -> Story:
-    """Some users, their mails day by day, and what becomes of each."""
+    """Make users, their daily mails, and the events of each mail."""
     told = Story()
     happened: list[tuple[datetime, int, dict[str, Any]]] = []
     while len(happened) < number_of_events:
         number = len(told.mails)
         user, day = f"user-{number % 40}", number // 40
         at = NOW + day * DAY + luck.uniform(0, 60) * timedelta(minutes=1)
-        # In milliseconds, as SES tells it.
+        # SES gives milliseconds.
         at = at.replace(microsecond=at.microsecond // 1000 * 1000)
         message_id = f"ses-{number}"
         told.mails.append(
@@ -531,7 +529,7 @@ def save(database: Database, *mails: Mail) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_thousand_events_in_any_order_and_each_twice_end_as_those_in_the_right_order(
+def test_a_thousand_events_twice_in_any_order_have_the_same_result_as_in_order(
     bundle: Bundle, mojodex: Mojodex, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     luck = random.Random(seed)
@@ -544,7 +542,7 @@ def test_a_thousand_events_in_any_order_and_each_twice_end_as_those_in_the_right
     in_order, counted = end(mojodex), emitted(capsys.readouterr().out)
     mojodex.empty()
 
-    # One in twenty comes before the commit of its mail: those mails are saved at any time.
+    # One event in twenty precedes the commit of its mail, which is saved at a random time.
     late = set(luck.sample([mail.message_id for mail in told.mails], len(told.mails) // 20))
     save(bundle.database, *(mail for mail in told.mails if mail.message_id not in late))
     steps: list[Any] = [*told.events, *told.events, *(mail for mail in told.mails if mail.message_id in late)]

@@ -1,4 +1,4 @@
-"""A document is brought up to date: what is kept, what is new, and that nothing is ever lost."""
+"""Updates of documents: kept, new and deleted chunks, and that no failure loses a document."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.website import Page
 
 
 def part(number: int, word: str = "w") -> str:
-    """A part of a text that is a chunk of its own: one is cut before a heading."""
+    """Return a part that becomes a chunk of its own, because chunks are cut before a heading."""
     return f"# Part {number}\n" + " ".join(f"{word}{number}x{n}" for n in range(45))
 
 
@@ -31,7 +31,7 @@ PARTS = [part(n) for n in range(6)]
 
 
 def made(documents: Documents, *parts: str) -> int:
-    """A text document that was brought to these parts by us."""
+    """Make a text document that an update of ours has given these parts."""
     pk = documents.text_document("what was there before, which is long enough")
     assert documents.update(pk, text_of(*parts)).state == "done"
     assert len(documents.chunks(pk)) == len(parts)
@@ -39,7 +39,7 @@ def made(documents: Documents, *parts: str) -> int:
 
 
 def at(documents: Documents, document_pk: int, edition: str, sent: datetime) -> Any:
-    """Deliver an edition that was sent at a certain moment; how its job ended."""
+    """Deliver an edition with this sent time and return its job's row."""
     event = sqs_event({"user_id": documents.user_id, "document_pk": document_pk, "edition": edition})
     event["Records"][0]["attributes"]["SentTimestamp"] = str(int(sent.timestamp() * 1000))
     assert documents.updates.work_on(event)["batchItemFailures"] == []
@@ -71,10 +71,12 @@ def updated(documents: Documents, document_pk: int) -> Any:
     )
 
 
-# Who may.
+# Documents that may not be updated.
 
 
-def test_another_users_document_is_a_failure_that_says_so(documents: Documents, model: FakeModel) -> None:
+def test_an_update_of_another_users_document_fails_with_its_reason(
+    documents: Documents, model: FakeModel
+) -> None:
     pk = documents.text_document("the text of a user who is somebody else")
     other = documents.mojodex.user()
 
@@ -85,7 +87,7 @@ def test_another_users_document_is_a_failure_that_says_so(documents: Documents, 
     assert model.calls == []
 
 
-def test_a_document_that_there_is_not_is_put_aside(documents: Documents) -> None:
+def test_an_unknown_document_is_a_dead_letter(documents: Documents) -> None:
     documents.updates.work({"user_id": documents.user_id, "document_pk": 2**31 - 1, "edition": "x"})
 
     ((_, reason),) = documents.updates.dead_letters()
@@ -96,7 +98,7 @@ def test_a_document_that_there_is_not_is_put_aside(documents: Documents) -> None
     "change",
     [{"document_pk": "5"}, {"document_pk": 0}, {"user_id": None}, {"edition": 7}, {"text": "x"}],
 )
-def test_a_message_that_is_not_valid_is_put_aside(documents: Documents, change: dict[str, Any]) -> None:
+def test_an_invalid_message_is_a_dead_letter(documents: Documents, change: dict[str, Any]) -> None:
     documents.updates.work({"user_id": documents.user_id, "document_pk": 5, "edition": "x"} | change)
 
     ((_, reason),) = documents.updates.dead_letters()
@@ -114,7 +116,7 @@ def test_a_deleted_document_stays_as_it_is(documents: Documents, model: FakeMode
     assert model.calls == []
 
 
-def test_a_document_that_is_deleted_while_the_model_thinks_stays_as_it_is(
+def test_a_document_that_is_deleted_during_the_models_call_stays_as_it_is(
     documents: Documents, model: FakeModel
 ) -> None:
     pk = documents.text_document("a text that the user has deleted since")
@@ -157,9 +159,7 @@ def test_a_changed_paragraph_costs_one_chunk_and_the_others_keep_their_rows(
     assert vectors_are_right(documents, pk)
 
 
-def test_what_is_moved_keeps_its_row_key_and_gets_its_new_place(
-    documents: Documents, model: FakeModel
-) -> None:
+def test_a_moved_chunk_keeps_its_key_and_gets_a_new_index(documents: Documents, model: FakeModel) -> None:
     pk = made(documents, *PARTS)
     keys = {row.chunk_text: row.document_chunk_pk for row in documents.chunks(pk)}
     forget_costs(model)
@@ -174,7 +174,7 @@ def test_what_is_moved_keeps_its_row_key_and_gets_its_new_place(
     assert model.calls == model.embeddings == []
 
 
-def test_an_inserted_part_moves_the_others_down(documents: Documents, model: FakeModel) -> None:
+def test_an_inserted_part_moves_the_later_chunks(documents: Documents, model: FakeModel) -> None:
     pk = made(documents, *PARTS)
 
     job = documents.update(pk, text_of(part(9), *PARTS))
@@ -208,7 +208,7 @@ def test_a_text_that_shrinks_and_grows_back_has_all_its_chunks(
         (f"\r\n{text_of(*PARTS)}\r\n\r\n".replace("\n\n", "\r\n   \r\n"), "it has not changed"),
     ],
 )
-def test_an_edition_that_says_nothing_new_loses_nothing(
+def test_an_edition_without_a_change_or_a_text_loses_nothing(
     documents: Documents, model: FakeModel, edition: str | None, why: str
 ) -> None:
     pk = made(documents, *PARTS)
@@ -223,9 +223,7 @@ def test_an_edition_that_says_nothing_new_loses_nothing(
     assert model.calls == model.embeddings == []
 
 
-def test_an_edition_of_which_nothing_is_relevant_loses_nothing(
-    documents: Documents, model: FakeModel
-) -> None:
+def test_an_edition_without_relevant_chunks_loses_nothing(documents: Documents, model: FakeModel) -> None:
     pk = made(documents, *PARTS)
     before = documents.chunks(pk)
     model.script = lambda request: relevance(request, lambda _: True)
@@ -236,9 +234,7 @@ def test_an_edition_of_which_nothing_is_relevant_loses_nothing(
     assert documents.chunks(pk) == before
 
 
-def test_what_is_not_relevant_in_an_edition_is_left_out_and_not_asked_about_again(
-    documents: Documents, model: FakeModel
-) -> None:
+def test_an_irrelevant_chunk_is_left_out_and_judged_only_once(documents: Documents, model: FakeModel) -> None:
     pk = made(documents, *PARTS)
     model.script = lambda request: relevance(request, lambda chunk: "menu" in chunk)
 
@@ -246,14 +242,14 @@ def test_what_is_not_relevant_in_an_edition_is_left_out_and_not_asked_about_agai
     forget_costs(model)
     second = documents.update(pk, text_of(*PARTS[1:], part(8, "menu")))
 
-    # Nothing of it is stored, so nothing has changed.
+    # The menu is not stored, so nothing has changed.
     assert first.outcome == {"reason": "it has not changed"}
     assert second.outcome == {"document_pk": pk, "kept": 5, "new": 0, "gone": 1, "left_out": 1}
     assert model.calls == []
     assert len(documents.chunks(pk)) == 5
 
 
-def test_an_older_edition_that_comes_late_does_not_win(documents: Documents) -> None:
+def test_an_older_edition_that_arrives_late_is_skipped(documents: Documents) -> None:
     pk = documents.text_document("what was there before, which is long enough")
     noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -266,7 +262,7 @@ def test_an_older_edition_that_comes_late_does_not_win(documents: Documents) -> 
     assert len(documents.chunks(pk)) == 3
 
 
-def test_an_older_edition_does_not_win_over_a_newer_one_that_changed_nothing(documents: Documents) -> None:
+def test_an_older_edition_is_skipped_after_a_newer_one_that_changed_nothing(documents: Documents) -> None:
     pk = made(documents, *PARTS)
     noon = datetime.now(UTC).replace(microsecond=0)
 
@@ -277,7 +273,7 @@ def test_an_older_edition_does_not_win_over_a_newer_one_that_changed_nothing(doc
     assert len(documents.chunks(pk)) == 6
 
 
-def test_two_editions_of_one_millisecond_are_two(documents: Documents) -> None:
+def test_two_editions_sent_in_the_same_millisecond_are_both_saved(documents: Documents) -> None:
     pk = documents.text_document("what was there before, which is long enough")
     bodies = [{"user_id": documents.user_id, "document_pk": pk, "edition": edition} for edition in PARTS[:2]]
     events = [sqs_event(body) for body in bodies]
@@ -289,7 +285,7 @@ def test_two_editions_of_one_millisecond_are_two(documents: Documents) -> None:
     assert documents.text(pk) == [PARTS[1]]
 
 
-def test_two_editions_at_once_leave_the_later_one(documents: Documents, model: FakeModel) -> None:
+def test_of_two_editions_at_once_the_later_one_wins(documents: Documents, model: FakeModel) -> None:
     pk = made(documents, *PARTS)
     model.script = lambda request: Reply(
         relevance(request).content, delay=0.4 if "old" in prompt_of(request) else 0.1
@@ -307,10 +303,10 @@ def test_two_editions_at_once_leave_the_later_one(documents: Documents, model: F
     assert ["new2x0" in text for text in documents.text(pk)] == [False, False, True]
 
 
-def test_a_chunk_that_vanishes_while_the_model_thinks_is_made_again(
+def test_a_chunk_that_is_deleted_during_the_models_call_is_made_again(
     documents: Documents, model: FakeModel
 ) -> None:
-    """Another update took a chunk away that this one has counted on: it comes back and sees it."""
+    """Another update deleted a chunk that this one planned to keep, so this one is retried."""
     pk = made(documents, *PARTS)
     later = datetime.now(UTC).replace(microsecond=0, year=2090)
     done: list[Any] = []
@@ -333,10 +329,8 @@ def test_a_chunk_that_vanishes_while_the_model_thinks_is_made_again(
     assert vectors_are_right(documents, pk)
 
 
-def test_rows_that_are_marked_as_deleted_are_alive_again_or_gone(
-    documents: Documents, model: FakeModel
-) -> None:
-    """Mojodex marked what it replaced, and never looked at the mark again."""
+def test_chunks_marked_as_deleted_are_restored_or_removed(documents: Documents, model: FakeModel) -> None:
+    """Mojodex marked the chunks that it replaced, and then ignored the mark."""
     pk = made(documents, *PARTS)
     documents.mojodex.run("UPDATE md_document_chunk SET deleted = now() WHERE index >= 3")
     forget_costs(model)
@@ -349,8 +343,8 @@ def test_rows_that_are_marked_as_deleted_are_alive_again_or_gone(
     assert model.embeddings == []
 
 
-def test_a_text_of_the_old_system_is_brought_up_to_date(documents: Documents, model: FakeModel) -> None:
-    """It has no row of ours, chunks twice, and places with holes."""
+def test_a_text_of_the_old_system_is_updated(documents: Documents, model: FakeModel) -> None:
+    """It has no row of ours, duplicate chunks, and gaps in its indexes."""
     pk = documents.text_document(PARTS[0], PARTS[1], PARTS[1], "something else that is long enough")
     documents.mojodex.run("UPDATE md_document_chunk SET index = index * 2")
 
@@ -377,12 +371,12 @@ def test_no_letter_is_lost_at_the_borders_of_chunks(documents: Documents, line: 
     assert "\ufffd" not in "".join(texts)
     whole = re.sub(r"\s", "", edition)
     kept = re.sub(r"\s", "", "".join(texts))
-    # What is left of a line that was cut may be too short for a chunk.
+    # The rest of a cut line may be too short for a chunk.
     assert whole.startswith(kept)
     assert len(whole) - len(kept) < SHORTEST_CHUNK
 
 
-def test_what_no_database_can_hold_is_no_reason_to_fail(documents: Documents) -> None:
+def test_characters_that_no_database_stores_are_removed(documents: Documents) -> None:
     pk = documents.text_document("what was there before, which is long enough")
 
     job = documents.update(pk, f"A NUL: \0, a mark of byte order: \ufeff, no letter: \uffff, {PARTS[0]}")
@@ -391,7 +385,9 @@ def test_what_no_database_can_hold_is_no_reason_to_fail(documents: Documents) ->
     assert "A NUL: ," in documents.text(pk)[0]
 
 
-def test_a_failed_call_leaves_the_document_and_is_made_good(documents: Documents, model: FakeModel) -> None:
+def test_a_failed_call_leaves_the_document_and_the_retry_updates_it(
+    documents: Documents, model: FakeModel
+) -> None:
     pk = made(documents, *PARTS)
     before = documents.chunks(pk)
     forget_costs(model)
@@ -409,7 +405,7 @@ def test_a_failed_call_leaves_the_document_and_is_made_good(documents: Documents
     assert len(model.calls) == 1
 
 
-def test_a_reader_sees_the_old_or_the_new_document_and_never_half(
+def test_a_reader_sees_the_old_or_the_new_document_and_never_a_mix(
     documents: Documents, model: FakeModel
 ) -> None:
     old, new = [part(n) for n in range(12)], [part(n, "new") for n in range(0, 24, 2)]
@@ -439,7 +435,7 @@ def test_a_reader_sees_the_old_or_the_new_document_and_never_half(
 
 @pytest.fixture
 def page(documents: Documents) -> Page:
-    """The page /a of a site that was read."""
+    """Crawl a site and return its page /a."""
     documents.site.simple("/", "/a", "/b")
     documents.read()
     documents.site.asked()
@@ -450,7 +446,7 @@ def change(page: Page) -> None:
     page.body = str(page.body).replace("by hand", "by machine")
 
 
-def test_a_page_that_has_changed_is_fetched_and_brought_up_to_date(
+def test_a_changed_page_is_fetched_and_its_document_updated(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
     pk = documents.documents()["/a"]
@@ -465,7 +461,7 @@ def test_a_page_that_has_changed_is_fetched_and_brought_up_to_date(
     )
     (chunk,) = documents.text(pk)
     assert "by machine" in chunk
-    # What the crawl has learned of the site holds for one page, too.
+    # The boilerplate that the crawl found is removed here too.
     assert "makers of fine things" not in chunk
     assert (len(model.calls), len(model.embeddings)) == (1, 1)
     assert updated(documents, pk) is not None
@@ -489,7 +485,7 @@ def test_a_page_that_has_not_changed_costs_one_request(
     assert model.calls == []
 
 
-def test_an_etag_is_asked_with_and_304_is_an_answer(
+def test_a_page_is_requested_with_its_etag_and_may_answer_304(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
     pk = documents.documents()["/a"]
@@ -511,7 +507,7 @@ def test_an_etag_is_asked_with_and_304_is_an_answer(
     assert "by magic" in documents.text(pk)[0]
 
 
-def test_a_last_modified_alone_is_no_proof(documents: Documents, page: Page) -> None:
+def test_a_last_modified_date_alone_proves_nothing(documents: Documents, page: Page) -> None:
     pk = documents.documents()["/a"]
     page.headers["Last-Modified"] = "Wed, 21 Oct 2015 07:28:00 GMT"
     change(page)
@@ -534,7 +530,7 @@ def elsewhere(address: str) -> Any:
     return lambda page: (setattr(page, "status", 302), page.headers.update({"Location": address}))
 
 
-def says(body: str) -> Any:
+def with_body(body: str) -> Any:
     return lambda page: setattr(page, "body", body)
 
 
@@ -547,18 +543,18 @@ def says(body: str) -> Any:
         (elsewhere("http://localhost:1/"), "the page cannot be fetched: it redirects to another site"),
         (elsewhere("/b"), "the page has moved to "),
         (elsewhere("/a"), "the page cannot be fetched: it redirects in a circle"),
-        (says(""), "the page has no text any more"),
-        (says("<html><body><img src=x></body></html>"), "the page has no text any more"),
+        (with_body(""), "the page has no text any more"),
+        (with_body("<html><body><img src=x></body></html>"), "the page has no text any more"),
         (
             lambda page: page.headers.update({"Content-Type": "application/pdf"}),
             "the page cannot be fetched: its content does not match its type (application/pdf)",
         ),
         (lambda page: setattr(page, "delay", 1.5), "the page cannot be fetched: it takes too long"),
-        (says(f"<p>{'x' * 6_000_000}</p>"), "the page cannot be fetched: larger than 5000000 bytes"),
+        (with_body(f"<p>{'x' * 6_000_000}</p>"), "the page cannot be fetched: larger than 5000000 bytes"),
     ],
     ids=["404", "410", "500", "other site", "other page", "circle", "empty", "image", "PDF", "slow", "large"],
 )
-def test_whatever_becomes_of_a_page_its_document_stays(
+def test_a_page_that_cannot_be_read_keeps_its_document(
     documents: Documents,
     page: Page,
     model: FakeModel,
@@ -592,9 +588,7 @@ def test_whatever_becomes_of_a_page_its_document_stays(
         (Page("", status=500), "robots.txt cannot be read: the page answers 500"),
     ],
 )
-def test_robots_txt_counts_for_an_update_too(
-    documents: Documents, page: Page, robots: Page, why: str
-) -> None:
+def test_an_update_obeys_robots_txt(documents: Documents, page: Page, robots: Page, why: str) -> None:
     change(page)
     documents.site.pages["/robots.txt"] = robots
 
@@ -604,7 +598,7 @@ def test_robots_txt_counts_for_an_update_too(
     assert documents.site.asked() == []
 
 
-def test_a_page_of_which_nothing_is_relevant_any_more_keeps_its_document(
+def test_a_page_without_relevant_chunks_keeps_its_document(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
     pk = documents.documents()["/a"]
@@ -618,7 +612,7 @@ def test_a_page_of_which_nothing_is_relevant_any_more_keeps_its_document(
     assert documents.chunks(pk) == before
 
 
-def test_a_page_of_the_old_system_that_has_the_same_text_costs_no_call(
+def test_an_unchanged_page_of_the_old_system_costs_no_call(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
     pk = documents.documents()["/a"]
@@ -634,7 +628,7 @@ def test_a_page_of_the_old_system_that_has_the_same_text_costs_no_call(
 
 
 @pytest.mark.parametrize("name", ["Our page", "ftp://127.0.0.1/a", "", "http://[", "http://x:99999/"])
-def test_a_page_whose_name_is_no_address_is_a_clear_failure(
+def test_a_page_without_a_valid_address_fails_with_a_clear_reason(
     documents: Documents, page: Page, name: str
 ) -> None:
     pk = documents.documents()["/a"]
@@ -647,7 +641,7 @@ def test_a_page_whose_name_is_no_address_is_a_clear_failure(
     assert len(documents.chunks(pk)) == 1
 
 
-def test_an_edition_of_a_page_is_not_its_text(documents: Documents, page: Page) -> None:
+def test_an_edition_is_ignored_for_a_page(documents: Documents, page: Page) -> None:
     pk = documents.documents()["/a"]
 
     job = documents.update(pk, text_of(*PARTS))
@@ -687,10 +681,10 @@ def its_job(documents: Documents, document_pk: int) -> Any:
     return row
 
 
-def test_an_update_of_a_page_is_left_to_a_later_one_that_waits(
+def test_an_update_of_a_page_is_skipped_if_a_later_one_waits(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
-    """As after an outage, in which each request has left a job: one look at the page answers them all."""
+    """After an outage, each request has left a job, and one fetch serves them all."""
     pk = documents.documents()["/a"]
     change(page)
     documents.site.asked()
@@ -706,7 +700,7 @@ def test_an_update_of_a_page_is_left_to_a_later_one_that_waits(
 
 
 def test_an_edition_does_not_wait_for_a_later_one(documents: Documents) -> None:
-    """The later one may be empty, or fail."""
+    """The later edition may be empty, or fail."""
     pk = made(documents, *PARTS[:2])
     later_update_waits(documents, pk)
 
@@ -716,7 +710,7 @@ def test_an_edition_does_not_wait_for_a_later_one(documents: Documents) -> None:
     assert len(documents.chunks(pk)) == len(PARTS)
 
 
-def test_two_updates_of_a_page_at_once_leave_it_whole(
+def test_two_updates_of_a_page_at_once_leave_one_whole_document(
     documents: Documents, page: Page, model: FakeModel
 ) -> None:
     pk = documents.documents()["/a"]
@@ -735,7 +729,7 @@ def test_two_updates_of_a_page_at_once_leave_it_whole(
     assert "by machine" in chunk
 
 
-def test_a_page_that_asks_not_to_be_indexed_any_more_leaves_its_document_as_it_was(
+def test_a_page_that_now_asks_not_to_be_indexed_keeps_its_document(
     documents: Documents, model: FakeModel
 ) -> None:
     documents.site.simple("/", "/a")
