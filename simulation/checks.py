@@ -80,7 +80,6 @@ class Facts:
         editions: the oldest edition that each document may hold.
         gone: addresses of removed pages, each with the moment (seconds since 1970).
         ends: when the run ended (aware).
-        faults_end: when the faults ended (aware).
         requests: process, subject and occasion of the jobs that were requested without a day.
         expired: bodies of messages that SQS dropped.
         conduct: the findings of `conduct.broken` and `recovery.broken`.
@@ -101,7 +100,6 @@ class Facts:
     editions: Mapping[tuple[str, str], int]
     gone: Mapping[str, float]
     ends: datetime
-    faults_end: datetime
     requests: frozenset[tuple[str, str, str]] = frozenset()
     expired: list[str] = field(default_factory=list)
     conduct: list[str] = field(default_factory=list)
@@ -178,7 +176,6 @@ def facts_of(world: World, run: Run) -> Facts:
         asked.editions,
         run.sites.gone,
         START + timedelta(seconds=end_of(run.plan)),
-        START + timedelta(days=run.plan.days),
         frozenset(asked.requests),
         [message.body for message in run.expired],
         [*conduct.broken(run), *recovery.broken(run, history)],
@@ -241,7 +238,7 @@ def skips_explained(known: Facts) -> Iterator[str]:
         ),
         "events": DAY_PASSED,
         "update_document": (NOT_CHANGED, SUPERSEDED),
-        "ingest_page": ("it does not wait any more",),
+        "ingest_page": ("the page is not staged any more",),
     }
     for job in known.jobs:
         named = any(

@@ -426,7 +426,7 @@ def test_a_page_that_does_not_wait_any_more_is_left_alone(documents: Documents, 
 
     documents.pages.work(body)
 
-    assert page_job(documents, body["page_pk"]).outcome == {"reason": "it does not wait any more"}
+    assert page_job(documents, body["page_pk"]).outcome == {"reason": "the page is not staged any more"}
     assert model.calls == []
 
 

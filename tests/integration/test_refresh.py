@@ -709,7 +709,7 @@ def test_a_website_without_documents_is_forgotten(documents: Documents, refreshi
 
     job = refreshing.after(8)
 
-    assert (job.state, job.outcome["reason"]) == ("skipped", "there are no documents of it any more")
+    assert (job.state, job.outcome["reason"]) == ("skipped", "the website has no documents any more")
     assert documents.site.requests == []
     refreshing.after(30, is_due=False)
 
@@ -874,7 +874,7 @@ def test_a_refresh_of_a_website_that_was_never_crawled_does_nothing(documents: D
     documents.ask(request="refresh now", refresh=True)
 
     job = documents.job(request="refresh now")
-    assert (job.state, job.outcome["reason"]) == ("skipped", "there are no documents of it any more")
+    assert (job.state, job.outcome["reason"]) == ("skipped", "the website has no documents any more")
     assert documents.site.requests == []
 
 

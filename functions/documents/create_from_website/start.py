@@ -49,7 +49,7 @@ def start_crawl(
         if not addresses:
             existing_pages.forget(session, message.user_id, first)
             session.commit()
-            raise NothingToDoError("there are no documents of it any more")
+            raise NothingToDoError("the website has no documents any more")
         page_store.insert_pages(session, job, message.user_id, addresses)
         pages = page_store.pages_of(session, job)
     # A schedule that republishes the message takes them from here.

@@ -113,7 +113,7 @@ def collect(session: Session, page_pk: int) -> StagedPage:
         raise InvalidMessageError(f"there is no page {page_pk}")
     page, is_refresh = found
     if page.state != "staged" or page.html is None:
-        raise NothingToDoError("it does not wait any more")
+        raise NothingToDoError("the page is not staged any more")
     document = session.scalars(_documents_of_page(page.user_id, page.url, page.document_fk)).first()
     return StagedPage(
         page_pk,
@@ -228,7 +228,7 @@ def _end(
     )
     ended = ended.values(state=state, change=change, html=None)
     if session.execute(ended.returning(BackgroundPage.page_pk)).one_or_none() is None:
-        raise NothingToDoError("it does not wait any more")
+        raise NothingToDoError("the page is not staged any more")
     jobs.finish(session, job, "done", outcome, now=now)
     update_progress(session, page.subject, page.occasion, now)
     session.commit()
