@@ -323,11 +323,23 @@ def print_table(
     return verdicts
 
 
-def run_bench(name: str, body: Callable[[postgres.Database, Cloud], list[Verdict]]) -> int:
-    """Start PostgreSQL and MiniStack, measure, print the verdicts, stop both, and return the exit code."""
-    # A signal ends the bench like an exception, so that both servers are stopped.
+def exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end a bench like an exception, so that everything it started is stopped."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+
+
+def print_verdicts(verdicts: Sequence[Verdict]) -> int:
+    """Print the verdicts. Return the exit code: 0 if all are true, else 1."""
+    print()
+    for verdict, passed in verdicts:
+        print(f"{'ok  ' if passed else 'FAIL'}  {verdict}")
+    return 0 if all(passed for _, passed in verdicts) else 1
+
+
+def run_bench(name: str, body: Callable[[postgres.Database, Cloud], list[Verdict]]) -> int:
+    """Start PostgreSQL and MiniStack, measure, print the verdicts, stop both, and return the exit code."""
+    exit_on_signals()
     with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as path:
         directory = Path(path)
         try:
@@ -343,7 +355,4 @@ def run_bench(name: str, body: Callable[[postgres.Database, Cloud], list[Verdict
         finally:
             emulator.stop(directory / "ministack")
             postgres.stop(directory / "postgres")
-    print()
-    for verdict, passed in verdicts:
-        print(f"{'ok  ' if passed else 'FAIL'}  {verdict}")
-    return 0 if all(passed for _, passed in verdicts) else 1
+    return print_verdicts(verdicts)

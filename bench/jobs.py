@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import random
-import signal
 import statistics
 import sys
 import tempfile
@@ -599,9 +598,7 @@ def main() -> int:
     add("--write", action="store_true", help="write the plans to bench/results/plans.md")
     arguments = parser.parse_args()
     logging.disable()
-    # A signal ends the bench like an exception, so that both servers are stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    database.exit_on_signals()
     with tempfile.TemporaryDirectory(prefix="bench-jobs-") as made:
         directory: Path = arguments.keep or Path(made) / "postgres"
         ministack = Path(made) / "ministack"
@@ -618,10 +615,7 @@ def main() -> int:
             emulator.stop(ministack)
             if not arguments.keep:
                 postgres.stop(directory)
-    print()
-    for verdict, passed in verdicts:
-        print(f"{'ok  ' if passed else 'FAIL'}  {verdict}")
-    return 0 if all(passed for _, passed in verdicts) else 1
+    return database.print_verdicts(verdicts)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import random
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from bench import results
-from bench.database import BenchError
+from bench.database import BenchError, exit_on_signals
 from bench.deployed import BATCH, WORKERS, Bundle, Run, deployed
 from bench.load import EXTRACTION, KINDS, MAILS, RESCHEDULING, Kind
 from bench.model_server import Latency
@@ -310,8 +309,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.throughput", description=__doc__)
     parser.add_argument("--small", action="store_true", help="only 200 extractions, 200 moves, 500 mails")
     small = parser.parse_args().small
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    exit_on_signals()
     sizes: dict[Kind, Sequence[int]] = {
         EXTRACTION: (200,) if small else (200, 2000),
         RESCHEDULING: (200,) if small else (200, 2000),

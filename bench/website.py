@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import signal
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine, text
 
 from bench.cpu_use import processor_seconds
-from bench.database import BenchError, Verdict
+from bench.database import BenchError, Verdict, exit_on_signals, print_verdicts
 from local.runtime import deploy
 from local.runtime import stack as local_stack
 from mojodex.embeddings import DIMENSIONS
@@ -188,6 +187,11 @@ class Run:
         """Return the number of model calls."""
         return self.chat + self.embeddings
 
+    @property
+    def rewritten(self) -> int:
+        """Return the number of rows that were written or deleted."""
+        return self.moved + self.documents + self.gone + len(self.new)
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -319,9 +323,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.website", description=__doc__)
     parser.add_argument("--full", action="store_true", help="make all calls of Mojodex's own: six minutes")
     arguments = parser.parse_args()
-    # A signal ends the bench like an exception, so that everything it started is stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    exit_on_signals()
     report = Report()
     deploy.build()
     with tempfile.TemporaryDirectory(prefix="bench-website-") as path, fake_model() as model:
@@ -341,10 +343,7 @@ def main() -> int:
             return 1
         finally:
             local_stack.down(directory)
-    print()
-    for verdict, kept in report.verdicts:
-        print(f"{'ok  ' if kept else 'FAIL'}  {verdict}")
-    return 0 if all(kept for _, kept in report.verdicts) else 1
+    return print_verdicts(report.verdicts)
 
 
 def measure(bundle: Bundle, report: Report, *, full: bool) -> None:
@@ -437,9 +436,7 @@ def again(bundle: Bundle, site: Website, report: Report) -> None:
     report.figure("seconds", run.seconds)
     report.exactly("chat calls", run.chat, 0)
     report.exactly("requests for embeddings", run.embeddings, 0)
-    report.exactly(
-        "rows of documents and chunks rewritten", run.moved + run.documents + run.gone + len(run.new), 0
-    )
+    report.exactly("rows of documents and chunks rewritten", run.rewritten, 0)
 
 
 def refreshed(title: str, run: Run, report: Report) -> None:
@@ -450,9 +447,7 @@ def refreshed(title: str, run: Run, report: Report) -> None:
     # One for each page, robots.txt and the sitemap.
     report.at_most("requests to the website", run.requests, PAGES + 2)
     report.exactly("calls of the model", run.calls, 0)
-    report.exactly(
-        "rows of documents and chunks rewritten", run.moved + run.documents + run.gone + len(run.new), 0
-    )
+    report.exactly("rows of documents and chunks rewritten", run.rewritten, 0)
 
 
 def changed(title: str, run: Run, report: Report) -> None:

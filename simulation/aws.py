@@ -16,8 +16,6 @@ from simulation.sqs import Queue, StoredMessage
 SQS_SECONDS = (0.004, 0.03)
 SECRETS_SECONDS = (0.01, 0.08)
 SES_SECONDS = (0.08, 0.6)
-# The timeout of `events.mail.ses`.
-SES_TIMEOUT_SECONDS = 8
 
 # The HTTP status and message of each AWS error.
 ERRORS: Mapping[str, tuple[int, str]] = {

@@ -14,8 +14,6 @@ from tests.website import WORDS
 
 PAGE_SECONDS = (0.05, 1.2)
 PAGES = 5
-# The color tells paragraphs apart. The second paragraph changes with each edition.
-COLORS = ("red", "blue", "green")
 
 
 @dataclass
