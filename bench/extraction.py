@@ -291,7 +291,7 @@ def own_pages() -> int:
         scores = [score_page(page, text) for page, text in zip(pages, texts, strict=True)]
         figures[name] = mean_score(scores)
         print(f"{name:28}{figures[name]}{took:>11.1f}")
-    print("\nThe worst pages of ours")
+    print("\nOur worst pages")
     for score, page in sorted(zip(scores, pages, strict=True), key=lambda pair: pair[0].f1)[:WORST]:
         print(f"  {page.name:26}{score}")
 

@@ -299,7 +299,7 @@ def show(ways: dict[str, Way]) -> None:
         for name, compared in _compared(ways, group).items():
             figures = ", ".join(f"{measure} {found}" for measure, found in compared.items())
             print(f"{group:6}{name:26}{figures}")
-    print(f"\nThe {WORST} worst questions of ours")
+    print(f"\nOur {WORST} worst questions")
     for answer in worst(ways[OURS].answers):
         rank = f"rank {answer.rank}" if answer.rank else "not found"
         print(f"\n{answer.question.name}: {answer.question.ask}\n  {rank}: {reason(answer)}")
@@ -347,9 +347,9 @@ def as_json(ways: dict[str, Way]) -> dict[str, Any]:
 def judge(ways: dict[str, Way]) -> bool:
     """Print the verdicts, and return whether all bars are kept."""
     hit_3 = Figures.of(ways[OURS].answers).hit_3
-    verdicts = [(f"hit@3 of ours is {hit_3:.3f}, bar {HIT_3_BAR}", hit_3 >= HIT_3_BAR)]
+    verdicts = [(f"our hit@3 is {hit_3:.3f}, bar {HIT_3_BAR}", hit_3 >= HIT_3_BAR)]
     for name, compared in _compared(ways, "all").items():
-        ahead = f"hit@3 of ours is ahead of {name} by {compared['hit@3']}"
+        ahead = f"our hit@3 is ahead of {name} by {compared['hit@3']}"
         verdicts.append((ahead, compared["hit@3"].low > 0))
     copies = ways[OURS].footer_copies
     verdicts.append(

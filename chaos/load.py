@@ -1,4 +1,4 @@
-"""The load: fills the database and publishes messages in waves, and knows the result to expect."""
+"""The load: rows for the database, messages in waves, and the result to expect."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Postgres: a real server with a virtual clock, and connections that break when the plan says so.
+"""Postgres: a real server with a virtual clock, and connections that break as planned.
 
 A transaction is atomic in virtual time: its latency passes before it takes a connection, and no other task
 runs between BEGIN and the end. So no task waits for a lock, but the worker may still die at each statement.
