@@ -1,4 +1,4 @@
-"""A provider that is away is asked by one probe at a time, whatever the number of workers."""
+"""An unavailable provider gets one probe at a time, whatever the number of workers."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,7 +21,7 @@ def open_circuits(mojodex: Mojodex) -> set[str]:
 
 
 def let_probe(mojodex: Mojodex) -> None:
-    """What some seconds do: the next call may be the probe."""
+    """Let the next call be the probe, as after some seconds."""
     mojodex.run("UPDATE md_background_circuit SET probe_at = now()")
 
 
@@ -36,7 +36,7 @@ def away(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def environments(bundle: Bundle, mojodex: Mojodex) -> tuple[Circuits, Circuits]:
-    """The circuits as two execution environments know them."""
+    """Return the circuits of two execution environments."""
     return Circuits(bundle.database), Circuits(bundle.database)
 
 
@@ -58,7 +58,7 @@ def test_failures_in_a_row_open_it_and_a_success_in_between_does_not(
     assert mojodex.run("SELECT reason FROM md_background_circuit") == "503"
 
 
-def test_of_many_threads_and_environments_one_is_the_probe(
+def test_only_one_of_many_threads_and_environments_is_the_probe(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     fail(environments[0])
@@ -72,7 +72,7 @@ def test_of_many_threads_and_environments_one_is_the_probe(
     assert allowed.count(True) == 1
 
 
-def test_a_failed_probe_is_followed_by_another_a_little_later(
+def test_a_failed_probe_is_followed_by_another_a_few_seconds_later(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, other = environments
@@ -81,7 +81,7 @@ def test_a_failed_probe_is_followed_by_another_a_little_later(
     let_probe(mojodex)
     assert circuits.allows(FIRST)
     seconds = "SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit"
-    # A probe that hangs is waited for, also one whose worker has died.
+    # The next probe waits for one that hangs, or whose worker has died.
     assert mojodex.run(seconds) > circuit.PROBE_SECONDS - 20
 
     circuits.failed(FIRST, "503")
@@ -112,7 +112,7 @@ def test_the_first_success_closes_it_for_all_environments(
     assert open_circuits(mojodex) == set()
 
 
-def test_what_the_ledger_says_replaces_what_was_known(environments: tuple[Circuits, Circuits]) -> None:
+def test_the_ledger_replaces_an_environments_own_knowledge(environments: tuple[Circuits, Circuits]) -> None:
     circuits, _ = environments
     fail(circuits)
 
@@ -122,7 +122,7 @@ def test_what_the_ledger_says_replaces_what_was_known(environments: tuple[Circui
     assert circuits.allows(FIRST)
 
 
-def test_while_both_models_are_away_no_job_calls_them_but_the_probe(
+def test_while_both_models_are_unavailable_only_the_probe_calls_them(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pks = [mojodex.execution("x") for _ in range(10)]
@@ -144,12 +144,12 @@ def test_while_both_models_are_away_no_job_calls_them_but_the_probe(
     assert answers == [{"batchItemFailures": []}] * 10
     assert len(model.calls) == 10
     assert {call["model"] for call in model.calls} == {FIRST}
-    # Nobody has asked the second model since.
+    # The second model has had no call since.
     assert open_circuits(mojodex) == {SECOND}
     assert all(mojodex.job(pk).attempts == 1 for pk in pks)
 
 
-def test_a_cold_environment_learns_from_the_ledger_that_a_model_is_away(
+def test_a_cold_environment_learns_of_an_open_circuit_from_the_ledger(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     fail(Circuits(bundle.database))
@@ -170,7 +170,7 @@ def test_a_cold_environment_learns_from_the_ledger_that_a_model_is_away(
     ],
     ids=["400", "filtered", "refused", "nonsense"],
 )
-def test_what_is_about_one_job_opens_nothing(
+def test_an_error_that_concerns_one_job_opens_no_circuit(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, reply: Reply
 ) -> None:
     model.answers(reply)
@@ -182,7 +182,7 @@ def test_what_is_about_one_job_opens_nothing(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-def test_what_hits_everybody_opens_it(
+def test_an_error_that_affects_all_users_opens_the_circuit(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, status: int
 ) -> None:
     model.answers(Reply(status=status))
@@ -192,10 +192,10 @@ def test_what_hits_everybody_opens_it(
     assert open_circuits(mojodex) == {FIRST, SECOND}
 
 
-def test_a_mail_service_that_gives_no_answer_is_asked_more_rarely(
+def test_a_mail_service_without_an_answer_is_probed_more_rarely(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
-    """Each mail that it may or may not have taken is a mail at risk."""
+    """Each probe without an answer leaves one mail in doubt."""
     circuits, _ = environments
     for _ in range(FAILURES_TO_OPEN):
         circuits.failed("SES", "no answer", seconds_until_probe=300)
@@ -203,7 +203,7 @@ def test_a_mail_service_that_gives_no_answer_is_asked_more_rarely(
     assert mojodex.run("SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit") > 290
 
 
-def test_a_database_that_is_away_opens_and_closes_nothing(
+def test_no_circuit_opens_while_the_database_is_unavailable(
     environments: tuple[Circuits, Circuits], bundle: Bundle, monkeypatch: pytest.MonkeyPatch, mojodex: Mojodex
 ) -> None:
     circuits, _ = environments
@@ -233,7 +233,7 @@ def test_the_fifth_failure_opens_it_and_the_first_probe_is_due_seconds_later(
     assert 0 < seconds_to_probe(mojodex, FIRST) <= 5
 
 
-def test_what_is_learned_of_one_provider_changes_no_other_circuit(
+def test_an_answer_of_one_provider_changes_no_other_circuit(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, other = environments
@@ -241,7 +241,7 @@ def test_what_is_learned_of_one_provider_changes_no_other_circuit(
         fail(circuits, provider)
     let_probe(mojodex)
 
-    # Each has a probe of its own, and its failure is its own.
+    # Each provider has its own probe and its own failures.
     assert circuits.allows(FIRST)
     circuits.failed(FIRST, "503")
     assert seconds_to_probe(mojodex, FIRST) > 0
@@ -250,13 +250,13 @@ def test_what_is_learned_of_one_provider_changes_no_other_circuit(
 
     circuits.succeeded(SECOND)
     assert open_circuits(mojodex) == {FIRST}
-    # What the other environment knows is old: only one of them is away.
+    # The other environment learns an old state: only the first circuit is still open.
     other.learn({FIRST, SECOND})
     assert not other.allows(FIRST)
     assert other.allows(SECOND)
 
 
-def test_what_is_in_the_ledger_stays_as_it_is_when_the_same_circuit_is_opened_again(
+def test_opening_an_open_circuit_does_not_change_the_ledger(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, other = environments
@@ -270,7 +270,7 @@ def test_what_is_in_the_ledger_stays_as_it_is_when_the_same_circuit_is_opened_ag
     assert not other.allows(FIRST)
 
 
-def test_a_circuit_that_another_environment_has_closed_takes_as_many_failures_as_before(
+def test_a_circuit_closed_by_another_environment_opens_after_as_many_failures_as_before(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, _ = environments
@@ -285,7 +285,7 @@ def test_a_circuit_that_another_environment_has_closed_takes_as_many_failures_as
     assert open_circuits(mojodex) == {FIRST}
 
 
-def test_a_late_failure_does_not_open_what_another_environment_has_closed(
+def test_late_failures_do_not_open_a_circuit_that_another_environment_has_closed(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, _ = environments
@@ -299,7 +299,7 @@ def test_a_late_failure_does_not_open_what_another_environment_has_closed(
     assert open_circuits(mojodex) == set()
 
 
-def test_who_opens_and_who_closes_a_circuit_says_so_once(
+def test_opening_and_closing_a_circuit_are_each_logged_once(
     environments: tuple[Circuits, Circuits], bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[str] = []
@@ -318,7 +318,7 @@ def test_who_opens_and_who_closes_a_circuit_says_so_once(
         assert logged == ["circuit opened", "circuit closed"]
 
 
-def test_a_success_asks_the_database_only_to_close_a_circuit(
+def test_a_success_uses_the_database_only_to_close_a_circuit(
     environments: tuple[Circuits, Circuits], bundle: Bundle, mojodex: Mojodex
 ) -> None:
     circuits, other = environments
@@ -338,7 +338,7 @@ def test_a_success_asks_the_database_only_to_close_a_circuit(
     assert said == []
 
 
-def test_a_probe_that_has_succeeded_is_over(
+def test_a_failure_after_a_successful_probe_is_not_the_probes(
     environments: tuple[Circuits, Circuits], bundle: Bundle, mojodex: Mojodex
 ) -> None:
     circuits, _ = environments
@@ -353,7 +353,7 @@ def test_a_probe_that_has_succeeded_is_over(
     assert said == []
 
 
-def test_a_failure_of_a_call_that_is_no_probe_does_not_move_the_next_probe(
+def test_a_failure_of_another_call_does_not_move_the_next_probe(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, _ = environments
@@ -363,7 +363,7 @@ def test_a_failure_of_a_call_that_is_no_probe_does_not_move_the_next_probe(
     circuits.failed(FIRST, "503")
     mojodex.run("UPDATE md_background_circuit SET probe_at = now() + interval '1 hour'")
 
-    # It was under way when the circuit opened.
+    # This call was under way when the circuit opened.
     circuits.failed(FIRST, "503")
 
     assert mojodex.run("SELECT extract(epoch FROM probe_at - now()) FROM md_background_circuit") > 3000

@@ -78,7 +78,7 @@ def test_every_transaction_has_its_limits_and_leaves_none_behind(bundle: Bundle)
     assert after == ["0", "0"]
 
 
-def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) -> None:
+def test_a_connection_is_usable_after_a_failed_statement(bundle: Bundle) -> None:
     def run(sql: str, **values: Any) -> Any:
         with bundle.database.session() as session:
             pid = session.execute(text("SELECT pg_backend_pid()")).scalar()
@@ -96,7 +96,7 @@ def test_a_connection_is_of_use_after_a_statement_that_failed(bundle: Bundle) ->
 
 
 def numbered_answers(bundle: Bundle) -> list[tuple[int, int]]:
-    """What some sessions read, one after the other: the number that each asks for, and its server process."""
+    """Read a different number in each of several sessions. Return the numbers and server processes."""
     answers = []
     for number in range(3):
         with bundle.database.session() as session:
@@ -108,17 +108,17 @@ def numbered_answers(bundle: Bundle) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("sql", "error"),
     [
-        # Python converts no number of so many digits.
+        # Python does not convert a number with so many digits.
         ("SELECT CAST(repeat('9', 5000) AS json) FROM generate_series(1, 3)", ValueError),
-        # It is answered after the socket's timeout.
+        # Answered after the socket's timeout.
         ("SELECT pg_sleep(1.5)", TransientError),
     ],
     ids=["a value that cannot be converted", "a late answer"],
 )
-def test_nobody_gets_the_rest_of_an_answer_that_was_not_read_to_its_end(
+def test_no_session_gets_the_rest_of_an_unread_answer(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, sql: str, error: type[Exception]
 ) -> None:
-    """Each later session on that connection got the answer to the statement before its own."""
+    """Each later session on that connection would get the answer to the previous statement."""
     monkeypatch.setattr(db, "SOCKET_TIMEOUT_SECONDS", 1)
     before = {pid for _, pid in numbered_answers(bundle)}
 
@@ -130,7 +130,7 @@ def test_nobody_gets_the_rest_of_an_answer_that_was_not_read_to_its_end(
     assert before.isdisjoint(pid for _, pid in answers)
 
 
-def test_an_error_that_is_not_the_servers_own_leaves_the_other_connections(bundle: Bundle) -> None:
+def test_an_error_of_the_client_leaves_the_other_connections(bundle: Bundle) -> None:
     with bundle.database.session() as one, bundle.database.session() as other:
         kept = one.execute(text("SELECT pg_backend_pid()")).scalar()
         with pytest.raises(ValueError, match="digits"):
@@ -147,8 +147,8 @@ def test_a_connection_killed_within_a_transaction_is_transient(bundle: Bundle, m
         session.execute(text("SELECT 1"))
 
 
-def test_a_connection_that_turned_read_only_is_left(bundle: Bundle, mojodex: Mojodex) -> None:
-    """A failover leaves kept connections at what is a standby now; a ping does not see it."""
+def test_a_connection_that_became_read_only_is_replaced(bundle: Bundle, mojodex: Mojodex) -> None:
+    """After a failover, kept connections lead to a standby, and a ping does not notice."""
     mojodex.run("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
     try:
         bundle.database.close()
@@ -164,7 +164,7 @@ def test_a_connection_that_turned_read_only_is_left(bundle: Bundle, mojodex: Moj
         session.execute(text("CREATE TEMPORARY TABLE somebody_wants_this (x integer)"))
 
 
-def test_what_is_not_committed_is_rolled_back(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_an_uncommitted_change_is_rolled_back(bundle: Bundle, mojodex: Mojodex) -> None:
     with bundle.database.session() as session:
         session.execute(text("INSERT INTO md_error (message, creation_date) VALUES ('x', now())"))
 
@@ -191,10 +191,10 @@ def test_a_function_is_called_with_a_session_that_is_closed_afterwards(bundle: B
 
 
 @pytest.mark.parametrize(("ours", "expected"), [(True, (2, 1)), (False, (6, 2))])
-def test_our_connections_save_round_trips_and_translations_and_change_no_others(
+def test_our_connections_save_round_trips_and_translations_and_leave_others_alone(
     database: Database, monkeypatch: pytest.MonkeyPatch, *, ours: bool, expected: tuple[int, int]
 ) -> None:
-    """Counts the answers waited for, and the translations of placeholders, of a statement that runs twice."""
+    """Count round trips and translations of placeholders for a statement that runs twice."""
     counts: Counter[str] = Counter()
     arguments = db.connect_arguments(database.secret())
     connection = wire.Connection(**arguments) if ours else pg8000.connect(**arguments)
@@ -215,11 +215,11 @@ def test_our_connections_save_round_trips_and_translations_and_change_no_others(
 
     assert rows == [([41],), ([42],)]
     assert (counts["handle_messages"], counts["convert_paramstyle"]) == expected
-    # It was pg8000's own that was counted.
+    # pg8000's own method was counted.
     assert legacy.convert_paramstyle is dbapi.convert_paramstyle
 
 
-def test_an_error_of_ours_is_not_taken_for_an_outage(bundle: Bundle) -> None:
+def test_our_own_error_is_not_taken_for_an_outage(bundle: Bundle) -> None:
     with (
         pytest.raises(Exception, match="no_such_table") as caught,
         bundle.database.session() as s,
@@ -229,7 +229,7 @@ def test_an_error_of_ours_is_not_taken_for_an_outage(bundle: Bundle) -> None:
     assert not isinstance(caught.value, TransientError)
 
 
-def test_a_rotated_password_is_read_anew(make_bundle: Callable[..., Bundle], database: Database) -> None:
+def test_a_rotated_password_is_read_again(make_bundle: Callable[..., Bundle], database: Database) -> None:
     bundle = make_bundle(secret=database.secret() | {"password": "old"})
     with pytest.raises(TransientError):
         answer(bundle)
@@ -241,7 +241,7 @@ def test_a_rotated_password_is_read_anew(make_bundle: Callable[..., Bundle], dat
     assert answer(bundle) == 42
 
 
-def test_a_user_who_may_not_log_in_any_more_is_read_anew(
+def test_the_secret_is_read_again_when_its_user_may_no_longer_log_in(
     make_bundle: Callable[..., Bundle], database: Database, mojodex: Mojodex
 ) -> None:
     """After a rotation between two users. PostgreSQL says 28000, which pg8000 raises as an InterfaceError."""
@@ -259,7 +259,7 @@ def test_a_user_who_may_not_log_in_any_more_is_read_anew(
         mojodex.run("DROP ROLE retired")
 
 
-# A proxy whose server fails over: it lets a client in, and then has no server for its first statement.
+# A proxy during a failover: it accepts a client, and then has no server for its first statement.
 
 GONE = b"SFATAL\0VFATAL\0C57P01\0Mthe server is gone\0\0"
 PROXY_ANSWERS = {
@@ -271,12 +271,12 @@ PROXY_ANSWERS = {
 
 @pytest.fixture
 def failing_proxy() -> Iterator[Callable[[bytes], tuple[int, list[int]]]]:
-    """Start a proxy that answers the first statement of each client with this; its port and its clients."""
+    """Start a proxy that answers each client's first statement with this. Return its port and clients."""
     listeners: list[socket.socket] = []
 
     def serve(client: socket.socket, reply: bytes) -> None:
         with suppress(OSError), client:
-            # It says who it is, and is let in.
+            # The client logs in.
             client.recv(4096)
             client.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\5I")
             client.recv(4096)
@@ -310,7 +310,7 @@ def test_a_new_connection_that_cannot_begin_is_transient(
     monkeypatch: pytest.MonkeyPatch,
     reply: str,
 ) -> None:
-    """It was an InvalidRequestError of SQLAlchemy, after three connects."""
+    """SQLAlchemy raised an InvalidRequestError after three connects."""
     assert answer(bundle) == 42
     port, clients = failing_proxy(PROXY_ANSWERS[reply])
     monkeypatch.setattr(db, "read_secret", lambda *_, **__: database.secret() | {"port": port})
@@ -323,7 +323,7 @@ def test_a_new_connection_that_cannot_begin_is_transient(
 
 
 @pytest.mark.parametrize("reply", PROXY_ANSWERS)
-def test_a_failover_at_a_jobs_end_does_not_hide_why_it_is_retried(
+def test_a_failover_during_the_release_does_not_hide_the_jobs_own_error(
     bundle: Bundle,
     database: Database,
     mojodex: Mojodex,
@@ -333,7 +333,7 @@ def test_a_failover_at_a_jobs_end_does_not_hide_why_it_is_retried(
     caplog: pytest.LogCaptureFixture,
     reply: str,
 ) -> None:
-    """The error of the release masked that of the model, with the time for which it had asked."""
+    """The release's error would mask the model's, with its Retry-After."""
     port, _ = failing_proxy(PROXY_ANSWERS[reply])
     pk = mojodex.execution("I will call Bob")
 
@@ -352,7 +352,7 @@ def test_a_failover_at_a_jobs_end_does_not_hide_why_it_is_retried(
 
 
 @pytest.mark.parametrize("missing", ["host", "username", "password", "dbname"])
-def test_a_secret_without_a_field_says_which(
+def test_a_secret_without_a_field_names_it(
     make_bundle: Callable[..., Bundle], database: Database, missing: str
 ) -> None:
     secret = database.secret()
@@ -369,13 +369,13 @@ def test_plaintext_is_refused_for_a_host_that_is_not_loopback(
         answer(make_bundle(secret=database.secret() | {"host": "db.example.com"}))
 
 
-# TLS. The embedded Postgres is built without it, so a proxy speaks it in front: what Postgres's protocol asks
-# of a server (one byte, then a handshake) is all that it adds.
+# TLS. The embedded Postgres has none, so a proxy in front adds Postgres's protocol for it:
+# one byte, then a handshake.
 
 
 @pytest.fixture
 def tls_proxy(database: Database) -> Iterator[Callable[[ssl.SSLContext | None], int]]:
-    """Start a proxy with this context, or one that offers no TLS; its port."""
+    """Start a proxy with this context, or without TLS, and return its port."""
     listeners: list[socket.socket] = []
 
     def pump(source: socket.socket, target: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Nobody pays for a user who is gone: their moves are made by a rule, once a week, and their mail pauses."""
+"""Dormant users cost no model calls: a rule moves their to-dos once a week, and their mail pauses."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +20,7 @@ NIGHT = datetime(2026, 12, 1, 2, 30, tzinfo=UTC)
 MORNING = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 TODAY = NIGHT.date()
 DAYS = 30
-# What a user does, each as SQL that puts it on a moment.
+# A user's activities, each as SQL that sets its time.
 SIGNS = {
     "registers": "UPDATE md_user SET creation_date = :at WHERE user_id = :user",
     "writes a message": "UPDATE md_message SET message_date = :at"
@@ -46,8 +46,8 @@ def does(mojodex: Mojodex, user_id: str, sign: str, at: datetime) -> None:
     mojodex.run(SIGNS[sign], user=user_id, at=at)
 
 
-def user_gone_since(mojodex: Mojodex, last_sign: datetime, *, planned: date, language: str = "en") -> str:
-    """A user with one open to-do, who has done all of it at that moment, and nothing since."""
+def user_silent_since(mojodex: Mojodex, last_sign: datetime, *, planned: date, language: str = "en") -> str:
+    """Add a user with one open to-do, whose last activities of all kinds are at that moment."""
     user_id = mojodex.user(language=language)
     execution = mojodex.execution("I will call Bob", user_id=user_id, extracted=True)
     mojodex.todo(execution, "Old")
@@ -80,7 +80,7 @@ def mails(make_bundle: Callable[..., Bundle], model: FakeModel, ses: FakeSes) ->
 
 
 def day_of_mails(bundle: Bundle, day: date) -> int:
-    """What a day's schedule and worker do; how many mails it has published."""
+    """Run a day's schedule and worker and return the number of published mails."""
     with time_machine.travel(datetime(day.year, day.month, day.day, 8, 30, tzinfo=UTC)):
         published = bundle.schedule()
         if bodies := bundle.queued():
@@ -89,15 +89,15 @@ def day_of_mails(bundle: Bundle, day: date) -> int:
 
 
 def pauses_in(ses: FakeSes) -> list[bool]:
-    """Of each mail, whether it says that it is the last one."""
+    """Return for each mail whether it announces the pause."""
     said = squeeze(WORDS["en"].pause)
     return [said in squeeze(part(check_mail(mail), "plain")) for _, mail in ses.mails]
 
 
 @pytest.mark.usefixtures("at_night")
 @pytest.mark.parametrize("sign", SIGNS)
-def test_each_sign_of_life_counts(mojodex: Mojodex, sign: str) -> None:
-    user_id = user_gone_since(mojodex, NIGHT - timedelta(days=DAYS, seconds=5), planned=TODAY)
+def test_each_activity_of_a_user_counts(mojodex: Mojodex, sign: str) -> None:
+    user_id = user_silent_since(mojodex, NIGHT - timedelta(days=DAYS, seconds=5), planned=TODAY)
     since = "CAST(:since AS timestamptz)"
     is_alive = f"SELECT {sign_of_life(':user', since)}"
     moment = NIGHT - timedelta(days=DAYS)
@@ -110,12 +110,12 @@ def test_each_sign_of_life_counts(mojodex: Mojodex, sign: str) -> None:
 
 
 @pytest.mark.usefixtures("at_night")
-def test_what_mojo_does_is_no_sign(mojodex: Mojodex) -> None:
+def test_activities_of_mojo_do_not_count(mojodex: Mojodex) -> None:
     long_ago = NIGHT - timedelta(days=100)
-    user_id = user_gone_since(mojodex, long_ago, planned=TODAY)
+    user_id = user_silent_since(mojodex, long_ago, planned=TODAY)
     mojodex.run("UPDATE md_message SET sender = 'mojo', message_date = now()")
     mojodex.run("UPDATE md_todo SET deleted_by_mojo = now(), creation_date = now()")
-    # It also opens sessions ahead, and learns pages.
+    # Mojo also opens sessions in advance and stores pages.
     mojodex.run("UPDATE md_session SET creation_date = now()")
     mojodex.run(
         "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
@@ -132,7 +132,7 @@ def test_what_mojo_does_is_no_sign(mojodex: Mojodex) -> None:
 def test_a_dormant_users_todo_is_moved_by_a_rule_once_a_week_without_a_model(
     mojodex: Mojodex, moves: Bundle, model: FakeModel, language: str
 ) -> None:
-    user_gone_since(
+    user_silent_since(
         mojodex, NIGHT - timedelta(days=DAYS + 1), planned=TODAY - timedelta(days=1), language=language
     )
     todo_pk = overdue_todo(mojodex)
@@ -156,7 +156,7 @@ def test_a_dormant_users_todo_is_moved_by_a_rule_once_a_week_without_a_model(
 
 @pytest.mark.usefixtures("at_night")
 @pytest.mark.parametrize(("days", "dormant_after", "asked"), [(29, 30, 1), (31, 30, 0), (31, 0, 1)])
-def test_a_model_is_asked_for_who_is_not_dormant(
+def test_a_model_is_called_only_for_users_who_are_not_dormant(
     make_bundle: Callable[..., Bundle],
     mojodex: Mojodex,
     moves: Bundle,
@@ -166,7 +166,7 @@ def test_a_model_is_asked_for_who_is_not_dormant(
     asked: int,
 ) -> None:
     bundle = make_bundle("reschedule_todo", dormant_after_days=dormant_after)
-    user_gone_since(mojodex, NIGHT - timedelta(days=days), planned=TODAY - timedelta(days=1))
+    user_silent_since(mojodex, NIGHT - timedelta(days=days), planned=TODAY - timedelta(days=1))
 
     assert bundle.schedule() == 1
     bundle.work(*bundle.queued())
@@ -175,8 +175,8 @@ def test_a_model_is_asked_for_who_is_not_dormant(
 
 
 @pytest.mark.usefixtures("at_night")
-def test_who_comes_back_gets_the_model_again(mojodex: Mojodex, moves: Bundle, model: FakeModel) -> None:
-    user_id = user_gone_since(mojodex, NIGHT - timedelta(days=60), planned=TODAY - timedelta(days=1))
+def test_a_user_who_returns_gets_the_model_again(mojodex: Mojodex, moves: Bundle, model: FakeModel) -> None:
+    user_id = user_silent_since(mojodex, NIGHT - timedelta(days=60), planned=TODAY - timedelta(days=1))
     does(mojodex, user_id, "writes a message", NIGHT - timedelta(hours=1))
 
     moves.schedule()
@@ -185,14 +185,14 @@ def test_who_comes_back_gets_the_model_again(mojodex: Mojodex, moves: Bundle, mo
     assert len(model.calls) == 1
 
 
-def test_the_mail_pauses_after_two_weeks_with_a_last_line_and_comes_again(
+def test_the_mail_pauses_after_two_weeks_with_a_last_line_and_resumes(
     mojodex: Mojodex, mails: Bundle, model: FakeModel, ses: FakeSes
 ) -> None:
-    user_id = user_gone_since(mojodex, MORNING - timedelta(days=12, hours=1), planned=TODAY)
+    user_id = user_silent_since(mojodex, MORNING - timedelta(days=12, hours=1), planned=TODAY)
 
     sent = [day_of_mails(mails, TODAY + timedelta(days=n)) for n in (0, 1, 2, 3, 6)]
 
-    # Silent for 12, 13 and 14 days and an hour, and then for longer.
+    # Without activity for 12, 13 and 14 days and an hour, and then for longer.
     assert sent == [1, 1, 1, 0, 0]
     assert pauses_in(ses) == [False, False, True]
     assert len(model.calls) == 3
@@ -208,8 +208,8 @@ def test_the_mail_pauses_after_two_weeks_with_a_last_line_and_comes_again(
     assert pauses_in(ses)[3:] == [False, False]
 
 
-def test_a_second_silence_is_told_too(mojodex: Mojodex, mails: Bundle, ses: FakeSes) -> None:
-    user_id = user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+def test_a_second_pause_is_announced_too(mojodex: Mojodex, mails: Bundle, ses: FakeSes) -> None:
+    user_id = user_silent_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
     assert day_of_mails(mails, TODAY) == 1
     does(mojodex, user_id, "edits a result", MORNING + timedelta(hours=1))
 
@@ -219,10 +219,10 @@ def test_a_second_silence_is_told_too(mojodex: Mojodex, mails: Bundle, ses: Fake
     assert pauses_in(ses) == [True, True]
 
 
-def test_a_sign_of_life_while_the_last_mail_is_written_counts(
+def test_an_activity_while_the_last_mail_is_written_counts(
     mojodex: Mojodex, mails: Bundle, model: FakeModel
 ) -> None:
-    user_id = user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+    user_id = user_silent_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
     answer = model.script({})
 
     def meanwhile(_request: object) -> Reply:
@@ -234,10 +234,10 @@ def test_a_sign_of_life_while_the_last_mail_is_written_counts(
     assert [day_of_mails(mails, TODAY + timedelta(days=n)) for n in (0, 1)] == [1, 1]
 
 
-def test_a_mail_that_is_asked_for_by_hand_does_not_tell_of_the_pause_again(
+def test_a_mail_requested_by_hand_does_not_announce_the_pause_again(
     mojodex: Mojodex, mails: Bundle, ses: FakeSes
 ) -> None:
-    user_id = user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+    user_id = user_silent_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
     assert day_of_mails(mails, TODAY) == 1
 
     with time_machine.travel(MORNING + timedelta(days=1)):
@@ -247,8 +247,8 @@ def test_a_mail_that_is_asked_for_by_hand_does_not_tell_of_the_pause_again(
     assert day_of_mails(mails, TODAY + timedelta(days=2)) == 0
 
 
-def test_a_pause_that_was_not_told_does_not_begin(mojodex: Mojodex, mails: Bundle, ses: FakeSes) -> None:
-    user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+def test_a_pause_that_was_not_announced_does_not_begin(mojodex: Mojodex, mails: Bundle, ses: FakeSes) -> None:
+    user_silent_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
     ses.does(Answer(400, "MessageRejected"), TAKEN)
 
     assert [day_of_mails(mails, TODAY + timedelta(days=n)) for n in (0, 1)] == [1, 1]
@@ -259,8 +259,8 @@ def test_a_pause_that_was_not_told_does_not_begin(mojodex: Mojodex, mails: Bundl
 def test_without_dormancy_no_mail_pauses(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, mails: Bundle, ses: FakeSes
 ) -> None:
-    user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
-    # It was told before the setting was changed.
+    user_silent_since(mojodex, MORNING - timedelta(days=40), planned=TODAY)
+    # The pause was announced before the setting changed.
     assert day_of_mails(mails, TODAY) == 1
     always = make_bundle("events", dormant_after_days=0)
 
@@ -273,7 +273,7 @@ def test_the_last_line_is_in_both_parts_of_the_mail_and_in_four_languages(
     mojodex: Mojodex, mails: Bundle, ses: FakeSes
 ) -> None:
     for language in WORDS:
-        user_gone_since(mojodex, MORNING - timedelta(days=40), planned=TODAY, language=language)
+        user_silent_since(mojodex, MORNING - timedelta(days=40), planned=TODAY, language=language)
 
     assert day_of_mails(mails, TODAY) == len(WORDS)
 

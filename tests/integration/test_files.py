@@ -1,4 +1,4 @@
-"""PDFs and Word documents of a website: fetched like pages, read like texts, or left out with a reason."""
+"""PDFs and Word documents of a website: stored like pages, or left out with a reason."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ def file(body: bytes, media_type: str = PDF, **headers: str) -> Page:
 
 
 def pdf(*pages: str, title: str = "", password: str = "", scanned: bool = False) -> bytes:
-    """A PDF: a heading and a paragraph on each page, and a table on the last one."""
+    """Make a PDF with a heading and a paragraph on each page, and a table on the last one."""
     paper = FPDF(unit="pt")
     if title:
         paper.set_title(title)
@@ -87,7 +87,7 @@ TERMS = word(WORDS.format(thing="delivery"))
 
 @pytest.fixture
 def prices(documents: Documents) -> Page:
-    """The price list of a site that was read."""
+    """Crawl a site and return its price list."""
     documents.site.simple("/", "/prices.pdf")
     page = documents.site.pages["/prices.pdf"] = file(PRICE_LIST, ETag='"1"')
     documents.read()
@@ -157,7 +157,7 @@ def test_a_file_that_is_left_out_is_skipped_with_its_reason(
         ("/PRICES.PDF", file(PRICE_LIST, "")),
         ("/terms.docx", file(TERMS, "binary/octet-stream")),
         ("/prices", file(PRICE_LIST, "application/x-pdf")),
-        # Its first bytes tell what a server calls a page.
+        # The first bytes decide for a PDF that is served as HTML.
         ("/download", file(PRICE_LIST, "text/html")),
     ],
 )
@@ -194,11 +194,11 @@ def test_thousands_of_files_leave_room_for_pages(make_documents: Callable[..., D
 
     assert sorted(documents.documents()) == ["/", "/a", "/b", "/list"]
     assert job.outcome["limits"] == ["4 pages"]
-    # The page after all those files was found.
+    # The page listed after all those files was found.
     assert set(documents.reasons()) == {*files[:4], "/c"}
 
 
-def test_files_do_not_outvote_the_pages_that_all_name_the_first_one(documents: Documents) -> None:
+def test_files_do_not_count_when_all_pages_name_the_first_one_as_canonical(documents: Documents) -> None:
     paths, files = ("/", "/a", "/b", "/c"), tuple(f"/{number}.pdf" for number in range(5))
     for path in paths:
         head = '<link rel="canonical" href="/">'
@@ -211,7 +211,7 @@ def test_files_do_not_outvote_the_pages_that_all_name_the_first_one(documents: D
     assert sorted(documents.documents()) == sorted((*paths, *files))
 
 
-def test_an_update_of_a_file_keeps_what_has_not_changed(
+def test_an_update_of_a_file_keeps_unchanged_chunks(
     documents: Documents, prices: Page, model: FakeModel
 ) -> None:
     pk = documents.documents()["/prices.pdf"]
@@ -266,7 +266,7 @@ def test_a_file_that_has_not_changed_costs_one_request(documents: Documents, pri
     ],
     ids=["encrypted", "scan", "log in", "noindex"],
 )
-def test_whatever_becomes_of_a_file_its_document_stays(
+def test_a_file_that_cannot_be_read_keeps_its_document(
     documents: Documents, prices: Page, page: Page, state: str, reason: str
 ) -> None:
     pk = documents.documents()["/prices.pdf"]
@@ -279,10 +279,8 @@ def test_whatever_becomes_of_a_file_its_document_stays(
     assert documents.chunks(pk) == before
 
 
-def test_pages_that_are_not_read_are_told_by_ingestion_and_by_update(
-    documents: Documents, prices: Page
-) -> None:
-    # Of a page with fewer letters than other signs, the font may not say which letters it draws.
+def test_ingestion_and_update_report_unread_pages(documents: Documents, prices: Page) -> None:
+    # A page with fewer letters than other signs may have a font without a mapping to letters.
     prices.body = pdf(*PRICES, "# " * 400)
     prices.headers.pop("ETag")
     pk = documents.documents()["/prices.pdf"]

@@ -34,7 +34,7 @@ BEFORE_ALEMBIC = Path(__file__).with_name("tables_of_867be93.sql")
 VERSIONS = [path.name[:4] for path in sorted((ROOT / "functions/maintenance/migrate/versions").glob("*.py"))]
 LATEST = VERSIONS[-1]
 TABLES = {name for name in Base.metadata.tables if name.startswith("md_background_")}
-# That later releases have added, in the order in which they are built.
+# Indexes of later releases, in the order in which they are built.
 NEW_INDEXES = [
     name
     for table in Base.metadata.sorted_tables
@@ -44,7 +44,7 @@ NEW_INDEXES = [
 INDEXES = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
 NOTHING_LEFT = {"from": LATEST, "to": LATEST, "applied": [], "indexes": []}
 
-# The tables, columns, constraints and indexes of a database, each as PostgreSQL writes it.
+# The tables, columns, constraints and indexes of a database, in PostgreSQL's own words.
 COLUMNS = (
     "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,"
     " pg_get_expr(adbin, adrelid) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
@@ -90,7 +90,7 @@ def fresh(make_database: Callable[[str], tuple[postgres.Database, Mojodex]]) -> 
 
 
 def described(mojodex: Mojodex, tables: set[str]) -> list[Any]:
-    """The columns, constraints and indexes of some tables."""
+    """Return the columns, constraints and indexes of some tables."""
     return [
         tuple(row)
         for query in (COLUMNS, CONSTRAINTS, INDEX_DEFINITIONS)
@@ -163,17 +163,17 @@ def test_it_adds_tables_and_indexes_and_alters_no_table_of_mojodex(fresh: Any) -
     }
 
 
-def test_the_second_time_it_does_nothing(fresh: Any) -> None:
+def test_a_second_run_does_nothing(fresh: Any) -> None:
     database, _mojodex = fresh
     migrate(database.secret())
 
     assert migrate(database.secret()) == NOTHING_LEFT
 
 
-def test_the_models_describe_what_it_makes_of_both_an_empty_database_and_that_of_867be93(
+def test_the_models_describe_a_new_database_and_a_migrated_one_of_867be93(
     make_database: Callable[[str], tuple[postgres.Database, Mojodex]],
 ) -> None:
-    """PostgreSQL's own words, which hold more than Alembic compares: checks, conditions, included columns."""
+    """PostgreSQL's words cover more than Alembic compares: checks, conditions, included columns."""
     (empty, migrated), (before, taken_over), (_, modelled) = map(make_database, ("empty", "before", "models"))
     postgres.run_sql_file(before, BEFORE_ALEMBIC)
     migrate(empty.secret())
@@ -191,7 +191,7 @@ def test_the_models_describe_what_it_makes_of_both_an_empty_database_and_that_of
 
 def test_alembic_finds_no_difference_between_the_models_and_the_migrated_database(mojodex: Mojodex) -> None:
     with mojodex.engine.connect() as connection:
-        # What others add to Mojodex's own tables is not ours to compare.
+        # Changes of others to Mojodex's own tables are not compared.
         connection.execute(text("ALTER TABLE md_todo ADD COLUMN theirs integer"))
         connection.execute(text("CREATE INDEX md_todo_theirs ON md_todo (theirs)"))
         connection.execute(text("CREATE TABLE theirs (theirs integer)"))
@@ -216,7 +216,7 @@ def test_alembic_finds_no_difference_between_the_models_and_the_migrated_databas
         "CREATE INDEX mojodex_background_other ON md_user (name)",
     ],
 )
-def test_alembic_would_find_it(mojodex: Mojodex, change: str) -> None:
+def test_alembic_would_find_a_difference(mojodex: Mojodex, change: str) -> None:
     with mojodex.engine.connect() as connection:
         connection.execute(text(change))
 
@@ -237,13 +237,13 @@ ROWS = (
 
 
 def columns_of(mojodex: Mojodex) -> dict[str, list[str]]:
-    """Our tables and their columns."""
+    """Return our tables and their columns."""
     rows = [row for row in mojodex.rows(COLUMNS) if row[0].startswith("md_background_")]
     return {table: [row[1] for row in rows if row[0] == table] for table in sorted({row[0] for row in rows})}
 
 
 def all_rows(mojodex: Mojodex, columns: dict[str, list[str]]) -> list[Any]:
-    """Every row of these columns, with where it is and which transaction wrote it."""
+    """Return every row of these columns, with its position and the transaction that wrote it."""
     return [
         mojodex.rows(f"SELECT ctid::text, xmin::text, {', '.join(names)} FROM {table} ORDER BY ctid")
         for table, names in columns.items()
@@ -265,7 +265,7 @@ def test_it_takes_over_the_tables_of_867be93_and_leaves_their_rows_untouched(fre
     assert [len(of_table) for of_table in rows] == [1, 1, 2, 1, 1]
 
 
-def test_it_completes_what_an_interrupted_migration_of_867be93_has_made(fresh: Any) -> None:
+def test_it_completes_an_interrupted_migration_of_867be93(fresh: Any) -> None:
     database, mojodex = fresh
     postgres.run_sql_file(database, BEFORE_ALEMBIC)
     mojodex.run("DROP TABLE md_background_website, md_background_host_slot")
@@ -305,7 +305,7 @@ def test_an_index_whose_build_was_interrupted_is_built_again(fresh: Any) -> None
     assert migrate(database.secret()) == NOTHING_LEFT
 
 
-def test_an_index_that_somebody_has_dropped_or_broken_is_built_again(fresh: Any) -> None:
+def test_an_index_that_was_dropped_or_is_broken_is_built_again(fresh: Any) -> None:
     database, mojodex = fresh
     migrate(database.secret())
     dropped, broken = sorted(INDEXES)[:2]
@@ -316,7 +316,7 @@ def test_an_index_that_somebody_has_dropped_or_broken_is_built_again(fresh: Any)
     assert migrate(database.secret()) == NOTHING_LEFT
 
 
-def test_a_version_that_was_killed_is_applied_the_next_time(fresh: Any) -> None:
+def test_a_version_that_was_killed_is_applied_by_the_next_run(fresh: Any) -> None:
     database, mojodex = fresh
     postgres.run_sql_file(database, BEFORE_ALEMBIC)
     mojodex.run(
@@ -330,7 +330,7 @@ def test_a_version_that_was_killed_is_applied_the_next_time(fresh: Any) -> None:
     assert mojodex.run("SELECT outcome FROM md_background_job")["attempts_exhausted"] is True
 
 
-def test_two_at_once_take_turns(fresh: Any) -> None:
+def test_two_migrations_at_once_take_turns(fresh: Any) -> None:
     database, mojodex = fresh
     ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mojodex-background'"
     writes = "LOCK TABLE md_message IN ROW EXCLUSIVE MODE"
@@ -351,7 +351,7 @@ def test_two_at_once_take_turns(fresh: Any) -> None:
     assert answers[1] == NOTHING_LEFT
 
 
-def test_an_earlier_release_applies_nothing_to_the_database_of_a_later_one_and_gets_its_indexes(
+def test_an_earlier_release_changes_only_indexes_in_the_database_of_a_later_one(
     fresh: Any,
 ) -> None:
     database, mojodex = fresh
@@ -396,7 +396,7 @@ def test_jobs_whose_attempts_were_used_up_are_marked(fresh: Any) -> None:
 def test_a_version_may_leave_its_transaction_to_drop_an_index(
     fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As CONTRIBUTING.md says: concurrently."""
+    """Concurrently, as CONTRIBUTING.md describes."""
     database, mojodex = fresh
     postgres.run_sql_file(database, BEFORE_ALEMBIC)
     mojodex.run("CREATE INDEX mojodex_background_unused ON md_todo (description)")
@@ -416,7 +416,7 @@ def test_a_version_may_leave_its_transaction_to_drop_an_index(
     assert mojodex.run("SELECT to_regclass('mojodex_background_unused')") is None
 
 
-def test_a_column_more_is_one_line_and_one_version_that_is_written_for_us(fresh: Any, tmp_path: Path) -> None:
+def test_a_new_column_needs_one_line_and_a_generated_version(fresh: Any, tmp_path: Path) -> None:
     database, mojodex = fresh
     migrate(database.secret())
     for name in ("functions", "shared", "local"):
@@ -449,7 +449,7 @@ def test_a_column_more_is_one_line_and_one_version_that_is_written_for_us(fresh:
     assert version.read_text().count("op.") == 1
 
 
-def test_the_documented_statements_remove_all_of_it(fresh: Any) -> None:
+def test_the_documented_statements_remove_everything(fresh: Any) -> None:
     database, mojodex = fresh
     before = [mojodex.rows(query) for query in (COLUMNS, CONSTRAINTS, INDEX_DEFINITIONS)]
     migrate(database.secret())
@@ -464,10 +464,10 @@ def test_the_documented_statements_remove_all_of_it(fresh: Any) -> None:
     assert [mojodex.rows(query) for query in (COLUMNS, CONSTRAINTS, INDEX_DEFINITIONS)] == before
 
 
-def test_a_database_in_use_goes_on_writing_meanwhile(
+def test_a_database_in_use_can_write_during_a_migration(
     fresh: Any, make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the function, slower than its connections would let another statement be."""
+    """The migration takes longer than other statements on the function's connections may."""
     monkeypatch.setattr(db, "SOCKET_TIMEOUT_SECONDS", 1)
     database, mojodex = fresh
     make_bundle(secret=database.secret())
@@ -484,7 +484,7 @@ def test_a_database_in_use_goes_on_writing_meanwhile(
         while not mojodex.run(waiting):
             assert not migration.done()
             time.sleep(0.05)
-        # Behind a plain CREATE INDEX, which asks for a lock that no writer can pass, this would wait.
+        # A plain CREATE INDEX takes a lock that would block this write.
         later.execute(text("SET lock_timeout = '2s'"))
         later.execute(write)
         later.rollback()
@@ -495,7 +495,7 @@ def test_a_database_in_use_goes_on_writing_meanwhile(
     assert set(answer["indexes"]) >= INDEXES
 
 
-def test_a_database_that_is_not_mojodex_is_refused(database: postgres.Database) -> None:
+def test_a_database_without_mojodex_is_refused(database: postgres.Database) -> None:
     empty = postgres.create_database(database, "not_mojodex")
 
     with pytest.raises(DBAPIError, match=r"42P01.*md_message"):

@@ -1,4 +1,4 @@
-"""The offline stand-in, asked over HTTP as the layer asks a model."""
+"""The offline stand-in of a model, called over HTTP as the layer calls a model."""
 
 import json
 import threading
@@ -45,7 +45,7 @@ def prompt(*messages: str, result: str = "") -> str:
 
 
 def ask(client: openai.OpenAI, *contents: str, schema: str = "Extraction", **options: Any) -> Any:
-    """The completion; `contents` are by turns the user's and the assistant's."""
+    """Return the completion. `contents` alternate between user and assistant."""
     roles = ("user", "assistant")
     return client.chat.completions.create(  # type: ignore[call-overload]
         model="gpt-4.1",
@@ -56,7 +56,7 @@ def ask(client: openai.OpenAI, *contents: str, schema: str = "Extraction", **opt
 
 
 def todos(client: openai.OpenAI, *contents: str) -> list[tuple[str, str, str]]:
-    """(description, due date, evidence) of each to-do in the answer."""
+    """Return (description, due date, evidence) of each to-do in the answer."""
     answer = json.loads(ask(client, *contents).choices[0].message.content)
     return [(todo["description"], todo["due_date"], todo["evidence"]) for todo in answer["todos"]]
 
@@ -132,7 +132,7 @@ def test_dates_are_read_from_the_users_day(client: openai.OpenAI, sentence: str,
         "S'il accepte, je vais envoyer le devis.",
     ],
 )
-def test_what_is_no_commitment_is_left_out(client: openai.OpenAI, sentence: str) -> None:
+def test_a_sentence_without_a_commitment_is_left_out(client: openai.OpenAI, sentence: str) -> None:
     given = prompt(f"user: {sentence}", "mojo: I will send everything.", result="I will send the quote.")
 
     got = todos(client, given)
@@ -140,7 +140,7 @@ def test_what_is_no_commitment_is_left_out(client: openai.OpenAI, sentence: str)
     assert got == []
 
 
-def test_an_objection_gets_the_same_answer_again(client: openai.OpenAI) -> None:
+def test_an_objection_gets_the_same_answer(client: openai.OpenAI) -> None:
     given = prompt("user: I will send the minutes by 3 July 2026.")
 
     first = todos(client, given)
@@ -170,7 +170,7 @@ def test_the_answer_is_a_whole_chat_completion(client: openai.OpenAI) -> None:
         ("Write a poem.", {}, "finds no <conversation>"),
     ],
 )
-def test_what_it_cannot_answer_is_a_400_in_openais_form(
+def test_a_prompt_that_it_cannot_answer_is_a_400_in_openais_form(
     client: openai.OpenAI, content: str, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=words) as caught:
@@ -180,7 +180,7 @@ def test_what_it_cannot_answer_is_a_400_in_openais_form(
     assert caught.value.body["type"] == "invalid_request_error"
 
 
-def test_it_names_its_models(client: openai.OpenAI) -> None:
+def test_it_lists_its_models(client: openai.OpenAI) -> None:
     models = client.models.list()
 
     assert [model.id for model in models] == ["rule-based-stand-in", "multilingual-e5-small"]
@@ -195,7 +195,7 @@ def user(language: str = "en", name: str = "Ann Archer") -> User:
 
 
 def overdue(*loads: int, moves: int = 0, language: str = "en") -> str:
-    """Our own prompt of a to-do that was moved so often; `loads` are of today and the days after."""
+    """Return our prompt for a to-do moved this often. `loads` are those of today and later days."""
     first = WEDNESDAY - DAY * (moves + 1)
     return rescheduling.PROMPT.render(
         user=user(language),
@@ -228,7 +228,7 @@ def answer(client: openai.OpenAI, schema: str, content: str) -> Any:
         ((0, 3, 2, 0, 0, 4, 3, 3, 0), "2026-07-17"),
     ],
 )
-def test_an_overdue_todo_goes_to_a_working_day_soon_that_has_room(
+def test_an_overdue_todo_is_moved_to_a_near_working_day_with_room(
     client: openai.OpenAI, loads: tuple[int, ...], day: str
 ) -> None:
     given = overdue(*loads)
@@ -244,7 +244,7 @@ def test_an_overdue_todo_goes_to_a_working_day_soon_that_has_room(
 @pytest.mark.parametrize(
     ("language", "words"), [("en", "block half an hour"), ("fr-CA", "réservez-lui une demi-heure")]
 )
-def test_a_todo_that_keeps_slipping_gets_a_way_out_in_the_users_language(
+def test_a_todo_that_keeps_slipping_gets_advice_in_the_users_language(
     client: openai.OpenAI, language: str, words: str
 ) -> None:
     given = overdue(0, 1, 2, 0, 0, 0, moves=5, language=language)
@@ -256,7 +256,7 @@ def test_a_todo_that_keeps_slipping_gets_a_way_out_in_the_users_language(
 
 
 def daily_email(*todos: content.Todo, language: str = "en", name: str = "Ann Archer") -> str:
-    """Our own prompt, rendered."""
+    """Return our own prompt, rendered."""
     moved = [Moved(9, "[t9] Look at the plan", "", WEDNESDAY + DAY, "Today is too full.")]
     return content.PROMPT.render(user=user(language, name), todos=todos, moved=moved)
 
@@ -287,7 +287,7 @@ def test_the_daily_email_knows_french(client: openai.OpenAI) -> None:
     assert got["lines"] == [{"id": "t1", "line": "Un petit appel avant midi, et c’est fait."}]
 
 
-def test_the_daily_email_of_somebody_without_a_name_and_todos(client: openai.OpenAI) -> None:
+def test_the_daily_email_needs_neither_a_name_nor_todos(client: openai.OpenAI) -> None:
     given = daily_email(name="the user")
 
     got = answer(client, "DailyEmail", given)
@@ -301,11 +301,11 @@ def embed(client: openai.OpenAI, given: Any, **options: Any) -> Any:
 
 
 def cosine(one: list[float], other: list[float]) -> float:
-    """Of vectors of length 1."""
+    """Return the cosine of two vectors of length 1."""
     return sum(a * b for a, b in zip(one, other, strict=True))
 
 
-def test_embeddings_have_mojodexs_length_and_say_what_is_alike(client: openai.OpenAI) -> None:
+def test_embeddings_have_mojodexs_length_and_are_close_for_similar_texts(client: openai.OpenAI) -> None:
     texts = [
         "Delivery costs nine euros below 250 euros.",
         "La livraison coûte neuf euros.",
@@ -322,7 +322,7 @@ def test_embeddings_have_mojodexs_length_and_say_what_is_alike(client: openai.Op
     assert answer.usage.prompt_tokens == answer.usage.total_tokens > 10
 
 
-def test_a_question_is_nearest_to_what_answers_it(client: openai.OpenAI) -> None:
+def test_a_question_is_nearest_to_its_answer(client: openai.OpenAI) -> None:
     texts = ["Our jams are cooked in Grasse.", "Delivery costs nine euros.", "Nadia designs the labels."]
 
     vectors = [item.embedding for item in embed(client, texts).data]
@@ -331,7 +331,7 @@ def test_a_question_is_nearest_to_what_answers_it(client: openai.OpenAI) -> None
     assert max(range(3), key=lambda index: cosine(asked, vectors[index])) == 2
 
 
-def test_embeddings_in_many_threads_are_those_of_one(client: openai.OpenAI) -> None:
+def test_embeddings_are_the_same_in_many_threads_as_in_one(client: openai.OpenAI) -> None:
     texts = [f"Jar number {number} of the shelf." * (number % 4 + 1) for number in range(24)]
     alone = [embed(client, text).data[0].embedding for text in texts]
 
@@ -352,14 +352,14 @@ def test_embeddings_in_many_threads_are_those_of_one(client: openai.OpenAI) -> N
         ("jam", {"encoding_format": "base64"}, "'float'"),
     ],
 )
-def test_what_it_cannot_embed_is_a_400(
+def test_an_input_that_it_cannot_embed_is_a_400(
     client: openai.OpenAI, given: Any, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=words):
         embed(client, given, **options)
 
 
-def test_it_counts_what_it_has_answered(client: openai.OpenAI) -> None:
+def test_it_counts_its_answers(client: openai.OpenAI) -> None:
     embed(client, ["jam", "syrup"])
     ask(client, prompt("user: Hello."))
     with pytest.raises(openai.BadRequestError):
@@ -405,7 +405,7 @@ CONTENT = [
 ]
 
 
-def test_chunks_that_say_something_are_relevant_and_menus_are_not(client: openai.OpenAI) -> None:
+def test_chunks_with_content_are_relevant_and_menus_are_not(client: openai.OpenAI) -> None:
     chunks = [chunk for pair in zip_longest(CONTENT, CHROME) for chunk in pair if chunk]
     given = "Which of these chunks?\n" + "".join(
         f'<chunk-7 number="{number}">\n{chunk}\n</chunk-7>\n' for number, chunk in enumerate(chunks, 1)

@@ -1,4 +1,4 @@
-"""What the purge deletes, what it keeps so that nothing is paid for twice, and that it may be killed."""
+"""The purge: deleted rows, rows kept so that nothing is paid twice, and interrupted runs."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ def run(
 
 @pytest.fixture
 def job(mojodex: Mojodex) -> Callable[..., str]:
-    """Write a job into the ledger; its subject."""
+    """Write a job into the ledger and return its subject."""
 
     def write(subject: str, *, process: str = "extract_todos", **columns: Any) -> str:
         values = {"occasion": "", "state": "done", "finished_at": JUST_OLD, "reason": "because"} | columns
@@ -74,7 +74,7 @@ def page(mojodex: Mojodex) -> Callable[..., None]:
 
 
 def deleted(**rows: int) -> dict[str, int]:
-    """The answer of a purge that has deleted these."""
+    """Return the answer of a purge that deleted these numbers of rows."""
     return {"jobs": 0, "pages": 0, "mails": 0, "audit": 0, "refusals": 0} | rows
 
 
@@ -87,7 +87,7 @@ def pages_left(mojodex: Mojodex) -> set[str]:
 
 
 def many(mojodex: Mojodex, rows: int) -> None:
-    """So many old jobs, and so many old pages."""
+    """Write this number of old jobs and of old pages."""
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state, finished_at)"
         " SELECT 'extract_todos', i, 'done', CAST(:old AS timestamptz) - i * interval '1 s'"
@@ -104,7 +104,7 @@ def many(mojodex: Mojodex, rows: int) -> None:
 
 
 @pytest.mark.parametrize("state", FINAL)
-def test_a_job_goes_when_it_ended_more_than_30_days_ago(
+def test_a_job_that_finished_more_than_30_days_ago_is_deleted(
     run: Callable[..., dict[str, int]], job: Callable[..., str], mojodex: Mojodex, state: str
 ) -> None:
     job("old", state=state)
@@ -116,7 +116,7 @@ def test_a_job_goes_when_it_ended_more_than_30_days_ago(
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
-def test_a_job_that_has_not_ended_stays_however_old(
+def test_an_unfinished_job_stays_however_old(
     run: Callable[..., dict[str, int]], job: Callable[..., str], mojodex: Mojodex, state: str
 ) -> None:
     waiting = job("waiting", state=state, finished_at=None)
@@ -147,7 +147,7 @@ def test_a_job_that_has_not_ended_stays_however_old(
         pytest.param("UPDATE md_background_job SET state = 'done'", False, id="it was moved"),
     ],
 )
-def test_a_failed_move_stays_as_long_as_it_keeps_its_todo_from_being_tried_again(
+def test_a_failed_move_stays_while_it_prevents_another_try_of_its_todo(
     run: Callable[..., dict[str, int]], job: Callable[..., str], mojodex: Mojodex, change: str, stays: bool
 ) -> None:
     todo = mojodex.scheduled(mojodex.execution("x", extracted=True), "Call Bob", date(2026, 10, 1))
@@ -160,7 +160,7 @@ def test_a_failed_move_stays_as_long_as_it_keeps_its_todo_from_being_tried_again
     assert left(mojodex) == ({failed} if stays else set())
 
 
-def test_a_failed_move_of_a_todo_that_is_gone_goes(
+def test_a_failed_move_of_a_deleted_todo_is_deleted(
     run: Callable[..., dict[str, int]], job: Callable[..., str], mojodex: Mojodex
 ) -> None:
     job("123456", process="reschedule_todo", state="failed")
@@ -180,7 +180,7 @@ def test_a_failed_move_of_a_todo_that_is_gone_goes(
         pytest.param({"state": "running", "finished_at": None}, False, id="still being read"),
     ],
 )
-def test_a_page_that_has_ended_goes_with_its_website(
+def test_a_finished_page_is_deleted_with_its_website(
     job: Callable[..., str],
     page: Callable[..., None],
     mojodex: Mojodex,
@@ -194,7 +194,7 @@ def test_a_page_that_has_ended_goes_with_its_website(
     page("example.com/young", state=state, found_at=STILL_YOUNG)
     if website is not None:
         job("ann example.com", process="create_from_website", occasion="r1", **website)
-        # Neither of these is about that page.
+        # Neither job belongs to that page.
         job("ann example.com", process="create_from_website", occasion="r2")
         job("ann example.com", process="extract_todos", occasion="r1")
 
@@ -205,7 +205,7 @@ def test_a_page_that_has_ended_goes_with_its_website(
 
 
 @pytest.mark.parametrize("state", ["found", "staged"])
-def test_a_page_that_waits_stays(
+def test_a_staged_page_stays(
     run: Callable[..., dict[str, int]], page: Callable[..., None], mojodex: Mojodex, state: str
 ) -> None:
     page("waits", state=state)
@@ -217,7 +217,7 @@ def test_a_page_that_waits_stays(
 
 @pytest.fixture
 def change(mojodex: Mojodex) -> Callable[..., None]:
-    """Write a change that an operator made."""
+    """Write an operator's change."""
 
     def write(target: str, at: datetime) -> None:
         mojodex.run(
@@ -231,7 +231,7 @@ def change(mojodex: Mojodex) -> Callable[..., None]:
 
 @pytest.fixture
 def refusal(mojodex: Mojodex) -> Callable[..., None]:
-    """Write that an address has sent wrong credentials."""
+    """Write refused credentials of an address."""
 
     def write(address: str, last_at: datetime) -> None:
         mojodex.run(
@@ -243,7 +243,7 @@ def refusal(mojodex: Mojodex) -> Callable[..., None]:
     return write
 
 
-def test_what_operators_changed_goes_after_a_year(
+def test_operators_changes_are_deleted_after_a_year(
     run: Callable[..., dict[str, int]], change: Callable[..., None], mojodex: Mojodex
 ) -> None:
     change("old", NOW - AUDIT_KEPT - MOMENT)
@@ -254,7 +254,7 @@ def test_what_operators_changed_goes_after_a_year(
     assert [row.target for row in mojodex.rows("SELECT target FROM md_background_audit")] == ["young"]
 
 
-def test_refused_credentials_go_a_day_after_the_last_ones(
+def test_refused_credentials_are_deleted_a_day_after_the_last_ones(
     run: Callable[..., dict[str, int]], refusal: Callable[..., None], mojodex: Mojodex
 ) -> None:
     refusal("old", NOW - REFUSALS_KEPT - MOMENT)
@@ -279,7 +279,7 @@ def test_changes_and_refusals_are_purged_page_by_page_too(
     assert run() == deleted(audit=5, refusals=5)
 
 
-def test_it_logs_what_it_has_deleted(
+def test_it_logs_the_numbers_of_deleted_rows(
     run: Callable[..., dict[str, int]], change: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: dict[str, Any] = {}
@@ -291,7 +291,7 @@ def test_it_logs_what_it_has_deleted(
     assert lines == {"purged": deleted(audit=1)}
 
 
-def test_it_goes_on_from_page_to_page(
+def test_it_deletes_page_by_page_until_the_end(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
@@ -301,14 +301,14 @@ def test_it_goes_on_from_page_to_page(
     assert run() == deleted()
 
 
-def test_it_counts_what_it_has_deleted(
+def test_it_counts_deleted_rows_in_metrics(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many(mojodex, 3)
 
     run()
 
-    # The environment of the tests names one service for all.
+    # All functions have the same service name in the tests.
     counted = emitted(capsys.readouterr().out)
     assert counted == {
         ("extract_todos", "JobsPurged"): 3,
@@ -317,7 +317,7 @@ def test_it_counts_what_it_has_deleted(
     }
 
 
-def test_what_became_of_mails_is_forgotten_after_90_days_and_a_block_is_not(
+def test_feedback_is_deleted_after_90_days_and_a_block_is_not(
     run: Callable[..., dict[str, int]], mojodex: Mojodex
 ) -> None:
     for age in (MAILS_KEPT + MOMENT, MAILS_KEPT):
@@ -347,7 +347,7 @@ def test_without_time_it_leaves_the_rest_to_the_next_run(
     assert run() == deleted(jobs=3, pages=3)
 
 
-def test_killed_in_the_middle_it_keeps_what_is_done_and_the_next_run_completes(
+def test_a_run_killed_in_the_middle_keeps_its_deletions_and_the_next_run_completes(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
@@ -371,7 +371,7 @@ def test_killed_in_the_middle_it_keeps_what_is_done_and_the_next_run_completes(
     assert run() == deleted(jobs=20, pages=30)
 
 
-def test_two_at_once_share_the_work(
+def test_concurrent_runs_share_the_work(
     run: Callable[..., dict[str, int]], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance.purge, "PAGE_SIZE", 10)
@@ -384,7 +384,7 @@ def test_two_at_once_share_the_work(
     assert sum(answer["pages"] for answer in ended) == 400
 
 
-def test_a_row_that_somebody_has_locked_is_left_to_the_next_run(
+def test_a_locked_row_is_left_to_the_next_run(
     run: Callable[..., dict[str, int]], job: Callable[..., str], mojodex: Mojodex
 ) -> None:
     job("free")
@@ -413,7 +413,7 @@ def test_a_row_that_somebody_has_locked_is_left_to_the_next_run(
         ),
     ],
 )
-def test_it_reads_what_it_deletes_and_not_the_whole_table(
+def test_it_finds_the_rows_to_delete_by_an_index(
     mojodex: Mojodex, moment: Any, old: Any, index: str, statistics: str
 ) -> None:
     many(mojodex, 20_000)
@@ -432,9 +432,9 @@ def test_it_reads_what_it_deletes_and_not_the_whole_table(
         compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {compiled}"))
 
-    # In the order of the index if it is known how much there is; otherwise what is old is sorted.
+    # With statistics the order comes from the index; without them the old rows are sorted.
     assert f"Index Scan using {index}" in plan or f"Bitmap Index Scan on {index}" in plan
     assert "Sort" not in plan or not statistics.startswith("ANALYZE")
     assert f"Tid Scan on {name}" in plan
-    # Of to-dos there are none here, and such a table is read whole.
+    # The empty table of to-dos is read whole.
     assert "Seq Scan on md_background" not in plan

@@ -1,4 +1,4 @@
-"""Valid dead letters return by themselves; what is not valid, and poison, stays for an operator."""
+"""The redrive returns valid dead letters. Invalid and poison messages stay for an operator."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ SENT = int((datetime.now(UTC) - timedelta(hours=3)).timestamp() * 1000)
 
 @pytest.fixture
 def run(make_bundle: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
-    """Invoke the redrive for one process; how many messages were returned."""
+    """Invoke the redrive for one process and return the number of returned messages."""
     bundle = make_bundle()
     settings = maintenance.redrive.Settings.model_validate(
         {
@@ -51,7 +51,7 @@ class Letters:
         self.bundle = bundle
 
     def add(self, body: str = "{}", **attributes: str) -> str:
-        """Put a message into the dead-letter queue, as SQS moves it; its id."""
+        """Put a message into the dead-letter queue, as SQS moves it, and return its id."""
         return str(
             self.bundle.sqs.send_message(
                 QueueUrl=self.bundle.dead_letter_queue_url,
@@ -73,15 +73,15 @@ class Letters:
         return list(answer.get("Messages", []))
 
     def returned(self) -> list[Any]:
-        """What is in the queue."""
+        """Return the messages of the queue."""
         return self._take(self.bundle.queue_url)
 
     def bodies_returned(self) -> list[str]:
-        """The bodies of all that is in the queue."""
+        """Return the bodies of all messages of the queue and delete them."""
         return [message["Body"] for message in self.bundle._drain(self.bundle.queue_url)]
 
     def left(self) -> dict[str, str]:
-        """What is in the dead-letter queue and can be seen: body and reason."""
+        """Return the visible messages of the dead-letter queue: body and reason."""
         return {
             message["Body"]: message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "")
             for message in self._take(self.bundle.dead_letter_queue_url)
@@ -98,7 +98,7 @@ def begun(mojodex: Mojodex, message_id: str, attempts: int, state: str = "runnin
     )
 
 
-def test_a_message_that_sqs_has_moved_returns_with_when_it_was_sent(run: Any, letters: Letters) -> None:
+def test_a_dead_letter_of_sqs_returns_with_its_first_sent_time(run: Any, letters: Letters) -> None:
     letters.add('{"n": 1}', sent_at=str(SENT))
 
     assert run() == 1
@@ -111,7 +111,7 @@ def test_a_message_that_sqs_has_moved_returns_with_when_it_was_sent(run: Any, le
     assert run() == 0
 
 
-def test_the_first_time_it_is_when_sqs_got_it(run: Any, letters: Letters) -> None:
+def test_the_first_sent_time_is_that_of_sqs(run: Any, letters: Letters) -> None:
     letters.add()
 
     run()
@@ -121,7 +121,7 @@ def test_the_first_time_it_is_when_sqs_got_it(run: Any, letters: Letters) -> Non
     assert 0 <= age < 60
 
 
-def test_a_worker_takes_the_moment_of_a_redriven_message_for_when_it_was_sent() -> None:
+def test_a_worker_uses_the_first_sent_time_of_a_redriven_message() -> None:
     record: dict[str, Any] = {
         "attributes": {"SentTimestamp": str(SENT + 5_000_000)},
         "messageAttributes": {"sent_at": {"stringValue": str(SENT), "dataType": "Number"}},
@@ -130,7 +130,7 @@ def test_a_worker_takes_the_moment_of_a_redriven_message_for_when_it_was_sent() 
     assert sent_at(record).timestamp() * 1000 == SENT
 
 
-def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
+def test_invalid_and_poison_messages_stay_and_can_be_seen(
     run: Any, letters: Letters, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
 ) -> None:
     letters.add("not valid", reason="message: Invalid JSON")
@@ -140,7 +140,7 @@ def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
     sent_at = str(int((datetime.now(UTC) - timedelta(days=5)).timestamp() * 1000))
     letters.add("never begun", redrives="10", sent_at=sent_at)
     letters.add("begun late", redrives="9", sent_at=sent_at)
-    # The first one has begun it, and the model is away.
+    # The first message has begun the job, and the model is unavailable.
     letters.add("second message of a job", redrives="50")
 
     assert run() == 4
@@ -160,7 +160,7 @@ def test_what_is_not_valid_and_poison_stay_and_can_be_seen(
     assert metrics["extract_todos", "MessagesRedriven"] == metrics["redrive", "MessagesRedriven"] == 0
 
 
-def test_the_ledger_knows_that_a_returned_message_lives_and_that_poison_does_not(
+def test_the_ledger_records_an_expiry_for_a_returned_message_and_none_for_poison(
     run: Any, letters: Letters, mojodex: Mojodex
 ) -> None:
     valid, poison = letters.add(), letters.add()
@@ -176,7 +176,7 @@ def test_the_ledger_knows_that_a_returned_message_lives_and_that_poison_does_not
     assert lives == {valid: True, poison: False}
 
 
-def test_the_ledger_says_nothing_new_of_jobs_that_have_ended_or_have_another_message(
+def test_finished_jobs_and_jobs_with_another_message_stay_the_same_in_the_ledger(
     run: Any, letters: Letters, mojodex: Mojodex
 ) -> None:
     for state in ("done", "failed", "skipped"):
@@ -189,10 +189,10 @@ def test_the_ledger_says_nothing_new_of_jobs_that_have_ended_or_have_another_mes
     assert mojodex.run("SELECT count(message_expires_at) FROM md_background_job") == 0
 
 
-def test_the_schedule_gives_the_job_of_poison_its_last_attempts(
+def test_the_schedule_publishes_the_job_of_poison_until_its_attempts_are_exhausted(
     run: Any, letters: Letters, mojodex: Mojodex
 ) -> None:
-    """And then it ends as failed. Its first message does not return meanwhile."""
+    """The job then fails. Its first message does not return meanwhile."""
     pk = mojodex.execution("I'll call Bob.")
     message_id = letters.add(json.dumps({"user_task_execution_pk": pk}))
     begun(mojodex, message_id, MAX_RECEIVES)
@@ -209,7 +209,7 @@ def test_the_schedule_gives_the_job_of_poison_its_last_attempts(
     assert mojodex.job(pk).outcome["reason"] == "gave up after 20 attempts"
 
 
-def test_one_process_that_cannot_be_finished_does_not_stop_the_others(
+def test_a_failure_of_one_process_does_not_stop_the_others(
     run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters.add()
@@ -231,7 +231,7 @@ def test_one_process_that_cannot_be_finished_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", ""])
-def test_attributes_that_somebody_else_has_set_do_no_harm(run: Any, letters: Letters, value: str) -> None:
+def test_foreign_attributes_do_no_harm(run: Any, letters: Letters, value: str) -> None:
     attributes = {"sent_at": value, "redrives": value} if value else {}
     letters.add("strange", **attributes)
     letters.bundle.sqs.send_message(
@@ -249,10 +249,8 @@ def test_attributes_that_somebody_else_has_set_do_no_harm(run: Any, letters: Let
     assert sent_at(record).timestamp() * 1000 == SENT
 
 
-def test_poison_is_known_in_whichever_state_its_last_worker_left_its_job(
-    run: Any, letters: Letters, mojodex: Mojodex
-) -> None:
-    """A worker that died leaves it running, one that met an unknown error has released it."""
+def test_poison_is_recognised_in_a_running_and_in_a_released_job(run: Any, letters: Letters, mojodex: Mojodex) -> None:
+    """A worker that died leaves the job running; one with an unknown error releases it."""
     for state in ("running", "queued"):
         begun(mojodex, letters.add(state), MAX_RECEIVES, state)
     for state in ("skipped", "failed"):
@@ -264,10 +262,10 @@ def test_poison_is_known_in_whichever_state_its_last_worker_left_its_job(
     assert set(letters.left()) == {"queued", "running"}
 
 
-def test_a_message_that_was_begun_is_returned_however_often(
+def test_a_message_whose_job_was_begun_is_returned_without_a_limit(
     run: Any, letters: Letters, mojodex: Mojodex
 ) -> None:
-    """An outage of days, in which nobody's worker died."""
+    """The outage lasted days, and no worker died."""
     begun(mojodex, letters.add(redrives="500"), 0, "queued")
 
     assert run() == 1
@@ -300,7 +298,7 @@ def test_many_and_long_messages_are_all_returned(run: Any, letters: Letters) -> 
     assert letters.left() == {}
 
 
-def test_a_database_that_is_away_leaves_all_where_it_is(
+def test_dead_letters_stay_while_the_database_is_unavailable(
     run: Any, letters: Letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters.add("waits")
@@ -332,7 +330,7 @@ def test_a_run_that_dies_between_sending_and_deleting_loses_nothing(
     assert [message["Body"] for message in letters.returned()] == ["once"]
 
 
-def test_what_somebody_retries_is_published_even_while_dead_letters_cannot_be_sorted(
+def test_retries_are_published_even_if_dead_letters_cannot_be_redriven(
     run: Any, letters: Letters, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mojodex.run(
@@ -355,7 +353,7 @@ def test_what_somebody_retries_is_published_even_while_dead_letters_cannot_be_so
     assert mojodex.run("SELECT retry_message IS NULL FROM md_background_job") is True
 
 
-def test_a_queue_that_takes_nothing_does_not_hold_up_the_retries_of_others(
+def test_an_unavailable_queue_does_not_delay_the_retries_of_other_processes(
     run: Any, letters: Letters, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for process in ("events", "extract_todos"):
@@ -375,7 +373,7 @@ def test_a_queue_that_takes_nothing_does_not_hold_up_the_retries_of_others(
     assert [job.process for job in waiting] == ["events"]
 
 
-def test_an_alarm_hears_how_many_processes_are_paused(
+def test_a_metric_counts_paused_processes(
     run: Any, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mojodex.run(

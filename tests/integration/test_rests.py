@@ -1,4 +1,4 @@
-"""A host that asks us to slow down is left alone by all workers, and nothing of it is lost."""
+"""All workers leave a host alone that asks us to slow down, and none of its pages is lost."""
 
 import time
 from collections import deque
@@ -28,7 +28,7 @@ def slow_down(status: int = 429, **headers: str) -> Page:
 
 
 class Refusing:
-    """A site that refuses from one request on, and when it was asked meanwhile."""
+    """A site that refuses from one request on, and a record of the requests that it refused."""
 
     def __init__(
         self, documents: Documents, since: str, wanted: Callable[[str], bool] = lambda _path: True
@@ -55,12 +55,12 @@ def asking(documents: Documents, request: str = "r1", **more: Any) -> dict[str, 
 
 
 def rest_ends(documents: Documents) -> None:
-    """Let the pause of all hosts be over."""
+    """End the rest of all hosts."""
     documents.mojodex.run("UPDATE md_background_host_slot SET rests_until = now() - interval '1 second'")
 
 
 def rest(documents: Documents) -> Any:
-    """The pauses of the website's host in a row, and the seconds until it may be asked."""
+    """Return the number of rests in a row of the website's host, and the seconds until its end."""
     (row,) = documents.mojodex.rows(
         "SELECT pauses, extract(epoch FROM rests_until - now()) AS seconds"
         " FROM md_background_host_slot WHERE slot = 1"
@@ -68,8 +68,8 @@ def rest(documents: Documents) -> Any:
     return row
 
 
-def go_on(documents: Documents, *bodies: Any) -> list[str]:
-    """Let a worker have messages, and those that it publishes itself; the ids of those that failed."""
+def work_through(documents: Documents, *bodies: Any) -> list[str]:
+    """Give a worker messages, and the ones that it publishes itself. Return the ids that failed."""
     waiting = list(bodies)
     failed: list[str] = []
     while waiting:
@@ -78,7 +78,7 @@ def go_on(documents: Documents, *bodies: Any) -> list[str]:
     return failed
 
 
-# HostSlots.
+# Host slots.
 
 
 def deadline() -> Deadline:
@@ -103,10 +103,10 @@ def ends(documents: Documents) -> None:
     rest_ends(documents)
 
 
-def go_on_to_the_end(documents: Documents) -> None:
-    """Let each rest end, and go on, until the crawl has ended."""
+def work_until_crawled(documents: Documents) -> None:
+    """End each rest and continue until the crawl is finished."""
     tries = 0
-    while go_on(documents, asking(documents)):
+    while work_through(documents, asking(documents)):
         rest_ends(documents)
         tries += 1
         assert tries < 10, (
@@ -129,13 +129,13 @@ def test_pauses_double_up_to_ten_minutes(documents: Documents, make_slots: Calla
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(5, 10), (120, 120), (-30, 10), (10**9, 3600)])
-def test_what_the_server_asks_for_counts_if_it_is_longer_but_not_for_ever(
+def test_a_longer_retry_after_of_the_server_counts_up_to_an_hour(
     make_slots: Callable[..., HostSlots], asked: float, seconds: int
 ) -> None:
     assert round(refused(make_slots(), retry_after=asked).retry_after or 0) == seconds
 
 
-def test_nobody_is_let_through_while_the_host_rests(make_slots: Callable[..., HostSlots]) -> None:
+def test_no_request_gets_a_slot_while_the_host_rests(make_slots: Callable[..., HostSlots]) -> None:
     refused(make_slots(), status=503)
 
     for delay in (0, 1):
@@ -147,7 +147,7 @@ def test_nobody_is_let_through_while_the_host_rests(make_slots: Callable[..., Ho
         pass
 
 
-def test_after_a_rest_one_request_probes_and_the_others_wait_for_its_answer(
+def test_after_a_rest_one_request_is_a_probe_and_the_others_wait_for_it(
     documents: Documents, make_slots: Callable[..., HostSlots], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused(make_slots())
@@ -173,7 +173,7 @@ def test_after_a_rest_one_request_probes_and_the_others_wait_for_its_answer(
     assert (sum(asked), most) == (1, 1)
 
 
-def test_a_page_that_is_answered_ends_the_rest_and_a_robots_txt_does_not(
+def test_an_answered_page_ends_the_rest_and_a_robots_txt_does_not(
     documents: Documents, make_slots: Callable[..., HostSlots]
 ) -> None:
     refused(make_slots())
@@ -190,7 +190,7 @@ def test_a_page_that_is_answered_ends_the_rest_and_a_robots_txt_does_not(
     assert round(refused(make_slots()).retry_after or 0) == 10
 
 
-def test_a_probe_without_an_answer_lets_the_host_rest_on(
+def test_a_probe_without_an_answer_prolongs_the_rest(
     documents: Documents, make_slots: Callable[..., HostSlots]
 ) -> None:
     with pytest.raises(FetchError), make_slots().slot(HOST, 0, page=True):
@@ -210,7 +210,7 @@ def test_two_refusals_at_once_are_one_rest(make_slots: Callable[..., HostSlots])
     assert round(caught.value.retry_after or 0) == 10
 
 
-def test_after_a_day_without_a_question_the_host_is_a_new_one(
+def test_after_a_day_without_a_request_the_rests_start_again_at_the_shortest(
     documents: Documents, make_slots: Callable[..., HostSlots]
 ) -> None:
     for _ in range(4):
@@ -221,7 +221,7 @@ def test_after_a_day_without_a_question_the_host_is_a_new_one(
     assert round(refused(make_slots()).retry_after or 0) == 10
 
 
-def test_who_has_waited_for_three_days_waits_no_more(make_slots: Callable[..., HostSlots]) -> None:
+def test_after_three_days_of_waiting_a_request_fails(make_slots: Callable[..., HostSlots]) -> None:
     with pytest.raises(FetchError, match="no"), make_slots(hours=73).slot(HOST, 0, page=True):
         raise FetchError("no", status=503, again=True)
     with (
@@ -251,7 +251,7 @@ def test_who_has_waited_for_three_days_waits_no_more(make_slots: Callable[..., H
         ("Tue, 01 Dec 2026 12:01:00 +9999999999", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_moment(said: str, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date(said: str, seconds: float | None) -> None:
     assert fetch._retry_after(said, datetime(2026, 12, 1, 12, tzinfo=UTC)) == seconds
 
 
@@ -262,13 +262,13 @@ def test_retry_after_is_seconds_or_a_moment(said: str, seconds: float | None) ->
 def test_a_site_that_refuses_for_a_while_is_complete_afterwards(
     documents: Documents, monkeypatch: pytest.MonkeyPatch, robots_too: bool
 ) -> None:
-    """Ten minutes of 429, for two workers: a second stands for twenty."""
+    """Two workers meet ten minutes of 429, shortened twentyfold."""
     monkeypatch.setattr(host_slots, "_seconds", lambda pauses, _answer: 0.5 * 2 ** min(pauses, 2))
     monkeypatch.setattr(queues, "back_off_seconds", lambda *_: 0)
     documents.site.simple("/", *(f"/{n}" for n in range(8)))
     other = documents.mojodex.user()
     waiting = deque([asking(documents), asking(documents) | {"user_id": other}])
-    # It has answered three pages before.
+    # Three pages are answered before.
     refusing = Refusing(documents, "/2", lambda path: robots_too or path != "/robots.txt")
 
     def work() -> None:
@@ -288,7 +288,7 @@ def test_a_site_that_refuses_for_a_while_is_complete_afterwards(
         both = [threads.submit(work) for _ in range(2)]
         time.sleep(8)
         asked = len(refusing.asked)
-        # The last of them is answered by then.
+        # The last request is answered by then.
         time.sleep(0.3)
         pauses = rest(documents).pauses
         refusing.stop()
@@ -301,19 +301,19 @@ def test_a_site_that_refuses_for_a_while_is_complete_afterwards(
         job = documents.job()
         assert (job.state, job.outcome["stored"], job.outcome["found"]) == ("done", 9, 9), job.outcome
         assert job.outcome.get("rounds", 0) == 0
-    # One request a pause; and of the two that were under way when it began, one more.
+    # One request for each rest, and one more that was under way when the rests began.
     assert pauses >= 3
     assert asked <= pauses + 1, refusing.asked
 
 
-def test_a_crawl_that_meets_a_rest_is_retried_after_it_and_asks_nothing(documents: Documents) -> None:
+def test_a_crawl_that_meets_a_rest_is_retried_after_it_and_sends_no_request(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b")
     refusing = Refusing(documents, "/a", lambda path: path == "/a")
     documents.site.pages["/a"].headers["Retry-After"] = "100"
 
-    assert len(go_on(documents, asking(documents))) == 1
+    assert len(work_through(documents, asking(documents))) == 1
     asked = len(documents.site.requests)
-    assert len(go_on(documents, asking(documents))) == 1
+    assert len(work_through(documents, asking(documents))) == 1
 
     assert len(documents.site.requests) == asked
     assert documents.job().state == "queued"
@@ -321,13 +321,13 @@ def test_a_crawl_that_meets_a_rest_is_retried_after_it_and_asks_nothing(document
     assert documents.job().outcome.get("rounds", 0) == 0
     refusing.stop()
     rest_ends(documents)
-    assert go_on(documents, asking(documents)) == []
+    assert work_through(documents, asking(documents)) == []
     documents.ingest()
     assert documents.job().outcome["stored"] == 3
     assert rest(documents).pauses is None
 
 
-def test_the_message_becomes_visible_after_what_the_server_asks_for(
+def test_the_message_becomes_visible_after_the_servers_retry_after(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/")
@@ -335,7 +335,7 @@ def test_the_message_becomes_visible_after_what_the_server_asks_for(
     seconds: list[int] = []
     monkeypatch.setattr(queues, "retry_later", lambda _queue, _record, later: seconds.append(later))
 
-    go_on(documents, asking(documents))
+    work_through(documents, asking(documents))
 
     (later,) = seconds
     assert 299 <= later <= 300
@@ -347,7 +347,7 @@ def test_a_robots_txt_that_refuses_is_waited_for(documents: Documents, status: i
     documents.site.simple("/", "/a")
     documents.site.pages["/robots.txt"] = slow_down(status)
 
-    assert len(go_on(documents, asking(documents))) == 1
+    assert len(work_through(documents, asking(documents))) == 1
     assert documents.site.requests == ["/robots.txt"]
     assert documents.job().state == "queued"
     documents.site.pages.pop("/robots.txt")
@@ -356,20 +356,20 @@ def test_a_robots_txt_that_refuses_is_waited_for(documents: Documents, status: i
     assert documents.read().outcome["stored"] == 2
 
 
-def test_a_page_that_alone_is_refused_fails_alone(documents: Documents) -> None:
+def test_a_page_that_is_refused_alone_fails_alone(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
     documents.site.pages["/b"] = slow_down(503)
 
-    go_on_to_the_end(documents)
+    work_until_crawled(documents)
 
     assert documents.reasons() == {"/b": "the page answers 503"}
     assert (documents.job().state, documents.job().outcome["stored"]) == ("done", 3)
     assert documents.site.requests.count("/b") == 4
-    # Once more, to see whether it is the host that refuses.
+    # The host's first page is fetched again, to check whether the whole host refuses.
     assert documents.site.requests.count("/") == 2
 
 
-def test_a_host_that_lets_one_page_through_after_each_rest_is_read_nevertheless(documents: Documents) -> None:
+def test_a_host_that_answers_one_page_after_each_rest_is_still_read(documents: Documents) -> None:
     paths = [f"/{n}" for n in range(8)]
     documents.site.simple("/", *paths)
     pages = dict(documents.site.pages)
@@ -383,7 +383,7 @@ def test_a_host_that_lets_one_page_through_after_each_rest_is_read_nevertheless(
 
     documents.site.before = before
     rests = 0
-    while go_on(documents, asking(documents)):
+    while work_through(documents, asking(documents)):
         rest_ends(documents)
         left = 1
         rests += 1
@@ -394,11 +394,11 @@ def test_a_host_that_lets_one_page_through_after_each_rest_is_read_nevertheless(
     assert documents.job().outcome["stored"] == 9
 
 
-def test_a_host_that_refuses_is_not_the_fault_of_the_page_that_probes(documents: Documents) -> None:
+def test_a_page_does_not_fail_because_its_probes_are_refused(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b")
     refusing = Refusing(documents, "/a")
     for _ in range(10):
-        assert len(go_on(documents, asking(documents))) == 1
+        assert len(work_through(documents, asking(documents))) == 1
         rest_ends(documents)
 
     refusing.stop()
@@ -406,24 +406,24 @@ def test_a_host_that_refuses_is_not_the_fault_of_the_page_that_probes(documents:
     assert documents.read().outcome["stored"] == 3
 
 
-def test_a_sitemap_that_is_refused_is_waited_for_but_not_for_ever(documents: Documents) -> None:
+def test_a_refused_sitemap_is_waited_for_only_a_few_times(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.site.pages["/sitemap.xml"] = slow_down(503)
 
-    go_on_to_the_end(documents)
+    work_until_crawled(documents)
 
     assert documents.job().outcome["stored"] == 2
     assert documents.site.requests.count("/sitemap.xml") == 4
 
 
-def test_after_three_days_what_is_not_read_has_failed_and_the_rest_is_kept(documents: Documents) -> None:
+def test_after_three_days_unread_pages_fail_and_the_others_are_kept(documents: Documents) -> None:
     documents.site.simple("/", "/a", "/b")
     Refusing(documents, "/a")
-    assert len(go_on(documents, asking(documents))) == 1
+    assert len(work_through(documents, asking(documents))) == 1
     documents.mojodex.run("UPDATE md_background_job SET queued_at = queued_at - interval '73 hours'")
     asked = len(documents.site.requests)
 
-    assert go_on(documents, asking(documents)) == []
+    assert work_through(documents, asking(documents)) == []
     documents.ingest()
 
     why = "its host has asked us to slow down for 72 hours"
@@ -450,11 +450,11 @@ def test_an_update_waits_for_its_host(documents: Documents) -> None:
     rest_ends(documents)
     assert not failed_ids(documents.updates.work(body))
     assert "by machine" in documents.text(pk)[0]
-    # The probe is one request.
+    # The probe is the page itself, without robots.txt.
     assert documents.site.requests == ["/robots.txt", "/", "/"]
 
 
-def test_an_update_does_not_wait_for_ever(documents: Documents) -> None:
+def test_an_update_waits_at_most_three_days(documents: Documents) -> None:
     documents.site.simple("/")
     documents.read()
     pk = documents.documents()["/"]
@@ -470,13 +470,13 @@ def test_an_update_does_not_wait_for_ever(documents: Documents) -> None:
     assert job.outcome["reason"].endswith("its host has asked us to slow down for 72 hours")
 
 
-def test_time_in_which_the_host_rests_is_no_time_of_reading(
+def test_rests_of_the_host_do_not_count_as_crawl_time(
     make_documents: Callable[..., Documents],
 ) -> None:
     documents = make_documents(crawl_minutes_limit=1)
     documents.site.simple("/", "/a", "/b")
     refusing = Refusing(documents, "/a")
-    assert len(go_on(documents, asking(documents))) == 1
+    assert len(work_through(documents, asking(documents))) == 1
     documents.mojodex.run("UPDATE md_background_job SET queued_at = queued_at - interval '70 hours'")
     refusing.stop()
     rest_ends(documents)

@@ -1,4 +1,4 @@
-"""What a job has paid to models is in the ledger, and a day's sum has a limit."""
+"""The ledger records each job's spending on models, and a day's total has a limit."""
 
 import json
 import math
@@ -25,7 +25,7 @@ from tests.lambda_events import sqs_event
 from tests.metrics import emitted
 from tests.mojodex import Mojodex
 
-# Of gpt-5-mini: 100 tokens of a prompt and 20 of an answer, as the fake model counts them.
+# The price of 100 prompt and 20 answer tokens of gpt-5-mini, as the fake model counts them.
 USD = 100 * 0.25e-6 + 20 * 2e-6
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def extract(bundle: Bundle, mojodex: Mojodex, executions: int = 1) -> list[int]:
     return pks
 
 
-def test_the_ledger_has_model_tier_tokens_and_price(
+def test_the_ledger_records_model_tier_tokens_and_price(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     answer = todos()
@@ -72,7 +72,7 @@ def test_the_ledger_has_model_tier_tokens_and_price(
     ]
 
 
-def test_the_tier_that_was_asked_for_counts_where_a_server_does_not_say(
+def test_the_requested_tier_counts_if_the_server_does_not_name_one(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
 ) -> None:
     bundle = make_bundle(llm_service_tier="flex")
@@ -83,7 +83,7 @@ def test_the_tier_that_was_asked_for_counts_where_a_server_does_not_say(
     assert (entry["tier"], entry["usd"]) == ("flex", pytest.approx(USD / 2))
 
 
-def test_a_model_without_a_price_has_none_in_the_ledger(
+def test_a_model_without_a_price_is_recorded_without_one(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex
 ) -> None:
     bundle = make_bundle(model_prices="")
@@ -96,7 +96,7 @@ def test_a_model_without_a_price_has_none_in_the_ledger(
     assert spent_today(mojodex) == 0
 
 
-def test_what_an_attempt_has_paid_for_nothing_stays_in_the_ledger(
+def test_the_spending_of_a_failed_attempt_stays_in_the_ledger(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     away = Reply(status=503)
@@ -112,7 +112,7 @@ def test_what_an_attempt_has_paid_for_nothing_stays_in_the_ledger(
     assert spent_today(mojodex) == pytest.approx(2 * USD)
 
 
-def test_a_job_that_fails_or_is_skipped_has_what_it_paid(
+def test_a_failed_or_skipped_job_records_its_spending(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     model.answers(Reply(refusal="No."))
@@ -137,7 +137,7 @@ def test_a_job_that_fails_or_is_skipped_has_what_it_paid(
         ({"completion_tokens": None}, (100, 0)),
         ({"completion_tokens": -20}, (100, 0)),
         ({"completion_tokens": math.nan}, (100, 0)),
-        # The SDK reads it as a number.
+        # The SDK parses it as a number.
         ({"completion_tokens": "20"}, (100, 20)),
         ({"completion_tokens": [20]}, (100, 0)),
         ({"completion_tokens": math.inf}, (100, 1_000_000_000)),
@@ -145,7 +145,7 @@ def test_a_job_that_fails_or_is_skipped_has_what_it_paid(
         ({"completion_tokens_details": [1], "prompt_tokens_details": "many"}, (100, 20)),
     ],
 )
-def test_odd_numbers_of_a_server_cost_neither_the_job_nor_the_sum(
+def test_odd_token_counts_break_neither_the_job_nor_the_total(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, usage: dict[str, Any], tokens: tuple[int, int]
 ) -> None:
     answer = todos()
@@ -162,7 +162,7 @@ def test_odd_numbers_of_a_server_cost_neither_the_job_nor_the_sum(
 
 
 @pytest.mark.parametrize("usage", [None, "many", {}, {"prompt_tokens": None}])
-def test_what_a_server_does_not_count_is_estimated(
+def test_tokens_that_a_server_does_not_count_are_estimated(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, usage: Any
 ) -> None:
     answer = todos()
@@ -182,7 +182,7 @@ def test_what_a_server_does_not_count_is_estimated(
     ("tier", "kept"),
     [({"a": 1}, None), (["x"], None), ("fl\x00ex", "flex"), ("\ud800" * 100, "?" * 32), ("", None)],
 )
-def test_an_odd_tier_costs_nothing_either(
+def test_an_odd_tier_does_not_break_the_job(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, tier: Any, kept: str | None
 ) -> None:
     answer = todos()
@@ -195,7 +195,7 @@ def test_an_odd_tier_costs_nothing_either(
     assert (mojodex.job(pk).state, entry.get("tier")) == ("done", kept)
 
 
-def test_an_answer_that_is_no_answer_is_paid(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_an_answer_without_choices_is_paid(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
     answer = todos()
     answer.more = {"choices": []}
     model.answers(answer)
@@ -208,7 +208,7 @@ def test_an_answer_that_is_no_answer_is_paid(bundle: Bundle, mojodex: Mojodex, m
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 100_000}, {"total_tokens": 100_000}, None, "many"])
-def test_vectors_that_are_of_no_use_are_paid_and_stop_at_the_limit(
+def test_unusable_vectors_are_paid_and_stop_at_the_limit(
     make_documents: Callable[..., Documents], mojodex: Mojodex, model: FakeModel, usage: Any
 ) -> None:
     documents = make_documents(daily_spend_limit=0.0001)
@@ -243,7 +243,7 @@ def test_a_page_pays_for_its_judgement_and_its_embeddings(documents: Documents, 
     assert spent_today(mojodex) == pytest.approx(sum(entry["usd"] for entry in row.spent))
 
 
-def test_the_sum_of_a_day_is_the_sum_of_its_jobs(
+def test_the_total_of_a_day_is_the_sum_of_its_jobs(
     bundle: Bundle, mojodex: Mojodex, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with time_machine.travel(NOON, tick=False):
@@ -260,7 +260,7 @@ def test_the_sum_of_a_day_is_the_sum_of_its_jobs(
     assert [line["ModelCost"] for line in lines] == [[pytest.approx(10 * USD)], [pytest.approx(5 * USD)]]
 
 
-def test_workers_at_once_lose_no_cent(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_concurrent_workers_lose_no_cent(bundle: Bundle, mojodex: Mojodex) -> None:
     settings = SpendingSettings.from_environment({})
 
     def spend(_: int) -> None:
@@ -275,7 +275,7 @@ def test_workers_at_once_lose_no_cent(bundle: Bundle, mojodex: Mojodex) -> None:
     assert 1 < mojodex.run("SELECT count(*) FROM md_background_spending") <= SLOTS
 
 
-def test_what_a_database_that_is_away_did_not_get_is_saved_later(
+def test_spending_is_saved_later_if_the_database_is_unavailable(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget = Budget(bundle.database, SpendingSettings(), Circuits(bundle.database))
@@ -290,7 +290,7 @@ def test_what_a_database_that_is_away_did_not_get_is_saved_later(
     assert spent_today(mojodex) == 3
 
 
-def test_a_sum_that_cannot_be_written_costs_no_job(
+def test_a_total_that_cannot_be_written_fails_no_job(
     bundle: Bundle, mojodex: Mojodex, caplog: pytest.LogCaptureFixture
 ) -> None:
     mojodex.run("ALTER TABLE md_background_spending RENAME TO elsewhere")
@@ -307,7 +307,7 @@ def test_a_sum_that_cannot_be_written_costs_no_job(
     assert spent_today(mojodex) == pytest.approx(2 * USD)
 
 
-def test_what_a_batch_has_spent_before_it_is_killed_is_in_the_sum(
+def test_the_total_includes_the_spending_of_a_batch_before_it_was_killed(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pks = [mojodex.execution("I'll send the offer to Bob.") for _ in range(3)]
@@ -333,7 +333,7 @@ def test_what_a_batch_has_spent_before_it_is_killed_is_in_the_sum(
     assert spent_today(mojodex) == pytest.approx(2 * USD)
 
 
-def test_moves_mails_and_updates_pay_too(
+def test_moves_mails_and_updates_record_their_spending_too(
     make_bundle: Callable[..., Bundle],
     documents: Documents,
     mojodex: Mojodex,
@@ -363,7 +363,7 @@ def _away(_: Database) -> Any:
     raise TransientError("database is away")
 
 
-def test_at_the_limit_nobody_asks_a_model_and_no_job_fails(
+def test_at_the_limit_no_model_is_called_and_no_job_fails(
     make_bundle: Callable[..., Bundle],
     mojodex: Mojodex,
     model: FakeModel,
@@ -372,7 +372,7 @@ def test_at_the_limit_nobody_asks_a_model_and_no_job_fails(
     bundle = make_bundle(daily_spend_limit=3 * USD)
     extract(bundle, mojodex, 2)
     assert open_circuits(mojodex) == set()
-    # What is in flight when the limit is reached is still paid for.
+    # Calls in flight when the limit is reached are still paid.
     extract(bundle, mojodex, 4)
     assert open_circuits(mojodex) == {DAILY_SPEND_LIMIT}
     assert mojodex.run("SELECT reason FROM md_background_circuit") == "0.00039 USD of 0.000195 are spent"
@@ -401,7 +401,7 @@ def test_the_limit_holds_for_all_processes(
 
 
 @pytest.mark.parametrize("changes", ["the day", "the limit", "no limit"])
-def test_a_new_day_and_another_limit_close_the_circuit(
+def test_a_new_day_or_another_limit_closes_the_circuit(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, changes: str
 ) -> None:
     with time_machine.travel(NOON, tick=False):
@@ -409,7 +409,7 @@ def test_a_new_day_and_another_limit_close_the_circuit(
         extract(bundle, mojodex, 3)
         let_probe(mojodex)
         (pk,) = extract(bundle, mojodex)
-        # Other than a provider that is away, nobody probes it: that would cost money.
+        # Unlike an unavailable provider, the limit is not probed: that would cost money.
         assert (len(model.calls), open_circuits(mojodex)) == (3, {DAILY_SPEND_LIMIT})
     if changes != "the day":
         bundle = make_bundle(daily_spend_limit=10 * USD if changes == "the limit" else 0)
@@ -421,7 +421,7 @@ def test_a_new_day_and_another_limit_close_the_circuit(
             assert (mojodex.job(pk).state, open_circuits(mojodex)) == (state, set())
 
 
-def test_a_limit_without_prices_does_not_start(make_bundle: Callable[..., Bundle]) -> None:
+def test_a_limit_without_prices_stops_the_start(make_bundle: Callable[..., Bundle]) -> None:
     with pytest.raises(ValueError, match=r"DAILY_SPEND_LIMIT needs MODEL_PRICES of gpt-4\.1"):
         make_bundle(daily_spend_limit=1, model_prices="gpt-5-mini=0.25/0.025/2")
     with pytest.raises(SettingsError, match="MODEL_PRICES"):
@@ -429,7 +429,7 @@ def test_a_limit_without_prices_does_not_start(make_bundle: Callable[..., Bundle
     assert SpendingSettings.from_environment({"MODEL_PRICES": PRICES}).price_of("gpt-4.1")
 
 
-def test_the_query_of_the_docs_tells_what_was_paid_for_whom(mojodex: Mojodex) -> None:
+def test_the_documented_query_returns_each_users_spending(mojodex: Mojodex) -> None:
     (query,) = [statement for statement in STATEMENTS if "AS day, job.user_id" in statement]
     for process, user_id, usd in (
         ("extract_todos", "talker", 1),

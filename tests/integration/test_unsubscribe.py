@@ -1,4 +1,4 @@
-"""The page that ends the daily mail: by hand, by a mail client's button, and back again."""
+"""The unsubscribe page: by hand, by a mail client's button, and subscribing again."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -25,7 +25,7 @@ NOW = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 KEYS = ["old", "new"]
 EVENT = "todo_daily_emails"
 ONE_CLICK = "List-Unsubscribe=One-Click"
-# What the API is to send with each page.
+# The headers that the API sends with each page.
 CSP = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
@@ -36,7 +36,7 @@ def users(make_bundle: Callable[..., Bundle]) -> Database:
 
 @pytest.fixture
 def token_of(users: Database) -> Callable[..., str]:
-    """Make a user's token, and remember it, as the worker of events does."""
+    """Make and save a user's token, as the worker of events does."""
 
     def make(user_id: str, keys: list[str] = KEYS) -> str:
         token = unsubscribing.make_token(keys, user_id, EVENT)
@@ -53,7 +53,7 @@ def wants(mojodex: Mojodex, user_id: str) -> bool:
     return bool(mojodex.run("SELECT todo_email_reception FROM md_user WHERE user_id = :u", u=user_id))
 
 
-def test_to_look_at_the_page_changes_nothing(
+def test_opening_the_page_changes_nothing(
     users: Database, mojodex: Mojodex, token_of: Callable[..., str]
 ) -> None:
     user_id = mojodex.user()
@@ -68,7 +68,7 @@ def test_to_look_at_the_page_changes_nothing(
 
 
 @pytest.mark.parametrize("body", [ONE_CLICK, "mails=end", "", "anything", "mails=", "x" * 10_000, "%zz=\0"])
-def test_whatever_is_posted_ends_the_mail_and_posted_twice_it_is_ended_once(
+def test_any_post_unsubscribes_and_a_second_one_changes_nothing(
     users: Database, mojodex: Mojodex, token_of: Callable[..., str], body: str
 ) -> None:
     user_id, other = mojodex.user(), mojodex.user()
@@ -82,11 +82,11 @@ def test_whatever_is_posted_ends_the_mail_and_posted_twice_it_is_ended_once(
     assert ENGLISH.start in answers[0].html
     assert not wants(mojodex, user_id)
     assert wants(mojodex, other)
-    # Whoever looks at it again sees how it stands.
+    # The page then shows the current state.
     assert ENGLISH.ended in unsubscribe.page(token, users, KEYS).html
 
 
-def test_it_can_be_undone(users: Database, mojodex: Mojodex, token_of: Callable[..., str]) -> None:
+def test_a_user_can_subscribe_again(users: Database, mojodex: Mojodex, token_of: Callable[..., str]) -> None:
     user_id = mojodex.user(wants_email=False)
     token = token_of(user_id)
 
@@ -97,7 +97,7 @@ def test_it_can_be_undone(users: Database, mojodex: Mojodex, token_of: Callable[
     assert wants(mojodex, user_id)
 
 
-def test_a_link_of_an_old_key_works_while_the_secret_has_it(
+def test_a_link_of_an_old_key_works_while_the_secret_holds_the_key(
     users: Database, mojodex: Mojodex, token_of: Callable[..., str]
 ) -> None:
     user_id = mojodex.user()
@@ -108,7 +108,7 @@ def test_a_link_of_an_old_key_works_while_the_secret_has_it(
     assert unsubscribe.page(old, users, ["new"]).status == 400
 
 
-def test_every_link_that_is_not_valid_gets_the_same_page_and_changes_nothing(
+def test_every_invalid_link_gets_the_same_page_and_changes_nothing(
     users: Database, mojodex: Mojodex, token_of: Callable[..., str]
 ) -> None:
     user_id = mojodex.user()
@@ -135,7 +135,7 @@ def test_every_link_that_is_not_valid_gets_the_same_page_and_changes_nothing(
         ),
         *(f"{token} ", f"{token_id}.", f"{token}.{signature}", user_id, for_others),
         unsubscribing.make_token(["somebody's"], user_id, EVENT).text,
-        # Signed, and nobody remembers it; of a user who is gone; of another kind of mail.
+        # Signed but never saved; of a deleted user; of another kind of mail.
         unsubscribing.make_token(KEYS, "nobody", EVENT).text,
         token_of("gone"),
         unsubscribing.make_token(KEYS, user_id, "another_event").text,
@@ -154,7 +154,7 @@ def test_every_link_that_is_not_valid_gets_the_same_page_and_changes_nothing(
     ("language", "heard"),
     [("fr", "fr"), ("de-AT", "de"), ("es", "es"), ("ja", "en"), (None, "en"), ("<b>", "en")],
 )
-def test_it_speaks_the_users_language(
+def test_the_page_is_in_the_users_language(
     users: Database, mojodex: Mojodex, token_of: Callable[..., str], language: str | None, heard: str
 ) -> None:
     html = unsubscribe.page(token_of(mojodex.user(language=language)), users, KEYS).html
@@ -163,7 +163,7 @@ def test_it_speaks_the_users_language(
     assert WORDS[heard].end in html
 
 
-def test_no_answer_and_no_token_says_who_it_is(
+def test_no_answer_and_no_token_identifies_the_user(
     users: Database, mojodex: Mojodex, token_of: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     user_id = mojodex.user(name="Ann <Archer>")
@@ -184,7 +184,7 @@ def test_no_answer_and_no_token_says_who_it_is(
     assert re.fullmatch(r"[\w-]{22}\.[\w-]{43}", token)
 
 
-def test_the_mail_of_an_installation_with_our_own_page_ends_itself(
+def test_a_mail_with_our_own_page_has_a_link_that_unsubscribes(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = mojodex.user()
@@ -220,7 +220,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser: Browser, users: Database) -> Iterator[Callable[[str], Page]]:
-    """Open the page of a token on a phone, as the API would serve it."""
+    """Open a token's page on a phone, served as the API would."""
     context = browser.new_context(viewport={"width": 360, "height": 640})
     problems: list[str] = []
 
@@ -247,7 +247,7 @@ def opened(browser: Browser, users: Database) -> Iterator[Callable[[str], Page]]
 
     yield open_page
     context.close()
-    # A status of 400 is said there, too; what the policy forbids would be.
+    # The browser's console also reports a status of 400, as it would a breach of the policy.
     assert [problem for problem in problems if "400" not in problem] == []
 
 
@@ -256,7 +256,7 @@ def fits(page: Page) -> bool:
     return fits
 
 
-def test_a_reader_on_a_phone_ends_the_mail_and_takes_it_back_with_the_keyboard(
+def test_a_reader_on_a_phone_unsubscribes_and_subscribes_again_with_the_keyboard(
     opened: Callable[[str], Page], mojodex: Mojodex, token_of: Callable[..., str]
 ) -> None:
     user_id = mojodex.user(language="fr")
