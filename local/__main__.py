@@ -1,4 +1,4 @@
-"""`python -m local`: the bundle on this machine. The Makefile's targets call it."""
+"""Run the bundle on this machine. The Makefile's targets call it."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from local.runtime.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
 PREVIEW = stack.ROOT / ".local" / "preview-email"
-# For the functions' code when it runs in this process: no AWS but a mocked one, no log, no metrics.
+# For the functions' code when it runs in this process: AWS is mocked, logs and metrics are off.
 IN_PROCESS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_CONFIG_FILE": os.devnull,
@@ -26,10 +26,10 @@ IN_PROCESS = {
 
 
 def main() -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return the exit code."""
     arguments = _parser().parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        signal.signal(number, _exit)
     try:
         succeeded: bool = arguments.run(arguments)
     except (StackError, StartError, demo.DemoError) as error:
@@ -38,8 +38,8 @@ def main() -> int:
     return 0 if succeeded else 1
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
-    """End with what was started being stopped, which no second signal may interrupt."""
+def _exit(number: int, _frame: FrameType | None) -> None:
+    """Exit through the code that stops everything, and ignore further signals."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
@@ -55,48 +55,48 @@ def _parser() -> argparse.ArgumentParser:
     down = commands.add_parser("down", help="stop what `up` started, and remove its data")
     down.set_defaults(run=_down)
 
-    show = commands.add_parser("demo", help="start everything apart from `up`, show it at work, stop it")
+    show = commands.add_parser("demo", help="start a stack beside that of `up`, show it at work, and stop it")
     show.set_defaults(run=_demo)
 
-    look = commands.add_parser("preview", help="write the e-mails of the demo's account into files")
-    look.add_argument("directory", nargs="?", type=Path, metavar="DIRECTORY", default=PREVIEW)
-    look.set_defaults(run=_preview)
+    preview = commands.add_parser("preview", help="write the e-mails of the demo's account to files")
+    preview.add_argument("directory", nargs="?", type=Path, metavar="DIRECTORY", default=PREVIEW)
+    preview.set_defaults(run=_preview)
 
-    environment = commands.add_parser("env", help="print the variables to use what `up` started")
-    environment.add_argument("name", nargs="?", metavar="NAME", help="only the value of this variable")
+    environment = commands.add_parser("env", help="print the variables for using the stack of `up`")
+    environment.add_argument("name", nargs="?", metavar="NAME", help="print only the value of this variable")
     environment.set_defaults(run=_env)
 
-    ingest = commands.add_parser("ingest", help="let what `up` started learn a website")
-    ingest.add_argument("url", nargs="?", default="", metavar="URL", help="where the website begins")
-    ingest.add_argument("--user", default="", metavar="USER_ID", help="whose documents; a new user without")
+    ingest = commands.add_parser("ingest", help="turn a website into documents, on the stack of `up`")
+    ingest.add_argument("url", nargs="?", default="", metavar="URL", help="first page of the website")
+    ingest.add_argument("--user", default="", metavar="USER_ID", help="their owner (default: local)")
     ingest.set_defaults(run=_ingest)
 
-    invoke = commands.add_parser("invoke", help="invoke a function, print its answer and what it logged")
+    invoke = commands.add_parser("invoke", help="invoke a function, and print its answer and its log")
     invoke.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
-    invoke.add_argument("event", nargs="?", type=Path, metavar="EVENT.json", help="the event; {} without")
+    invoke.add_argument("event", nargs="?", type=Path, metavar="EVENT.json", help="the event (default: {})")
     invoke.set_defaults(run=_invoke)
 
-    back = commands.add_parser("redrive", help="move the dead letters of a process back to its queue")
-    back.add_argument("process", nargs="?", default="", metavar="PROCESS", help="as in the ledger")
-    back.add_argument("--stack-name", default="", metavar="NAME", help="a stack of your AWS account")
-    back.set_defaults(run=_redrive)
+    move = commands.add_parser("redrive", help="move the dead letters of a process back to its queue")
+    move.add_argument("process", nargs="?", default="", metavar="PROCESS", help="its name in the ledger")
+    move.add_argument("--stack-name", default="", metavar="NAME", help="a stack in your AWS account")
+    move.set_defaults(run=_redrive)
 
-    logs = commands.add_parser("logs", help="print what a function logged")
+    logs = commands.add_parser("logs", help="print the log of a function")
     logs.add_argument("function", metavar="FUNCTION", help="its name in template.yaml")
     logs.set_defaults(run=_logs)
     return parser
 
 
 def _up(_arguments: argparse.Namespace) -> bool:
-    running = stack.up(DIRECTORY, say=lambda what: print(f"  {what}", flush=True))
+    running = stack.up(DIRECTORY, say=lambda step: print(f"  {step}", flush=True))
     if running.model == model.OFFLINE:
         print()
         terminal.paragraph(demo.STAND_IN, indent="")
-    print('\nIt runs until `make down`. For a shell (or: eval "$(.venv/bin/python -m local env)"):\n')
+    print('\nIt runs until `make down`. Variables for a shell, or: eval "$(.venv/bin/python -m local env)"\n')
     _print_environment(running)
-    print(f"\nThe console, for operator with the secret {running.credentials['operator']}:\n")
+    print(f"\nThe console. Sign in as operator with the secret {running.credentials['operator']}\n")
     print(f"  {running.operate_url}/console")
-    print("\nFor a Mojodex backend:\n")
+    print("\nThe setting of a Mojodex backend:\n")
     address = running.operate_url.replace("://", f"://backend:{running.credentials['backend']}@")
     print(f"  BACKGROUND_BACKEND_URI={address}")
     print("\nQueues and functions:\n")
@@ -120,24 +120,24 @@ def _preview(arguments: argparse.Namespace) -> bool:
         os.environ.pop(name, None)
     os.environ |= IN_PROCESS
     sys.path[:0] = [str(stack.ROOT / name) for name in ("functions", "shared")]
-    # Only now, because it imports the functions' code.
+    # Imported here, because it needs the path above.
     from local.demo import preview
 
     mails = preview.run(arguments.directory)
     terminal.table(
         [
-            ("file", "to", "subject", "words"),
+            ("file", "to", "subject", "wording"),
             *(
-                (mail.stem.name, mail.address, mail.subject, "model" if mail.worded_by_model else "our own")
+                (mail.stem.name, mail.address, mail.subject, "model" if mail.worded_by_model else "built in")
                 for mail in mails
             ),
         ]
     )
-    print(f"\n  Each as .html, .txt and .eml (with all headers) in {_from_here(arguments.directory)}")
+    print(f"\n  {_relative(arguments.directory)} has each as .html, .txt and .eml (with all headers)")
     return True
 
 
-def _from_here(path: Path) -> Path:
+def _relative(path: Path) -> Path:
     path = path.resolve()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
@@ -160,7 +160,7 @@ def _print_environment(running: stack.Stack) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> bool:
     if not arguments.url:
-        raise StackError("which website? make ingest URL=example.com")
+        raise StackError("name a website: make ingest URL=example.com")
     return website.run(stack.Stack.load(DIRECTORY), arguments.url, arguments.user)
 
 
@@ -171,12 +171,12 @@ def _redrive(arguments: argparse.Namespace) -> bool:
         else redrive.of_local(stack.Stack.load(DIRECTORY))
     )
     redriven = redrive.redrive(arguments.process, *queues)
-    print(f"{redriven.moved} messages of {arguments.process} are in the queue again")
+    print(f"moved {redriven.moved} messages back to the queue of {arguments.process}")
     if redriven.reasons:
-        print("\nThe worker had put these aside, and will again unless what was wrong is mended:\n")
+        print("\nThe worker had refused these. It will refuse them again unless the cause is fixed:\n")
         terminal.table([("message", "reason"), *redriven.reasons.items()])
-    if redriven.came_back:
-        print(f"\n{redriven.came_back} are dead letters again already")
+    if redriven.dead_again:
+        print(f"\n{redriven.dead_again} of these are dead letters again")
     return True
 
 

@@ -1,4 +1,4 @@
-"""The demo: a day and a night of a believable account, through the deployed bundle, and what comes out."""
+"""The demo: a day and a night of a made-up account on the deployed bundle."""
 
 import tempfile
 import time
@@ -16,50 +16,49 @@ from local.standin import embeddings
 __all__ = ["STAND_IN", "DemoError", "run"]
 
 STAND_IN = (
-    "NOTE: this is not a language model. Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set, so a"
-    " stand-in that only follows simple rules answers in its place, and embeddings are those of a small model"
-    " (multilingual-e5-small), a stand-in for OpenAI's. Everything else is real: artifacts, queues,"
-    " schedules, functions, Postgres."
+    "NOTE: no language model answers here. Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set, so a stand-in"
+    " answers by simple rules, and a small model (multilingual-e5-small) makes the embeddings. Everything"
+    " else is real: artifacts, queues, schedules, functions, Postgres."
 )
 
 
 def run() -> None:
-    """Start everything, show each process at work, and stop everything, however it ends.
+    """Start everything, show each process at work, and stop everything in any case.
 
     Raises:
-        DemoError: a queue did not drain, or something else came out than expected.
+        DemoError: a queue did not drain, or a result was not as expected.
         StackError, StartError: as `stack.up`.
     """
     directory = Path(tempfile.mkdtemp(prefix="mojodex-demo-"))
     begun = time.monotonic()
 
-    def say(what: str) -> None:
-        print(f"  {time.monotonic() - begun:5.1f} s  {what}", flush=True)
+    def say(step: str) -> None:
+        print(f"  {time.monotonic() - begun:5.1f} s  {step}", flush=True)
 
     try:
         terminal.heading("The bundle starts on 127.0.0.1")
         running = stack.up(directory, say=say)
-        # What is shown is fired by hand, and by nothing else.
+        # The demo invokes the functions of the schedules itself.
         running.stop_schedules()
         if running.model == model.OFFLINE:
             print()
             terminal.paragraph(STAND_IN)
         try:
-            wrong = _show(running)
+            problems = _show(running)
         except Exception:
-            print("\nThe last lines that the workers have logged:", *_last_logs(running), sep="\n  ")
-            print("\nThe emulator complained:", *stack.complaints(directory), sep="\n  ")
+            print("\nThe last log lines of the workers:", *_last_logs(running), sep="\n  ")
+            print("\nThe last warnings of the emulator:", *stack.complaints(directory), sep="\n  ")
             raise
-        if wrong:
-            raise DemoError("not as expected:\n  " + "\n  ".join(wrong))
-        print(f"\n  All came out as it should, in {time.monotonic() - begun:.0f} seconds.")
+        if problems:
+            raise DemoError("not as expected:\n  " + "\n  ".join(problems))
+        print(f"\n  Everything came out as expected, in {time.monotonic() - begun:.0f} seconds.")
     finally:
         print("\nStopping everything.", flush=True)
         stack.down(directory)
 
 
 def _show(running: stack.Stack) -> list[str]:
-    """The whole story; what is not as expected."""
+    """Show all parts, and return their problems."""
     engine = create_engine(running.database.url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
@@ -72,7 +71,7 @@ def _show(running: stack.Stack) -> list[str]:
 
 
 def _last_logs(running: stack.Stack) -> list[str]:
-    """Without the metrics, which are lines too."""
+    """Return the last log lines of each worker, without metrics."""
     processes = (
         *("ExtractTodos", "RescheduleTodo", "Events"),
         *("CreateFromWebsite", "IngestPage", "UpdateDocument", "MailFeedback"),

@@ -1,4 +1,4 @@
-"""The fourth part: a website becomes knowledge, and stays current (documents)."""
+"""The fourth part: a website becomes searchable documents, and they stay current (documents)."""
 
 import time
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from local.demo.site import (
     BROKEN,
     CATALOGUE,
     FORBIDDEN,
-    FURNITURE,
     LURE,
+    NOISE,
     PAGES,
     REDIRECTS,
     UNLINKED,
@@ -25,7 +25,7 @@ from local.runtime import model, terminal, website
 from local.runtime.website import Learned
 
 HOSTILE = "/partners"
-# What is skipped, or fails, and a part of its reason.
+# Pages that are skipped or fail, each with a part of its reason.
 NOT_STORED = {
     **dict.fromkeys(ALIASES, "its canonical address is"),
     **dict.fromkeys(REDIRECTS, "it redirects to"),
@@ -33,7 +33,7 @@ NOT_STORED = {
     LURE: "another site",
     BROKEN: "500",
 }
-# Path, a passage, what it is changed to, and how many chunks stay as they are.
+# Path, a passage, its replacement, and the number of unchanged chunks.
 CHANGES = (
     (
         "/pricing",
@@ -43,16 +43,16 @@ CHANGES = (
     ),
     ("/blog/spring-range", "second Thursday of\nMarch", "first Tuesday of\nApril", 1),
 )
-# A question, the end of the name of the document that answers it, and words of the chunk.
+# A question, the end of the document's name that answers it, and words of the chunk.
 QUESTIONS = (
     ("What does delivery within France cost?", "/pricing", "costs 12 euros"),
     ("Which jams contain nuts?", "/allergens", "contains walnuts"),
-    # Of a PDF, with its page; and of the footer of every page, which is kept once.
+    # From a PDF, with its page; and from the footer of every page, which is kept once.
     ("What does the box of chestnut wood cost?", CATALOGUE, "page 2 Six jars"),
     ("When is the lost property office open?", "/", "open on Wednesdays"),
     ("What did we agree with Martin Keller on the delivery fee?", stories.NOTES_NAME, "pay nothing at all"),
 )
-# What a refresh finds: a page, a passage, what it is changed to; and a page that is gone.
+# What a refresh finds: a page, a passage and its replacement; and a removed page.
 CHANGED = ("/contact", "10:00 to 18:30", "9:00 to 19:00")
 REMOVED = "/team"
 CHUNK_CHARS = 120
@@ -89,13 +89,13 @@ NEAREST = """
 
 
 def show(stage: Stage) -> list[str]:
-    """Serve a website, let the bundle learn it, change it, and ask; what is not as expected.
+    """Serve a website, let the bundle read it, change it, ask questions, and return the problems.
 
     Raises:
         DemoError: an update did not end in time.
         StackError: as `website.learn`.
     """
-    terminal.heading("4  A website becomes knowledge (documents)")
+    terminal.heading("4  A website becomes searchable documents (documents)")
     with Site() as site:
         stage.stack.open_loopback()
         return [
@@ -112,7 +112,8 @@ def _learn(stage: Stage, site: Site) -> list[str]:
     claire = stage.account.claire
     terminal.paragraph(
         f"{claire.person.name} names her company's website, which this demo serves at {site.url}. The crawler"
-        " reads robots.txt and the sitemap, follows the links, and leaves each page to a worker of its own."
+        " reads robots.txt and the sitemap, and follows the links. Another process, ingest_page, turns each"
+        " page into a document."
     )
     print()
     calls = _Calls(stage)
@@ -123,22 +124,22 @@ def _learn(stage: Stage, site: Site) -> list[str]:
     print()
     stored = [page for page in learned.pages if page.state == "stored"]
     chunks = stage.rows(CHUNKS, user_id=claire.user_id)
-    furniture = [words for words in FURNITURE if any(words in chunk.chunk_text for chunk in chunks)]
+    noise = [words for words in NOISE if any(words in chunk.chunk_text for chunk in chunks)]
     copies = [sum(words in chunk.chunk_text for chunk in chunks) for words in BOILERPLATE]
     terminal.paragraph(
-        f"{len(stored)} pages became {sum(page.chunks for page in stored)} chunks. What is in the header and"
-        f" the footer of every page is in {max(copies)} of them, menus and the cookie notice are in"
-        f" {'some' if furniture else 'none'}."
+        f"{len(stored)} pages became {sum(page.chunks for page in stored)} chunks. Every page has the same"
+        f" header and footer. Their text is in {max(copies)} of the chunks, menus and the cookie notice are"
+        f" in {'some' if noise else 'none'}."
     )
     terminal.paragraph(
-        f"{HOSTILE} tells every AI to forget all other pages, and links to the cloud's metadata and to"
-        f" servers of this machine. Requests that left the site: {site.canary_visits}. Requests at once: at"
-        f" most {site.most_at_once}."
+        f"{HOSTILE} is hostile: it tells every AI to drop all other pages, and links to the cloud's metadata"
+        f" service and to other servers of this machine. Requests that left the site: {site.canary_visits}."
+        f" Most requests at once: {site.most_at_once}."
     )
     _show_calls(made)
     return [
         *_problems(stage, site, learned),
-        *(f"documents: in a chunk there is: {words}" for words in furniture),
+        *(f"documents: a chunk contains: {words}" for words in noise),
         *_if(stage.offline and copies != [1] * len(copies), f"documents: copies of boilerplate: {copies}"),
         *_if(made and made["completions"] != len(stored), f"documents: {made} for {len(stored)} pages"),
         *_if(made and made["embeddings"] != len(stored), f"documents: {made} for {len(stored)} pages"),
@@ -146,17 +147,17 @@ def _learn(stage: Stage, site: Site) -> list[str]:
 
 
 def _problems(stage: Stage, site: Site, learned: Learned) -> list[str]:
-    """What is wrong with the pages, and how the site was read."""
+    """Return the problems with the pages, and with the crawler's requests."""
     expected = {*PAGES, CATALOGUE} - {FORBIDDEN}
     stored = {page.path for page in learned.pages if page.state == "stored" and page.chunks}
     reasons = {page.path: page.reason for page in learned.pages if page.path not in expected}
     failed = [page.path for page in learned.pages if page.state == "failed"]
     if stage.offline:
-        wrong = _if(stored != expected, f"documents: stored or not: {sorted(stored ^ expected)}")
+        problems = _if(stored != expected, f"documents: stored or not: {sorted(stored ^ expected)}")
     else:
-        wrong = _if(UNLINKED not in stored, f"documents: {UNLINKED} is not stored")
+        problems = _if(UNLINKED not in stored, f"documents: {UNLINKED} is not stored")
     return [
-        *wrong,
+        *problems,
         *_if(learned.state != "done", f"documents: the website is {learned.state}"),
         *_if(reasons.keys() != NOT_STORED.keys(), f"documents: not stored: {reasons}"),
         *(
@@ -165,7 +166,7 @@ def _problems(stage: Stage, site: Site, learned: Learned) -> list[str]:
             if reason not in reasons.get(path, "")
         ),
         *_if(failed != [BROKEN], f"documents: failed: {failed}"),
-        *_if(site.canary_visits, f"documents: {site.canary_visits} visits where hostile links lead"),
+        *_if(site.canary_visits, f"documents: {site.canary_visits} requests to the targets of hostile links"),
         *_if(site.requests[FORBIDDEN], f"documents: {FORBIDDEN} was fetched"),
         *_if(site.most_at_once > 2, f"documents: {site.most_at_once} requests at the same time"),
     ]
@@ -173,31 +174,31 @@ def _problems(stage: Stage, site: Site, learned: Learned) -> list[str]:
 
 def _update_pages(stage: Stage, site: Site) -> list[str]:
     terminal.title("Two pages change")
-    wrong = []
+    problems = []
     for path, old, new, kept in CHANGES:
         site.change(path, old, new)
         user_id = stage.account.claire.user_id
         (document,) = stage.rows(DOCUMENT, user_id=user_id, name=site.base + path)
         print(f"  {path}: “… {' '.join(new.split())} …”")
-        wrong += _update(stage, document.document_pk, (kept, 1, 1))
-    return wrong
+        problems += _update(stage, document.document_pk, (kept, 1, 1))
+    return problems
 
 
 def _update_text(stage: Stage) -> list[str]:
-    terminal.title("A text that Mojo has learned is edited")
-    notes, wrong = stage.account.notes, []
+    terminal.title("Claire edits a text that Mojo has learned")
+    notes, problems = stage.account.notes, []
     print(f"  “{stories.NOTES_NAME}”, a new first paragraph:")
     if not stage.offline:
-        # The seed cannot embed as the caller's model does.
-        wrong += _update(stage, notes, (0, len(stories.NOTES), 0), "\n\n".join(stories.NOTES))
+        # The seed cannot embed with the caller's model.
+        problems += _update(stage, notes, (0, len(stories.NOTES), 0), "\n\n".join(stories.NOTES))
     edition = "\n\n".join((stories.NOTES_EDITED, *stories.NOTES[1:]))
-    return wrong + _update(stage, notes, (len(stories.NOTES) - 1, 1, 1), edition)
+    return problems + _update(stage, notes, (len(stories.NOTES) - 1, 1, 1), edition)
 
 
 def _update(
     stage: Stage, document_pk: int, expected: tuple[int, int, int], edition: str | None = None
 ) -> list[str]:
-    """Update a document, and show how many of its chunks were kept, are new, are gone."""
+    """Update a document, and show how many of its chunks are kept, new and gone."""
     message: dict[str, Any] = {"user_id": stage.account.claire.user_id, "document_pk": document_pk}
     before = len(stage.rows(UPDATED, subject=str(document_pk)))
     calls = _Calls(stage)
@@ -210,7 +211,7 @@ def _update(
     _show_calls(made, indent="    ")
     if job.state != "done":
         return [f"documents: update of {document_pk} is {job.state}: {outcome.get('reason')}"]
-    # A real model may find that a chunk says nothing.
+    # A real model may judge a chunk irrelevant.
     if not stage.offline:
         return []
     once = {"completions": 1, "embeddings": 1, "texts_embedded": expected[1]}
@@ -221,7 +222,7 @@ def _update(
 
 
 def _ended(stage: Stage, document_pk: int, before: int) -> Row[Any]:
-    """The job of the newest update of a document, of which there were so many before."""
+    """Wait for the next update of a document, after `before` earlier ones, and return its job."""
     deadline = time.monotonic() + SECONDS_TO_DRAIN
     while time.monotonic() < deadline:
         jobs = sorted(stage.rows(UPDATED, subject=str(document_pk)), key=lambda job: str(job.occasion))
@@ -233,7 +234,7 @@ def _ended(stage: Stage, document_pk: int, before: int) -> Row[Any]:
 
 def _ask(stage: Stage) -> list[str]:
     terminal.title("Five questions, answered by cosine distance (embedding <=> question)")
-    wrong = []
+    problems = []
     for question, name, words in QUESTIONS:
         vector = str(model.question(question))
         (nearest,) = stage.rows(NEAREST, user_id=stage.account.claire.user_id, question=vector)
@@ -241,8 +242,8 @@ def _ask(stage: Stage) -> list[str]:
         terminal.paragraph(f"{nearest.name}", indent="    ")
         terminal.paragraph(f"“{_beginning(nearest.chunk_text)}”", indent="    ")
         if not nearest.name.endswith(name) or words not in " ".join(nearest.chunk_text.split()):
-            wrong.append(f"documents: “{question}” is answered by {nearest.name}")
-    return wrong
+            problems.append(f"documents: “{question}” is answered by {nearest.name}")
+    return problems
 
 
 def _beginning(chunk: str) -> str:
@@ -251,65 +252,66 @@ def _beginning(chunk: str) -> str:
 
 
 def _learn_again(stage: Stage, site: Site) -> list[str]:
-    terminal.title("The same website once more")
+    terminal.title("The same website again, unchanged since")
     calls = _Calls(stage)
     learned = website.learn(stage.stack, stage.connection, stage.account.claire.user_id, site.url)
     made = calls.made()
     _show_calls(made)
     pages: Sequence[str] = [page.path for page in learned.pages if page.state == "unchanged"]
     return [
-        *_if(learned.state != "done", f"documents: the website, once more, is {learned.state}"),
-        *_if(learned.outcome["stored"], f"documents: once more: {learned.outcome['stored']} pages stored"),
-        *_if(UNLINKED not in pages, f"documents: once more: unchanged are {pages}"),
-        *_if(any((made or {}).values()), f"documents: once more: {made}"),
+        *_if(learned.state != "done", f"documents: again: the website is {learned.state}"),
+        *_if(learned.outcome["stored"], f"documents: again: {learned.outcome['stored']} pages stored"),
+        *_if(UNLINKED not in pages, f"documents: again: unchanged are {pages}"),
+        *_if(any((made or {}).values()), f"documents: again: {made}"),
     ]
 
 
 def _refresh(stage: Stage, site: Site) -> list[str]:
-    """Let a page change and another one go, and let the days pass after which that is noticed."""
+    """Change a page, remove another one, and let the days pass until refreshes have noticed it."""
     terminal.title("A week later: the website is refreshed")
     path, old, new = CHANGED
     site.change(path, old, new)
     site.remove(REMOVED)
     terminal.paragraph(
-        f"{path} has changed, and {REMOVED} is gone. Nobody tells the bundle: after RefreshDays, the schedule"
-        " finds that the website is due. The crawler asks once for each page that it knows, with its ETag."
+        f"{path} has changed, and {REMOVED} is gone. No message is needed: after RefreshDays, the schedule"
+        " finds that the website is due. The crawler requests each known page once, with its ETag."
     )
     print()
     calls = _Calls(stage)
     site.requests.clear()
     refreshed = _refreshed(stage)
     made = calls.made()
-    # A page that is broken is tried three times.
+    # A broken page is requested three times.
     more_than_once = [path for path, times in site.requests.items() if times > 1 and path != BROKEN]
     first = _show_changes(site, refreshed)
     _show_calls(made)
     print()
-    terminal.paragraph("A day later it looks again, since a page may be missing by mistake:")
+    terminal.paragraph("A day later it checks again, because a page may be missing by mistake:")
     stage.rows(A_DAY_PASSES)
     second = _show_changes(site, _refreshed(stage))
     (document,) = stage.rows(GONE, user_id=stage.account.claire.user_id, name=site.base + REMOVED)
     return [
         *_if(first != {path: "changed", REMOVED: "missing"}, f"documents: refresh: {first}"),
         *_if(second != {REMOVED: "gone"}, f"documents: refresh, a day later: {second}"),
-        *_if(more_than_once, f"documents: refresh: asked more than once: {more_than_once}"),
+        *_if(more_than_once, f"documents: refresh: requested more than once: {more_than_once}"),
         *_if(stage.offline and (made or {}).get("completions") != 1, f"documents: refresh: {made}"),
-        *_if(document != (True, 0), f"documents: refresh: {REMOVED} has not left the index: {document}"),
+        *_if(
+            document != (True, 0), f"documents: refresh: {REMOVED} still has a document or chunks: {document}"
+        ),
     ]
 
 
 def _refreshed(stage: Stage) -> Learned:
-    """Let the website be due, let the schedule find it, and wait for the end of its refresh."""
+    """Make the website due, run the schedule, and wait for the end of the refresh."""
     user_id = stage.account.claire.user_id
     stage.rows(DUE, user_id=user_id)
-    # The one that EventBridge invokes may have been quicker.
     stage.fire("DocumentsScheduleFunction")
     (job,) = stage.rows(REFRESH, user_id=user_id)
     return website.follow(stage.stack, stage.connection, job.subject, job.occasion)
 
 
 def _show_changes(site: Site, refreshed: Learned) -> dict[str, str]:
-    """Print what a refresh has found; what has changed, by path."""
+    """Print the changes that a refresh found, and return them by path."""
     changes = {
         page["url"].removeprefix(site.base): page["change"] for page in refreshed.outcome.get("changes", [])
     }
@@ -320,7 +322,7 @@ def _show_changes(site: Site, refreshed: Learned) -> dict[str, str]:
 
 
 class _Calls:
-    """Counts the calls to the stand-in from here on; another model does not tell."""
+    """A count of the calls to the stand-in from now on. Other models do not count."""
 
     def __init__(self, stage: Stage) -> None:
         self._stack = stage.stack if stage.offline else None

@@ -1,4 +1,4 @@
-"""The last part: what the ledger says of all that was done."""
+"""The fifth part: the ledger."""
 
 from contextlib import suppress
 from datetime import date, datetime
@@ -10,14 +10,14 @@ from local.demo.stage import Stage
 from local.runtime import terminal
 
 LEDGER = "SELECT * FROM md_background_job ORDER BY queued_at, subject"
-# Of a subject; a user's id is longer.
+# A user's id is longer.
 SUBJECT_COLUMNS = 16
 
 
 def show(stage: Stage) -> list[str]:
-    """Show it; what is not as expected."""
+    """Show the jobs, and return the problems."""
     ledger = stage.rows(LEDGER)
-    terminal.heading("The job ledger (md_background_job): each piece of work, once")
+    terminal.heading("5  The ledger (md_background_job): one row for each job")
     terminal.table(
         [
             ("process", "subject", "day", "state", "tries", "took", "outcome"),
@@ -35,9 +35,7 @@ def show(stage: Stage) -> list[str]:
             ),
         ]
     )
-    return [
-        f"{job.process} {job.subject} is {job.state}, and not done" for job in ledger if job.state != "done"
-    ]
+    return [f"{job.process} {job.subject} is {job.state}, not done" for job in ledger if job.state != "done"]
 
 
 def _outcome(job: Row[Any]) -> str:
@@ -59,7 +57,7 @@ def _outcome(job: Row[Any]) -> str:
 
 
 def _day(occasion: str) -> str:
-    """A date; nothing for what is no date, or a moment."""
+    """Return an occasion's day; '' if it is not a date."""
     with suppress(ValueError):
         return f"{datetime.strptime(occasion, '%Y-%m-%d').date():%d %b}"  # noqa: DTZ007
     return ""

@@ -1,4 +1,4 @@
-"""The third part: the morning's e-mail (events)."""
+"""The third part: the daily e-mail (events)."""
 
 from datetime import time
 
@@ -21,17 +21,17 @@ IN_THE_MAIL = """
 
 
 def show(stage: Stage) -> list[str]:
-    """Set the clock to the coming morning, and show it; what is not as expected.
+    """Set the clock to the coming morning, show the e-mail, and return the problems.
 
     Raises:
         DemoError: as `Stage.fire`, `Stage.drain`.
     """
     account, day = stage.account, stage.account.morning
     claire, hugo, moment = account.claire, account.hugo, account.claire.at(day, MORNING)
-    terminal.heading("3  Morning: what today holds, and what was moved and why (events)")
+    terminal.heading("3  Morning: one e-mail with today's to-dos, and the moved ones (events)")
     terminal.paragraph(
-        f"The clock is set to {MORNING:%H:%M} of the same day, and the schedule function looks for users who"
-        " have morning."
+        f"The functions' clock is set to {MORNING:%H:%M} of the same day. The schedule function finds the"
+        " users whose local time is in the morning, and publishes a message for each."
     )
     print()
     stage.stack.set_clock(moment)
@@ -47,24 +47,24 @@ def show(stage: Stage) -> list[str]:
     if mails:
         HTML.parent.mkdir(parents=True, exist_ok=True)
         HTML.write_text(mails[0].html)
-        print(f"  As HTML, to open in a browser: {HTML.relative_to(ROOT)}")
+        print(f"  The same e-mail as HTML, for a browser: {HTML.relative_to(ROOT)}")
     terminal.paragraph(
-        f"{hugo.person.name} has to-dos too, but in Montréal it is {hugo.wall_clock(moment):%H:%M}: his"
-        " e-mail waits for his own morning."
+        f"{hugo.person.name} also has to-dos, but in Montréal it is {hugo.wall_clock(moment):%H:%M}. He gets"
+        " his e-mail in his own morning."
     )
     terminal.paragraph(
-        f"Asked again, the schedule function publishes {again} messages: one e-mail a day, not more."
+        f"Invoked again, the schedule function publishes {again} messages: a user gets one e-mail a day."
     )
 
-    wrong = []
+    problems = []
     if [mail.to for mail in mails] != [(claire.person.email,)]:
-        wrong.append(f"morning: mails went to {[mail.to for mail in mails]}")
+        problems.append(f"morning: mails went to {[mail.to for mail in mails]}")
     if again:
-        wrong.append(f"morning: {again} messages were published once more")
+        problems.append(f"morning: the second run published {again} messages")
     shown = "".join("".join(mail.text for mail in mails).split())
     missing = [
         row.description
         for row in stage.rows(IN_THE_MAIL, user_id=claire.user_id, day=day)
         if "".join(row.description.split()) not in shown
     ]
-    return wrong + [f"morning: not in the mail: {description}" for description in missing]
+    return problems + [f"morning: not in the mail: {description}" for description in missing]

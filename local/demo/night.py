@@ -1,4 +1,4 @@
-"""The second part: overdue to-dos get a better day (reschedule_todo)."""
+"""The second part: overdue to-dos move to a better day (reschedule_todo)."""
 
 from datetime import date, time
 from typing import Any
@@ -31,18 +31,18 @@ SCHEDULED = "SELECT scheduled_date FROM md_todo_scheduling WHERE todo_fk = :todo
 
 
 def show(stage: Stage) -> list[str]:
-    """Set the clock to the coming night, and show it; what is not as expected.
+    """Set the clock to the coming night, show the moved to-dos, and return the problems.
 
     Raises:
         DemoError: as `Stage.fire`, `Stage.drain`.
     """
     account, day = stage.account, stage.account.morning
     overdue = {row.todo_pk for row in stage.rows(OVERDUE, user_id=account.claire.user_id, day=day)}
-    terminal.heading("2  Night: overdue to-dos get a better day (reschedule_todo)")
+    terminal.heading("2  Night: overdue to-dos move to a better day (reschedule_todo)")
     terminal.paragraph(
-        f"The functions' clock is set to {NIGHT:%H:%M} of {day:%A}, {day:%B} {day.day}, where Claire is. So"
-        " the schedule function finds what she did not get round to; a model looks at each to-do, its history"
-        " and the days ahead."
+        f"The functions' clock is set to {NIGHT:%H:%M} of {day:%A}, {day:%B} {day.day}, in Claire's time"
+        " zone. The schedule function finds her overdue to-dos. For each, a model reads the to-do, its"
+        " history and the days ahead, and chooses a day."
     )
     print()
     stage.stack.set_clock(account.claire.at(day, NIGHT))
@@ -58,13 +58,13 @@ def show(stage: Stage) -> list[str]:
         f"Not moved, because it is completed: {COMPLETED} ({short_day(stays[0].scheduled_date)})"
     )
 
-    wrong = []
+    problems = []
     moved = {move.todo_pk for move in moves}
     if moved != overdue or not {account.todos[SIMPLE], account.todos[SLIPPING]} <= moved:
-        wrong.append(f"night: moved were {sorted(moved)}, expected {sorted(overdue)}")
+        problems.append(f"night: moved {sorted(moved)}, expected {sorted(overdue)}")
     if len(stays) != 1:
-        wrong.append(f"night: {COMPLETED} was moved")
-    return wrong + [problem for move in moves for problem in _problems(stage, move, day)]
+        problems.append(f"night: {COMPLETED} was moved")
+    return problems + [problem for move in moves for problem in _problems(stage, move, day)]
 
 
 def _show_move(move: Row[Any]) -> None:
@@ -81,11 +81,11 @@ def _show_move(move: Row[Any]) -> None:
 
 def _problems(stage: Stage, move: Row[Any], day: date) -> list[str]:
     new = date.fromisoformat(move.outcome["moved_to"])
-    wrong = []
+    problems = []
     if new < day or new.weekday() > FRIDAY:
-        wrong.append(f"night: {move.description} was moved to {new}")
+        problems.append(f"night: {move.description} was moved to {new}")
     if move.todo_pk == stage.account.todos[SLIPPING] and "moved 5 times" not in move.argument:
-        wrong.append(f"night: {move.description} is not told that it keeps slipping")
+        problems.append(f"night: the reason for {move.description} does not say that it keeps slipping")
     if stage.offline and (new == day or move.outcome["chosen_by"] != "model"):
-        wrong.append(f"night: the stand-in's day was not taken for {move.description}")
-    return wrong
+        problems.append(f"night: {move.description} did not get the stand-in's day")
+    return problems

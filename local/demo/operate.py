@@ -1,4 +1,4 @@
-"""The end: what an operator sees of all that, in the console and through its API."""
+"""The sixth part: the jobs as an operator sees them, in the API and the console."""
 
 import requests
 
@@ -10,8 +10,8 @@ SHOWN = 5
 
 
 def show(stage: Stage) -> list[str]:
-    """Ask the API for the last jobs, and for the console's first page; what is not as expected."""
-    terminal.heading("The console: all of it at a glance (operate)")
+    """Show the latest jobs of the API, open the console, and return the problems."""
+    terminal.heading("6  The API and the console: for operators (operate)")
     jobs = _get(stage.stack, f"/jobs?limit={SHOWN}").json()["jobs"]
     terminal.table(
         [
@@ -25,9 +25,9 @@ def show(stage: Stage) -> list[str]:
     console = _get(stage.stack, "/console")
     print()
     terminal.paragraph(
-        "These are the last jobs, as the API lists them. The console shows each process: what waits, runs,"
-        " was done, has failed and was paid. Operators retry, cancel and pause there. `make up` prints its"
-        " address; docs/jobs.md has the rest."
+        "These are the latest jobs, as the API lists them. For each process, the console shows how many jobs"
+        " wait, run, are done or have failed, and what was paid to models. Operators retry and cancel jobs"
+        " there, and pause processes. `make up` prints its address; docs/jobs.md says more."
     )
     states = {job["state"] for job in jobs}
     return [
@@ -38,7 +38,7 @@ def show(stage: Stage) -> list[str]:
 
 def _get(stack: Stack, path: str) -> requests.Response:
     with requests.Session() as session:
-        # No proxy of the environment has to do with this machine.
+        # Ignore proxies of the environment.
         session.trust_env = False
         session.auth = "operator", stack.credentials["operator"]
         return session.get(f"{stack.operate_url}{path}", timeout=30)

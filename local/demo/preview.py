@@ -1,7 +1,7 @@
-"""The daily e-mails of the demo account as files: made by the functions' own code, sent by nobody.
+"""Write the daily e-mails of the demo account to files, with the functions' own code. None is sent.
 
-Postgres and the model are as in the demo; there is no AWS, and no queue. The functions' folders must be on
-the path.
+Postgres and the model are as in the demo. There is no AWS and no queue. `functions` and `shared` must be on
+`sys.path`.
 """
 
 import json
@@ -43,7 +43,7 @@ from mojodex.model import Model
 
 EVENT_TYPE: EventType = "todo_daily_emails"
 MORNING = time(8, 5)
-# What the template has for the functions, where the caller does not say otherwise.
+# The template's default of LlmModels.
 MODELS = "gpt-5-mini,gpt-4.1"
 MILLISECONDS = 120_000
 
@@ -53,10 +53,10 @@ class Preview:
     """A mail that was written to `stem`.html, .txt and .eml.
 
     Attributes:
-        stem: path without ending.
-        address: to whom.
-        subject: what it says.
-        worded_by_model: whether the model gave the words; if not, they are the bundle's own.
+        stem: path without its extension.
+        address: of the recipient.
+        subject: of the mail.
+        worded_by_model: whether the model wrote its words. Otherwise they are the bundle's own.
     """
 
     stem: Path
@@ -66,17 +66,17 @@ class Preview:
 
 
 def run(directory: Path) -> list[Preview]:
-    """Write the mails of the next working day: of each user one with the model's words, one without.
+    """Write the mails of the next working day: for each user one with the model's words, and one without.
 
     Args:
-        directory: where; made if it is missing.
+        directory: for the files. It is created if missing.
 
     Raises:
         StartError: Postgres does not start.
-        MojodexError: the functions' code does not do it.
+        MojodexError: the functions' code failed.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    # Metrics are lines that are printed.
+    # The functions print metrics.
     with redirect_stdout(StringIO()), _surroundings() as (database, settings, account):
         return [
             _write(database, settings, user, account, directory / f"{name}{suffix}", ask=ask)
@@ -97,7 +97,7 @@ def _write(
     now, day = user.at(account.morning, MORNING), account.morning
     message = SendEvent(event_type=EVENT_TYPE, user_id=user.user_id)
     today = database.with_db_session(collect, message, day, now, settings)
-    # A model that is away is not waited for.
+    # Queued so long ago that an unavailable model is not waited for.
     job = Job("events", EVENT_TYPE, day.isoformat(), lease=now, attempts=1, queued_at=now - LONGEST_WAIT)
     answer = (
         think(Model(settings, Circuits(database)), today, job, Deadline(lambda: MILLISECONDS))
@@ -118,7 +118,7 @@ def _write(
 
 @contextmanager
 def _surroundings() -> Iterator[tuple[Database, TodoDailyEmailsSettings, Account]]:
-    """What the functions need, as long as it is there: a database with the account, a model, secrets."""
+    """Provide what the functions need: a database with the account, a model, and secrets."""
     with tempfile.TemporaryDirectory(prefix="mojodex-preview-") as name, mock_aws(), _model() as asked:
         directory = Path(name)
         try:
@@ -161,7 +161,7 @@ def _values(asked: model.Model) -> dict[str, Any]:
 
 @contextmanager
 def _model() -> Iterator[model.Model]:
-    """The caller's model, or the stand-in in a thread of this process."""
+    """Provide the caller's model, or the stand-in in a thread of this process."""
     if found := model.from_environment():
         yield found
         return
@@ -176,7 +176,7 @@ def _model() -> Iterator[model.Model]:
 
 
 def _move_some(connection: Connection, account: Account) -> None:
-    """What the night has moved: one to-do of each user; another one stays overdue."""
+    """Move one to-do of each user, as a night does. Another one stays overdue."""
     later = stories.working_day(stories.working_day(account.morning, 1), 1)
     for user, todo, reason in (
         (account.claire, stories.SLIPPING, stories.SLIPPING_REASON),

@@ -1,4 +1,4 @@
-"""Demo data: an account with finished tasks, to-dos that are waiting, and somebody on another continent."""
+"""Demo data: an account with finished tasks and open to-dos, and a colleague on another continent."""
 
 import json
 import uuid
@@ -22,11 +22,11 @@ class SeededUser:
     person: Person
 
     def at(self, day: date, wall_clock: time) -> datetime:
-        """The moment (aware, UTC) at which their wall clock shows this."""
+        """Return the moment (aware, UTC) of a day and time on the user's wall clock."""
         return datetime.combine(day, wall_clock, UTC) + timedelta(minutes=self.person.timezone_offset)
 
     def wall_clock(self, moment: datetime) -> datetime:
-        """What their wall clock shows at a moment (aware); naive."""
+        """Return the user's local time (naive) at a moment (aware)."""
         local = moment.astimezone(UTC) - timedelta(minutes=self.person.timezone_offset)
         return local.replace(tzinfo=None)
 
@@ -37,9 +37,8 @@ class SeededTask:
 
     Attributes:
         user_task_execution_pk: its execution.
-        title: what the user calls it.
-        shows: the one thing that it is there for, as a short sentence.
-        expected: for each to-do that must come out, a fragment of its description; empty if none may.
+        title, shows: as `stories.Story`.
+        expected: for each expected to-do, a fragment of its description; empty if none is expected.
     """
 
     user_task_execution_pk: int
@@ -53,12 +52,12 @@ class Account:
     """The demo account.
 
     Attributes:
-        claire: the one whom the demo follows.
+        claire: the user whom the demo follows.
         hugo: a French-speaking colleague in Montréal.
-        tasks: those that Claire has finished; the last two of them are not due.
+        tasks: Claire's tasks of today. The last two are not due.
         morning: the next working day on Claire's calendar.
-        todos: keys of the to-dos that were there before, by their descriptions.
-        notes: key of the document that Mojo has learned from Claire.
+        todos: keys of the earlier to-dos, by their descriptions.
+        notes: key of the document that Mojo learned from Claire.
     """
 
     claire: SeededUser
@@ -73,16 +72,16 @@ type Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
 def seed(connection: Connection, now: datetime, embed: Embed | None = None) -> Account:
-    """Put the demo account into a Mojodex database; each call makes a new account. Does not commit.
+    """Insert the demo account into a Mojodex database, a new one at each call. Does not commit.
 
-    Claire's tasks were finished 20 to 90 minutes before `now`, but one that is two minutes old. Her earlier
-    ones were extracted: of their to-dos two are overdue, one of which was moved five times already. Hugo has
+    Claire finished her tasks 20 to 90 minutes before `now`, except one that is two minutes old. The to-dos of
+    her earlier tasks were extracted. Two of them are overdue, one of which was moved five times. Hugo has
     to-dos for the same morning, and two that are overdue.
 
     Args:
         connection: to a database with the Mojodex tables.
         now: an aware moment.
-        embed: what the backend embeds with; without it, Claire's document is there, but has no chunks yet.
+        embed: makes the vectors of Claire's document. Without it, the document has no chunks.
     """
     claire, hugo = (_Seeder(connection, now, person) for person in (stories.CLAIRE, stories.HUGO))
     today = claire.user.wall_clock(now).date()
@@ -108,7 +107,7 @@ def seed(connection: Connection, now: datetime, embed: Embed | None = None) -> A
 
 
 def move(connection: Connection, todo_pk: int, day: date, reason: str, moment: datetime) -> None:
-    """Plan a to-do anew, as reschedule_todo does; `moment` is when (aware). Does not commit."""
+    """Move a to-do to a day as reschedule_todo does, at `moment` (aware). Does not commit."""
     connection.execute(
         text(
             "INSERT INTO md_todo_scheduling (todo_fk, scheduled_date, creation_date,"
@@ -119,7 +118,7 @@ def move(connection: Connection, todo_pk: int, day: date, reason: str, moment: d
 
 
 class _Seeder:
-    """Writes what belongs to one user."""
+    """Insert the rows of one user."""
 
     def __init__(self, connection: Connection, now: datetime, person: Person) -> None:
         self.connection = connection
@@ -157,9 +156,9 @@ class _Seeder:
         )
 
     def execution(self, story: Story, continues: int | None = None) -> int:
-        """The story with its session, messages and result; the key of its execution."""
+        """Insert a story's session, messages and result, and return the key of its execution."""
         finished = self.now - timedelta(minutes=story.minutes_ago)
-        # A message a minute, the result with the last one.
+        # A message each minute, and the result with the last one.
         begun = finished - timedelta(minutes=len(story.messages) - 1)
         session_id = str(uuid.uuid4())
         self._write(
@@ -214,7 +213,7 @@ class _Seeder:
         return execution_pk
 
     def extracted(self, execution_pk: int, story: Story) -> Iterator[tuple[str, int]]:
-        """What the extraction left behind for an earlier task; description and key of each to-do."""
+        """Insert the to-dos of an earlier task, and yield the description and key of each."""
         then = self.now - timedelta(minutes=story.minutes_ago - 10)
         self._write(
             "UPDATE md_user_task_execution SET todos_extracted = :then"
@@ -226,7 +225,7 @@ class _Seeder:
             yield plan.description, self._todo(execution_pk, plan, then)
 
     def document(self, name: str) -> int:
-        """A document that Mojo has learned, without chunks; its key."""
+        """Insert a document that Mojo learned, without chunks, and return its key."""
         return self._key(
             "INSERT INTO md_document (name, author_user_id, creation_date, document_type)"
             " VALUES (:name, :user_id, :then, 'learned_by_mojo') RETURNING document_pk",
@@ -236,7 +235,7 @@ class _Seeder:
         )
 
     def chunks(self, document_pk: int, chunks: Sequence[str], vectors: Sequence[list[float]]) -> None:
-        """Give a document its chunks."""
+        """Insert the chunks of a document."""
         for index, (chunk, vector) in enumerate(zip(chunks, vectors, strict=True)):
             self._write(
                 "INSERT INTO md_document_chunk (document_fk, index, chunk_text, embedding)"
@@ -258,6 +257,6 @@ class _Seeder:
         )
         move(self.connection, todo_pk, plan.days[0], "", then)
         for (before, day), reason in zip(pairwise(plan.days), plan.reasons, strict=True):
-            # In the night after the day that it was planned for.
+            # In the night after the planned day.
             move(self.connection, todo_pk, day, reason, self.user.at(before + stories.DAY, time(2)))
         return todo_pk

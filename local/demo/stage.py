@@ -1,4 +1,4 @@
-"""What every part of the demo uses: the running stack, its database, the account."""
+"""The stage of all parts of the demo: the running stack, its database, the account."""
 
 import sys
 import time
@@ -20,12 +20,12 @@ JOBS = text("SELECT * FROM md_background_job WHERE process = :process ORDER BY q
 
 
 class DemoError(Exception):
-    """The demo did not end as it should. The text says how."""
+    """The demo did not end as expected. The text has the reason."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The running stack, a connection to its database in autocommit, and the account that is in it."""
+    """The running stack, a connection to its database in autocommit, and the demo account."""
 
     stack: Stack
     connection: Connection
@@ -33,19 +33,19 @@ class Stage:
 
     @property
     def offline(self) -> bool:
-        """Whether the stand-in answers, so that every word that comes out is known."""
+        """Tell whether the stand-in answers, so that every word of the result is known."""
         return self.stack.model == model.OFFLINE
 
     def rows(self, sql: str, **values: Any) -> Sequence[Row[Any]]:
-        """The rows of a query."""
+        """Return the rows of a query."""
         return self.connection.execute(text(sql), values).all()
 
     def jobs(self, process: str) -> Sequence[Row[Any]]:
-        """What the ledger says of a process, oldest first."""
+        """Return the jobs of a process from the ledger, oldest first."""
         return self.connection.execute(JOBS, {"process": process}).all()
 
     def fire(self, schedule: str) -> int:
-        """Invoke a schedule function; how many messages it published.
+        """Invoke a schedule function, and return how many messages it published.
 
         Raises:
             DemoError: it failed; the text has the end of its log.
@@ -57,10 +57,10 @@ class Stage:
         return int(answer["published"])
 
     def drain(self, process: str, published: int) -> None:
-        """Show the states of a process's jobs until as many as there were messages have ended.
+        """Show the states of a process's jobs until `published` of them have ended.
 
         Raises:
-            DemoError: they did not in time.
+            DemoError: they did not end in time.
         """
         deadline = time.monotonic() + SECONDS_TO_DRAIN
         shown = ""
@@ -68,7 +68,7 @@ class Stage:
             states = Counter(job.state for job in self.jobs(process))
             line = "   ".join(f"{state} {states[state]}" for state in ("queued", "running", *FINAL))
             if line != shown:
-                # On a terminal the line is written over, elsewhere one follows the other.
+                # A terminal overwrites the line.
                 print(f"\r  {line} " if sys.stdout.isatty() else f"  {line}\n", end="", flush=True)
                 shown = line
             if sum(states[state] for state in FINAL) >= published:
@@ -81,5 +81,5 @@ class Stage:
 
 
 def short_day(day: date) -> str:
-    """A day in ten columns: "Tue 24 Nov"."""
+    """Return a day in ten columns: "Tue 24 Nov"."""
     return f"{day:%a %d %b}"

@@ -1,4 +1,4 @@
-"""The people of the demo account, what they have said to Mojo, and what is on their lists."""
+"""The people of the demo account, their conversations with Mojo, and their to-dos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Person:
-    """A user before they are in the database; `timezone_offset` in minutes, local = UTC - offset."""
+    """A user to seed. `timezone_offset` is in minutes: local time = UTC - offset."""
 
     name: str
     email: str
@@ -30,12 +30,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Plan:
-    """A to-do before it is in the database.
+    """A to-do to seed.
 
     Attributes:
-        description: what is to be done.
-        days: those that it was planned for, one after the other.
-        reasons: why it was moved to each of them but the first.
+        description: its text.
+        days: the days that it was planned for, in order.
+        reasons: for each move, so one fewer than the days.
         completed: whether it is done.
     """
 
@@ -47,20 +47,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Story:
-    """A task before it is in the database.
+    """A task to seed.
 
     Attributes:
         task: a name of `TASKS`.
-        title: what the user calls it.
-        shows: the one thing that it is there for, as a short sentence.
-        messages: begin with the user's and alternate with Mojo's.
+        title: the user's title.
+        shows: what the extraction must get right, as a short sentence.
+        messages: of the user and Mojo, in turn. The user begins.
         result: the produced text.
         minutes_ago: when it was finished.
         expected: for each to-do that the extraction must find, a fragment of its description.
         language: of the conversation.
-        continues_earlier: whether it goes on from the first of the user's earlier tasks.
+        continues_earlier: whether it continues the first of the user's earlier tasks.
         deleted: whether the user has deleted it.
-        plans: to-dos that an earlier extraction has found.
+        plans: to-dos that an earlier extraction found.
     """
 
     task: str
@@ -95,14 +95,14 @@ HUGO = Person(
 
 
 def stories(now: datetime) -> list[Story]:
-    """Claire's tasks of today (`now` is aware): each shows one thing that the extraction must get right."""
+    """Return Claire's tasks of today (`now` is aware). Each shows one rule of the extraction."""
     meeting = now - timedelta(days=16)
     promised = f"{now - timedelta(days=9):%-d %B %Y}"
     return [
         Story(
             task="write_sales_follow_up",
             title="Follow-up to Harbour Lane Hotels",
-            shows="One step, with its date.",
+            shows="One step with its date.",
             messages=(
                 "I just met Martin Keller, purchasing manager of Harbour Lane Hotels. "
                 "He liked the samples but finds the delivery fee too high.",
@@ -139,7 +139,7 @@ def stories(now: datetime) -> list[Story]:
         Story(
             task="draft_blog_article",
             title="Article: why we went plastic-free",
-            shows="No step at all: nothing is the right answer.",
+            shows="No next step, so no to-do.",
             messages=(
                 "Write an article on how we removed plastic from our packaging. Friendly tone, 300 words.",
                 "With pleasure. Which figures may I use?",
@@ -154,7 +154,7 @@ def stories(now: datetime) -> list[Story]:
         Story(
             task="prepare_meeting_recap",
             title="Recap of the contract review",
-            shows="The step is someone else's.",
+            shows="The next step is somebody else's, so no to-do.",
             messages=(
                 "Recap of the contract review with the carrier, short please. We accepted the new fuel "
                 "clause "
@@ -169,7 +169,7 @@ def stories(now: datetime) -> list[Story]:
         Story(
             task="write_sales_follow_up",
             title="Second e-mail to Oakfield Dairies",
-            shows="The step is already on the user's list, from the task that this one continues.",
+            shows="The step is already a to-do of the task that this one continues.",
             messages=(
                 "Second e-mail to Oakfield Dairies: they want to come and taste the new range with five "
                 "people.",
@@ -204,7 +204,7 @@ def stories(now: datetime) -> list[Story]:
         Story(
             task="prepare_meeting_recap",
             title="Recap of the steering committee",
-            shows="The promised day is already past: it falls on the next working day.",
+            shows="The promised day is past, so the to-do is due on the next working day.",
             messages=(
                 "I never got round to the recap of our last steering committee, here are my notes. "
                 f"Committee of {meeting:%-d %B}: budget approved, hiring postponed.",
@@ -220,7 +220,7 @@ def stories(now: datetime) -> list[Story]:
         Story(
             task="write_sales_follow_up",
             title="Thank-you note to Bellweather Cafés",
-            shows="Still being edited: not due yet.",
+            shows="The result changed two minutes ago, so the task is not due yet.",
             messages=(
                 "A thank-you note to Bellweather Cafés for their first order, from me.",
                 "Anything to announce?",
@@ -233,7 +233,7 @@ def stories(now: datetime) -> list[Story]:
         Story(
             task="draft_blog_article",
             title="Article: our summer interns",
-            shows="Deleted by the user: left alone.",
+            shows="The user has deleted it, so it is never due.",
             messages=(
                 "A short article about our summer interns.",
                 "Whom shall I mention?",
@@ -247,7 +247,7 @@ def stories(now: datetime) -> list[Story]:
     ]
 
 
-# A document that Mojo has learned; each paragraph is long enough to be a chunk of its own.
+# A document that Mojo learned from Claire. Each paragraph is long enough for a chunk of its own.
 NOTES_NAME = "What we have agreed with customers"
 NOTES = (
     "Harbour Lane Hotels have nine houses on the coast and one in the hills. Martin Keller buys for all of"
@@ -260,8 +260,8 @@ NOTES = (
     " order was elderflower syrup in kegs and a mixed pallet of jams for the shelf behind the counter. They"
     " pay by direct debit, which gives them two per cent. Deliveries must come before seven or after ten,"
     " because the street is closed in between. Sonja looks after quality there and needs the allergen sheet"
-    " anew each season, with the walnut jam on a page of its own. Empty kegs are kept in the yard of the shop"
-    " in the north, whose key is with the baker next door.",
+    " again each season, with the walnut jam on a page of its own. Empty kegs are kept in the yard of the"
+    " shop in the north, whose key is with the baker next door.",
     "Oakfield Dairies make yoghurt in glass and look for fruit to put under it. They need buckets of twelve"
     " kilograms, less sugar than in a jam, and pieces that do not float. Tom says that line 2 can do it from"
     " May on, but not in the weeks of the apricots. They would begin with two hundred kilograms a month and"
@@ -275,7 +275,7 @@ NOTES = (
     " theirs in two rows of six. In August they are closed for three weeks, and the standing order rests. She"
     " likes handwritten cards and keeps all of them.",
 )
-# What Claire writes in place of the first paragraph.
+# Claire's new first paragraph.
 NOTES_EDITED = (
     "Harbour Lane Hotels have nine houses on the coast and one in the hills. Martin Keller buys for all of"
     " them, decides at the end of a month, and does not like to be called before ten. He takes apricot,"
@@ -287,7 +287,7 @@ NOTES_EDITED = (
 
 
 def working_day(day: date, step: int) -> date:
-    """The next Monday to Friday after a day (step 1), or the last one before it (step -1)."""
+    """Return the next Monday to Friday after a day (step 1), or the last one before it (step -1)."""
     day += step * DAY
     while day.weekday() > FRIDAY:
         day += step * DAY
@@ -298,7 +298,7 @@ SIMPLE = "Send the allergen sheet to Bellweather Cafés"
 SLIPPING = "Write the customer story about Pinewood Deli for the website"
 COMPLETED = "Order fifty sample jars for Bellweather Cafés"
 HUGOS_MOVED = "Préparer la dégustation au marché Jean-Talon"
-# Why these two were moved in the last night, where no model is asked.
+# The reasons for two moves, for `preview`, where no model is asked for them.
 SLIPPING_REASON = (
     "It has waited for six weeks and was moved 5 times already. Nothing else is planned that day: block half"
     " an hour for a first paragraph, or ask Nadia to write it with you."
@@ -309,7 +309,7 @@ HUGOS_REASON = (
 
 
 def earlier(today: date) -> list[Story]:
-    """Claire's tasks of former days, and what came out of them, on her local day `today`."""
+    """Return Claire's earlier tasks and their to-dos, on her local day `today`."""
     morning, yesterday = working_day(today, 1), working_day(today, -1)
     weeks = tuple(yesterday - 7 * n * DAY for n in range(5, -1, -1))
     return [
@@ -376,7 +376,7 @@ def earlier(today: date) -> list[Story]:
 
 
 def hugos(today: date) -> list[Story]:
-    """Hugo's task, and what came out of it, on the local day `today`."""
+    """Return Hugo's task and its to-dos, on the local day `today`."""
     morning, yesterday = working_day(today, 1), working_day(today, -1)
     return [
         Story(

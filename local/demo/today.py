@@ -17,7 +17,7 @@ TODOS = (
 
 
 def show(stage: Stage) -> list[str]:
-    """Show it; what is not as expected.
+    """Show the to-dos of each task, and return the problems.
 
     Raises:
         DemoError: as `Stage.fire`, `Stage.drain`.
@@ -25,20 +25,20 @@ def show(stage: Stage) -> list[str]:
     account = stage.account
     terminal.heading("1  Today: finished tasks become to-dos (extract_todos)")
     terminal.paragraph(
-        f"{account.claire.person.name} has finished {len(account.tasks)} tasks with Mojo. The schedule"
-        " function looks for those whose to-dos are not extracted yet, and publishes a message for each."
+        f"{account.claire.person.name} has worked on {len(account.tasks)} tasks with Mojo. The schedule"
+        " function finds those that are due for extraction, and publishes a message for each."
     )
     print()
     published = stage.fire("ExtractTodosScheduleFunction")
     stage.drain("extract_todos", published)
     jobs = {job.subject: job for job in stage.jobs("extract_todos")}
-    wrong = []
+    problems = []
     for number, task in enumerate(account.tasks, 1):
         todos = stage.rows(TODOS, pk=task.user_task_execution_pk)
         _show_task(number, task, todos, jobs.get(str(task.user_task_execution_pk)))
         if stage.offline and not _as_expected(task, todos):
-            wrong.append(f"{task.title}: expected {list(task.expected)}")
-    return wrong
+            problems.append(f"{task.title}: expected {list(task.expected)}")
+    return problems
 
 
 def _show_task(number: int, task: SeededTask, todos: Sequence[Row[Any]], job: Row[Any] | None) -> None:
@@ -63,7 +63,7 @@ def _show_task(number: int, task: SeededTask, todos: Sequence[Row[Any]], job: Ro
 
 
 def _as_expected(task: SeededTask, todos: Sequence[Row[Any]]) -> bool:
-    """Whether each to-do that must come out did, and no other."""
+    """Tell whether the to-dos are the expected ones, and no others."""
     left = [todo.description for todo in todos]
     for fragment in task.expected:
         found = next((description for description in left if fragment in description), None)

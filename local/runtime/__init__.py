@@ -1,1 +1,1 @@
-"""The deployed bundle on this machine: an emulator of AWS, an embedded Postgres, and `sam deploy`."""
+"""Run the deployed bundle on this machine, with an emulator of AWS and an embedded Postgres."""

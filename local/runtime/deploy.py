@@ -9,25 +9,25 @@ from pathlib import Path
 from local.runtime import emulator, processes
 
 ROOT = emulator.ROOT
-# `make build` fills .aws-sam/build, for AWS; what runs here is built apart, for this machine's processor.
+# Not .aws-sam/build, which `make build` fills for AWS: this build is for this machine's processor.
 BUILD_DIRECTORY = ROOT / ".aws-sam" / "local" / "build"
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
 STACK_NAME = "mojodex-background"
 
 
 class StackError(Exception):
-    """A step on the way to a running stack failed, or there is none where one is asked for."""
+    """A step towards a running stack failed, or no stack is running."""
 
 
 def build() -> None:
-    """Build layer and functions for this machine, as `make build-local`; quick when nothing changed.
+    """Build layer and functions for this machine with `make build-local`. Quick if nothing changed.
 
     Raises:
-        StackError: the build failed; it has printed why.
+        StackError: the build failed, and has printed the reason.
     """
-    # Make's own variables would make it a sub-make of whatever started us.
+    # With Make's own variables, it would be a sub-make of the caller's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    # Workers of pytest-xdist build at the same time, and SAM empties its folder first.
+    # Workers of pytest-xdist may build at the same time, and SAM first empties its folder.
     with (ROOT / "Makefile").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(["make", "build-local"], cwd=ROOT, env=environment, check=False)
@@ -48,7 +48,7 @@ def deploy(
         *(SAM, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"),
         *("--stack-name", STACK_NAME, "--region", emulator.REGION),
         *("--template-file", build / "template.yaml"),
-        # Without any, those of the last deployment hold.
+        # Without overrides, sam keeps those of the last deployment.
         *(("--parameter-overrides", *overrides) if overrides else ()),
     ]
     log = directory / "sam-deploy.log"
@@ -63,7 +63,7 @@ def deploy(
             env={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
-                # sam writes into the home folder, and leaves temporary ones behind.
+                # sam writes into the home folder, and leaves temporary folders behind.
                 "HOME": str(directory.resolve()),
                 "TMPDIR": str(directory.resolve()),
                 "AWS_ENDPOINT_URL": endpoint,
@@ -71,7 +71,7 @@ def deploy(
                 "AWS_CONFIG_FILE": os.devnull,
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
                 "SAM_CLI_TELEMETRY": "0",
-                # Seconds between two looks at the deployment; AWS needs more, the emulator does not.
+                # Seconds between two checks of the deployment. The emulator is quick.
                 "SAM_CLI_POLL_DELAY": "0.2",
             },
         )
@@ -81,10 +81,10 @@ def deploy(
 
 
 def _number_concurrency(endpoint: str) -> None:
-    """Give every MaximumConcurrency anew, as a number.
+    """Set every MaximumConcurrency again, as a number.
 
-    A template's parameter is a string, of which CloudFormation makes a number; MiniStack 1.5.33 does not, and
-    its poller then fails on the comparison ("'>=' not supported") and delivers nothing.
+    A template's parameter is a string. CloudFormation converts it, but MiniStack 1.5.33 does not. Its poller
+    then fails on a comparison ("'>=' not supported") and delivers nothing.
     """
     functions = emulator.client(endpoint, "lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:

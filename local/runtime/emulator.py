@@ -1,6 +1,6 @@
 """MiniStack, the emulator of AWS, from its own environment in .tools/ministack (the Makefile pins it).
 
-It listens on one port of 127.0.0.1, keeps what it writes in its directory, and runs functions as children.
+It listens on one port of 127.0.0.1, writes to its directory only, and runs functions as child processes.
 """
 
 import http.client
@@ -32,21 +32,20 @@ CREDENTIALS = {
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator; `endpoint` is what AWS_ENDPOINT_URL wants."""
+    """A running emulator. `endpoint` is the value of AWS_ENDPOINT_URL."""
 
     endpoint: str
 
 
 def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
-    """Start an emulator that knows nothing yet.
+    """Start an empty emulator.
 
     Args:
         directory: for its log, `ministack.log`, and its files.
-        environment: variables that it and every function get, besides what they need. They see nothing of the
-            caller's own environment.
+        environment: further variables for it and every function. They get none of the caller's own.
 
     Raises:
-        StartError: it is not installed (`make setup`), or did not come up; the text has the end of its log.
+        StartError: it is not installed (`make setup`), or did not start; the text has the end of its log.
     """
     if not PYTHON.exists():
         raise processes.StartError("MiniStack is not installed: run 'make setup'")
@@ -55,7 +54,7 @@ def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
     files.mkdir(parents=True, exist_ok=True)
     port = processes.free_port()
     processes.start(
-        # -P: what lies beside the program is not for it to import.
+        # -P: it must not import the modules beside the program.
         [PYTHON, "-P", Path(__file__).with_name("ministack.py")],
         directory=directory,
         name=NAME,
@@ -71,7 +70,7 @@ def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
             "S3_DATA_DIR": str(files / "s3"),
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
-            # What queue URLs are made of; "localhost" may be ::1, where nobody listens.
+            # The host of queue URLs. "localhost" may be ::1, where nobody listens.
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
@@ -85,19 +84,19 @@ def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
 
 
 def stop(directory: Path) -> None:
-    """Stop the emulator and its functions. Does nothing when it does not run."""
+    """Stop the emulator and its functions. Do nothing if it is not running."""
     processes.stop(directory, NAME)
 
 
 def sent_mails(endpoint: str) -> list[dict[str, Any]]:
-    """Return the mails that SES has taken, oldest first, with "To", "Subject", "BodyText" and "BodyHtml".
+    """Return the mails that SES accepted, oldest first, with "To", "Subject", "BodyText" and "BodyHtml".
 
     Raises:
         OSError: the emulator does not answer.
     """
     status, body = _get(endpoint, "/_ministack/ses/messages")
     if status != http.HTTPStatus.OK:
-        raise OSError(f"MiniStack answers {status} when asked for its mails")
+        raise OSError(f"MiniStack answered {status} to the request for its mails")
     return [mail for mails in json.loads(body)["messages"].values() for mail in mails]
 
 
@@ -109,7 +108,7 @@ def _healthy(port: int) -> bool:
 
 
 def _get(endpoint: str, path: str) -> tuple[int, bytes]:
-    # http.client and not urllib, which would ask a proxy of the environment.
+    # Not urllib, which would use a proxy of the environment.
     connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=2)
     try:
         connection.request("GET", path)
@@ -120,14 +119,14 @@ def _get(endpoint: str, path: str) -> tuple[int, bytes]:
 
 
 def client(endpoint: str, service: str, *, tries: int = 1) -> Any:
-    """Make a boto3 client of the emulator at an endpoint, or of a proxy in front of it.
+    """Make a boto3 client for an emulator, or for a proxy in front of it.
 
     Args:
-        endpoint: where it is.
-        service: as boto3 calls it.
-        tries: of each request. An invocation must not be repeated behind the caller's back.
+        endpoint: its URL.
+        service: boto3's name of the service.
+        tries: attempts at each request. With more than one, an invocation may be repeated unnoticed.
     """
-    # Neither a profile nor a proxy of the caller's environment counts.
+    # Ignore profiles, files and proxies of the caller's environment.
     nothing = (None, None, None, None)
     session = boto3.Session(
         botocore_session=botocore.session.Session(
@@ -141,8 +140,8 @@ def client(endpoint: str, service: str, *, tries: int = 1) -> Any:
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,
     )
-    # An invocation may take as long as Lambda lets it.
+    # Lambda's longest timeout, for an invocation.
     config = Config(proxies={}, read_timeout=900, retries={"mode": "standard", "total_max_attempts": tries})
-    # Typed for services whose stubs are installed only.
+    # boto3's types only allow services whose stubs are installed.
     make: Any = session.client
     return make(service, endpoint_url=endpoint, config=config)

@@ -1,7 +1,7 @@
-"""Starts MiniStack so that the functions of one archive share what it holds. Runs in MiniStack's environment.
+"""Start MiniStack with archives that are unpacked once. This program runs in MiniStack's environment.
 
-For each cold start MiniStack unpacks the layer, 6,600 files, anew: seconds of a processor each time. Lambda
-does not do that, so here an archive is unpacked once and linked into each function's folder.
+At each cold start, MiniStack unpacks the layer's 6,600 files again, which takes seconds of processor time.
+Lambda does not do that, so here an archive is unpacked once and linked into each function's folder.
 """
 
 import os
@@ -25,32 +25,32 @@ class SharedZipFile(zipfile.ZipFile):
     """An archive whose members are unpacked once, and then linked to."""
 
     def extractall(self, path: str) -> None:  # type: ignore[override]
-        """Make `path`, an empty folder, a link to what the archive holds."""
+        """Replace `path`, an empty folder, by a link to the unpacked archive."""
         members = [(member.filename, member.CRC, member.file_size) for member in self.infolist()]
         unpacked = UNPACKED / sha256(repr(members).encode()).hexdigest()
         with _unpacking:
             if not unpacked.exists():
-                half = unpacked.with_suffix(".half")
-                super().extractall(half)
-                half.rename(unpacked)
+                partial = unpacked.with_suffix(".partial")
+                super().extractall(partial)
+                partial.rename(unpacked)
         Path(path).rmdir()
         Path(path).symlink_to(unpacked)
 
 
-# Of this module only: what else MiniStack unpacks is its own affair.
-# It also asks for an exception that zipfile does not have, which hides what went wrong.
+# Only for this module: MiniStack also unpacks other archives.
+# The module also names an exception that zipfile does not have, which hides the real error.
 lambda_runtime.zipfile = SimpleNamespace(
     **{**vars(zipfile), "ZipFile": SharedZipFile, "LargeFileError": zipfile.LargeZipFile}
 )
-# It looks every ten seconds whether a schedule is due; EventBridge Scheduler is not so late.
+# MiniStack checks every ten seconds for due schedules. EventBridge Scheduler is more punctual.
 scheduler._SCHEDULE_TICK_INTERVAL = 1
 _invoke = lambda_runtime.Worker.invoke
 
 
 def invoke(worker: lambda_runtime.Worker, *args: Any, **named: Any) -> dict[str, Any]:
-    """An invocation whose worker dies while it starts fails alone.
+    """Invoke a function. If its worker dies at its start, only this invocation fails.
 
-    MiniStack ends all workers of the function then: those that are starting die as well, and so on for ever.
+    MiniStack would end all workers of the function. Others would then die at their start, and so on for ever.
     """
     try:
         answer: dict[str, Any] = _invoke(worker, *args, **named)

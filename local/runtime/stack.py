@@ -1,6 +1,6 @@
 """The whole bundle on this machine: Postgres, the emulator of AWS, a language model, the deployed template.
 
-Nothing here reads or changes the AWS account, profile or credentials of whoever runs it.
+Nothing here reads or changes the AWS account, profile or credentials of the caller.
 """
 
 import http.client
@@ -24,12 +24,12 @@ from local.runtime.postgres import Database
 
 ROOT = emulator.ROOT
 MODEL_SERVER = "model-server"
-# Where mails come from, and where their links lead: nobody has the domain "example" (RFC 2606).
+# Sender and links of the mails. Nobody owns the domain "example" (RFC 2606).
 MAIL_PARAMETERS = {
     "EmailSender": "mojo@mojodex.example",
     "MojodexWebappUri": "https://app.mojodex.example",
 }
-# How the template's names of a process's resources and parameters begin.
+# Prefixes of a process's resources and parameters in the template.
 PREFIXES = {
     "extract_todos": "ExtractTodos",
     "reschedule_todo": "RescheduleTodo",
@@ -39,10 +39,10 @@ PREFIXES = {
     "update_document": "UpdateDocument",
     "mail_feedback": "MailFeedback",
 }
-# Who may use the API of a local stack, and for what.
+# The credentials of a local stack's API, and their rights.
 RIGHTS = {"operator": ["publish", "read", "read-content", "operate"], "backend": ["publish"]}
 SECONDS_TO_UPDATE = 30
-# What a function needs to reach a real model from behind a proxy.
+# Variables that a function needs to reach a real model through a proxy.
 NETWORK_VARIABLES = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
@@ -50,7 +50,7 @@ NETWORK_VARIABLES = (
 
 
 class SentMail(NamedTuple):
-    """A mail that SES has taken."""
+    """A mail that SES accepted."""
 
     to: tuple[str, ...]
     subject: str
@@ -63,12 +63,12 @@ class Stack:
     """A running stack.
 
     Attributes:
-        endpoint: for AWS_ENDPOINT_URL.
+        endpoint: value of AWS_ENDPOINT_URL.
         database: the Mojodex database, migrated.
-        model: "offline" for the stand-in of this repository, else where the model is.
+        model: "offline" for the stand-in of this repository, else the model's URL, or "OpenAI".
         outputs: of the template.
         model_url: of the model's API; None for OpenAI's own.
-        credentials: of the API, the secret of each name: "operator" may do all, "backend" may publish.
+        credentials: secrets of the API by name. "operator" has all rights, "backend" may publish.
     """
 
     endpoint: str
@@ -80,45 +80,45 @@ class Stack:
 
     @property
     def operate_url(self) -> str:
-        """Address of the API, without a slash at its end."""
+        """The URL of the API, without a slash at its end."""
         api = urlsplit(self.outputs["OperateUrl"]).hostname or ""
-        # The API's own host name is nobody's here.
+        # The API's own host name does not resolve here.
         return f"{self.endpoint}/_aws/execute-api/{api.partition('.')[0]}"
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Load the stack that `up` has started in a directory.
+        """Load the stack that `up` started in a directory.
 
         Raises:
-            StackError: there is none.
+            StackError: no stack is running.
         """
         try:
             state = json.loads((directory / "state.json").read_text())
         except FileNotFoundError:
-            raise StackError("nothing runs: start it with 'make up'") from None
+            raise StackError("no stack is running: start one with 'make up'") from None
         return cls(**{**state, "database": Database(**state["database"])})
 
     def client(self, service: str) -> Any:
-        """Make a boto3 client of the emulator for a service."""
+        """Return a boto3 client for a service of the emulator."""
         return emulator.client(self.endpoint, service)
 
     def deploy(self, directory: Path, build: Path) -> None:
         """Deploy another build over this one, with the same parameters.
 
-        What runs of a function that changes is ended, which AWS does not do. Schedules fire again, and what
-        `set_environment` has changed may be as in the template again.
+        Running workers of changed functions are killed, which AWS does not do. Schedules fire again, and
+        changes by `set_environment` may be lost.
 
         Args:
             directory: of this stack.
-            build: folder as `sam build` makes it.
+            build: a folder that `sam build` made.
 
         Raises:
-            StackError: it failed.
+            StackError: the deployment failed.
         """
         deploy.deploy(directory, self.endpoint, {}, build)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables with which the AWS CLI, boto3 and SQLAlchemy use this stack."""
+        """Return the variables with which the AWS CLI, boto3 and SQLAlchemy reach this stack."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             **emulator.CREDENTIALS,
@@ -146,20 +146,20 @@ class Stack:
         }
 
     def set_environment(self, logical_id: str, **variables: str) -> None:
-        """Change variables of a function; its next invocation is a cold start that sees them.
+        """Change variables of a function. Its next invocation is a cold start with them.
 
         Raises:
-            StackError: there is no such function, or it does not take the change.
+            StackError: there is no such function, or the change failed.
         """
         self._set_environment([self.function_name(logical_id)], variables)
 
     def set_clock(self, moment: datetime) -> None:
-        """Let the clock of all functions run on from this moment (aware). Postgres and queues keep theirs.
+        """Set the clock of all functions to a moment (aware). It runs on from there.
 
-        What runs is ended, so nothing should.
+        Postgres and queues keep theirs. This kills running workers, so none should be busy.
 
         Raises:
-            StackError: a function does not take the change.
+            StackError: the change failed.
         """
         offset = (moment - datetime.now(UTC)).total_seconds()
         self._set_environment(list(self._function_names().values()), {"CLOCK_OFFSET_SECONDS": str(offset)})
@@ -167,40 +167,40 @@ class Stack:
     def _set_environment(self, names: Sequence[str], variables: Mapping[str, str]) -> None:
         functions = self.client("lambda")
         for name in names:
-            there = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            present = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             functions.update_function_configuration(
-                FunctionName=name, Environment={"Variables": {**there, **variables}}
+                FunctionName=name, Environment={"Variables": {**present, **variables}}
             )
         deadline = time.monotonic() + SECONDS_TO_UPDATE
         for name in names:
             while functions.get_function_configuration(FunctionName=name)["LastUpdateStatus"] != "Successful":
                 if time.monotonic() > deadline:
-                    raise StackError(f"{name} did not take its new environment")
+                    raise StackError(f"{name} has no new environment after {SECONDS_TO_UPDATE} s")
                 time.sleep(0.1)
 
     def open_loopback(self) -> None:
-        """Let the workers of documents fetch from loopback, where a website of this machine is.
+        """Let the document workers fetch from loopback, for a website on this machine.
 
-        What of them runs is ended, so nothing should.
+        This kills running workers, so none should be busy.
 
         Raises:
-            StackError: a function does not take the change.
+            StackError: the change failed.
         """
         for worker in ("CreateFromWebsiteWorkerFunction", "UpdateDocumentWorkerFunction"):
             self.set_environment(worker, FETCH_LOOPBACK="true")
 
     def publish(self, queue: str, message: dict[str, Any]) -> None:
-        """Send a message, as Mojodex's backend does; `queue` is the output that has its URL."""
+        """Send a message as Mojodex's backend does. `queue` is the output that has the queue's URL."""
         group = {"MessageGroupId": str(message["user_id"])} if "user_id" in message else {}
         self.client("sqs").send_message(
             QueueUrl=self.outputs[queue], MessageBody=json.dumps(message), **group
         )
 
     def model_calls(self) -> dict[str, int]:
-        """Count the calls that the stand-in has answered: completions, embeddings, texts_embedded.
+        """Return the stand-in's counts: completions, embeddings, texts_embedded.
 
         Raises:
-            StackError: another model answers, which does not tell.
+            StackError: the model is not the stand-in.
         """
         return dict(self._ask_stand_in("/stats"))
 
@@ -208,13 +208,13 @@ class Stack:
         """Return the stand-in's first prompt of each kind, by the name of its answer's schema.
 
         Raises:
-            StackError: another model answers, which does not tell.
+            StackError: the model is not the stand-in.
         """
         return dict(self._ask_stand_in("/prompts"))
 
     def _ask_stand_in(self, path: str) -> Any:
         if self.model != model.OFFLINE or self.model_url is None:
-            raise StackError(f"only the stand-in answers {path}, and {self.model} is not it")
+            raise StackError(f"only the stand-in answers {path}, and the model is {self.model}")
         address = urlsplit(self.model_url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
         try:
@@ -224,7 +224,7 @@ class Stack:
             connection.close()
 
     def stop_schedules(self) -> None:
-        """Let no schedule fire by itself any more; `invoke` does it then."""
+        """Disable all schedules, so that only `invoke` runs their functions."""
         scheduler = self.client("scheduler")
         for listed in scheduler.list_schedules()["Schedules"]:
             schedule = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
@@ -232,14 +232,14 @@ class Stack:
             scheduler.update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
 
     def mails(self) -> list[SentMail]:
-        """Return what SES has sent, oldest first."""
+        """Return the mails that SES accepted, oldest first."""
         return [
             SentMail(tuple(mail["To"]), mail["Subject"], mail["BodyText"], mail["BodyHtml"] or "")
             for mail in emulator.sent_mails(self.endpoint)
         ]
 
     def invoke(self, logical_id: str, event: Any = None) -> tuple[Any, bool]:
-        """Invoke a function of the template and wait for it.
+        """Invoke a function of the template, and wait for its answer.
 
         Returns:
             Its answer, and whether it succeeded; if not, the answer describes the error.
@@ -250,8 +250,9 @@ class Stack:
         return json.load(answer["Payload"]), "FunctionError" not in answer
 
     def logs(self, logical_id: str, since: float = 0) -> list[str]:
-        """All lines that a function has logged since a moment (seconds since 1970), oldest first; an
-        invocation's come when it has ended.
+        """Return the log lines of a function since a moment (seconds since 1970), oldest first.
+
+        The lines of an invocation appear when it has ended.
         """
         logs = self.client("logs")
         function = self.client("lambda").get_function_configuration(
@@ -271,22 +272,21 @@ class Stack:
 def up(
     directory: Path, *, parameters: Mapping[str, str] = {}, say: Callable[[str], None] = lambda _: None
 ) -> Stack:
-    """Start everything, deploy the built template and migrate.
+    """Start everything, deploy the built template and migrate the database.
 
-    The model is what the parameter LlmBaseUrl names, else that of OPENAI_API_KEY and OPENAI_BASE_URL if one
-    of them is set (OPENAI_MODEL and OPENAI_EMBEDDING_MODEL are what it is asked for), else the stand-in of
-    this repository.
+    The model is that of the parameter LlmBaseUrl, else that of the environment (see `model`), else the
+    stand-in of this repository.
 
     Args:
-        directory: for state, logs and data; `down` with the same directory stops and removes all of it.
-        parameters: of the template, before those that follow from the above.
-        say: told what is being done.
+        directory: for state, logs and data. `down` stops the stack and removes the directory.
+        parameters: of the template. They override those that this function sets.
+        say: called with the name of each step.
 
     Raises:
-        StackError, StartError: a step failed; all that was started is stopped.
+        StackError, StartError: a step failed. Everything that was started is stopped.
     """
     if (directory / "state.json").exists():
-        raise StackError("it runs already: stop it with 'make down'")
+        raise StackError("a stack is already running: stop it with 'make down'")
     if not (deploy.BUILD_DIRECTORY / "template.yaml").exists():
         raise StackError("nothing is built: run 'make build-local'")
     directory.mkdir(parents=True, exist_ok=True)
@@ -323,7 +323,7 @@ def up(
             **parameters,
         }
         deploy.deploy(directory, endpoint, parameters)
-        # Verified at once, and MiniStack has no sandbox unless it is asked for one.
+        # MiniStack verifies it at once, and has no sandbox by default.
         emulator.client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
         described = emulator.client(endpoint, "cloudformation").describe_stacks(StackName=deploy.STACK_NAME)[
             "Stacks"
@@ -331,7 +331,7 @@ def up(
         outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"), operate)
 
-        # Its own address is nobody's here.
+        # The default does not resolve here.
         stack.set_environment("EventsWorkerFunction", OPERATE_URL=stack.operate_url)
 
         say("migration of the database")
@@ -340,7 +340,7 @@ def up(
             logs = "\n".join(stack.logs("MigrateFunction")[-20:])
             raise StackError(f"MigrateFunction failed: {answer}\n{logs}")
         state = directory / "state.json"
-        # It has the password, so it is its owner's only.
+        # It has passwords.
         state.touch(mode=0o600)
         state.write_text(json.dumps(asdict(stack)))
     except BaseException:
@@ -350,7 +350,7 @@ def up(
 
 
 def down(directory: Path) -> None:
-    """Stop what `up` started in a directory and remove the directory. Does nothing when there is none."""
+    """Stop what `up` started in a directory, and remove the directory. Do nothing if there is none."""
     emulator.stop(directory)
     processes.stop(directory, MODEL_SERVER)
     postgres.stop(directory)
@@ -358,15 +358,15 @@ def down(directory: Path) -> None:
 
 
 def complaints(directory: Path) -> list[str]:
-    """Return the last warnings and errors of the emulator, for example a failed import."""
+    """Return the emulator's last warnings and errors, such as a failed import."""
     log = (directory / f"{emulator.NAME}.log").read_text(errors="replace")
-    # What is said again and again differs in its date and time only.
+    # Repeated lines only differ in their date and time.
     lines = [line for line in log.splitlines() if " ERROR " in line or " WARNING " in line]
     return list({line.split(" ", 2)[-1]: line for line in lines}.values())[-10:]
 
 
 def _credentials(operate: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the API's secret holds."""
+    """Return the content of the API's secret."""
     return {
         "session_keys": [secrets.token_hex()],
         "credentials": {name: {"secret": secret, "rights": RIGHTS[name]} for name, secret in operate.items()},
@@ -374,7 +374,7 @@ def _credentials(operate: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _model(directory: Path, parameters: Mapping[str, str]) -> tuple[str, dict[str, str], dict[str, str]]:
-    """The model's name, the template's parameters for it, and variables that functions need for it."""
+    """Return the model's name, its parameters of the template, and its variables of the functions."""
     network = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
     if url := parameters.get("LlmBaseUrl"):
         return url, {}, network
@@ -389,11 +389,11 @@ def _model(directory: Path, parameters: Mapping[str, str]) -> tuple[str, dict[st
 
 
 def _start_model_server(directory: Path) -> int:
-    """Start the stand-in for a language model; returns its port."""
+    """Start the stand-in for a language model, and return its port."""
     log = directory / f"{MODEL_SERVER}.log"
 
     def port() -> int | None:
-        # It prints {"port": …} when it listens.
+        # It prints {"port": …} once it listens.
         for line in log.read_text().splitlines():
             if line.startswith('{"port"'):
                 return int(json.loads(line)["port"])
@@ -409,5 +409,5 @@ def _start_model_server(directory: Path) -> int:
     )
     found = port()
     if found is None:
-        raise StackError("the model server has lost its port")
+        raise StackError("the model server has printed no port")
     return found

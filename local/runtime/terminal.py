@@ -1,10 +1,10 @@
-"""What the demo prints, in lines of at most `WIDTH` columns."""
+"""Print texts and tables in lines of at most `WIDTH` columns."""
 
 import textwrap
 from collections.abc import Sequence
 
 WIDTH = 96
-# A mail's own lines have 76 columns.
+# A mail's lines have at most 76 columns.
 FRAME_WIDTH = 80
 
 

@@ -1,4 +1,4 @@
-"""A website that the running stack is told to learn: the message, how far it is, what became of its pages."""
+"""Turn a website into documents on the running stack, and show the progress and the pages."""
 
 import ipaddress
 import sys
@@ -21,7 +21,7 @@ JOB = text(
     "SELECT state, outcome FROM md_background_job"
     f" WHERE process = '{PROCESS}' AND subject = :subject AND occasion = :occasion"
 )
-# Chunks only of pages that became documents, which are named after them.
+# A document has the name of its page's URL.
 PAGES = text("""
     SELECT p.url, p.state, coalesce(p.reason, '') AS reason, (SELECT count(*) FROM md_document d
         JOIN md_document_chunk c ON c.document_fk = d.document_pk
@@ -30,7 +30,7 @@ PAGES = text("""
     WHERE p.subject = :subject AND p.occasion = :occasion
     ORDER BY p.reason IS NOT NULL, p.page_pk
 """)
-# Whose documents those of `make ingest` are, unless it is told.
+# Default owner of the documents of `make ingest`.
 USER = "local"
 NEW_USER = text(
     "INSERT INTO md_user (user_id, email, name, creation_date)"
@@ -38,7 +38,7 @@ NEW_USER = text(
 )
 IS_USER = text("SELECT user_id FROM md_user WHERE user_id = :user_id")
 HOW_TO_ASK = """
-  To look at it:
+  To look at the documents:
 
     psql "$(.venv/bin/python -m local env DATABASE_URL | sed 's/+pg8000//; s/ /%20/g')"
 
@@ -46,12 +46,12 @@ HOW_TO_ASK = """
     FROM md_document d JOIN md_document_chunk c ON c.document_fk = d.document_pk
     WHERE d.author_user_id = '{user_id}' ORDER BY d.document_pk, c.index;
 
-  The chunks that answer a question have the smallest c.embedding <=> '[…]', with the question's vector of
+  To find the chunks that answer a question, order by c.embedding <=> '[…]', with the question's vector from
   the same model.
 """
-# Without any change for so long, something is broken.
+# Without progress for this long, something is broken.
 SECONDS_OF_PATIENCE = 300
-# Where lines follow one another, one is printed so often at most.
+# At least, where the output is not a terminal.
 SECONDS_BETWEEN_LINES = 3
 BAR_COLUMNS = 24
 PAGE_COLUMNS = 42
@@ -59,13 +59,13 @@ PAGE_COLUMNS = 42
 
 @dataclass(frozen=True)
 class Page:
-    """What became of a page.
+    """The outcome of a page.
 
     Attributes:
-        path: with scheme and host only where they are others than the first page's.
+        path: with scheme and host only if they differ from the first page's.
         state: stored, unchanged, skipped, failed.
         chunks: of its document.
-        reason: why it was skipped, or failed; else empty.
+        reason: why it was skipped or failed, else ''.
     """
 
     path: str
@@ -76,7 +76,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Learned:
-    """How it ended: the state and the outcome in the ledger, and the pages."""
+    """The result: the state and the outcome in the ledger, and the pages."""
 
     state: str
     outcome: dict[str, Any]
@@ -84,16 +84,16 @@ class Learned:
 
 
 def learn(stack: Stack, connection: Connection, user_id: str, url: str) -> Learned:
-    """Publish a message for a website, and show how far it is until its job has ended.
+    """Publish a message for a website, and show the progress until its job has ended.
 
     Args:
         stack: the running stack.
         connection: to its database, in autocommit.
-        user_id: whose documents.
-        url: where the website begins.
+        user_id: owner of the documents.
+        url: first page of the website.
 
     Raises:
-        StackError: nothing happens any more; the text has the end of the crawler's log.
+        StackError: there was no progress; the text has the end of the crawler's log.
     """
     request_id = str(uuid.uuid4())
     stack.publish(
@@ -103,10 +103,10 @@ def learn(stack: Stack, connection: Connection, user_id: str, url: str) -> Learn
 
 
 def follow(stack: Stack, connection: Connection, subject: str, occasion: str) -> Learned:
-    """Show how far a website is until its job has ended.
+    """Show the progress of a website until its job has ended.
 
     Args:
-        stack, connection: as of `learn`.
+        stack, connection: as `learn`.
         subject, occasion: of the job.
 
     Raises:
@@ -125,7 +125,7 @@ def follow(stack: Stack, connection: Connection, subject: str, occasion: str) ->
                 break
         if time.monotonic() - changed > SECONDS_OF_PATIENCE:
             logs = "\n".join(stack.logs(WORKER)[-10:])
-            raise StackError(f"nothing has happened for {SECONDS_OF_PATIENCE} s\n{logs}")
+            raise StackError(f"no progress for {SECONDS_OF_PATIENCE} s\n{logs}")
         time.sleep(0.2)
     rows = connection.execute(PAGES, job).all()
     base = urlsplit(rows[0].url)._replace(path="", query="").geturl() if rows else ""
@@ -137,7 +137,7 @@ def follow(stack: Stack, connection: Connection, subject: str, occasion: str) ->
 
 
 def show_pages(pages: list[Page]) -> None:
-    """Print a table of the pages: how many chunks each has, or why it has none."""
+    """Print a table of the pages, with the number of chunks or the reason for none."""
     terminal.table(
         [
             ("page", "state", "chunks", "reason"),
@@ -154,7 +154,7 @@ def _cut(path: str) -> str:
 
 
 class _Progress:
-    """A bar that is drawn over itself on a terminal; elsewhere, some lines."""
+    """A bar that a terminal redraws in place; elsewhere, a few lines."""
 
     def __init__(self) -> None:
         self._shown, self._at = "", 0.0
@@ -180,18 +180,18 @@ class _Progress:
 
 
 def run(stack: Stack, url: str, user_id: str) -> bool:
-    """Let a stack learn a website, and print what became of it.
+    """Turn a website into documents, and print the outcome.
 
     Args:
         stack: the running stack.
-        url: where the website begins; on loopback, too.
-        user_id: whose documents; `USER`, who is made if need be, where it is empty.
+        url: first page of the website, which may be on loopback.
+        user_id: owner of the documents; '' for `USER`, who is created if missing.
 
     Returns:
-        Whether it was learned.
+        Whether its job is done.
 
     Raises:
-        StackError: there is no such user, or nothing happens any more.
+        StackError: there is no such user, or there was no progress.
     """
     engine = create_engine(stack.database.url, isolation_level="AUTOCOMMIT")
     try:
@@ -210,16 +210,16 @@ def run(stack: Stack, url: str, user_id: str) -> bool:
     if learned.pages:
         show_pages(learned.pages)
     for limit in learned.outcome.get("limits", []):
-        print(f"\n  It ended at the limit of {limit}.")
+        print(f"\n  The crawl stopped at its limit of {limit}.")
     if learned.state != "done":
-        print(f"\nNot learned: {learned.outcome.get('reason', learned.state)}", file=sys.stderr)
+        print(f"\nThe website failed: {learned.outcome.get('reason', learned.state)}", file=sys.stderr)
         return False
     print(HOW_TO_ASK.format(user_id=user_id.replace("'", "''")))
     return True
 
 
 def is_loopback(url: str) -> bool:
-    """Tell whether an address, with or without a scheme, is of this machine."""
+    """Tell whether a URL, with or without a scheme, is on this machine."""
     host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,1 +1,1 @@
-"""The stand-in for a language model: it follows rules, needs no network and no key, and says what it is."""
+"""The stand-in for a language model. It follows rules, and needs neither a network nor a key."""

@@ -1,6 +1,6 @@
-"""What the stand-in answers: chat completions by rules, embeddings by a small model. In OpenAI's form.
+"""The stand-in's answers in OpenAI's form: chat completions by rules, embeddings by a small model.
 
-The rules are those of `local.standin.answers`: each answers one of our prompts, told by its answer's schema.
+Each rule of `local.standin.answers` answers one of our prompts. The schema of the answer selects the rule.
 """
 
 import json
@@ -19,7 +19,7 @@ CHARS_PER_TOKEN = 4
 MOST_TEXTS = 2048
 
 
-# The requests, as far as they matter here.
+# The fields of requests that matter here.
 class _Message(BaseModel):
     role: str
     content: str
@@ -51,12 +51,12 @@ class _EmbeddingsRequest(BaseModel):
         BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
         Field(min_length=1, max_length=MOST_TEXTS),
     ]
-    # OpenAI's SDK asks for base64 unless it is told otherwise.
+    # OpenAI's SDK asks for base64 by default.
     encoding_format: Literal["float"] = "float"
 
 
 class RequestError(Exception):
-    """The request cannot be answered; goes out as a 400 in OpenAI's form."""
+    """A request that cannot be answered. The server answers it with a 400 in OpenAI's form."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
@@ -64,10 +64,10 @@ class RequestError(Exception):
 
 
 def complete(body: bytes) -> dict[str, Any]:
-    """A `chat.completion` for the body of a request.
+    """Return a `chat.completion` for the body of a request.
 
     Raises:
-        RequestError: not a request that the stand-in can answer.
+        RequestError: the stand-in cannot answer the request.
     """
     request = _parse(_ChatRequest, body)
     if request.stream:
@@ -75,7 +75,7 @@ def complete(body: bytes) -> dict[str, Any]:
     name = request.response_format.json_schema.name
     if name not in ANSWERS:
         raise RequestError(f"the stand-in does not know the schema {name!r}", "unknown_schema")
-    # The prompt is the first thing that the user says; what follows are objections to earlier answers.
+    # The first message of the user is the prompt. Later ones are objections to earlier answers.
     prompt = next((message.content for message in request.messages if message.role == "user"), "")
     try:
         content = json.dumps(ANSWERS[name](prompt), ensure_ascii=False)
@@ -101,10 +101,10 @@ def complete(body: bytes) -> dict[str, Any]:
 
 
 def embed(body: bytes) -> dict[str, Any]:
-    """A list of embeddings for the body of a request, each text taken as one that may answer a question.
+    """Return a list of embeddings for the body of a request. Texts are embedded as passages.
 
     Raises:
-        RequestError: not a request that the stand-in can answer.
+        RequestError: the stand-in cannot answer the request.
     """
     request = _parse(_EmbeddingsRequest, body)
     read = embeddings.tokens(request.input)

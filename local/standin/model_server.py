@@ -1,19 +1,19 @@
 """The offline stand-in for OpenAI's models: a server with OpenAI's API that follows rules.
 
 It is NOT a language model. It reads our own prompts, follows the rules of `local.standin.answers` (in
-English and French), and answers as chat completions do, so that the bundle runs without network and key.
-Its embeddings are real, but of a small model (`local.standin.embeddings`).
+English and French), and answers as chat completions do, so that the bundle runs without a network or a key.
+Its embeddings are real, but come from a small model (`local.standin.embeddings`).
 
     python -m local.standin.model_server --port 0
 
 prints {"port": 54321} and serves on loopback until it is stopped:
 
     POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, GET /health
-    GET /stats    how many completions and embeddings it has answered
+    GET /stats    counts of completions and embeddings
     GET /prompts  the first prompt of each kind, by the name of its answer's schema
 
-It knows the answers named in `ANSWERS`; anything else gets a 400. Asked again because an answer was invalid,
-it gives the same answer: rules cannot do better, and the bundle's fallback shows.
+It knows the answers named in `ANSWERS`. Any other request gets a 400. When its answer is not valid and it is
+asked again, it gives the same answer, so the bundle's fallback takes over.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from local.standin import embeddings
 from local.standin.model_api import RequestError, complete, embed
 
 MODEL = "rule-based-stand-in"
-# What it answers to a POST.
+# The paths of a POST.
 CALLS: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "/v1/chat/completions": complete,
     "/v1/embeddings": embed,
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
-            # Where the next request would begin is not known.
+            # Without it, the start of the next request is unknown.
             self.close_connection = True
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
             return
@@ -94,11 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: whoever drives the demo prints what matters."""
+        """Log nothing. The demo prints what matters."""
 
 
 class ModelServer(ThreadingHTTPServer):
-    """The stand-in on loopback; `serve_forever` answers, `server_port` says where.
+    """The stand-in on loopback. `serve_forever` answers, `server_port` is its port.
 
     Args:
         port: 0 for a free one.
@@ -117,12 +117,12 @@ class ModelServer(ThreadingHTTPServer):
         self.prompts: dict[str, str] = {}
 
     def stats(self) -> dict[str, int]:
-        """How many calls were answered, and how many texts were embedded."""
+        """Return the numbers of answered calls and of embedded texts."""
         with self._lock:
             return self._stats.copy()
 
     def count(self, path: str, body: bytes, answer: dict[str, Any]) -> None:
-        """Count an answer that is about to go out, and keep the first prompt of its kind."""
+        """Count an answer before it is sent, and keep the first prompt of each kind."""
         with self._lock:
             if path == "/v1/embeddings":
                 self._stats["embeddings"] += 1
@@ -134,7 +134,7 @@ class ModelServer(ThreadingHTTPServer):
                 self.prompts.setdefault(schema, request["messages"][0]["content"])
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no news; anything else is reported."""
+        """Report an error, unless the client hung up."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

@@ -1,7 +1,7 @@
-"""The website of Fontaine Preserves, made up for the demo: a server on loopback that sees how it is read.
+"""The demo's made-up website of Fontaine Preserves: a server on loopback that counts its requests.
 
-Its pages are in `pages/`: a title, an empty line, what is between the header and the footer of `layout.html`.
-Some of them are there to trip up whoever reads them.
+Each file in `pages/` has a title, an empty line, and the content between header and footer of `layout.html`.
+Some pages are traps for a crawler.
 """
 
 import gzip
@@ -24,35 +24,35 @@ DIRECTORY = Path(__file__).parent
 
 
 def _path(file: Path) -> str:
-    """Of the page that a file holds: "/blog" for blog/index.html."""
+    """Return the path of a file's page: "/blog" for blog/index.html."""
     path = file.relative_to(DIRECTORY / "pages").with_suffix("").as_posix()
     return "/" + path.removesuffix("index").rstrip("/")
 
 
 PAGES = {_path(file): file for file in sorted((DIRECTORY / "pages").rglob("*.html"))}
-# What robots.txt forbids.
+# robots.txt forbids it.
 FORBIDDEN = "/internal/margins"
-# No page leads there, only the sitemap does.
+# Only the sitemap links to it.
 UNLINKED = "/allergens"
-# The same page under another address, and not quite the same HTML; its canonical link says so.
+# The same page under another address, with slightly different HTML and a canonical link.
 ALIASES = {"/shop/jams": "/products/jams"}
 REDIRECTS = {"/old-pricing": "/pricing"}
-# Leads to the canary.
+# Redirects to the canary.
 LURE = "/out"
 BROKEN = "/stock"
 CATALOGUE = "/downloads/catalogue.pdf"
-# What is in the notices and menus of every page, and tells nobody anything.
-FURNITURE = ("We use cookies", "Accept all", "Follow us on")
-# What is in the header and the footer of every page.
+# Words of the notices and menus of every page, which no chunk should have.
+NOISE = ("We use cookies", "Accept all", "Follow us on")
+# Words of the header and the footer of every page, which one chunk should have.
 BOILERPLATE = ("Slowly cooked since 1987", "lost property", "All rights reserved")
-# The catalogue's pages: a heading and a paragraph each.
+# The catalogue's pages, with a heading and a paragraph each.
 CATALOGUE_PAGES = (
     (
         "Gifts for guests and staff",
         "Every year some forty hotels and offices give their people a box from our kitchen. This catalogue is"
         " for them. All boxes are packed by hand, and leave the house within four working days. We write the"
         " cards for you, in whatever language your guests speak, and put them on top of the paper, where"
-        " nobody can miss them. What comes back, because somebody has moved, we keep for two months and send"
+        " nobody can miss them. What is returned, because somebody has moved, we keep for two months and send"
         " once more without a charge. Boxes that are to cross a border need a list of what is in them: it is"
         " glued to the outside, in French and in English, and customs officers have liked it so far.",
     ),
@@ -62,7 +62,7 @@ CATALOGUE_PAGES = (
         " on. From twenty boxes on, your name is burnt into the lid; that takes ten more working days.",
     ),
 )
-# An answer takes as long as one from afar, so that requests at the same time are seen.
+# As long as an answer of a remote server, so that simultaneous requests overlap.
 SECONDS_PER_ANSWER = 0.05
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f0001050101"
@@ -71,15 +71,15 @@ _PNG = bytes.fromhex(
 
 
 class Site:
-    """The website, being served from `with` on.
+    """The website, which is served inside of a `with` block.
 
     Args:
         port: 0 for a free one.
 
     Attributes:
         url: of its home page.
-        requests: how often each path was asked for.
-        most_at_once: the highest number of requests at the same time.
+        requests: the number of requests for each path.
+        most_at_once: the highest number of simultaneous requests.
         canary_visits: connections to another server on loopback, to which only hostile links lead.
 
     Raises:
@@ -122,10 +122,10 @@ class Site:
         self._threads[0].join()
 
     def change(self, path: str, old: str, new: str) -> None:
-        """Replace a passage of a page by another one, from the next request on.
+        """Replace a passage of a page, from the next request on.
 
         Raises:
-            ValueError: the page does not have the passage, or more than once.
+            ValueError: the page does not have the passage exactly once.
         """
         source = self._sources[path]
         if source.count(old) != 1:
@@ -133,14 +133,14 @@ class Site:
         self._sources[path] = source.replace(old, new)
 
     def remove(self, path: str) -> None:
-        """Let a page be gone, from the next request on."""
+        """Remove a page, from the next request on."""
         del self._sources[path]
 
     def page(self, address: str) -> str:
-        """The HTML of a page.
+        """Return the HTML of a page.
 
         Raises:
-            KeyError: there is none at this address.
+            KeyError: there is no page at this address.
         """
         path = ALIASES.get(address, address)
         head, _, main = self._sources[path].partition("\n\n")
@@ -156,7 +156,7 @@ class Site:
         )
 
     def answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
-        """What a request gets: status, media type (or where it is redirected), body."""
+        """Return the answer to a request: status, media type (or target of a redirect), and body."""
         if path in self._sources or path in ALIASES:
             return HTTPStatus.OK, "text/html; charset=utf-8", self.page(path).encode()
         if path == "/robots.txt":
@@ -196,7 +196,7 @@ class Site:
 
 
 def _catalogue() -> bytes:
-    """A PDF with a page for each of `CATALOGUE_PAGES`."""
+    """Return a PDF with a page for each of `CATALOGUE_PAGES`."""
     pdf = FPDF()
     pdf.set_title("Fontaine Preserves, gift catalogue")
     for heading, paragraph in CATALOGUE_PAGES:
@@ -238,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: whoever drives the demo prints what matters."""
+        """Log nothing. The demo prints what matters."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -250,7 +250,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Canary(socketserver.TCPServer):
-    """Hangs up on everybody, and counts them."""
+    """A server that counts its connections and closes each at once."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)

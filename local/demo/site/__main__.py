@@ -1,4 +1,4 @@
-"""`python -m local.demo.site --port 8080`: the demo's website alone, until it is stopped."""
+"""Serve the demo's website alone: `python -m local.demo.site --port 8080`."""
 
 import argparse
 import contextlib

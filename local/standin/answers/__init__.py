@@ -8,7 +8,7 @@ from local.standin.answers.extraction import extraction
 from local.standin.answers.relevance import relevance
 from local.standin.answers.rescheduling import rescheduling
 
-# By the name of the JSON schema that a request wants its answer in.
+# By the name of the answer's JSON schema.
 ANSWERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "Extraction": extraction,
     "Rescheduling": rescheduling,

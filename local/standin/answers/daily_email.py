@@ -1,6 +1,6 @@
 """DailyEmail: friendly words for the daily to-do e-mail, in English or French."""
 
-# Typographic apostrophes are meant.
+# Typographic apostrophes are intended.
 # ruff: noqa: RUF001
 
 import re
@@ -9,20 +9,20 @@ from typing import Any
 
 from local.standin.answers.prompts import is_french, line, section
 
-# Each to-do begins with its id; what follows until the next one belongs to it.
+# A to-do extends from its id to the next id.
 TODO = re.compile(r"^\[(\w+)\] (.*?)(?=^\[\w+\] |\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class _Words:
-    """What is said in one language.
+    """The phrases of one language.
 
     Attributes:
         greeting, greeting_name: the salutation, without and with {name}.
-        subjects, intros: for nothing, one and {n} to-dos.
-        about: lines for a to-do that begins with certain words.
-        others: lines for any other to-do, by turns.
-        overdue: lines for an overdue one, by turns.
+        subjects, intros: for no to-do, for one, and for {n}.
+        about: lines for to-dos that begin with certain words.
+        others: lines for other to-dos, in turn.
+        overdue: lines for overdue to-dos, in turn.
         closing: the last sentence.
     """
 
@@ -86,7 +86,7 @@ _FRENCH = _Words(
 
 
 def daily_email(prompt: str) -> dict[str, Any]:
-    """The words for a rendered `todo_daily_emails` prompt.
+    """Return the words for a rendered `todo_daily_emails` prompt.
 
     Args:
         prompt: holds `<today>`, whose to-dos begin with an id in brackets, `<moved>`, a line `Language: …`,
@@ -96,17 +96,15 @@ def daily_email(prompt: str) -> dict[str, Any]:
         `{"subject", "greeting", "intro", "lines", "closing"}`, with one line for each id.
 
     Raises:
-        PromptError: the prompt does not hold these.
+        PromptError: the prompt lacks one of these.
     """
     words = _FRENCH if is_french(prompt) else _ENGLISH
     name = line(prompt, r"Name: (\S.*)", "line 'Name: …'").split()[0]
-    todos = re.findall(
-        r"^\[(\w+)\] (.*?)(?=^\[\w+\] |\Z)", section(prompt, "today"), re.MULTILINE | re.DOTALL
-    )
+    todos = TODO.findall(section(prompt, "today"))
     forms = min(len(todos), 2)
     return {
         "subject": words.subjects[forms].format(n=len(todos)),
-        # "the user" is what the prompt calls somebody whose name is not known.
+        # The prompt says "the user" for an unknown name.
         "greeting": words.greeting if name == "the" else words.greeting_name.format(name=name),
         "intro": words.intros[forms].format(n=len(todos)),
         "lines": [

@@ -1,4 +1,4 @@
-"""Extraction: what the user said that they will do, found by sentence patterns (English and French)."""
+"""Extraction: find what the user promised to do, by sentence patterns (English and French)."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ _ADVERBS = r"(?:(?:also|then|still|now|just|aussi|également|encore|ensuite|donc
 _CLITICS = r"(?P<clitics>(?:(?:me|te|le|la|les|lui|leur|vous|en|y)\s+|l['\u2019])*+)"
 _JE = r"\bj(?:e\s+|['\u2019])"
 
-# First persons of the French future and subjunctive whose infinitive does not follow from their ending.
+# French verbs in the first person future or subjunctive, whose ending does not tell the infinitive.
 _INFINITIVES = dict(
     re.findall(
         r"(\w+)/(\w+)",
@@ -42,7 +42,7 @@ def _from_subjunctive(verb: str) -> str:
 
 @dataclass(frozen=True)
 class _Rule:
-    """How one language commits itself: the words before the step, and what its verb becomes in the to-do."""
+    """A promise in one language: the words before the step, and how its verb becomes an infinitive."""
 
     language: str
     pattern: re.Pattern[str]
@@ -74,7 +74,7 @@ _CONDITION = re.compile(r"\b(?:if|unless|si|s['\u2019]ils?)\b", re.IGNORECASE)
 _LOOSE_END = re.compile(r"(?:[\s,;:.!…]|\b(?:and|then|but|et|puis|mais)\b)+$", re.IGNORECASE)
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|févr|avr|mai|juin|juil|août|déc)\w*"
-# dateparser also takes "je" for Thursday, "may" for a month and any number for a day: these must be there.
+# dateparser takes "je" for Thursday, "may" for a month and any number for a day. A date needs one of these.
 _DATE_WORD = re.compile(
     rf"\d{{4}}-\d\d-\d\d|\d/\d|\d(?:st|nd|rd|th)\b|\d(?:er)?\s+{_MONTH}|{_MONTH}\s+\d"
     r"|\w+day\b|tomorrow|days|week|month"
@@ -89,12 +89,12 @@ _dateparser_lock = threading.Lock()
 
 
 def _find_date(text: str, language: str, today: date) -> tuple[str, date] | None:
-    """The first date in the text, with the words that say it; relative ones count from `today`."""
+    """Return the first date in the text, with its words. Relative dates count from `today`."""
     settings = {
         "RELATIVE_BASE": datetime.combine(today, datetime.min.time()),
         "PREFER_DATES_FROM": "future",
     }
-    # Minutes without a number are those of a meeting.
+    # "Minutes" without a number are records of a meeting.
     text = re.sub(r"(?<!\d )\bminutes\b", "records", text, flags=re.IGNORECASE)
     with _dateparser_lock:
         found = search_dates(text, languages=[language], settings=settings) or []
@@ -102,12 +102,12 @@ def _find_date(text: str, language: str, today: date) -> tuple[str, date] | None
 
 
 def _without_date(step: str, words: str) -> str:
-    """The step without a date at its end: that one is the due date, and changes when the step is put off."""
+    """Return the step without the date at its end, because a to-do has its date in a field."""
     return re.sub(rf"{_BEFORE_DATE}\s+{re.escape(words)}{_AFTER_DATE}$", "", step)
 
 
 def _commitments(sentence: str, today: date) -> Iterator[dict[str, Any]]:
-    """The to-dos that one sentence of the user holds."""
+    """Yield the to-dos in one sentence of the user."""
     if sentence.endswith("?") or _CONDITION.search(sentence):
         return
     found = [(match, rule) for rule in _RULES for match in rule.pattern.finditer(sentence)]
@@ -116,7 +116,7 @@ def _commitments(sentence: str, today: date) -> Iterator[dict[str, Any]]:
     for (match, rule), end in zip(found, ends[1:], strict=True):
         rest = sentence[match.end() : end]
         step = _LOOSE_END.sub("", f"{match['clitics']}{rule.infinitive(match['verb'].lower())}{rest}")
-        # "On Monday I'll …": a date before the words counts, too, when it can only mean this step.
+        # "On Monday I'll …": a date before the promise also counts, if the sentence has only one step.
         dated = _find_date(step, rule.language, today)
         if dated is None and len(found) == 1:
             dated = _find_date(sentence[: match.start()], rule.language, today)
@@ -130,7 +130,7 @@ def _commitments(sentence: str, today: date) -> Iterator[dict[str, Any]]:
 
 
 def _user_lines(conversation: str) -> Iterator[str]:
-    """The lines that the user wrote: a message goes on until the next one says who speaks."""
+    """Yield the lines that the user wrote. A message extends to the next speaker."""
     speaker = ""
     for line in conversation.splitlines():
         said = re.match(r"(user|mojo): ?", line)
@@ -140,17 +140,17 @@ def _user_lines(conversation: str) -> Iterator[str]:
 
 
 def extraction(prompt: str) -> dict[str, Any]:
-    """The to-dos in a rendered `extract_todos` prompt.
+    """Return the to-dos of a rendered `extract_todos` prompt.
 
     Args:
         prompt: holds a `<conversation>` and a line `Today is YYYY-MM-DD …`, the user's day.
 
     Returns:
-        `{"todos": [{"description", "due_date", "evidence"}]}`: the evidence is the user's sentence as it
-        stands there; a step without a date is due tomorrow.
+        `{"todos": [{"description", "due_date", "evidence"}]}`. The evidence is the user's whole sentence. A
+        step without a date is due tomorrow.
 
     Raises:
-        PromptError: the prompt does not hold these.
+        PromptError: the prompt lacks one of these.
     """
     conversation = prompts.section(prompt, "conversation")
     day = prompts.today(prompt)

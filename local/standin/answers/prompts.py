@@ -1,15 +1,15 @@
-"""What the rules read out of our own rendered prompts."""
+"""Read parts of our own rendered prompts."""
 
 import re
 from datetime import date
 
 
 class PromptError(Exception):
-    """The prompt does not hold what the rules look for. The text says what is missing."""
+    """The prompt lacks a part that the rules need. The text names it."""
 
 
 def section(prompt: str, tag: str) -> str:
-    """The lines between the tags `<tag-NONCE>` and `</tag-NONCE>`.
+    """Return the lines between the tags `<tag-NONCE>` and `</tag-NONCE>`.
 
     Raises:
         PromptError: there is no such pair.
@@ -21,7 +21,7 @@ def section(prompt: str, tag: str) -> str:
 
 
 def line(prompt: str, pattern: str, what: str) -> str:
-    """The first group of a pattern, matched from the beginning of a line.
+    """Return the first group of a pattern that matches at the start of a line.
 
     Raises:
         PromptError: no line matches; it names `what`.
@@ -33,7 +33,7 @@ def line(prompt: str, pattern: str, what: str) -> str:
 
 
 def today(prompt: str) -> date:
-    """The user's day, out of `Today is YYYY-MM-DD …`.
+    """Return the user's day, from the line `Today is YYYY-MM-DD …`.
 
     Raises:
         PromptError: there is no such line.
@@ -42,7 +42,7 @@ def today(prompt: str) -> date:
 
 
 def is_french(prompt: str) -> bool:
-    """Whether the user's language is any kind of French; the rules know no third language.
+    """Tell whether the user's language is a kind of French. Otherwise, the rules use English.
 
     Raises:
         PromptError: there is no line `Language: …`.
@@ -51,5 +51,5 @@ def is_french(prompt: str) -> bool:
 
 
 def unbroken(french: str) -> str:
-    """French text in which no line can begin with a sign that has a space before it."""
+    """Return French text with narrow no-break spaces beside its punctuation."""
     return re.sub(" (?=[!?:;»])|(?<=«) ", "\u202f", french)

@@ -1,10 +1,9 @@
-"""Relevance: which chunks of a page say something, by what headers, footers and notices look like.
+"""Relevance: judge chunks of a page by typical words of headers, footers, menus and notices.
 
-English and French, with a few words of German and Spanish. What a chunk says is never followed: it is looked
-at, like any other text.
+English and French, with a few words of German and Spanish. Instructions in a chunk have no effect.
 """
 
-# Typographic dashes and quotation marks are meant.
+# Typographic dashes and quotation marks are intended.
 # ruff: noqa: RUF001
 
 import re
@@ -14,9 +13,9 @@ from local.standin.answers.prompts import PromptError
 
 _CHUNK = re.compile(r'^<chunk-(\w+) number="(\d+)">\n(.*?)\n?^</chunk-\1>', re.MULTILINE | re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\s*\n\s*")
-# Between the entries of a menu or a breadcrumb that stand on one line.
+# Between the entries of a menu or a breadcrumb in one line.
 _SEPARATORS = re.compile(r"\s+[|›»>/·•→]\s+")
-# Boilerplate, wherever in a sentence it is said.
+# Boilerplate, anywhere in a sentence.
 _BOILERPLATE = re.compile(
     r"©|\(c\) ?(?:19|20)\d\d|copyright|all rights reserved|tous droits réservés|alle rechte vorbehalten"
     r"|(?:todos los )?derechos reservados|powered by|propulsé par"
@@ -35,7 +34,7 @@ _CONSENT = re.compile(
     r"|accepte|refuse|paramétr|améliorer|akzeptier|ablehn|einstellung|acept|rechaz)",
     re.IGNORECASE,
 )
-# A longer text about cookies is a policy, which is information.
+# A longer text about cookies is a policy, which is relevant.
 LONGEST_NOTICE_WORDS = 90
 _MENU_WORD = re.compile(
     r"^(?:home|menu|about(?: us)?|contact(?: us)?|products?|services?|pricing|blog|news|faq|team|careers|jobs"
@@ -47,7 +46,7 @@ _MENU_WORD = re.compile(
     r"|accept(?: all)?|reject(?: all)?|ok|close|share|print|next|previous|more)$",
     re.IGNORECASE,
 )
-# A list of so many short entries, none of which is a sentence or a fact, is a menu whatever its words.
+# A list of this many short entries is a menu, unless one is a sentence or a fact.
 MENU_ENTRIES = 6
 ENTRY_WORDS = 4
 # Chinese, Japanese, Thai: no spaces between words.
@@ -56,7 +55,7 @@ _FACT = re.compile(r"[\d€$£%@]")
 
 
 def relevance(prompt: str) -> dict[str, Any]:
-    """A verdict for each chunk of a rendered relevance prompt.
+    """Return a verdict for each chunk of a rendered relevance prompt.
 
     Args:
         prompt: holds the chunks, each between `<chunk-NONCE number="N">` and `</chunk-NONCE>`.
@@ -65,7 +64,7 @@ def relevance(prompt: str) -> dict[str, Any]:
         `{"verdicts": [{"chunk", "relevant"}]}`, in the order of the chunks.
 
     Raises:
-        PromptError: the prompt holds no chunk.
+        PromptError: the prompt has no chunk.
     """
     chunks = _CHUNK.findall(prompt)
     if not chunks:
@@ -85,7 +84,7 @@ def _relevant(text: str) -> bool:
     left = [entry for entry in entries if not (_BOILERPLATE.search(entry) or _MENU_WORD.match(entry))]
     if any(_says_something(entry) for entry in left):
         return True
-    # Some short entries that are in no menu, for example the names of products.
+    # A few short entries outside of a menu, for example names of products, are relevant.
     return len(left) > len(entries) / 2 and len(entries) < MENU_ENTRIES
 
 
@@ -94,7 +93,7 @@ def _bare(entry: str) -> str:
 
 
 def _says_something(entry: str) -> bool:
-    """Whether it is a sentence, or a fact such as a price or an address."""
+    """Tell whether an entry is a sentence, or a fact such as a price or an address."""
     if _UNSPACED.search(entry):
         return len(entry) > ENTRY_WORDS * 3
     return len(entry.split()) > ENTRY_WORDS or bool(_FACT.search(entry))

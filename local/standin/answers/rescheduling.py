@@ -1,6 +1,6 @@
-"""Rescheduling: a working day that has room, and why, in English or French."""
+"""Rescheduling: choose a working day with room, and give the reason, in English or French."""
 
-# Typographic apostrophes and quotation marks are meant.
+# Typographic apostrophes and quotation marks are intended.
 # ruff: noqa: RUF001
 
 import re
@@ -12,20 +12,20 @@ from babel.dates import format_date
 
 from local.standin.answers.prompts import PromptError, is_french, line, section, today, unbroken
 
-# Of the agenda, the working days that are looked at.
+# Working days of the agenda to choose from.
 DAYS = 5
 FRIDAY = 4
-# A day with so many other to-dos has room.
+# A day with at most this many other to-dos has room.
 LIGHT = 1
-# A to-do is named by its first words.
+# A to-do's first words name it.
 TOPIC_CHARS = 40
 
 
 def rescheduling(prompt: str) -> dict[str, Any]:
-    """A better day for the to-do of a rendered `reschedule_todo` prompt.
+    """Return a better day for the to-do of a rendered `reschedule_todo` prompt.
 
-    The day is the first of the next five working days after today that has at most one other to-do. Without
-    such a day, and for a to-do that keeps slipping, it is the lightest of them.
+    It is the first of the next five working days after today with at most one other to-do. Without such a
+    day, or for a to-do that keeps slipping, it is the day with the fewest to-dos.
 
     Args:
         prompt: holds `<todo>`, `<history>`, `<agenda>`, and the lines `Today is …` and `Language: …`.
@@ -34,7 +34,7 @@ def rescheduling(prompt: str) -> dict[str, Any]:
         `{"pros", "cons", "argument", "date"}`; the argument is addressed to the user.
 
     Raises:
-        PromptError: the prompt does not hold these.
+        PromptError: the prompt lacks one of these.
     """
     now, history = today(prompt), section(prompt, "history")
     agenda = re.findall(r"^(\d{4}-\d\d-\d\d) \(\w+\): (\d+) ", section(prompt, "agenda"), re.MULTILINE)
@@ -57,7 +57,7 @@ def rescheduling(prompt: str) -> dict[str, Any]:
 
 
 def _english(topic: str, day: date, load: int, *, waiting_since: date | None) -> dict[str, str]:
-    """Say why; `waiting_since` is set for a to-do that keeps slipping."""
+    """Give the reason. `waiting_since` is set for a to-do that keeps slipping."""
     when = f"{day:%A}, {day:%B} {day.day}"
     others = (
         "nothing else is planned",
@@ -83,7 +83,7 @@ def _english(topic: str, day: date, load: int, *, waiting_since: date | None) ->
 
 
 def _french(topic: str, day: date, load: int, *, waiting_since: date | None) -> dict[str, str]:
-    """Say why; `waiting_since` is set for a to-do that keeps slipping."""
+    """Give the reason. `waiting_since` is set for a to-do that keeps slipping."""
     when = _french_day(day)
     others = (
         "rien d’autre n’est prévu",
