@@ -1,6 +1,4 @@
-"""Whatever is in a message, the other records of its batch are handled, and it ends in the dead-letter queue
-with its reason.
-"""
+"""A message of any content goes to the dead-letter queue with its reason, and its batch is handled."""
 
 import json
 from typing import Any
@@ -55,7 +53,7 @@ def test_a_bad_message_goes_to_the_dead_letter_queue_with_its_reason(
     assert why in reason
 
 
-def test_a_bad_message_that_the_dead_letter_queue_does_not_take_comes_back(
+def test_a_bad_message_is_retried_if_the_dead_letter_queue_does_not_accept_it(
     bundle: Bundle, mojodex: Mojodex
 ) -> None:
     event = sqs_event("{oops", {"user_task_execution_pk": mojodex.execution("x")})
@@ -66,7 +64,7 @@ def test_a_bad_message_that_the_dead_letter_queue_does_not_take_comes_back(
     assert failed_ids(response) == {event["Records"][0]["messageId"]}
 
 
-def test_a_deleted_execution_is_no_error(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_a_deleted_execution_is_skipped(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
     pk = mojodex.execution("x", deleted=True)
 
     assert bundle.work({"user_task_execution_pk": pk}) == {"batchItemFailures": []}
@@ -75,9 +73,7 @@ def test_a_deleted_execution_is_no_error(bundle: Bundle, mojodex: Mojodex, model
     assert model.calls == []
 
 
-def test_an_execution_that_exists_later_than_its_message_is_extracted_all_the_same(
-    bundle: Bundle, mojodex: Mojodex
-) -> None:
+def test_an_execution_created_after_its_message_is_still_extracted(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = mojodex.execution("x")
     later = pk + 1
     bundle.work({"user_task_execution_pk": later})
@@ -94,7 +90,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-# What SQS accepts in a body: https://www.w3.org/TR/xml/#charsets
+# The characters that SQS accepts: https://www.w3.org/TR/xml/#charsets
 sqs_text = st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFD, exclude_categories=["Cs"]))
 bodies = st.one_of(
     sqs_text,
@@ -108,7 +104,7 @@ bodies = st.one_of(
 )
 
 
-# The fixtures are made once for all examples: each example brings its own execution.
+# The examples share the fixtures, so each example adds its own execution.
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(bodies, min_size=1, max_size=4, unique=True))
 def test_no_message_harms_its_batch(bundle: Bundle, mojodex: Mojodex, batch: list[Any]) -> None:

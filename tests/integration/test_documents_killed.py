@@ -1,7 +1,7 @@
-"""A worker may die anywhere: what comes of it is what comes of an undisturbed run, row by row.
+"""A worker may die anywhere: after the retry, every row is as after an undisturbed run.
 
-What is outside of a worker changes only by a commit, a request or a message. So it is killed before each of
-these in turn: whatever it tries afterwards is not done either, as if the process were gone.
+A worker changes the outside world only by a commit, a request or a message. So a test kills it before each
+of these in turn, and prevents all later ones, as if the process were gone.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,12 +26,12 @@ from tests.website import WORDS
 
 
 class Killed(BaseException):
-    """The worker is gone."""
+    """The worker was killed."""
 
 
 @dataclass
 class Reaper:
-    """Kills at the point with this number, counted from 1, and at all later ones; 0 kills nobody."""
+    """Kills at this point, counted from 1, and at all later ones. 0 means never."""
 
     at: int = 0
     points: int = 0
@@ -44,7 +44,7 @@ class Reaper:
                 raise Killed
 
     def kills(self, at: int, work: Callable[[], Any]) -> bool:
-        """Do the work, and be killed at this point; whether it got so far."""
+        """Do the work with a kill at this point. Return whether the work reached it."""
         self.at, self.points = at, 0
         try:
             work()
@@ -82,7 +82,7 @@ PARTS = [f"# Part {n}\n" + " ".join(f"w{n}x{i}" for i in range(45)) for n in ran
 
 
 def pages(documents: Documents) -> list[tuple[Any, ...]]:
-    """How the pages of the user's website ended, without the keys that each run makes anew."""
+    """Return the results of the user's pages, without keys, which differ in each run."""
     return [
         tuple(row)
         for row in documents.mojodex.rows(
@@ -93,18 +93,18 @@ def pages(documents: Documents) -> list[tuple[Any, ...]]:
     ]
 
 
-def ended(documents: Documents) -> tuple[Any, ...]:
+def result_of(documents: Documents) -> tuple[Any, ...]:
     job = documents.job()
-    # How long it took is nobody's promise.
+    # The duration differs in each run.
     outcome = {name: value for name, value in job.outcome.items() if name != "seconds"}
     return job.state, outcome, pages(documents), documents.contents()
 
 
-def test_a_crawler_that_is_killed_anywhere(documents: Documents, reaper: Reaper) -> None:
+def test_a_crawl_killed_at_any_point_has_the_same_result(documents: Documents, reaper: Reaper) -> None:
     documents.site.simple("/", "/a", "/b", "/404")
     documents.site.pages["/404"].status = 404
     documents.read()
-    whole = ended(documents)
+    whole = result_of(documents)
     assert (whole[0], len(whole[3])) == ("done", 3)
 
     for at in count(1):
@@ -113,21 +113,23 @@ def test_a_crawler_that_is_killed_anywhere(documents: Documents, reaper: Reaper)
             break
         assert documents.contents() == {}
         documents.lose_leases()
-        # Its message comes back; what it has published is in the queue, some of it twice.
+        # The message is delivered again. Messages of pages may be in the queue twice.
         documents.ask()
         bodies = {body["page_pk"]: body for body in documents.pages.queued()}
         assert documents.pages.work(*bodies.values()) == {"batchItemFailures": []}
 
-        assert ended(documents) == whole, f"killed at point {at}"
+        assert result_of(documents) == whole, f"killed at point {at}"
     assert at > 20
 
 
-def test_an_ingestion_that_is_killed_anywhere(documents: Documents, model: FakeModel, reaper: Reaper) -> None:
+def test_an_ingestion_killed_at_any_point_has_the_same_result(
+    documents: Documents, model: FakeModel, reaper: Reaper
+) -> None:
     paragraphs = [f"</p><h2>{part.replace('\n', '</h2><p>')}" for part in PARTS]
     documents.site.html("/", *paragraphs, WORDS.format(thing="menu"))
     model.script = lambda request: relevance(request, lambda chunk: "w2x0" in chunk)
     documents.read()
-    whole = ended(documents)
+    whole = result_of(documents)
     (chunks,) = whole[3].values()
     assert len(chunks) > 2
 
@@ -137,16 +139,16 @@ def test_an_ingestion_that_is_killed_anywhere(documents: Documents, model: FakeM
         event = sqs_event(*documents.pages.queued())
         if not reaper.kills(at, partial(documents.pages.work_on, event)):
             break
-        # All of it, or nothing.
+        # The whole document, or none.
         assert documents.contents() in ({}, whole[3])
         documents.lose_leases()
         assert documents.pages.work_on(event) == {"batchItemFailures": []}
 
-        assert ended(documents) == whole, f"killed at point {at}"
+        assert result_of(documents) == whole, f"killed at point {at}"
     assert at > 4
 
 
-def test_an_ingestion_that_is_killed_again_and_again_pays_for_its_verdicts_once(
+def test_an_ingestion_killed_repeatedly_keeps_its_verdicts(
     documents: Documents, model: FakeModel, reaper: Reaper
 ) -> None:
     documents.site.simple("/")
@@ -158,18 +160,20 @@ def test_an_ingestion_that_is_killed_again_and_again_pays_for_its_verdicts_once(
             break
         documents.lose_leases()
 
-    # Killed before the first question, and between the second one and its record; once more it is kept.
+    # One kill came between a question and saving its verdicts, so it was asked twice.
     assert len(model.calls) == 2
     assert documents.job().state == "done"
     assert len(documents.documents()) == 1
 
 
 @pytest.mark.parametrize("kind", ["text", "page"])
-def test_an_update_that_is_killed_anywhere(documents: Documents, reaper: Reaper, kind: str) -> None:
+def test_an_update_killed_at_any_point_has_the_same_result(
+    documents: Documents, reaper: Reaper, kind: str
+) -> None:
     documents.site.html("/", WORDS.format(thing="thing"))
 
     def prepared() -> int:
-        """A document of a user of its own, and what is to be made of it."""
+        """Add a document of a new user, and prepare its new text."""
         documents.user_id = documents.mojodex.user()
         if kind == "text":
             documents.site.pages["/"].body = ""

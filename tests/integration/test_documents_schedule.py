@@ -1,4 +1,4 @@
-"""What stands still is published once more; what was tried too often ends, and its website with it."""
+"""Lost pages and websites are published again. Those tried too often fail."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,12 +12,12 @@ from mojodex.queues import RETENTION
 from tests.fake_model import FakeModel, Reply, embedded
 from tests.integration.conftest import Documents
 
-# Minutes for which SQS keeps a message.
+# The minutes that SQS keeps a message.
 LIFE = int(RETENTION.total_seconds() // 60)
 
 
 def later(documents: Documents, minutes: int) -> None:
-    """Let time pass for the ledger."""
+    """Move the times in the ledger into the past."""
     for column in ("queued_at", "started_at", "message_expires_at"):
         documents.mojodex.run(
             f"UPDATE md_background_job SET {column} = {column} - make_interval(mins => :m)", m=minutes
@@ -25,7 +25,7 @@ def later(documents: Documents, minutes: int) -> None:
 
 
 def published(documents: Documents) -> tuple[list[Any], list[Any]]:
-    """Run the schedule; the messages for pages and those for websites."""
+    """Run the schedule and return its messages for pages and for websites."""
     number = documents.websites.schedule()
     bodies = documents.pages.queued(), documents.websites.queued()
     assert number == sum(map(len, bodies))
@@ -33,7 +33,7 @@ def published(documents: Documents) -> tuple[list[Any], list[Any]]:
 
 
 def crawled(documents: Documents, *paths: str) -> list[Any]:
-    """A website whose pages wait; their messages, which are not in the queue any more."""
+    """Crawl a website, take the messages of its pages off the queue, and return them."""
     documents.site.simple(*paths)
     documents.ask()
     return documents.pages.queued()
@@ -44,7 +44,7 @@ def fails(model: FakeModel) -> None:
 
 
 def half_crawled(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A website that another invocation has to go on with; its message, which is lost."""
+    """Crawl a part of a website. Return the message for the next invocation, which is lost."""
     documents.site.simple("/", *(f"/{n}" for n in range(6)))
     body = {"user_id": documents.user_id, "website_url": documents.site.url, "request_id": "r1"}
     seconds = documents.websites.worker.process.seconds_needed + 1
@@ -57,7 +57,7 @@ def half_crawled(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Any:
     return body
 
 
-def test_nothing_is_due_where_nothing_stands_still(documents: Documents) -> None:
+def test_nothing_is_due_if_nothing_is_lost(documents: Documents) -> None:
     assert published(documents) == ([], [])
     documents.site.simple("/", "/a")
     documents.read()
@@ -65,7 +65,7 @@ def test_nothing_is_due_where_nothing_stands_still(documents: Documents) -> None
     assert published(documents) == ([], [])
 
 
-def test_a_page_whose_message_is_gone_is_published_again(documents: Documents, model: FakeModel) -> None:
+def test_a_page_whose_message_has_expired_is_published_again(documents: Documents, model: FakeModel) -> None:
     bodies = crawled(documents, "/", "/a")
     fails(model)
     documents.pages.work(*bodies)
@@ -95,14 +95,14 @@ def test_a_page_whose_worker_was_killed_and_its_message_lost_is_published_again(
 
 
 def test_a_page_that_waits_in_its_queue_is_left_there(documents: Documents) -> None:
-    """It was not begun: its message is not lost, but behind many others."""
+    """Its message is not lost, but waits behind many others."""
     crawled(documents, "/", "/a")
     later(documents, 600)
 
     assert published(documents)[0] == []
 
 
-def test_a_website_whose_message_is_lost_goes_on(
+def test_a_website_whose_message_is_lost_is_continued(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = half_crawled(documents, monkeypatch)
@@ -121,7 +121,7 @@ def test_a_website_whose_message_is_lost_goes_on(
     assert documents.job().state == "done"
 
 
-def test_time_in_which_nobody_could_read_a_website_does_not_count(
+def test_time_in_which_no_invocation_ran_does_not_count_as_crawl_time(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = half_crawled(documents, monkeypatch)
@@ -134,7 +134,7 @@ def test_time_in_which_nobody_could_read_a_website_does_not_count(
     assert documents.job().outcome["stored"] == 7
 
 
-def test_time_in_which_earlier_invocations_have_read_it_counts(
+def test_the_time_of_earlier_invocations_counts_as_crawl_time(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = half_crawled(documents, monkeypatch)
@@ -158,7 +158,7 @@ def test_a_crawl_in_progress_is_left_alone(documents: Documents, monkeypatch: py
     assert seen == [([], [])]
 
 
-def test_a_website_of_the_same_user_without_scheme_keeps_its_address(documents: Documents) -> None:
+def test_an_address_without_a_scheme_is_published_again_as_it_is(documents: Documents) -> None:
     address = documents.site.url.removeprefix("http://")
     documents.site.simple("/")
     documents.ask(address)
@@ -170,7 +170,7 @@ def test_a_website_of_the_same_user_without_scheme_keeps_its_address(documents: 
     assert body == {"user_id": documents.user_id, "website_url": address, "request_id": "r1"}
 
 
-def test_a_website_is_published_again_with_what_was_asked_of_it(documents: Documents) -> None:
+def test_a_website_is_published_again_with_its_scope(documents: Documents) -> None:
     documents.site.simple("/docs", "/docs/a", "/b")
     documents.ask(f"{documents.site.url}/docs", scope="path")
     assert len(documents.pages.queued()) == 2
@@ -181,7 +181,7 @@ def test_a_website_is_published_again_with_what_was_asked_of_it(documents: Docum
     assert body["scope"] == "path"
 
 
-def test_a_website_whose_pages_take_long_is_asked_for_nothing_twice(documents: Documents) -> None:
+def test_a_website_with_slow_ingestion_is_not_fetched_twice(documents: Documents) -> None:
     bodies = crawled(documents, "/", "/a")
     asked = documents.site.asked()
     later(documents, LIFE + 1)
@@ -196,7 +196,7 @@ def test_a_website_whose_pages_take_long_is_asked_for_nothing_twice(documents: D
     assert documents.job().state == "done"
 
 
-def test_a_page_that_kills_its_workers_ends_and_its_website_with_it(documents: Documents) -> None:
+def test_a_page_that_kills_its_workers_fails_and_its_website_is_finished(documents: Documents) -> None:
     (body,) = crawled(documents, "/")
     documents.mojodex.run(
         "UPDATE md_background_job SET state = 'running', attempts = :a, started_at = now()"
@@ -222,7 +222,7 @@ def test_a_page_that_kills_its_workers_ends_and_its_website_with_it(documents: D
     assert len(documents.mojodex.rows("SELECT * FROM md_error")) == 2
 
 
-def test_a_website_that_kills_its_workers_ends_with_all_its_pages(
+def test_a_website_that_kills_its_workers_fails_with_all_its_pages(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half_crawled(documents, monkeypatch)
@@ -244,9 +244,7 @@ def test_a_website_that_kills_its_workers_ends_with_all_its_pages(
     assert documents.mojodex.run("SELECT count(*) FROM md_background_page WHERE html IS NOT NULL") == 0
 
 
-def test_more_than_one_batch_is_published_whole(
-    documents: Documents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_one_batch_is_published(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     bodies = crawled(documents, "/", *(f"/{n}" for n in range(6)))
     documents.mojodex.run("UPDATE md_background_job SET attempts = 1, state = 'queued', started_at = NULL")
     monkeypatch.setattr(documents.websites.scheduler, "PAGE_SIZE", 3)

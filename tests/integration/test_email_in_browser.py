@@ -1,4 +1,4 @@
-"""The daily mail as it looks: on a phone and on a desk, by day and by night."""
+"""The look of the daily mail: on a phone and a desktop, in the light and the dark scheme."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -13,7 +13,7 @@ from events.daily_email.wording import words_for
 from tests.browser import launched_browser
 
 TODAY = date(2026, 11, 24)
-# What is wrong with each to-do that cannot be read where it stands.
+# Problems of each to-do that cannot be read.
 UNREADABLE_TODOS = """
 () => [...document.querySelectorAll("h3")].flatMap((todo) => {
   todo.scrollIntoView({ block: "center" });
@@ -30,7 +30,7 @@ UNREADABLE_TODOS = """
   return problems.map((problem) => `${todo.textContent.slice(0, 20)}: ${problem}`);
 })
 """
-# Every text that is shown, with its contrast (WCAG 2.2) against the first opaque background behind it.
+# Every visible text with its contrast (WCAG 2.2) against the first opaque background behind it.
 CONTRASTS = """
 () => {
   const parse = (color) => {
@@ -192,7 +192,7 @@ def test_every_word_can_be_read(
     page.close()
 
 
-def test_the_schemes_differ(browser: Browser) -> None:
+def test_the_light_and_the_dark_scheme_differ(browser: Browser) -> None:
     def background(scheme: Literal["light", "dark"]) -> str:
         page = browser.new_page(color_scheme=scheme)
         page.set_content(render(english()).html)
@@ -214,7 +214,7 @@ def test_the_schemes_differ(browser: Browser) -> None:
         ("body::after { content: ''; position: fixed; inset: 0 }", UNREADABLE_TODOS),
     ],
 )
-def test_the_checks_see_what_they_are_for(browser: Browser, harm: str, test: str) -> None:
+def test_the_checks_find_unreadable_words(browser: Browser, harm: str, test: str) -> None:
     page = browser.new_page(viewport={"width": 360, "height": 900}, color_scheme="light")
     page.set_content(render(english()).html)
     page.add_style_tag(content=harm)

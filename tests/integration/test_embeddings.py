@@ -1,4 +1,4 @@
-"""Embeddings: how texts are put into requests, and what is made of each kind of answer."""
+"""Embeddings: requests for texts, and the handling of each kind of answer."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def embedding(documents: Documents) -> Embed:
 
 
 def answers(model: FakeModel, *replies: Reply | None) -> None:
-    """Give these answers in turn, the last one for ever; None is a valid one."""
+    """Give these answers in turn, and then the last one again. None is a valid answer."""
     waiting = list(replies)
 
     def script(request: dict[str, Any]) -> Reply:
@@ -56,7 +56,7 @@ def test_each_text_has_its_own_vector(embedding: Embed, model: FakeModel) -> Non
     }
 
 
-def test_no_text_is_no_request(embedding: Embed, model: FakeModel) -> None:
+def test_without_texts_no_request_is_sent(embedding: Embed, model: FakeModel) -> None:
     assert embedding() == []
     assert model.embeddings == []
 
@@ -82,10 +82,10 @@ def test_a_request_has_at_most_256_texts(embedding: Embed, model: FakeModel, num
         ([1, BYTES_PER_REQUEST + 1, 1], [1, 1, 1]),
     ],
 )
-def test_a_request_has_at_most_so_many_bytes(
+def test_the_bytes_of_a_request_are_limited(
     embedding: Embed, model: FakeModel, sizes: list[int], requests: list[int]
 ) -> None:
-    """A letter of two bytes counts for two."""
+    """A letter of two bytes counts as two."""
     texts = ["é" * (size // 2) + "x" * (size % 2) for size in sizes]
 
     embedding(*texts)
@@ -99,7 +99,7 @@ def test_vectors_are_sorted_by_their_index(embedding: Embed, model: FakeModel) -
     assert embedding("one", "two") == [vector("one"), vector("two")]
 
 
-def test_a_deployment_is_what_the_server_is_asked_for(
+def test_a_request_names_the_deployment_of_the_model(
     make_documents: Callable[..., Documents], model: FakeModel
 ) -> None:
     documents = make_documents(embedding_model="text-embedding-ada-002=mine")
@@ -112,7 +112,7 @@ def test_a_deployment_is_what_the_server_is_asked_for(
 
 
 @pytest.mark.parametrize("status", [401, 408, 409, 429, 500, 502, 503])
-def test_what_may_work_later_is_tried_once_more(embedding: Embed, model: FakeModel, status: int) -> None:
+def test_a_transient_error_is_tried_once_more(embedding: Embed, model: FakeModel, status: int) -> None:
     answers(model, Reply(status=status, headers=AT_ONCE), None)
 
     assert embedding("one") == [vector("one")]
@@ -120,7 +120,7 @@ def test_what_may_work_later_is_tried_once_more(embedding: Embed, model: FakeMod
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_what_keeps_failing_comes_back(embedding: Embed, model: FakeModel, status: int) -> None:
+def test_an_error_that_persists_is_transient(embedding: Embed, model: FakeModel, status: int) -> None:
     answers(model, Reply(status=status, headers=AT_ONCE))
 
     with pytest.raises(TransientError, match=str(status)):
@@ -128,7 +128,7 @@ def test_what_keeps_failing_comes_back(embedding: Embed, model: FakeModel, statu
     assert len(model.embeddings) == 2
 
 
-def test_a_wait_that_is_too_long_is_left_to_the_queue(embedding: Embed, model: FakeModel) -> None:
+def test_a_long_wait_is_left_to_the_queue(embedding: Embed, model: FakeModel) -> None:
     answers(model, Reply(status=429, headers={"Retry-After": "60"}))
 
     with pytest.raises(TransientError) as raised:
@@ -177,21 +177,21 @@ ODD: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_what_is_no_vector_is_never_taken_for_one(embedding: Embed, model: FakeModel, odd: str) -> None:
+def test_an_invalid_vector_is_never_accepted(embedding: Embed, model: FakeModel, odd: str) -> None:
     model.embed = changed(ODD[odd])
 
     with pytest.raises(TransientError):
         embedding("one", seconds=4)
 
 
-def test_a_model_that_hangs_ends_in_time(embedding: Embed, model: FakeModel) -> None:
+def test_a_model_that_hangs_times_out(embedding: Embed, model: FakeModel) -> None:
     answers(model, Reply(drips=60))
 
     with pytest.raises(TransientError, match="timeout"):
         embedding("one", seconds=3.2)
 
 
-def test_too_little_time_is_no_request(embedding: Embed, model: FakeModel) -> None:
+def test_without_enough_time_no_request_is_sent(embedding: Embed, model: FakeModel) -> None:
     with pytest.raises(TransientError, match="too little time"):
         embedding("one", seconds=2)
     assert model.embeddings == []

@@ -1,4 +1,4 @@
-"""The ledger knows whose a job is: from its message, from the schedule that claims it, or by its subject."""
+"""The ledger records a job's user: from its message, its schedule or its subject."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -29,7 +29,7 @@ def overdue(mojodex: Mojodex, user_id: str) -> int:
 
 
 @time_machine.travel(MORNING)
-def test_the_message_of_a_mail_names_the_user(make_bundle: Any, mojodex: Mojodex, ses: Any) -> None:
+def test_the_message_of_a_mail_gives_the_user(make_bundle: Any, mojodex: Mojodex, ses: Any) -> None:
     ann = mojodex.user()
 
     make_bundle("events").work({"event_type": "todo_daily_emails", "user_id": ann})
@@ -37,7 +37,7 @@ def test_the_message_of_a_mail_names_the_user(make_bundle: Any, mojodex: Mojodex
     assert owner(mojodex, "events") == ann
 
 
-def test_the_messages_of_documents_name_the_user(documents: Documents, mojodex: Mojodex) -> None:
+def test_the_messages_of_documents_give_the_user(documents: Documents, mojodex: Mojodex) -> None:
     documents.site.simple("/")
 
     documents.ask()
@@ -47,10 +47,10 @@ def test_the_messages_of_documents_name_the_user(documents: Documents, mojodex: 
     assert owner(mojodex, "create_from_website") == owner(mojodex, "update_document") == ann
 
 
-# From what claims it.
+# From the claim.
 
 
-def test_the_schedule_of_extractions_knows_the_user(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_the_schedule_of_extractions_records_the_user(bundle: Bundle, mojodex: Mojodex) -> None:
     mojodex.execution("x", user_id=(ann := mojodex.user()))
 
     bundle.schedule()
@@ -59,7 +59,7 @@ def test_the_schedule_of_extractions_knows_the_user(bundle: Bundle, mojodex: Moj
 
 
 @pytest.mark.parametrize("hour", [1, 2], ids=["all that is open", "what was planned lately"])
-def test_the_schedule_of_moves_knows_the_user(make_bundle: Any, mojodex: Mojodex, hour: int) -> None:
+def test_the_schedule_of_moves_records_the_user(make_bundle: Any, mojodex: Mojodex, hour: int) -> None:
     overdue(mojodex, ann := mojodex.user())
 
     with time_machine.travel(NIGHT.replace(hour=hour)):
@@ -69,7 +69,7 @@ def test_the_schedule_of_moves_knows_the_user(make_bundle: Any, mojodex: Mojodex
 
 
 @time_machine.travel(MORNING)
-def test_the_schedule_of_mails_knows_the_user(make_bundle: Any, mojodex: Mojodex) -> None:
+def test_the_schedule_of_mails_records_the_user(make_bundle: Any, mojodex: Mojodex) -> None:
     overdue(mojodex, ann := mojodex.user())
 
     make_bundle("events").schedule()
@@ -77,7 +77,7 @@ def test_the_schedule_of_mails_knows_the_user(make_bundle: Any, mojodex: Mojodex
     assert owner(mojodex, "events") == ann
 
 
-def test_a_crawl_knows_the_user_of_its_pages(documents: Documents, mojodex: Mojodex) -> None:
+def test_a_crawl_records_the_user_of_its_pages(documents: Documents, mojodex: Mojodex) -> None:
     documents.site.simple("/")
 
     documents.ask()
@@ -85,7 +85,7 @@ def test_a_crawl_knows_the_user_of_its_pages(documents: Documents, mojodex: Mojo
     assert owner(mojodex, "ingest_page") == documents.user_id
 
 
-def test_the_schedule_of_documents_knows_the_user(documents: Documents, mojodex: Mojodex) -> None:
+def test_the_schedule_of_documents_records_the_user(documents: Documents, mojodex: Mojodex) -> None:
     documents.site.simple("/")
     documents.ask()
     mojodex.run("UPDATE md_background_job SET user_id = NULL, message_expires_at = now() - interval '1 s'")
@@ -95,10 +95,10 @@ def test_the_schedule_of_documents_knows_the_user(documents: Documents, mojodex:
     assert owner(mojodex, "create_from_website") == owner(mojodex, "ingest_page") == documents.user_id
 
 
-# By the subject, where a message that nobody has claimed names only that.
+# From the subject, for a message that no schedule claimed.
 
 
-def test_an_execution_leads_to_its_user(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_an_execution_gives_the_user(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = mojodex.execution("x", user_id=(ann := mojodex.user()))
 
     bundle.work({"user_task_execution_pk": pk})
@@ -107,7 +107,7 @@ def test_an_execution_leads_to_its_user(bundle: Bundle, mojodex: Mojodex) -> Non
 
 
 @time_machine.travel(NIGHT)
-def test_a_todo_leads_to_its_user(make_bundle: Any, mojodex: Mojodex) -> None:
+def test_a_todo_gives_the_user(make_bundle: Any, mojodex: Mojodex) -> None:
     pk = overdue(mojodex, ann := mojodex.user())
 
     make_bundle("reschedule_todo").work({"todo_pk": pk})
@@ -115,7 +115,7 @@ def test_a_todo_leads_to_its_user(make_bundle: Any, mojodex: Mojodex) -> None:
     assert owner(mojodex, "reschedule_todo") == ann
 
 
-def test_a_page_leads_to_its_user(documents: Documents, mojodex: Mojodex) -> None:
+def test_a_page_gives_the_user(documents: Documents, mojodex: Mojodex) -> None:
     documents.site.simple("/")
     documents.ask()
     (body,) = documents.pages.queued()
@@ -133,7 +133,9 @@ def test_a_subject_that_does_not_exist_has_no_user(bundle: Bundle, mojodex: Mojo
     assert len(bundle.dead_letters()) == 1
 
 
-def test_a_job_of_an_earlier_release_gets_its_user_when_it_is_begun(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_job_of_an_earlier_release_gets_its_user_at_its_next_attempt(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     pk = mojodex.execution("x", user_id=(ann := mojodex.user()))
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state) VALUES ('extract_todos', :s, 'queued')",

@@ -1,5 +1,6 @@
-"""The user's local day: every quarter-hour offset of the world, every half hour of a week that crosses a
-month, a year and a week-end. What the schedules find in the database must be what the wall clock says.
+"""The user's local day: in every offset of a quarter hour, at every half hour of a week.
+
+The week crosses a month, a year and a weekend. The schedules must find the users that the wall clock gives.
 """
 
 from collections import Counter
@@ -30,7 +31,7 @@ def half_hours() -> Iterator[datetime]:
 
 
 def a_user_in_every_zone(mojodex: Mojodex) -> dict[str, int]:
-    """Users, each with one open to-do that is long overdue; their offsets."""
+    """Add a user for each offset, with one long overdue to-do. Return their offsets."""
     offsets: dict[str, int] = {}
     for offset in [*QUARTER_HOURS, None]:
         user_id = mojodex.user(timezone_offset=offset)
@@ -54,7 +55,7 @@ def a_user_in_every_zone(mojodex: Mojodex) -> dict[str, int]:
 def claimed_at_every_half_hour(
     bundle: Bundle, subject: str, before: Callable[[datetime], None] = lambda _: None
 ) -> dict[datetime, list[Any]]:
-    """What the schedule publishes at each half hour of the week; `before` is called with each of them."""
+    """Return the schedule's messages at each half hour of the week. Call `before` with each moment."""
     found = {}
     for moment in half_hours():
         before(moment)
@@ -67,7 +68,7 @@ def claimed_at_every_half_hour(
 def expected_at_every_half_hour(
     offsets: dict[str, int], from_hour: int, until_hour: int
 ) -> dict[datetime, set[tuple[str, str]]]:
-    """The same by the wall clock alone: of each local working day, the first half hour within these hours."""
+    """Return the same by the wall clock: the first half hour of these hours on each working day."""
     seen: set[tuple[str, str]] = set()
     expected = {}
     for moment in half_hours():
@@ -99,7 +100,7 @@ OWNERS = (
     "SELECT todo_pk, user_id FROM md_todo JOIN md_user_task_execution"
     " ON user_task_execution_pk = user_task_execution_fk JOIN md_user_task ON user_task_pk = user_task_fk"
 )
-# As if everything had been planned for the last working day before the user's today.
+# Plan every to-do for the last working day before the user's today.
 PLAN_FOR_THE_LAST_WORKING_DAY = (
     "UPDATE md_todo_scheduling SET scheduled_date = today"
     " - CASE extract(isodow FROM today) WHEN 1 THEN 3 WHEN 7 THEN 2 ELSE 1 END"
@@ -112,7 +113,7 @@ PLAN_FOR_THE_LAST_WORKING_DAY = (
 def chances_to_be_moved(
     mojodex: Mojodex, bundle: Bundle, before: Callable[[datetime], None] = lambda _: None
 ) -> dict[datetime, list[tuple[str, str]]]:
-    """Users and days for whom the schedule publishes a to-do, at each half hour."""
+    """Return the users and days of the schedule's messages at each half hour."""
     owners = {str(row.todo_pk): row.user_id for row in mojodex.rows(OWNERS)}
     found = claimed_at_every_half_hour(bundle, "todo_pk", before)
     return {moment: [(owners[pk], day) for pk, day in claims] for moment, claims in found.items()}
@@ -136,7 +137,7 @@ def test_one_chance_a_night_to_be_moved_in_every_zone_and_none_at_the_weekend(
     assert_one_chance_a_working_day(found, offsets)
 
 
-def test_what_is_long_overdue_has_one_chance_a_night_too(make_bundle: Any, mojodex: Mojodex) -> None:
+def test_a_long_overdue_todo_has_one_chance_a_night_too(make_bundle: Any, mojodex: Mojodex) -> None:
     offsets = a_user_in_every_zone(mojodex)
     bundle = make_bundle("reschedule_todo", default_timezone_offset=DEFAULT_OFFSET)
 
@@ -158,8 +159,10 @@ def assert_one_chance_a_working_day(
 
 
 @pytest.mark.parametrize(("from_hour", "until_hour"), [(0, 24), (8, 11), (1, 6), (23, 24), (0, 1)])
-def test_a_window_holds_exactly_those_whose_wall_clock_is_in_it(from_hour: int, until_hour: int) -> None:
-    """Also between the minutes, at each second of an edge."""
+def test_a_window_holds_exactly_the_offsets_whose_wall_clock_is_in_it(
+    from_hour: int, until_hour: int
+) -> None:
+    """This also holds at the seconds around an edge."""
     for moment in half_hours():
         for seconds in (-1, 0, 1, 59):
             now = moment + timedelta(seconds=seconds)

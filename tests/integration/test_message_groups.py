@@ -1,4 +1,4 @@
-"""Every message that is published carries its user, so that SQS can be fair to the others."""
+"""Every published message carries its user as group, so that SQS can be fair to all users."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +19,7 @@ MORNING = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 TODAY = MORNING.date()
 
 
-def test_the_schedule_of_extract_todos(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_the_schedule_of_extract_todos_sets_the_group(bundle: Bundle, mojodex: Mojodex) -> None:
     one, other = mojodex.user(), mojodex.user()
     for user_id in (one, one, other):
         mojodex.execution("x", user_id=user_id)
@@ -29,7 +29,7 @@ def test_the_schedule_of_extract_todos(bundle: Bundle, mojodex: Mojodex) -> None
 
 
 @pytest.mark.parametrize("hour", [2, 5], ids=["planned lately", "everything open"])
-def test_the_schedule_of_reschedule_todo(
+def test_the_schedule_of_reschedule_todo_sets_the_group(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, hour: int
 ) -> None:
     one, other = mojodex.user(), mojodex.user()
@@ -45,7 +45,7 @@ def test_the_schedule_of_reschedule_todo(
     assert Counter(groups) == {one: 2, other: 1}
 
 
-def test_the_schedule_of_events(make_bundle: Callable[..., Bundle], mojodex: Mojodex) -> None:
+def test_the_schedule_of_events_sets_the_group(make_bundle: Callable[..., Bundle], mojodex: Mojodex) -> None:
     users = [mojodex.user(), mojodex.user(timezone_offset=None)]
     for user_id in users:
         execution = mojodex.execution("x", user_id=user_id, extracted=True)
@@ -59,7 +59,7 @@ def test_the_schedule_of_events(make_bundle: Callable[..., Bundle], mojodex: Moj
     assert sorted(map(str, groups)) == sorted(users)
 
 
-def test_the_crawler_for_its_pages_and_for_its_own_continuation(
+def test_the_crawler_sets_the_group_of_its_pages_and_its_continuation(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.site.simple("/", *(f"/{n}" for n in range(6)))
@@ -77,7 +77,7 @@ def test_the_crawler_for_its_pages_and_for_its_own_continuation(
     assert documents.pages.groups() == [documents.user_id] * 7
 
 
-def test_the_schedule_of_documents(documents: Documents) -> None:
+def test_the_schedule_of_documents_sets_the_group(documents: Documents) -> None:
     documents.site.simple("/", "/a")
     documents.ask()
     assert len(documents.pages.queued()) == 2

@@ -1,4 +1,4 @@
-"""What a prompt asks of a model besides its text: sent, and left out where a server does not take it."""
+"""Options of a call beside its prompt: sent, and left out if a server refuses them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +14,12 @@ OPTIONS = {"reasoning_effort", "max_completion_tokens"}
 
 
 def sent(model: FakeModel) -> list[set[str]]:
-    """Which options each call had."""
+    """Return the options of each call."""
     return [OPTIONS & call.keys() for call in model.calls]
 
 
-def not_taking(*unknown: str, says: bool = True) -> Any:
-    """A server that answers 400 to a call with one of these options."""
+def refusing(*unknown: str, says: bool = True) -> Any:
+    """Return a server's script that answers 400 to a call with one of these options."""
 
     def script(request: dict[str, Any]) -> Reply:
         refused = [name for name in unknown if name in request]
@@ -48,7 +48,7 @@ def test_the_options_of_the_prompt_are_sent(bundle: Bundle, mojodex: Mojodex, mo
 def test_an_option_that_a_server_does_not_know_is_left_out_and_remembered(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    model.script = not_taking("reasoning_effort")
+    model.script = refusing("reasoning_effort")
 
     states = [extract(bundle, mojodex) for _ in range(3)]
 
@@ -56,10 +56,10 @@ def test_an_option_that_a_server_does_not_know_is_left_out_and_remembered(
     assert sent(model) == [OPTIONS, *[{"max_completion_tokens"}] * 3]
 
 
-def test_of_a_server_that_does_not_say_which_one_all_are_left_out(
+def test_all_options_are_left_out_if_a_server_does_not_name_the_unknown_one(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    model.script = not_taking("max_completion_tokens", says=False)
+    model.script = refusing("max_completion_tokens", says=False)
 
     assert [extract(bundle, mojodex) for _ in range(2)] == ["done"] * 2
 
@@ -69,7 +69,7 @@ def test_of_a_server_that_does_not_say_which_one_all_are_left_out(
 def test_several_unknown_options_are_left_out_one_after_the_other(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    model.script = not_taking(*sorted(OPTIONS))
+    model.script = refusing(*sorted(OPTIONS))
 
     assert extract(bundle, mojodex) == "done"
 
@@ -77,7 +77,7 @@ def test_several_unknown_options_are_left_out_one_after_the_other(
     assert sent(model)[-1] == set()
 
 
-def test_a_call_that_fails_without_options_too_says_nothing_of_them(
+def test_options_are_kept_if_the_call_also_fails_without_them(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     model.answers(Reply(status=400))
@@ -99,18 +99,18 @@ def test_the_service_tier_is_sent_unless_it_is_left_to_the_provider(
     assert model.calls[0].get("service_tier") == sent_as
 
 
-def test_a_server_that_knows_no_tiers_is_asked_without(
+def test_a_server_without_service_tiers_is_called_without_one(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
 ) -> None:
     bundle = make_bundle(llm_service_tier="flex")
-    model.script = not_taking("service_tier")
+    model.script = refusing("service_tier")
 
     assert [extract(bundle, mojodex) for _ in range(2)] == ["done"] * 2
 
     assert ["service_tier" in call for call in model.calls] == [True, False, False]
 
 
-def test_flex_that_has_no_room_is_waited_for(
+def test_the_job_waits_while_the_flex_tier_has_no_capacity(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
 ) -> None:
     bundle = make_bundle(llm_service_tier="flex")
@@ -120,7 +120,7 @@ def test_flex_that_has_no_room_is_waited_for(
 
 
 @pytest.mark.parametrize("usage", [{}, {"prompt_tokens_details": None, "completion_tokens_details": None}])
-def test_cached_and_reasoning_tokens_are_counted_where_a_server_tells(
+def test_cached_and_reasoning_tokens_are_counted_if_a_server_reports_them(
     bundle: Bundle,
     mojodex: Mojodex,
     model: FakeModel,
@@ -145,7 +145,7 @@ def test_cached_and_reasoning_tokens_are_counted_where_a_server_tells(
     assert (counted["LlmPromptTokens"], counted["LlmCompletionTokens"]) == (200, 40)
 
 
-def test_a_server_that_counts_no_tokens_is_asked_all_the_same(
+def test_a_server_that_counts_no_tokens_can_be_used(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     uncounted = todos()

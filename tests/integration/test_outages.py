@@ -1,4 +1,4 @@
-"""However long a dependency is away: no job fails, nothing is published or paid for twice."""
+"""Outages of any length: no job fails, and nothing is published or paid twice."""
 
 import json
 from collections.abc import Callable
@@ -49,10 +49,10 @@ def test_an_error_of_a_dependency_never_counts_as_an_attempt(
     assert (mojodex.job(pk).state, mojodex.job(pk).attempts) == ("done", 1)
 
 
-def test_a_call_that_is_too_long_for_a_model_that_works_for_others_counts(
+def test_a_timeout_of_a_model_that_works_for_other_jobs_counts(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel
 ) -> None:
-    """It is paid for each time, and so must end."""
+    """Each try is paid, so their number must be bounded."""
     bundle = make_bundle(llm_timeout_seconds=3)
     pk = mojodex.execution(SAID)
     model.answers(Reply(todos().content, delay=4))
@@ -63,7 +63,7 @@ def test_a_call_that_is_too_long_for_a_model_that_works_for_others_counts(
 
 
 @pytest.mark.parametrize("second_probe", ["now()", "now() + interval '1 hour'"])
-def test_a_call_of_a_model_that_hangs_for_everybody_does_not_count(
+def test_a_timeout_of_a_model_that_hangs_for_all_jobs_does_not_count(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, second_probe: str
 ) -> None:
     bundle = make_bundle(llm_timeout_seconds=3)
@@ -80,7 +80,7 @@ def test_a_call_of_a_model_that_hangs_for_everybody_does_not_count(
     assert mojodex.job(pk).attempts == 0
 
 
-def test_an_unknown_error_counts_and_ends_the_job(
+def test_unknown_errors_count_and_fail_the_job_at_last(
     bundle: Bundle, mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -97,7 +97,7 @@ def test_an_unknown_error_counts_and_ends_the_job(
     assert mojodex.job(pk).outcome["reason"] == "gave up after 20 attempts"
 
 
-def test_a_job_is_not_claimable_while_its_message_lives(
+def test_a_job_is_not_claimable_before_its_message_expires(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     claimed, released = mojodex.execution(SAID), mojodex.execution(SAID)
@@ -115,9 +115,7 @@ def test_a_job_is_not_claimable_while_its_message_lives(
     assert {body["user_task_execution_pk"] for body in bundle.queued()} == {claimed, released}
 
 
-def test_a_row_of_an_earlier_release_is_claimable_when_its_message_is_gone(
-    bundle: Bundle, mojodex: Mojodex
-) -> None:
+def test_a_row_of_an_earlier_release_is_claimable_after_97_hours(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = mojodex.execution(SAID)
     assert bundle.schedule() == 1
     mojodex.run("UPDATE md_background_job SET message_expires_at = NULL, message_id = NULL")
@@ -130,7 +128,7 @@ def test_a_row_of_an_earlier_release_is_claimable_when_its_message_is_gone(
 
 
 @pytest.mark.parametrize("error", ["transient", "unknown"])
-def test_an_answer_that_cannot_be_saved_is_paid_for_once(
+def test_an_answer_that_cannot_be_saved_is_paid_once(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     pk = mojodex.execution(SAID)
@@ -164,7 +162,7 @@ def test_an_answer_about_another_result_is_not_used(
     assert len(model.calls) == 2
 
 
-def test_a_day_that_cannot_be_saved_is_paid_for_once(
+def test_a_move_that_cannot_be_saved_is_paid_once(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = make_bundle("reschedule_todo")
@@ -183,10 +181,10 @@ def test_a_day_that_cannot_be_saved_is_paid_for_once(
     assert len(mojodex.schedulings(pk)) == 2
 
 
-def test_a_database_that_is_back_soon_keeps_the_answer(
+def test_an_answer_is_kept_through_a_short_outage_of_the_database(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes away between the answer and the save, for some seconds."""
+    """The database is unavailable for some seconds between the answer and the save."""
     pk = mojodex.execution(SAID)
     model.answers(ONE)
     tries = 0
@@ -211,10 +209,10 @@ def test_a_database_that_is_back_soon_keeps_the_answer(
     assert mojodex.job(pk).state == "done"
 
 
-def test_a_refusal_is_saved_once_the_database_is_back(
+def test_a_refusal_is_saved_after_a_short_outage_of_the_database(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else the model is asked, and paid, again."""
+    """Otherwise the model would be called and paid again."""
     pk = mojodex.execution(SAID)
     model.answers(Reply(refusal="No."))
     tries = 0
@@ -236,7 +234,7 @@ def test_a_refusal_is_saved_once_the_database_is_back(
     assert len(model.calls) == 1
 
 
-def test_one_redelivered_record_does_not_sink_its_batch_when_the_database_is_away(
+def test_a_redelivered_record_does_not_fail_its_batch_while_the_database_is_unavailable(
     make_bundle: Callable[..., Bundle], mojodex: Mojodex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a day in the message, its occasion is read from the database."""

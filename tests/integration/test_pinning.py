@@ -1,4 +1,4 @@
-"""No statement of a function keeps a connection of RDS Proxy to itself.
+"""No statement of a function pins a connection of RDS Proxy.
 
 The rules are AWS's: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
 """
@@ -35,19 +35,19 @@ PINS = {
     "a cursor or a channel": r"^\W*(declare|listen|load)\b",
     "a temporary object": r"\bcreate\s+(local\s+|global\s+)?temp",
 }
-# A longer statement pins, too.
+# A longer statement pins too.
 LONGEST_BYTES = 16 * 1024
 
 
 def pins(statement: str) -> list[str]:
-    """Why a statement pins; nothing if it does not."""
+    """Return the reasons why a statement pins, or an empty list."""
     found = [why for why, pattern in PINS.items() if re.search(pattern, statement, re.IGNORECASE)]
     return found + (["its length"] if len(statement.encode()) > LONGEST_BYTES else [])
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """The texts of all statements that the functions send to PostgreSQL, those of the driver included."""
+    """Record all statements that the functions and the driver send to PostgreSQL."""
     statements: set[str] = set()
 
     def recording(name: str, place: int) -> None:
@@ -66,7 +66,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def inserted(sent: set[str]) -> set[str]:
-    """The tables that were written to."""
+    """Return the tables that were written to."""
     return {table for statement in sent for table in re.findall(r"INSERT INTO (\w+)", statement)}
 
 
@@ -88,7 +88,7 @@ def inserted(sent: set[str]) -> set[str]:
     ],
     ids=lambda statement: statement[:50],
 )
-def test_the_rules_see_what_pins(statement: str) -> None:
+def test_the_rules_find_statements_that_pin(statement: str) -> None:
     assert pins(statement)
 
 
@@ -96,7 +96,7 @@ def test_the_rules_see_what_pins(statement: str) -> None:
     "statement",
     [BEGIN, "SET LOCAL lock_timeout = 1", "SELECT pg_advisory_xact_lock(1)", "UPDATE x SET y = 1"],
 )
-def test_the_rules_leave_what_ends_with_the_transaction(statement: str) -> None:
+def test_the_rules_allow_settings_and_locks_of_a_transaction(statement: str) -> None:
     assert pins(statement) == []
 
 
@@ -163,7 +163,7 @@ def test_events_does_not_pin(
 
 
 def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
-    """A page with many links, and a text with many chunks, are many rows in a statement."""
+    """A page with many links and a text with many chunks make statements with many rows."""
     documents.site.simple("/", *(f"/{n:03}" for n in range(250)))
     for path in list(documents.site.pages)[4:]:
         documents.site.pages[path].status = 404
@@ -183,9 +183,7 @@ def test_documents_do_not_pin(documents: Documents, sent: set[str]) -> None:
     assert tables | {"md_document", "md_document_chunk"} <= inserted(sent)
 
 
-def test_what_ses_tells_of_mails_does_not_pin(
-    make_bundle: Callable[..., Bundle], mojodex: Mojodex, sent: set[str]
-) -> None:
+def test_feedback_does_not_pin(make_bundle: Callable[..., Bundle], mojodex: Mojodex, sent: set[str]) -> None:
     bundle, user_id, now = make_bundle("mail_feedback"), mojodex.user(), datetime.now(UTC)
     with bundle.database.session() as session:
         mails = [Mail(f"m{n}", now, user_id=user_id, address=f"{user_id}@example.com") for n in range(3)]

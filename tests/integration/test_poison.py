@@ -1,4 +1,4 @@
-"""A message that kills its worker every time must not take the others of its batch with it."""
+"""A poison message must not take the rest of its batch with it."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ ERROR = TransientError("the model is away")
 
 
 def execution(mojodex: Mojodex, name: str, killed: int = 0) -> int:
-    """An execution that the model is asked for by this name; so many workers have died with its job."""
+    """Add an execution whose prompt has this name, and whose job has killed this many workers."""
     pk = mojodex.execution(f"This is {name}.")
     if killed:
         mojodex.run(
@@ -45,7 +45,7 @@ def record(pk: int, *, receives: int = 1, receipt: str = "receipt") -> dict[str,
 
 @contextmanager
 def statements(bundle: Bundle) -> Iterator[list[str]]:
-    """What the worker asks the database."""
+    """Record the statements of the worker."""
     said: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -59,7 +59,7 @@ def statements(bundle: Bundle) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
-def test_suspects_run_after_the_others_one_by_one_and_those_with_the_fewest_attempts_first(
+def test_suspects_run_last_one_at_a_time_with_the_fewest_attempts_first(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pks = [
@@ -95,7 +95,7 @@ def test_suspects_run_after_the_others_one_by_one_and_those_with_the_fewest_atte
     assert [mojodex.job(pk).attempts for pk in pks] == [4, 1, 2, 1, 3]
 
 
-def test_before_a_suspect_runs_the_messages_of_those_that_are_done_are_deleted(
+def test_finished_messages_are_deleted_before_a_suspect_runs(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     names = {"poison": 2, "killed along": 1, "new": 0, "failing": 0}
@@ -119,13 +119,13 @@ def test_before_a_suspect_runs_the_messages_of_those_that_are_done_are_deleted(
     records = [record(pk, receives=2, receipt=receipts[name]) for name, pk in pks.items()]
     response = bundle.work_on({"Records": records})
 
-    # In each queue the message that failed, and the suspects that are not done.
+    # Left are the message that failed and the suspects that are not done.
     assert (left["new"], left["killed along"], left["poison"]) == (4, 3, 2)
     assert failed_ids(response) == {records[3]["messageId"]}
     assert mojodex.job(pks["poison"]).state == "done"
 
 
-def test_a_message_that_cannot_be_deleted_early_is_reported_as_done_all_the_same(
+def test_a_message_that_cannot_be_deleted_early_is_still_reported_as_done(
     bundle: Bundle, mojodex: Mojodex
 ) -> None:
     new, suspect = execution(mojodex, "new"), execution(mojodex, "killed", 1)
@@ -137,7 +137,7 @@ def test_a_message_that_cannot_be_deleted_early_is_reported_as_done_all_the_same
     assert [mojodex.job(pk).state for pk in (new, suspect)] == ["done", "done"]
 
 
-def test_what_an_outage_of_the_model_brought_back_runs_at_once(
+def test_messages_retried_after_an_outage_of_the_model_run_concurrently(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pks = [execution(mojodex, f"number {n}") for n in range(5)]
@@ -157,9 +157,7 @@ def test_what_an_outage_of_the_model_brought_back_runs_at_once(
     assert all(mojodex.job(pk).state == "done" for pk in pks)
 
 
-def test_only_what_was_received_before_is_looked_up_and_in_one_statement(
-    bundle: Bundle, mojodex: Mojodex
-) -> None:
+def test_only_redelivered_messages_are_looked_up_in_one_statement(bundle: Bundle, mojodex: Mojodex) -> None:
     new = [execution(mojodex, f"number {n}") for n in range(3)]
     killed = [execution(mojodex, f"killed {n}", 1) for n in range(3)]
     look_up = "SELECT md_background_job.subject, md_background_job.occasion, md_background_job.attempts"
@@ -173,7 +171,7 @@ def test_only_what_was_received_before_is_looked_up_and_in_one_statement(
     assert len([s for s in for_killed if s.startswith(look_up)]) == 1
 
 
-def test_a_bad_message_that_comes_back_with_a_suspect_is_put_aside(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_bad_message_redelivered_with_a_suspect_is_a_dead_letter(bundle: Bundle, mojodex: Mojodex) -> None:
     suspect = execution(mojodex, "killed", 1)
 
     response = bundle.work_on(
@@ -185,7 +183,7 @@ def test_a_bad_message_that_comes_back_with_a_suspect_is_put_aside(bundle: Bundl
     assert [body for body, _reason in bundle.dead_letters()] == ["{oops"]
 
 
-def test_when_the_suspects_cannot_be_looked_up_each_message_comes_back_by_itself(
+def test_each_message_is_retried_when_the_suspects_cannot_be_looked_up(
     bundle: Bundle, mojodex: Mojodex
 ) -> None:
     records = [record(execution(mojodex, f"killed {n}", 1), receives=2) for n in range(2)]
@@ -200,7 +198,7 @@ def test_when_the_suspects_cannot_be_looked_up_each_message_comes_back_by_itself
 
 
 @pytest.mark.parametrize(("before", "taken_over"), [("killed", True), ("released", False)])
-def test_the_ledger_tells_whether_a_job_is_taken_over(
+def test_the_ledger_shows_whether_a_job_is_taken_over(
     mojodex: Mojodex, before: str, *, taken_over: bool
 ) -> None:
     key: dict[str, Any] = {"process": "p", "subject": "s", "occasion": "", "lease_seconds": 150}

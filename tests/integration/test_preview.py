@@ -1,4 +1,4 @@
-"""`python -m local preview`: the mails that it writes are those that would be sent."""
+"""`python -m local preview` writes the mails that would be sent."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ STEMS = ["claire", "claire-without-model", "hugo", "hugo-without-model"]
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the command has written the mails."""
+    """Run the command and return the directory of its mails."""
     directory = tmp_path_factory.mktemp("preview") / "mails"
     done = subprocess.run(
         [sys.executable, "-m", "local", "preview", directory],
@@ -32,14 +32,14 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_each_mail_is_there_as_html_text_and_as_it_goes_over_the_wire(directory: Path) -> None:
+def test_each_mail_is_written_as_html_as_text_and_as_sent(directory: Path) -> None:
     assert sorted(path.name for path in directory.iterdir()) == sorted(
         f"{stem}.{ending}" for stem in STEMS for ending in ("eml", "html", "txt")
     )
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_each_mail_is_one_that_we_would_send(directory: Path, stem: str) -> None:
+def test_each_mail_is_valid_and_could_be_sent(directory: Path, stem: str) -> None:
     raw = (directory / f"{stem}.eml").read_bytes()
 
     mail = check_mail(raw)
@@ -60,7 +60,7 @@ def test_each_mail_is_one_that_we_would_send(directory: Path, stem: str) -> None
             (
                 "Good morning Claire,",
                 "Prepare the spring price list for Bellweather Cafés",
-                # Overdue, moved.
+                # Overdue and moved to-dos.
                 "Planned for",
                 "Moved to",
                 "was moved 5 times already",
@@ -81,12 +81,12 @@ def test_each_user_has_todos_of_today_overdue_and_moved_ones(
 
         assert mail["To"].addresses[0].addr_spec == address
         text = squeeze(part(mail, "plain"))
-        # Only the words of the first one, the greeting, are the model's.
+        # Only the first text, the greeting, is the model's.
         expected = shown if suffix == "" else shown[1:]
         assert [words for words in expected if squeeze(words) not in text] == []
 
 
-def test_without_the_model_the_words_are_our_own(directory: Path) -> None:
+def test_without_a_model_the_mail_has_our_own_words(directory: Path) -> None:
     texts = {stem: (directory / f"{stem}.txt").read_text() for stem in STEMS}
 
     assert "One thing after the other." in texts["claire"]

@@ -1,4 +1,4 @@
-"""The end of a crawl: which pages are published, and which lines are the site's."""
+"""The end of a crawl: published pages and the boilerplate of the site."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,12 +18,12 @@ from tests.mojodex import Mojodex
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 SITE = "https://example.com"
-# Odd: it announces another page.
+# An odd hash: the line announces another page.
 TEASER = 21
 
 
 class Crawl:
-    """A website of a user that is all read, but for its end."""
+    """A user's website whose pages are all fetched, before the end of its crawl."""
 
     def __init__(self, bundle: Bundle, mojodex: Mojodex) -> None:
         self.bundle, self.mojodex, self.user_id = bundle, mojodex, mojodex.user()
@@ -66,7 +66,7 @@ class Crawl:
         publish_pages(self.bundle.database, cast(CrawlSettings, settings), message, self.job)
 
     def end(self) -> list[int]:
-        """End the crawl; the pages that are published."""
+        """End the crawl and return the published pages."""
         self.publish()
         return sorted(body["page_pk"] for body in self.bundle.queued())
 
@@ -109,7 +109,7 @@ def test_each_staged_page_of_the_website_is_published_once_with_its_user(crawl: 
     assert crawl.end() == []
 
 
-def test_what_repeats_is_known_before_the_first_page_is_published(
+def test_boilerplate_is_saved_before_the_first_page_is_published(
     crawl: Crawl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
@@ -118,7 +118,7 @@ def test_what_repeats_is_known_before_the_first_page_is_published(
     publish = queues.publish
 
     def publish_late(queue_url: str, messages: Iterable[queues.Outgoing]) -> None:
-        # Whoever gets a message may read at once, in a session of its own.
+        # A worker may read the boilerplate as soon as it gets a message.
         known.extend(lines for _, _, lines in crawl.repeated())
         publish(queue_url, messages)
 
@@ -129,7 +129,7 @@ def test_what_repeats_is_known_before_the_first_page_is_published(
     assert known == [[2]]
 
 
-def test_a_website_of_which_nothing_waits_ends_with_its_crawl(crawl: Crawl) -> None:
+def test_a_website_without_staged_pages_is_done_after_its_crawl(crawl: Crawl) -> None:
     crawl.page("/", state="unchanged")
 
     assert crawl.end() == []
@@ -137,7 +137,7 @@ def test_a_website_of_which_nothing_waits_ends_with_its_crawl(crawl: Crawl) -> N
     assert website(crawl).state == "done"
 
 
-def test_a_page_that_names_another_that_was_read_is_skipped(crawl: Crawl) -> None:
+def test_a_page_whose_canonical_page_was_fetched_is_skipped(crawl: Crawl) -> None:
     named = crawl.page("/a")
     naming = crawl.page("/a?print", canonical="/a")
 
@@ -147,14 +147,14 @@ def test_a_page_that_names_another_that_was_read_is_skipped(crawl: Crawl) -> Non
     assert crawl.state(named) == ("staged", None)
 
 
-def test_a_page_that_names_one_that_has_not_changed_is_skipped(crawl: Crawl) -> None:
+def test_a_page_whose_canonical_page_is_unchanged_is_skipped(crawl: Crawl) -> None:
     crawl.page("/a", state="unchanged")
     crawl.page("/a?print", canonical="/a")
 
     assert crawl.end() == []
 
 
-def test_a_page_stays_that_names_itself_or_one_that_was_not_read(crawl: Crawl) -> None:
+def test_a_page_stays_if_its_canonical_page_is_itself_or_was_not_fetched(crawl: Crawl) -> None:
     pages = [crawl.page("/a", canonical="/a"), crawl.page("/b", canonical="/not read")]
     for state in ("found", "skipped", "failed"):
         crawl.page(f"/{state}", state=state)
@@ -165,7 +165,7 @@ def test_a_page_stays_that_names_itself_or_one_that_was_not_read(crawl: Crawl) -
     assert crawl.end() == pages
 
 
-def test_a_page_that_has_not_changed_is_not_skipped_for_another(crawl: Crawl) -> None:
+def test_an_unchanged_page_is_not_skipped_for_its_canonical_page(crawl: Crawl) -> None:
     crawl.page("/a")
     unchanged = crawl.page("/a?print", canonical="/a", state="unchanged")
 
@@ -174,7 +174,7 @@ def test_a_page_that_has_not_changed_is_not_skipped_for_another(crawl: Crawl) ->
     assert crawl.state(unchanged) == ("unchanged", None)
 
 
-def test_of_pages_that_name_each_other_the_last_one_stays(crawl: Crawl) -> None:
+def test_of_pages_that_name_each_other_as_canonical_the_last_one_stays(crawl: Crawl) -> None:
     crawl.page("/a", canonical="/b")
     last = crawl.page("/b", canonical="/a")
 
@@ -185,7 +185,7 @@ def test_of_pages_that_name_each_other_the_last_one_stays(crawl: Crawl) -> None:
     ("on_pages", "of_pages", "is_repeated"),
     [(3, 3, True), (2, 3, False), (3, 5, True), (3, 6, False), (4, 6, True), (2, 2, False)],
 )
-def test_a_line_is_the_sites_when_it_is_on_more_than_half_of_its_pages_and_on_three(
+def test_a_line_on_three_pages_and_more_than_half_of_them_is_boilerplate(
     crawl: Crawl, on_pages: int, of_pages: int, *, is_repeated: bool
 ) -> None:
     for number in range(of_pages):
@@ -200,7 +200,7 @@ def test_a_line_is_the_sites_when_it_is_on_more_than_half_of_its_pages_and_on_th
 @pytest.mark.parametrize(
     ("on_pages", "repeated"), [(2, []), (3, [TEASER]), (4, [TEASER - 1, TEASER])], ids=str
 )
-def test_a_line_that_announces_another_page_is_the_sites_when_it_is_on_three_pages(
+def test_a_line_that_announces_another_page_is_boilerplate_on_three_pages(
     crawl: Crawl, on_pages: int, repeated: list[int]
 ) -> None:
     for number in range(7):
@@ -211,11 +211,11 @@ def test_a_line_that_announces_another_page_is_the_sites_when_it_is_on_three_pag
     assert crawl.repeated() == [(crawl.user_id, "example.com", repeated)]
 
 
-def test_only_pages_that_were_read_and_are_wanted_say_what_is_repeated(crawl: Crawl) -> None:
+def test_only_staged_and_unchanged_pages_count_for_boilerplate(crawl: Crawl) -> None:
     for number in range(2):
         crawl.page(f"/{number}", lines=[18, 14])
     crawl.page("/unchanged", state="unchanged", lines=[16, 14])
-    # Its lines are not known, so it says nothing either way.
+    # Pages without known lines do not count.
     for number in range(3):
         crawl.page(f"/without lines {number}")
     for number, state in enumerate(("skipped", "failed", "found")):
@@ -233,7 +233,7 @@ def test_only_pages_that_were_read_and_are_wanted_say_what_is_repeated(crawl: Cr
     assert crawl.mojodex.run(kept, pks=elsewhere) == len(elsewhere)
 
 
-def test_the_first_page_that_stays_keeps_what_is_repeated(crawl: Crawl) -> None:
+def test_the_first_page_that_stays_keeps_the_boilerplate(crawl: Crawl) -> None:
     crawl.page("/moved", state="skipped", lines=[18])
     for number in range(3):
         crawl.page(f"/{number}", lines=[18, 2 * number])
@@ -244,7 +244,7 @@ def test_the_first_page_that_stays_keeps_what_is_repeated(crawl: Crawl) -> None:
     assert (website.first_page, website.repeated_lines) == ("example.com/0", [18])
 
 
-def test_of_a_small_site_the_first_page_is_known_and_what_was_repeated_stays(crawl: Crawl) -> None:
+def test_a_small_site_gets_a_new_first_page_and_keeps_its_boilerplate(crawl: Crawl) -> None:
     crawl.mojodex.run(
         "INSERT INTO md_background_website (user_id, site, repeated_lines, first_page)"
         " VALUES (:u, 'example.com', '{1}', 'example.com/old')",
@@ -253,14 +253,14 @@ def test_of_a_small_site_the_first_page_is_known_and_what_was_repeated_stays(cra
     crawl.page("/", lines=[9])
 
     crawl.end()
-    # It is delivered once more.
+    # The message is delivered again.
     crawl.end()
 
     (website,) = crawl.mojodex.rows("SELECT * FROM md_background_website")
     assert (website.first_page, website.repeated_lines) == ("example.com/", [1])
 
 
-def test_what_is_repeated_replaces_what_was_and_belongs_to_one_user_and_one_site(crawl: Crawl) -> None:
+def test_boilerplate_replaces_the_old_one_of_the_same_user_and_site(crawl: Crawl) -> None:
     other = crawl.mojodex.user()
     for user_id, site in ((crawl.user_id, "example.com"), (crawl.user_id, "other"), (other, "example.com")):
         crawl.mojodex.run(

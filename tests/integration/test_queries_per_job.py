@@ -1,4 +1,4 @@
-"""What one job costs the database: statements, transactions, and answers that are waited for.
+"""The cost of one job for the database: statements, transactions and round trips.
 
 The numbers are exact, so that a query in a loop is noticed. Each job is bigger than the smallest one: three
 to-dos, three chunks, three pages.
@@ -27,9 +27,8 @@ TODAY = MORNING.date()
 
 PARTS = [f"# Part {n}\n" + " ".join(f"w{n}x{{edition}}x{i}" for i in range(45)) for n in range(3)]
 
-# The job's process: (statements, transactions, answers waited for). An answer is waited for once for each
-# statement, and twice for each transaction: for its begin, which brings its settings along, and for its end.
-# One transaction of each, with one statement, is the batch's: what it has spent.
+# Process: (statements, transactions, round trips). Each statement takes one round trip, and each transaction
+# two: its begin, with its settings, and its end. One transaction, with one statement, saves the spending.
 EXPECTED = {
     "extract_todos": (10, 4, 18),
     "reschedule_todo": (12, 4, 20),
@@ -38,7 +37,7 @@ EXPECTED = {
     "update_document": (14, 5, 24),
 }
 
-# Not exact: two fetches wait for each other's turn by looking again.
+# Not exact: concurrent fetches poll for a host slot.
 STATEMENTS_PER_CRAWLED_PAGE = 10
 
 type Counted = tuple[int, int, int]
@@ -46,7 +45,7 @@ type Counted = tuple[int, int, int]
 
 @contextmanager
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    """Counts what is asked of the database meanwhile."""
+    """Count the statements, transactions and round trips in the context."""
     counts: Counter[str] = Counter()
     wait = CoreConnection.handle_messages
 
@@ -76,7 +75,7 @@ def cost(counts: Counter[str]) -> Counted:
 
 
 def of_second(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> Counted:
-    """What `work` costs when it is done again: the first time connects."""
+    """Return the cost of the second run of `work`. The first one connects."""
     assert work()["batchItemFailures"] == []
     with counted(monkeypatch) as counts:
         assert work()["batchItemFailures"] == []
@@ -158,8 +157,8 @@ def test_events(
     assert found == EXPECTED["events"]
 
 
-def test_a_page_of_a_website(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The crawler's are what six pages cost it more than three, a third of it."""
+def test_create_from_website_and_ingest_page(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost of a crawled page is a third of the difference between six and three pages."""
     costs = []
     for number, others in enumerate((2, 2, 5)):
         documents.site.pages.clear()

@@ -1,4 +1,4 @@
-"""What is due, and that claiming and publishing it loses nothing and doubles nothing."""
+"""Due executions. Claiming and publishing them loses and duplicates nothing."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ def published(bundle: Bundle) -> set[int]:
     return {body["user_task_execution_pk"] for body in bundle.queued()}
 
 
-def test_an_execution_that_was_left_alone_is_due_once(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_an_execution_that_is_no_longer_edited_is_due_once(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = mojodex.execution("x")
 
     assert published(bundle) == {pk}
@@ -28,7 +28,9 @@ def test_an_execution_that_was_left_alone_is_due_once(bundle: Bundle, mojodex: M
     assert mojodex.job(pk).state == "queued"
 
 
-def test_what_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_executions_that_are_edited_old_deleted_or_extracted_are_not_due(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     mojodex.execution("still being edited", age=timedelta(minutes=9))
     mojodex.execution("too old", age=timedelta(days=8))
     mojodex.execution("deleted", deleted=True)
@@ -42,7 +44,7 @@ def test_what_is_not_due(bundle: Bundle, mojodex: Mojodex) -> None:
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "done", "failed"])
-def test_what_the_ledger_has_is_not_due(bundle: Bundle, mojodex: Mojodex, state: str) -> None:
+def test_an_execution_with_a_job_is_not_due(bundle: Bundle, mojodex: Mojodex, state: str) -> None:
     pk = mojodex.execution("x")
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state) VALUES ('extract_todos', :s, :state)",
@@ -53,7 +55,9 @@ def test_what_the_ledger_has_is_not_due(bundle: Bundle, mojodex: Mojodex, state:
     assert published(bundle) == set()
 
 
-def test_what_was_skipped_is_due_again_when_its_reason_is_gone(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_skipped_execution_is_due_again_when_its_reason_no_longer_holds(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     pk = mojodex.execution("x", deleted=True)
     bundle.work({"user_task_execution_pk": pk})
     assert mojodex.job(pk).state == "skipped"
@@ -77,7 +81,7 @@ def test_only_the_newest_version_counts(bundle: Bundle, mojodex: Mojodex) -> Non
     assert published(bundle) == {edited}
 
 
-def test_many_versions_of_many_texts_are_one_message(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_an_execution_with_many_texts_and_versions_is_one_message(bundle: Bundle, mojodex: Mojodex) -> None:
     pk = mojodex.execution("x")
     mojodex.run(
         "INSERT INTO md_produced_text (user_id, user_task_execution_fk)"
@@ -94,7 +98,7 @@ def test_many_versions_of_many_texts_are_one_message(bundle: Bundle, mojodex: Mo
 
 
 @pytest.mark.parametrize("due", [1, 9, 10, 11, 199, 200, 201, 450])
-def test_every_number_of_due_executions_is_published_whole(
+def test_all_due_executions_are_published_whatever_their_number(
     bundle: Bundle, mojodex: Mojodex, due: int
 ) -> None:
     first = mojodex.execution("x")
@@ -133,7 +137,7 @@ def test_a_schedule_that_dies_while_publishing_loses_nothing(
     assert published(bundle) == {pk}
 
 
-def test_a_queue_that_takes_only_some_raises(bundle: Bundle) -> None:
+def test_a_queue_that_accepts_only_some_messages_is_an_error(bundle: Bundle) -> None:
     too_long = "x" * (2 * 1024 * 1024)
 
     with pytest.raises(TransientError):
@@ -152,7 +156,7 @@ def the_run(mojodex: Mojodex) -> Any:
     return run
 
 
-def test_a_schedule_writes_down_its_last_run(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_schedule_records_its_last_run(bundle: Bundle, mojodex: Mojodex) -> None:
     mojodex.execution("x")
     mojodex.execution("y")
     before = datetime.now(UTC)
@@ -161,13 +165,13 @@ def test_a_schedule_writes_down_its_last_run(bundle: Bundle, mojodex: Mojodex) -
     first = the_run(mojodex)
     bundle.schedule()
 
-    # The environment of the tests names one service for all.
+    # All functions have the same service name in the tests.
     assert (first.schedule, first.published, first.complete) == ("extract_todos", 2, True)
     assert (the_run(mojodex).published, the_run(mojodex).complete) == (0, True)
     assert before <= first.ended_at < the_run(mojodex).ended_at <= datetime.now(UTC)
 
 
-def test_a_run_whose_time_is_over_is_not_complete(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_run_that_runs_out_of_time_is_not_complete(bundle: Bundle, mojodex: Mojodex) -> None:
     mojodex.execution("x")
 
     bundle.schedule(seconds=5)
@@ -201,10 +205,10 @@ def test_a_missed_schedule_loses_nothing(bundle: Bundle, mojodex: Mojodex) -> No
     assert published(bundle) == {pk}
 
 
-def test_the_claim_looks_single_jobs_up_even_without_statistics(bundle: Bundle, mojodex: Mojodex) -> None:
-    """With joins instead of lookups, the planner read a ledger of a million jobs whole, for each batch."""
+def test_the_claim_looks_jobs_up_one_by_one_even_without_statistics(bundle: Bundle, mojodex: Mojodex) -> None:
+    """With joins, PostgreSQL read a whole ledger of a million jobs for each batch."""
     mojodex.execution("x")
-    # A vacuum of what earlier tests have left says that the table is empty, which no ledger is for long.
+    # A vacuum after earlier tests may have recorded an empty table, which no real ledger is.
     mojodex.run("TRUNCATE md_background_job")
     mojodex.run(
         "INSERT INTO md_background_job (process, subject, state)"
@@ -219,5 +223,5 @@ def test_the_claim_looks_single_jobs_up_even_without_statistics(bundle: Bundle, 
             jobs.claim(session, work.process, work.query, work.parameters, now=now)
         plan = explain(connection, "", "", *seen).explanation
 
-    # By an index scan, or a bitmap of one.
+    # An index scan or a bitmap scan.
     assert re.search(r"md_background_job_pkey.*\n +Index Cond: .*subject =", plan), plan

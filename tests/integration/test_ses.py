@@ -1,4 +1,4 @@
-"""What becomes of a mail when SES takes it, refuses it, or does not answer."""
+"""Sending a mail: SES accepts it, is busy, refuses it, or does not answer."""
 
 import json
 import socket
@@ -56,14 +56,14 @@ def ses(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes]:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, without making them."""
+    """Record pauses instead of sleeping."""
     pauses: list[float] = []
     monkeypatch.setattr(events.mail.ses, "time", SimpleNamespace(sleep=pauses.append))
     return pauses
 
 
 def refused() -> MojodexError:
-    """The error that sending ends with; nothing of SES's own words is in it."""
+    """Return the error of sending, which has no text of SES."""
     with pytest.raises(MojodexError) as caught:
         send_one()
     error = caught.value
@@ -72,10 +72,10 @@ def refused() -> MojodexError:
     return error
 
 
-# SES takes it.
+# SES accepts the mail.
 
 
-def test_a_mail_goes_out_as_it_is(ses: FakeSes) -> None:
+def test_a_mail_is_sent_unchanged(ses: FakeSes) -> None:
     assert send_one() == "id-1"
 
     (request,) = ses.requests
@@ -89,14 +89,14 @@ def test_a_mail_goes_out_as_it_is(ses: FakeSes) -> None:
     assert b"\r\n <ada@example.org>\r\n" in b64decode(data)
 
 
-def test_each_mail_has_a_connection_of_its_own(ses: FakeSes) -> None:
+def test_each_mail_has_its_own_connection(ses: FakeSes) -> None:
     send_one()
     send_one()
 
     assert len(ses.connections) == 2
 
 
-def test_the_mails_of_a_batch_go_out_side_by_side(ses: FakeSes) -> None:
+def test_the_mails_of_a_batch_are_sent_concurrently(ses: FakeSes) -> None:
     with ThreadPoolExecutor(10) as threads:
         ids = [f.result() for f in [threads.submit(send_one) for _ in range(10)]]
         assert set(ids) == {f"id-{n}" for n in range(1, 11)}
@@ -104,26 +104,26 @@ def test_the_mails_of_a_batch_go_out_side_by_side(ses: FakeSes) -> None:
     assert len(ses.requests) == 10
 
 
-def test_the_address_is_sent_as_it_stands_in_the_mail(ses: FakeSes) -> None:
+def test_the_destination_is_written_as_in_the_mail(ses: FakeSes) -> None:
     send(SETTINGS, raw("ada@bücher.example"), to_address="ada@bücher.example", job="j")
 
     assert ses.requests[0]["Destination"] == {"ToAddresses": ["ada@xn--bcher-kva.example"]}
 
 
-def test_a_tag_holds_what_a_tag_may(ses: FakeSes) -> None:
+def test_a_tag_has_only_allowed_characters(ses: FakeSes) -> None:
     send(SETTINGS, raw(), to_address=ADDRESS, job="é@b c_d-e" * 100)
 
     assert ses.requests[0]["EmailTags"][0]["Value"] == ("--b-c_d-e" * 100)[:256]
 
 
-def test_an_address_that_is_not_valid_is_not_sent_to(ses: FakeSes) -> None:
+def test_no_mail_is_sent_to_an_invalid_address(ses: FakeSes) -> None:
     with pytest.raises(PermanentError, match="not valid"):
         send(SETTINGS, raw(), to_address="ada@example.org, bob@example.org", job="j")
 
     assert ses.requests == []
 
 
-def test_ses_takes_the_mail_as_moto_has_it() -> None:
+def test_motos_ses_accepts_the_mail() -> None:
     with mock_aws():
         boto3.client("sesv2").create_email_identity(EmailIdentity="mojo@example.org")
 
@@ -157,7 +157,7 @@ def test_the_unsubscribe_link_is_signed_with_the_secret() -> None:
 
 
 @pytest.mark.parametrize("code", ["TooManyRequestsException", "ThrottlingException", "Throttling"])
-def test_a_busy_ses_is_asked_again(ses: FakeSes, pauses: list[float], code: str) -> None:
+def test_a_busy_ses_is_tried_again(ses: FakeSes, pauses: list[float], code: str) -> None:
     ses.does(Answer(429, code), Answer(400, code), TAKEN)
 
     assert send_one() == "id-1"
@@ -167,7 +167,7 @@ def test_a_busy_ses_is_asked_again(ses: FakeSes, pauses: list[float], code: str)
     assert all(0.5 <= pause <= 2 for pause in pauses)
 
 
-def test_an_ses_that_stays_busy_brings_the_message_back(ses: FakeSes, pauses: list[float]) -> None:
+def test_the_message_is_retried_while_ses_stays_busy(ses: FakeSes, pauses: list[float]) -> None:
     ses.does(Answer(429, "TooManyRequestsException"))
 
     assert isinstance(refused(), TransientError)
@@ -176,10 +176,10 @@ def test_an_ses_that_stays_busy_brings_the_message_back(ses: FakeSes, pauses: li
 
 
 @pytest.mark.parametrize("code", ["TooManyRequestsException", "ThrottlingException", "Throttling"])
-def test_a_used_up_daily_quota_is_waited_for_and_not_asked_again_at_once(
+def test_a_used_up_daily_quota_is_not_tried_again_at_once(
     ses: FakeSes, pauses: list[float], code: str
 ) -> None:
-    """It has the same codes as the rate, and another message."""
+    """Its error codes are those of the rate limit; only the message differs."""
     ses.does(Answer(400, code, "Daily message quota exceeded."))
 
     error = refused()
@@ -206,7 +206,7 @@ def test_a_used_up_daily_quota_is_waited_for_and_not_asked_again_at_once(
         Answer(400, "MessageRejected", f"Email address is not verified. These failed: {ADDRESS}"),
     ],
 )
-def test_what_an_operator_has_to_put_right_does_not_fail_the_mail(ses: FakeSes, answer: Answer) -> None:
+def test_an_error_that_an_operator_can_correct_does_not_fail_the_mail(ses: FakeSes, answer: Answer) -> None:
     ses.does(answer)
 
     error = refused()
@@ -228,7 +228,7 @@ def test_a_mail_that_ses_refuses_fails(ses: FakeSes, code: str) -> None:
     assert len(ses.requests) == 1
 
 
-def test_an_ses_that_is_not_available_brings_the_message_back(ses: FakeSes) -> None:
+def test_the_message_is_retried_while_ses_is_unavailable(ses: FakeSes) -> None:
     ses.does(Answer(503, "ServiceUnavailable"))
 
     assert isinstance(refused(), TransientError)
@@ -248,28 +248,32 @@ def test_an_ses_that_is_not_available_brings_the_message_back(ses: FakeSes) -> N
         Answer(200, body="{"),
     ],
 )
-def test_without_a_proper_answer_it_is_not_known_and_not_tried_again(ses: FakeSes, act: Answer | str) -> None:
+def test_without_a_valid_answer_the_mail_is_in_doubt_and_not_tried_again(
+    ses: FakeSes, act: Answer | str
+) -> None:
     ses.does(act)
 
     assert isinstance(refused(), NotKnownIfSentError)
     assert len(ses.requests) == 1
 
 
-def test_an_answer_that_comes_too_late_is_none(ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_late_answer_the_mail_is_in_doubt(ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events.mail.ses, "ANSWER_SECONDS", 0.2)
     ses.does(HANG)
 
     assert isinstance(refused(), NotKnownIfSentError)
 
 
-def test_an_ses_that_cannot_be_reached_has_no_mail(ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ses_that_cannot_be_reached_is_a_transient_error(
+    ses: FakeSes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
 
     assert isinstance(refused(), TransientError)
 
 
-def test_without_credentials_there_is_no_mail(ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_no_mail_is_sent(ses: FakeSes, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -1,4 +1,4 @@
-"""What the recipe of a document changes: the same page makes it anew, and only what is new is paid for."""
+"""A document with an old recipe is written again from the same page, and only new parts are paid."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,15 +28,13 @@ def test_a_document_without_boilerplate_has_the_recipe_of_its_site(documents: Do
     documents.read()
 
     found = recipes(documents)
-    # The first page keeps what repeats, and so is made in another way.
+    # The first page keeps the boilerplate, so its recipe differs.
     assert len(set(found.values())) == 2
     assert found["/a"] == found["/b"] == found["/c"] != found["/"]
     assert recipe_of("text-embedding-ada-002", Boilerplate()) not in found.values()
 
 
-def test_a_website_that_is_read_again_is_made_anew_where_it_is_stale(
-    documents: Documents, model: FakeModel
-) -> None:
+def test_a_new_crawl_writes_stale_documents_again(documents: Documents, model: FakeModel) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
     documents.read()
     before, wanted = documents.contents(), recipes(documents)
@@ -48,12 +46,12 @@ def test_a_website_that_is_read_again_is_made_anew_where_it_is_stale(
 
         assert job.outcome["unchanged"] == 4
         assert recipes(documents) == wanted
-        # The chunks are the same, so no model was asked.
+        # The chunks are the same, so no model was called.
         assert documents.contents() == before
         assert (len(model.calls), len(model.embeddings)) == paid
 
 
-def test_an_update_makes_a_stale_document_anew_though_its_page_has_not_changed(
+def test_an_update_writes_a_stale_document_again_although_its_page_is_unchanged(
     documents: Documents, model: FakeModel
 ) -> None:
     documents.site.simple("/")
@@ -72,7 +70,7 @@ def test_an_update_makes_a_stale_document_anew_though_its_page_has_not_changed(
     assert list(recipes(documents).values()) == [wanted]
 
 
-def test_another_embedding_model_makes_all_vectors_anew_and_judges_nothing(
+def test_another_embedding_model_replaces_all_vectors_and_judges_nothing(
     documents: Documents, make_documents: Callable[..., Documents], model: FakeModel
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c")
@@ -106,7 +104,7 @@ def test_a_text_gets_vectors_of_another_model_without_an_edition(
 
     states = [changed.update(pk).state, changed.update(pk).state]
 
-    # Once it is done, there is nothing to do.
+    # The second update has nothing to do.
     assert states == ["done", "skipped"]
     assert changed.text(pk) == text
     assert [request["model"] for request in model.embeddings] == ["text-embedding-3-small"]

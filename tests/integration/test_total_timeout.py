@@ -1,4 +1,4 @@
-"""One call of the model against servers that are slow in every way: it ends when its time is up."""
+"""One call of the model against slow servers of all kinds: it stops at its timeout."""
 
 import gzip
 import socket
@@ -18,7 +18,7 @@ from mojodex.provider import ProviderSettings
 from tests.certificates import certificate
 
 SECONDS = 1.0
-# What the slow servers would take for their answer. A call that waits for one takes as long.
+# The time of the slow servers. A call without a timeout takes as long.
 SERVER_SECONDS = 20.0
 MESSAGE = (
     b'{"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}]}'
@@ -60,7 +60,7 @@ def drip_body(connection: socket.socket) -> None:
 
 
 def flood(connection: socket.socket) -> None:
-    """The next byte is always there."""
+    """Always have a next byte."""
     connection.sendall(JSON + b"Content-Length: %d\r\n\r\n" % 10**12)
     until = time.monotonic() + SERVER_SECONDS
     while time.monotonic() < until:
@@ -69,14 +69,14 @@ def flood(connection: socket.socket) -> None:
 
 
 def redirect(connection: socket.socket) -> None:
-    """Each answer is quick, and leads to the next one."""
+    """Answer quickly, each time with another redirect."""
     time.sleep(SECONDS / 3)
     connection.sendall(b"HTTP/1.1 307 Go on\r\nLocation: /v1/chat/completions\r\nContent-Length: 0\r\n\r\n")
 
 
 @contextmanager
 def server(act: Act, context: ssl.SSLContext | None = None, *, read: bool = True) -> Iterator[int]:
-    """Let `act` answer each request; the port."""
+    """Let `act` answer each request. Yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
 
         def answer(connection: socket.socket) -> None:
@@ -99,7 +99,7 @@ def server(act: Act, context: ssl.SSLContext | None = None, *, read: bool = True
 
 @contextmanager
 def full_server() -> Iterator[int]:
-    """Run a server that accepts nobody, and has no room for more who wait; the port."""
+    """Run a server that accepts no connection and has a full queue. Yield its port."""
     with socket.socket() as listener, ExitStack() as stack:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -126,7 +126,7 @@ def time_is_up() -> Iterator[None]:
     began = time.monotonic()
     with pytest.raises(openai.APITimeoutError):
         yield
-    # Nothing near to the timeout is asserted: the machine may be busy.
+    # The bound is generous because the machine may be busy.
     assert time.monotonic() - began < SERVER_SECONDS / 4
 
 
@@ -135,23 +135,23 @@ def time_is_up() -> Iterator[None]:
     [say_nothing, drip_headers, pause_between_pieces, drip_body, flood, redirect],
     ids=lambda a: a.__name__,
 )
-def test_a_slow_server_is_left_when_the_time_is_up(act: Act) -> None:
+def test_a_slow_server_times_out(act: Act) -> None:
     with server(act) as port, time_is_up():
         ask(port)
 
 
-def test_a_server_that_accepts_nobody_is_left_when_the_time_is_up() -> None:
+def test_a_server_that_accepts_no_connection_times_out() -> None:
     with full_server() as port, time_is_up():
         ask(port)
 
 
-def test_a_server_that_reads_nothing_is_left_when_the_time_is_up() -> None:
+def test_a_server_that_reads_nothing_times_out() -> None:
     with server(say_nothing, read=False) as port, time_is_up():
         ask(port, "x" * 20_000_000)
 
 
 def have_addresses(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
-    """Let each name have these addresses: all on loopback, so told apart by their ports."""
+    """Resolve each name to these addresses. All are on loopback and differ by their ports."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
     monkeypatch.setattr(total_timeout, "getaddrinfo", lambda *_given, **_more: found)
 
@@ -169,7 +169,7 @@ def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch
         assert ask(port) == "hi"
 
 
-def test_a_name_without_address_is_a_failed_connection() -> None:
+def test_a_name_without_an_address_is_a_failed_connection() -> None:
     with pytest.raises(openai.APIConnectionError):
         ask(1, host="nowhere.invalid")
 
@@ -188,7 +188,7 @@ def test_an_answer_may_be_compressed() -> None:
 
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A context of a server on localhost whom the client trusts."""
+    """Return the TLS context of a server on localhost that the client trusts."""
     pem, context = certificate("localhost", tmp_path)
     trusted = tmp_path / "trusted.pem"
     trusted.write_text(pem)
@@ -204,12 +204,12 @@ def test_tls_is_spoken_and_verified(tls: ssl.SSLContext, monkeypatch: pytest.Mon
             ask(port, host="localhost", scheme="https")
 
 
-def test_time_is_up_within_tls(tls: ssl.SSLContext) -> None:
+def test_a_server_that_is_slow_within_tls_times_out(tls: ssl.SSLContext) -> None:
     with server(drip_headers, tls) as port, time_is_up():
         ask(port, host="localhost", scheme="https")
 
 
-def test_time_is_up_before_tls() -> None:
+def test_a_server_that_is_slow_before_tls_times_out() -> None:
     with server(say_nothing) as port, time_is_up():
         ask(port, scheme="https")
 
@@ -235,7 +235,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_tls_is_spoken_through_a_proxy(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy is the model's server, too."""
+    """The proxy is also the model's server."""
 
     def act(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
@@ -248,14 +248,14 @@ def test_tls_is_spoken_through_a_proxy(tls: ssl.SSLContext, monkeypatch: pytest.
         assert ask(1, host="localhost", scheme="https") == "hi"
 
 
-def test_no_proxy_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(say) as port:
         use_proxy(monkeypatch, 1)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         assert ask(port) == "hi"
 
 
-def test_a_slow_proxy_is_left_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_proxy_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(drip_headers) as port:
         use_proxy(monkeypatch, port)
         with time_is_up():

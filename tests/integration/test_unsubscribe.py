@@ -247,7 +247,7 @@ def opened(browser: Browser, users: Database) -> Iterator[Callable[[str], Page]]
 
     yield open_page
     context.close()
-    # The browser's console also reports a status of 400, as it would a breach of the policy.
+    # The console would report a breach of the policy. It also reports an expected status of 400.
     assert [problem for problem in problems if "400" not in problem] == []
 
 
