@@ -16,12 +16,13 @@ from local.runtime.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
 PREVIEW = stack.ROOT / ".local" / "preview-email"
-# For the functions' code when it runs in this process: AWS is mocked, logs and metrics are off.
+# For the functions' code when it runs in this process: AWS is mocked, logs are off, metrics are not shown.
 IN_PROCESS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_CONFIG_FILE": os.devnull,
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-    "POWERTOOLS_METRICS_DISABLED": "true",
+    "POWERTOOLS_METRICS_NAMESPACE": "preview",
+    "POWERTOOLS_SERVICE_NAME": "preview",
 }
 
 
