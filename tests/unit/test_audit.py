@@ -26,11 +26,13 @@ UNKNOWN = {"name": "uv", "skip_reason": "Dependency not found on PyPI"}
         ([UNKNOWN, BAD], False, 1),
     ],
 )
-def test_what_fails_the_audit(packages: list[dict[str, Any]], must_answer: bool, exit_code: int) -> None:
+def test_a_vulnerability_fails_the_audit_and_a_silent_index_does_where_it_must_answer(
+    packages: list[dict[str, Any]], must_answer: bool, exit_code: int
+) -> None:
     assert audit.report(packages, must_answer=must_answer)[1] == exit_code
 
 
-def test_what_is_wrong_is_said_in_a_line_each() -> None:
+def test_each_finding_is_reported_on_one_line() -> None:
     text, _ = audit.report([BAD, GOOD, UNKNOWN, BAD], must_answer=False)
 
     assert text.splitlines() == [
@@ -40,7 +42,7 @@ def test_what_is_wrong_is_said_in_a_line_each() -> None:
     ]
 
 
-def test_an_audit_that_breaks_off_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_aborted_audit_reports_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "pip-audit"
     program.write_text("#!/bin/sh\necho 'Traceback' >&2\necho 'ConnectionError: no route' >&2\nexit 1\n")
     program.chmod(0o755)

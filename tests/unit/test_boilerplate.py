@@ -46,11 +46,11 @@ def parts(footer: str) -> list[list[str]]:
     return [[line.text for line in part] for part in boilerplate_parts(tree, frozenset())]
 
 
-def test_what_repeats_is_kept_without_menus_forms_and_notices() -> None:
+def test_boilerplate_is_kept_without_menus_forms_and_notices() -> None:
     assert kept(page("Bells"), hashes()) == KEPT
 
 
-def test_of_a_site_whose_repeated_lines_are_not_known_the_footer_is_kept() -> None:
+def test_the_footer_is_kept_while_the_repeated_lines_of_a_site_are_unknown() -> None:
     assert kept(page("Bells"), frozenset()) == KEPT
 
 
@@ -69,14 +69,14 @@ def test_each_column_of_a_footer_is_a_part(footer: str) -> None:
     assert parts(footer) == [[ADDRESS, "Tel. 555"], [HOURS]]
 
 
-def test_a_part_that_is_too_short_for_a_chunk_stands_with_the_next() -> None:
+def test_a_part_that_is_too_short_for_a_chunk_joins_the_next_one() -> None:
     assert parts(f"<div><p>Old Mill</p></div><div><p>{ADDRESS}</p></div><div><p>{HOURS}</p></div>") == [
         ["Old Mill", ADDRESS],
         [HOURS],
     ]
 
 
-def test_it_stands_in_chunks_of_its_own_on_one_page_and_on_no_other() -> None:
+def test_boilerplate_has_its_own_chunks_on_one_page_and_is_on_no_other() -> None:
     home, other = (
         read_text(page(name), None, hashes(), keeps)["chunks"]
         for name, keeps in (("Bells", True), ("Clocks", False))
@@ -90,7 +90,7 @@ def test_it_stands_in_chunks_of_its_own_on_one_page_and_on_no_other() -> None:
     assert home[0].startswith("Bells - Old Mill\nOur Bells is made by hand")
 
 
-def test_links_before_the_first_line_of_a_footer_are_no_part() -> None:
+def test_links_before_the_first_line_of_a_footer_are_left_out() -> None:
     footer = "<footer><p><a href='/imprint'>Imprint</a></p><p>Old Mill, 1 River Road, Oldtown</p></footer>"
 
     assert kept(f"<html><body><p>Hello</p>{footer}</body></html>".encode(), frozenset()) == [

@@ -69,7 +69,7 @@ def without(*names: str, **instead: Job) -> dict[str, Any]:
     }
 
 
-def test_given_what_the_plan_explains_when_checked_then_nothing_is_broken() -> None:
+def test_given_only_planned_failures_when_checked_then_nothing_is_broken() -> None:
     assert broken(WANTED, FOUND) == []
 
 
@@ -166,7 +166,7 @@ def test_given_a_seed_when_requests_come_in_another_order_then_the_plan_is_the_s
     assert first.fates != other.fates
 
 
-def test_given_many_requests_when_planned_then_as_many_fail_as_was_said() -> None:
+def test_given_many_requests_when_planned_then_the_stated_shares_fail() -> None:
     plan = Plan(1, on=True)
 
     fates = [plan.question(f"extract_todos {number}") for number in range(20_000)]
@@ -179,7 +179,7 @@ def test_given_many_requests_when_planned_then_as_many_fail_as_was_said() -> Non
     assert shares[Fate.REFUSAL] == pytest.approx(2 * 0.7, abs=0.5)
 
 
-def test_given_the_faults_are_off_when_asked_then_only_what_the_model_refuses_is_refused() -> None:
+def test_given_the_faults_are_off_when_asked_then_only_refusals_of_the_model_remain() -> None:
     plan = Plan(1)
 
     fates = {plan.question(f"extract_todos {number}") for number in range(2000)}

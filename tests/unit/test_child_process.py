@@ -47,7 +47,7 @@ def pid(reader: ChildProcess) -> int:
     return reader._process.pid
 
 
-def test_the_process_finds_what_its_functions_find(reader: ChildProcess) -> None:
+def test_the_child_process_returns_the_same_as_a_direct_call(reader: ChildProcess) -> None:
     outline = reader.read("read_outline", PAGE, LATER, **AT)
 
     assert outline == child.read_outline(PAGE, **AT)
@@ -56,7 +56,7 @@ def test_the_process_finds_what_its_functions_find(reader: ChildProcess) -> None
     assert "flour" in chunks(reader, PAGE)[0]
 
 
-def test_a_page_that_takes_too_long_ends_the_process_and_the_next_one_is_read(reader: ChildProcess) -> None:
+def test_a_page_that_takes_too_long_kills_the_process_and_the_next_one_is_read(reader: ChildProcess) -> None:
     # Each page is one and the same, of 95,000 characters.
     words = hostile_files.stream(b"BT /F 12 Tf 50 700 Td (%s) Tj ET" % (b"bread " * 15_900))
     pages = b"<</Type/Pages/Kids[%s]/Count 50>>" % (b"3 0 R " * 50)
@@ -77,7 +77,7 @@ def test_a_page_that_takes_too_much_memory_is_refused_and_the_next_one_is_read(r
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_parser_that_crashes_breaks_no_more_than_its_page(reader: ChildProcess) -> None:
+def test_a_crashing_parser_fails_only_its_page(reader: ChildProcess) -> None:
     chunks(reader, PAGE)
 
     os.kill(pid(reader), signal.SIGSEGV)
@@ -95,7 +95,7 @@ def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(read
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: ChildProcess) -> None:
+def test_a_killed_process_is_not_blamed_on_the_page(reader: ChildProcess) -> None:
     chunks(reader, PAGE)
 
     os.kill(pid(reader), signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_a_process_that_somebody_killed_is_no_fault_of_the_page(reader: ChildPro
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_fault_of_ours_is_told_without_the_words_of_the_page(reader: ChildProcess) -> None:
+def test_an_error_of_ours_is_raised_without_text_of_the_page(reader: ChildProcess) -> None:
     with pytest.raises(RuntimeError, match="TypeError at") as told:
         reader.read("read_text", PAGE, LATER, charset=None, repeated=5, keeps_repeated=False)
 
@@ -129,7 +129,7 @@ def test_the_process_has_no_credentials(reader: ChildProcess, monkeypatch: pytes
     assert b"AWS" not in Path(f"/proc/{pid(reader)}/environ").read_bytes()
 
 
-def test_the_process_ends_with_the_one_that_it_reads_for() -> None:
+def test_the_process_ends_with_its_parent() -> None:
     code = (
         "import os; from tests.unit.test_child_process import *; r = ChildProcess(); chunks(r, PAGE);"
         "print(pid(r), flush=True); os.kill(os.getpid(), 9)"

@@ -45,19 +45,19 @@ def test_each_chunk_begins_with_the_title_and_the_headings_above_it() -> None:
     ]
 
 
-def test_a_heading_that_the_title_says_is_not_said_again() -> None:
+def test_a_heading_that_the_title_contains_is_not_repeated() -> None:
     (chunk,) = chunks_of([Line("Prices", 1), words("a", 20)], "Prices - Mill museum")
 
     assert chunk.startswith("Prices - Mill museum\na0 a1 ")
 
 
-def test_a_heading_that_is_a_part_of_a_word_of_the_title_is_said() -> None:
+def test_a_heading_that_is_only_a_part_of_a_word_of_the_title_is_kept() -> None:
     (chunk,) = chunks_of([Line("Pacs", 2), words("a", 20)], "Se marier ou se pacser")
 
     assert chunk.startswith("Se marier ou se pacser > Pacs\na0 a1 ")
 
 
-def test_a_path_counts_in_the_size_of_its_chunk() -> None:
+def test_the_title_and_headings_count_in_the_size_of_a_chunk() -> None:
     chunks = chunks_of([Line("Prices", 1), words("a", 600)], "A museum of mills " * 4)
 
     assert max(count_tokens(chunk) for chunk in chunks) <= CHUNK_TOKENS + 2
@@ -73,7 +73,7 @@ def test_headings_without_a_text_are_kept() -> None:
     assert "Our team" in said
 
 
-def test_a_heading_stands_with_what_follows_it() -> None:
+def test_a_heading_stays_with_the_text_below_it() -> None:
     # The heading makes a section of the text before it that is just large enough to be closed.
     lines = [words("a", 47), Line("Prices of all that is here and more", 2), words("b", 50)]
 

@@ -77,7 +77,7 @@ def test_cases_of_duckling_are_read_from_haskell(tmp_path: Path) -> None:
     ]
 
 
-def test_a_wrong_day_is_counted_and_told() -> None:
+def test_a_wrong_day_is_counted_and_printed() -> None:
     cases = [dates.Case("a", MONDAY, MONDAY, True), dates.Case("b", MONDAY, None, False)]
 
     figures, wrong = dates.measure(cases, "en", lambda _text, today, _language: today)

@@ -339,14 +339,14 @@ def cases(table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("case", cases(NAMED))
-def test_it_finds_the_day_that_words_name(case: str) -> None:
+def test_a_single_named_day_is_found(case: str) -> None:
     day, _, text = case.partition(" | ")
 
     assert named_day(text, TODAY) == date.fromisoformat(day)
 
 
 @pytest.mark.parametrize("text", cases(NOT_NAMED))
-def test_it_finds_none_where_words_name_no_day_several_or_a_vague_one(text: str) -> None:
+def test_no_day_is_found_in_words_that_name_none_several_or_a_vague_one(text: str) -> None:
     assert named_day(text, TODAY) is None
 
 
@@ -375,7 +375,7 @@ def test_it_finds_none_where_words_name_no_day_several_or_a_vague_one(text: str)
         (date.max, "today, tomorrow", None),
     ],
 )
-def test_it_reckons_from_the_speakers_day(today: date, text: str, day: date | None) -> None:
+def test_days_are_relative_to_the_speakers_day(today: date, text: str, day: date | None) -> None:
     assert named_day(text, today) == day
 
 
@@ -386,7 +386,7 @@ DAYS = st.dates(min_value=date(2000, 1, 1))
 
 
 @given(text=st.text() | st.lists(WORDS, max_size=8).map(" ".join), today=DAYS)
-def test_it_never_fails_and_a_day_is_never_past(text: str, today: date) -> None:
+def test_no_text_fails_and_no_day_is_past(text: str, today: date) -> None:
     day = named_day(text, today)
 
     assert day is None or day >= today

@@ -138,7 +138,7 @@ def test_a_mail_is_marked_then_sent_then_saved_with_its_event(
         assert part in notes.raw.replace(b"\r\n ", b" ")
 
 
-def test_whom_the_link_unsubscribes_is_remembered_before_the_mail_is_sent(notes: Notes) -> None:
+def test_an_unsubscribe_link_is_saved_with_its_user_before_the_mail_is_sent(notes: Notes) -> None:
     ours = Unsubscribe("https://api.example.org/unsubscribe?token=t.s", "t")
 
     send(notes, mail=replace(MAIL, unsubscribe=ours))
@@ -147,7 +147,7 @@ def test_whom_the_link_unsubscribes_is_remembered_before_the_mail_is_sent(notes:
     assert b"List-Unsubscribe: <https://api.example.org/unsubscribe?token=t.s>" in notes.raw
 
 
-def test_a_mail_is_not_begun_while_ses_is_away_and_what_was_paid_for_is_kept(notes: Notes) -> None:
+def test_a_mail_is_not_sent_while_ses_is_away_and_the_paid_answer_is_kept(notes: Notes) -> None:
     notes.is_open = True
 
     with pytest.raises(TransientError, match="circuit") as raised:
@@ -157,7 +157,7 @@ def test_a_mail_is_not_begun_while_ses_is_away_and_what_was_paid_for_is_kept(not
     assert notes.said == [("keep", MAIL.kept)]
 
 
-def test_a_mail_is_begun_with_as_much_time_as_it_needs_and_not_with_less(notes: Notes) -> None:
+def test_a_mail_is_sent_only_with_enough_time_left(notes: Notes) -> None:
     send(notes, SECONDS_NEEDED)
     assert SEND in notes.said
     notes.said.clear()
@@ -178,7 +178,7 @@ def test_a_mail_is_begun_with_as_much_time_as_it_needs_and_not_with_less(notes: 
     ],
     ids=["away", "operator", "busy"],
 )
-def test_a_mail_that_was_not_sent_gives_its_mark_up_for_what_was_paid_for(
+def test_a_mail_that_was_not_sent_replaces_its_mark_with_the_paid_answer(
     notes: Notes,
     error: TransientError,
     metrics: set[str],
@@ -197,7 +197,7 @@ def test_a_mail_that_was_not_sent_gives_its_mark_up_for_what_was_paid_for(
     assert {name for _, name in emitted(capsys.readouterr().out)} == metrics
 
 
-def test_a_mail_that_ses_refuses_keeps_its_mark_and_tells_nothing_of_ses(notes: Notes) -> None:
+def test_a_mail_that_ses_refuses_keeps_its_mark_and_does_not_touch_the_circuit(notes: Notes) -> None:
     notes.send_error = PermanentError("refused")
 
     with pytest.raises(PermanentError):
@@ -206,7 +206,7 @@ def test_a_mail_that_ses_refuses_keeps_its_mark_and_tells_nothing_of_ses(notes: 
     assert notes.said == [("keep", SENT), SEND]
 
 
-def test_a_mail_that_may_have_been_sent_keeps_its_mark_and_ses_is_asked_more_rarely(notes: Notes) -> None:
+def test_a_mail_that_may_have_been_sent_keeps_its_mark_and_opens_the_circuit_longer(notes: Notes) -> None:
     """Each further mail without an answer is a mail at risk."""
     notes.send_error = NotKnownIfSentError("no answer")
 

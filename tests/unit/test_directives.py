@@ -48,7 +48,7 @@ def test_a_tag_is_for_all_or_for_one_agent(tags: list[str], found: set[str]) -> 
         ('<script><meta name="robots" content="noindex"></script>', set()),
     ],
 )  # fmt: skip
-def test_a_page_asks_by_its_meta(meta: str, found: set[str]) -> None:
+def test_directives_are_read_from_the_meta_tags_of_a_page(meta: str, found: set[str]) -> None:
     tree = parse(f"<head>{meta}</head><body>x</body>".encode(), None)
 
     assert of_page(tree, "MojodexBackground") == found
@@ -58,7 +58,7 @@ def test_a_page_asks_by_its_meta(meta: str, found: set[str]) -> None:
     ("rel", "followed"),
     [("", True), ("nofollow", False), ("noopener NoFollow", False), ("ugc", True), ("sponsored", True)],
 )
-def test_a_link_with_nofollow_leads_nowhere(rel: str, followed: bool) -> None:
+def test_a_link_with_nofollow_is_not_followed(rel: str, followed: bool) -> None:
     tree = parse(f'<a href="/x" rel="{rel}">x</a>'.encode(), None)
 
     assert links(tree, URL) == (["https://example.com/x"] if followed else [])
@@ -79,7 +79,7 @@ def test_a_link_with_nofollow_leads_nowhere(rel: str, followed: bool) -> None:
         ("", None),
     ],
 )
-def test_a_page_leads_on_by_itself_within_five_seconds(content: str, target: str | None) -> None:
+def test_a_refresh_within_five_seconds_is_a_redirect(content: str, target: str | None) -> None:
     tree = parse(f'<head><meta http-equiv="Refresh" content="{content}"></head>x'.encode(), None)
 
     assert refresh(tree, URL) == target
@@ -95,7 +95,7 @@ def test_a_page_leads_on_by_itself_within_five_seconds(content: str, target: str
         ({"noarchive"}, False, True),
     ],
 )
-def test_what_the_server_asks_counts_like_what_the_page_asks(
+def test_directives_in_headers_count_like_those_in_the_page(
     asked: set[str], noindex: bool, follows: bool
 ) -> None:
     link = '<a href="/x">x</a>'

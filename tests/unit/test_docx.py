@@ -88,7 +88,7 @@ def test_headings_paragraphs_and_items_are_lines_in_their_order() -> None:
     ]
 
 
-def test_a_heading_is_known_by_the_english_name_of_its_style_or_by_that_which_it_is_based_on() -> None:
+def test_a_heading_is_known_by_the_english_name_of_its_style_or_its_base_style() -> None:
     def add(document: Document) -> None:
         document.styles["Heading 1"].element.set(qn("w:styleId"), "berschrift1")
         own = document.styles.add_style("Kapitel", WD_STYLE_TYPE.PARAGRAPH)
@@ -102,14 +102,14 @@ def test_a_heading_is_known_by_the_english_name_of_its_style_or_by_that_which_it
     assert headings(body) == ["Öffnungszeiten", "Preise"]
 
 
-def test_a_heading_is_known_by_the_level_that_the_paragraph_has_in_the_outline() -> None:
+def test_a_heading_is_known_by_the_outline_level_of_its_paragraph() -> None:
     level = '<w:pPr><w:outlineLvl w:val="%d"/></w:pPr>'
     paragraphs = "".join(paragraph(level % number + run(str(number))) for number in (0, 5, 6, 9))
 
     assert headings(raw(paragraphs)) == ["0", "5"]
 
 
-def test_a_heading_is_known_by_the_level_that_its_style_has_in_the_outline() -> None:
+def test_a_heading_is_known_by_the_outline_level_of_its_style() -> None:
     def add(document: Document) -> None:
         style = document.styles.add_style("Kapitel", WD_STYLE_TYPE.PARAGRAPH)
         level = OxmlElement("w:outlineLvl")
@@ -121,7 +121,7 @@ def test_a_heading_is_known_by_the_level_that_its_style_has_in_the_outline() -> 
     assert headings(written(add)) == ["Preise"]
 
 
-def test_styles_that_are_based_on_each_other_are_no_headings() -> None:
+def test_styles_that_are_based_on_each_other_are_not_headings() -> None:
     def add(document: Document) -> None:
         first, second = (
             document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH) for name in ("First", "Second")
@@ -142,14 +142,14 @@ def test_rows_of_a_table_are_lines_with_bars() -> None:
     assert texts(written(add)) == ["Bread | Weight | Price", "Rye | 1 kg | 4.20 EUR"]
 
 
-def test_words_that_word_cut_into_runs_are_whole_and_breaks_and_tabs_are_kept() -> None:
+def test_words_split_into_runs_are_joined_and_breaks_and_tabs_are_kept() -> None:
     content = run("Ba") + "\n  " + run("kery") + "<w:r><w:tab/><w:t>open</w:t><w:br/><w:t>daily</w:t></w:r>"
     tabs = '<w:pPr><w:tabs><w:tab w:val="left" w:pos="1"/></w:tabs></w:pPr>'
 
     assert texts(raw(paragraph(tabs + content))) == ["Bakery open", "daily"]
 
 
-def test_what_was_deleted_and_codes_of_fields_are_not_read_and_what_was_inserted_is() -> None:
+def test_deleted_text_and_field_codes_are_left_out_and_inserted_text_is_read() -> None:
     content = (
         run("We bake ")
         + f"<w:del>{run('cakes')}{run('pies', 'delText')}</w:del><w:moveFrom>{run('rolls')}</w:moveFrom>"
@@ -203,7 +203,7 @@ def test_the_address_behind_a_link_to_a_mail_is_written_out() -> None:
     ("given", "title"),
     [("Prices of 2026", "Prices of 2026"), ("Document1", "Bread"), ("bread.docx", "Bread"), ("", "Bread")],
 )
-def test_the_title_is_the_properties_or_else_the_first_heading(given: str, title: str) -> None:
+def test_the_title_is_that_of_the_properties_or_the_first_heading(given: str, title: str) -> None:
     def add(document: Document) -> None:
         document.core_properties.title = given
         document.add_heading("Bread")
@@ -225,7 +225,7 @@ def test_the_title_is_the_properties_or_else_the_first_heading(given: str, title
         (hostile_files.docx_deep_tables(), "not a Word document"),
     ],
 )
-def test_what_cannot_be_read_says_why(body: bytes, reason: str) -> None:
+def test_an_unreadable_file_is_refused_with_its_reason(body: bytes, reason: str) -> None:
     with pytest.raises(UnreadableError, match=reason):
         read_docx(body)
 
@@ -235,7 +235,7 @@ ZEROS = hostile_files.docx([bytes(LARGE)])
 
 
 @pytest.mark.parametrize("body", [ZEROS, hostile_files.docx_empty_elements()])
-def test_what_is_too_large_is_refused_before_it_is_parsed(
+def test_a_part_that_is_too_large_is_refused_before_it_is_parsed(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[int] = []
@@ -252,7 +252,7 @@ def test_what_is_too_large_is_refused_before_it_is_parsed(
     assert max(parsed) < 1_000
 
 
-def test_a_size_that_the_archive_lies_about_does_not_help() -> None:
+def test_a_false_size_in_the_archive_does_not_bypass_the_limit() -> None:
     size = LARGE.to_bytes(4, "little")
 
     assert size in ZEROS
@@ -285,7 +285,7 @@ WHOLE = written(
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_nothing_but_an_unreadable_error_comes_out_of_a_broken_one(data: st.DataObject) -> None:
+def test_a_broken_file_raises_nothing_but_an_unreadable_error(data: st.DataObject) -> None:
     def break_(part: bytes) -> bytes:
         broken = bytearray(part)
         for _ in range(data.draw(st.integers(1, 4))):

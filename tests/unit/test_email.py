@@ -172,7 +172,7 @@ def test_text_is_cleaned(text: str, cleaned: str) -> None:
         ("文" * 20, "文" * 10 + "…"),
     ],
 )
-def test_text_is_cut_where_it_can_be(text: str, cut: str) -> None:
+def test_text_is_cut_between_words_or_characters(text: str, cut: str) -> None:
     assert plain(text, 11) == cut
 
 
@@ -235,7 +235,7 @@ def test_cleaning_takes_time_in_proportion_to_the_text(text: str) -> None:
         {"UNSUBSCRIBE_URL": "https://x.example/" + "u" * 400, "UNSUBSCRIBE_SECRET_ARN": "arn"},
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_its_name(changes: dict[str, str]) -> None:
+def test_a_wrong_setting_fails_at_the_start_by_name(changes: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(changes))) as caught:
         EmailSettings.from_environment(ENVIRONMENT | changes)
 
@@ -245,7 +245,7 @@ def test_a_wrong_setting_stops_the_start_with_its_name(changes: dict[str, str]) 
 @pytest.mark.parametrize(
     "url", ["https://x.example/u?a=b", "http://localhost:3000/u", "http://127.0.0.1/u", "http://[::1]/u"]
 )
-def test_the_unsubscribe_page_is_secure_or_on_this_machine(url: str) -> None:
+def test_the_unsubscribe_page_uses_tls_or_is_on_this_machine(url: str) -> None:
     settings = EmailSettings.from_environment(
         ENVIRONMENT | {"UNSUBSCRIBE_URL": url, "UNSUBSCRIBE_SECRET_ARN": "arn"}
     )
@@ -291,7 +291,7 @@ def test_the_unsubscribe_link_carries_a_signed_token(
     mail(content(unsubscribe_link=link))
 
 
-def test_without_a_page_of_others_the_link_leads_to_our_own_and_holds_no_id_of_a_user(
+def test_without_an_external_page_the_link_leads_to_ours_and_has_no_user_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mime, "read_secret", lambda _arn: {"signing_keys": ["old", "new"]})
@@ -312,7 +312,7 @@ def test_without_a_page_of_others_the_link_leads_to_our_own_and_holds_no_id_of_a
     mail(content(unsubscribe_link=found.link))
 
 
-def test_a_page_of_others_comes_before_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_unsubscribe_page_takes_precedence_over_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mime, "read_secret", lambda _arn: {"signing_keys": ["old", "new"]})
     both = with_page("https://x.example/u").model_copy(update={"operate_url": "https://api.example"})
 
@@ -362,7 +362,7 @@ def test_a_link_that_would_break_its_header_is_refused(link: str) -> None:
         mail(content(unsubscribe_link=link))
 
 
-def test_the_longest_link_that_settings_allow_can_stand_in_a_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_link_that_settings_allow_fits_into_a_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mime, "read_secret", lambda _arn: {"signing_key": "key"})
     url = "https://x.example/".ljust(400, "u")
     user_id = "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz", k=255))
@@ -373,7 +373,7 @@ def test_the_longest_link_that_settings_allow_can_stand_in_a_mail(monkeypatch: p
 # The mail.
 
 
-def test_a_mail_has_the_headers_that_it_should() -> None:
+def test_a_mail_has_its_headers() -> None:
     message = mail(content(subject="Où est l’offre\u202f?"), to_name="Zoé “Z”, <Zed>")
 
     assert str(message["From"]) == "Mojo <mojo@example.org>"
@@ -390,7 +390,7 @@ def test_a_user_without_a_name_is_addressed_without_one(name: str | None) -> Non
     assert str(mail(to_name=name)["To"]) == "ada@example.org"
 
 
-def test_the_mail_reads_as_it_was_rendered() -> None:
+def test_the_parts_of_a_mail_are_the_rendered_texts() -> None:
     rendered = render(content(intro="Ça, c’est 👍 – “good”."))
 
     message = mail(content(intro="Ça, c’est 👍 – “good”."))
@@ -410,7 +410,7 @@ def test_the_mail_reads_as_it_was_rendered() -> None:
         ("a" * 64 + "@" + ".".join(["d" * 60] * 3), "a" * 64 + "@" + ".".join(["d" * 60] * 3)),
     ],
 )
-def test_addresses_that_mail_can_reach(address: str, as_sent: str) -> None:
+def test_a_deliverable_address_is_accepted(address: str, as_sent: str) -> None:
     assert check_address(address) == as_sent
     assert mail(to_address=address)["To"].addresses[0].addr_spec == as_sent
 
@@ -458,7 +458,7 @@ def test_addresses_that_mail_can_reach(address: str, as_sent: str) -> None:
         "ada@x\uff02@evil.org",
     ],
 )
-def test_addresses_that_it_cannot(address: str) -> None:
+def test_an_undeliverable_address_is_refused(address: str) -> None:
     with pytest.raises(PermanentError) as caught:
         mail(to_address=address)
 
@@ -471,7 +471,7 @@ def test_addresses_that_it_cannot(address: str) -> None:
 @example(texts=["x" * 10_000] * 10)
 @example(texts=["\ud800\u202e\r\nBcc: x@y.example"] * 10)
 @example(texts=["é" * 400] * 10)
-def test_hostile_words_do_not_change_the_form_of_a_mail(texts: list[str]) -> None:
+def test_hostile_text_does_not_change_the_structure_of_a_mail(texts: list[str]) -> None:
     subject, greeting, intro, closing, description, line, title, reason, name, sender = texts
     given = content(
         subject=subject,
@@ -488,7 +488,7 @@ def test_hostile_words_do_not_change_the_form_of_a_mail(texts: list[str]) -> Non
     assert message["From"].addresses[0].addr_spec == "mojo@example.org"
 
 
-def test_a_subject_that_was_not_cleaned_before_is_cleaned_here() -> None:
+def test_a_subject_is_cleaned_when_the_mail_is_built() -> None:
     raw = as_bytes(
         SETTINGS,
         replace(render(content()), subject="a\r\nBcc: x@y.example =?utf-8?q?=0A?="),
@@ -514,7 +514,7 @@ def test_a_subject_that_was_not_cleaned_before_is_cleaned_here() -> None:
         (b"utf-8", b"latin-1"),
     ],
 )
-def test_the_checks_of_a_mail_see_what_they_are_for(there: bytes, instead: bytes) -> None:
+def test_the_checks_of_a_mail_find_each_fault(there: bytes, instead: bytes) -> None:
     raw = sample_bytes()
     assert there in raw
 
@@ -539,7 +539,7 @@ def test_the_checks_of_a_mail_see_what_they_are_for(there: bytes, instead: bytes
         "<h3>not in the text</h3>",
     ],
 )
-def test_the_checks_of_the_html_see_what_they_are_for(harm: str) -> None:
+def test_the_checks_of_the_html_find_each_fault(harm: str) -> None:
     rendered = render(content())
     harmed = replace(rendered, html=rendered.html.replace("</body>", f"{harm}</body>"))
 

@@ -60,7 +60,7 @@ def test_ids_and_keys_are_unique() -> None:
     assert max(Counter(map(key_of, CASES)).values()) == 1
 
 
-def test_the_set_is_as_large_as_was_promised() -> None:
+def test_the_set_has_the_promised_size() -> None:
     traps = [each for each in TASKS if each.trap]
 
     assert len(TASKS) >= 120
@@ -70,13 +70,13 @@ def test_the_set_is_as_large_as_was_promised() -> None:
     assert 0.25 <= len(traps) / len(TASKS) <= 0.5
 
 
-def test_each_evidence_is_in_its_text_letter_by_letter() -> None:
+def test_each_evidence_is_in_its_text_verbatim() -> None:
     for each in TASKS:
         for place in (place for its_label in each.labels for place in its_label.places):
             assert any(place in text for text in each.task.said), (each.id, place)
 
 
-def test_what_was_agreed_to_is_in_mojos_words() -> None:
+def test_an_agreed_offer_is_in_mojos_words() -> None:
     for each in TASKS:
         mojo = "\n".join(line.text for line in each.task.conversation if line.sender == "mojo")
         assert all(its_label.agreed_to in mojo for its_label in each.labels), each.id
@@ -121,7 +121,7 @@ def test_days_are_not_before_now_and_patterns_compile() -> None:
         assert all(map(re.compile, mail.forbidden)), mail.id
 
 
-def test_a_weekday_beside_a_date_is_that_days() -> None:
+def test_a_weekday_beside_a_date_matches_it() -> None:
     for each in TASKS:
         for its_label in each.labels:
             named = languages.days_in(its_label.places[0], each.language)
@@ -169,7 +169,7 @@ def test_as_many_as_possible_are_matched() -> None:
     assert len(score.matched) == 2
 
 
-def test_a_day_is_judged_only_where_one_is_named_and_a_range_is_met_anywhere() -> None:
+def test_a_day_is_judged_only_if_labelled_and_any_day_of_a_range_is_right() -> None:
     late = todo(due=date(2026, 12, 3))
 
     assert len(todos.score(case(label()), [late]).wrong_dates) == 1
@@ -178,7 +178,7 @@ def test_a_day_is_judged_only_where_one_is_named_and_a_range_is_met_anywhere() -
     assert (score.is_right, score.judged_dates) == (True, 0)
 
 
-def test_what_was_only_agreed_to_is_neither_missing_nor_false() -> None:
+def test_an_agreed_offer_is_neither_missing_nor_false() -> None:
     agreed = label(agreed_to="You could send Martin the price list.")
 
     taken, left = todos.score(case(agreed), [todo()]), todos.score(case(agreed), [])
@@ -205,11 +205,11 @@ def move_of(argument: str, day: date) -> tuple[MoveCase, Move]:
         ("A quiet Sunday is best.", 1),
     ],
 )
-def test_an_argument_names_only_days_that_are_known(argument: str, unknown: int) -> None:
+def test_days_that_the_model_was_not_given_are_counted(argument: str, unknown: int) -> None:
     assert len(moves.unknown_days(*move_of(argument, date(2026, 12, 2)))) == unknown
 
 
-def test_a_move_that_failed_holds_no_rule() -> None:
+def test_a_failed_move_passes_no_rule() -> None:
     assert not any(vars(moves.score(MOVES[0], None)).values())
 
 
@@ -240,7 +240,7 @@ def test_days_are_read_in_each_language() -> None:
 # The bootstrap.
 
 
-def test_an_interval_holds_its_value_and_is_the_same_each_time() -> None:
+def test_an_interval_contains_its_value_and_is_reproducible() -> None:
     rows = [[1, 0, 0, 0, 0, 1, 1], [0, 1, 1, 0, 0, 0, 1]] * 20
 
     found = intervals.interval(rows, results.f1)
@@ -252,11 +252,11 @@ def test_an_interval_holds_its_value_and_is_the_same_each_time() -> None:
     assert 0.3 < found.low < 0.5 < found.high < 0.7
 
 
-def test_a_share_of_nothing_is_none() -> None:
+def test_a_share_of_zero_cases_is_none() -> None:
     assert intervals.interval([[0, 0, 1, 0, 0, 0, 1]] * 3, results.precision).value is None
 
 
-def test_two_runs_that_are_alike_differ_by_chance_at_most_and_others_by_more() -> None:
+def test_two_similar_runs_differ_by_chance_and_different_ones_by_more() -> None:
     right, wrong = [[1, 0, 0, 0, 0, 1, 1]] * 20, [[0, 1, 1, 0, 0, 0, 1]] * 20
 
     same = intervals.paired(right, right, results.f1)
@@ -269,7 +269,7 @@ def test_two_runs_that_are_alike_differ_by_chance_at_most_and_others_by_more() -
 # The whole way, with scripted models.
 
 
-def test_who_answers_from_the_labels_is_all_right_and_a_second_run_makes_no_call(tmp_path: Path) -> None:
+def test_answers_from_the_labels_score_fully_and_a_second_run_makes_no_call(tmp_path: Path) -> None:
     answers = {key_of(each): right_answer(each) for each in FEW}
 
     made, calls = answered(FEW, answers, tmp_path)
@@ -283,7 +283,7 @@ def test_who_answers_from_the_labels_is_all_right_and_a_second_run_makes_no_call
     assert all(all(rules.values()) for rules in found.rules.values())
 
 
-def test_of_who_is_wrong_nothing_is_saved_that_a_check_can_catch(tmp_path: Path) -> None:
+def test_no_wrong_answer_is_saved_that_a_check_can_catch(tmp_path: Path) -> None:
     some: list[Case] = [*TASKS[:40], *MOVES[:10], *MAILS[:10]]
     wrong = deeds(some)
 
@@ -319,7 +319,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert results.read(str(path)).counts == found.counts
 
 
-def test_evidence_names_the_utterances_that_it_is_of() -> None:
+def test_evidence_is_traced_to_its_utterances() -> None:
     turn = [
         Utterance("1", "A", 0, "Okay."),
         Utterance("2", "A", 1, "I will draw it."),
@@ -330,7 +330,7 @@ def test_evidence_names_the_utterances_that_it_is_of() -> None:
     assert found_in([turn], "I will paint it") == set()
 
 
-def test_mails_are_right_only_with_a_line_of_the_models_for_each_todo() -> None:
+def test_a_mail_without_an_answer_is_not_right() -> None:
     mail = next(each for each in MAILS if each.todos)
 
     assert not mails.score(mail, None).is_right

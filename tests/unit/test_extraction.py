@@ -56,7 +56,7 @@ def test_folding_again_changes_nothing(text: str) -> None:
 
 
 @given(st.text(min_size=1), st.text(), st.text())
-def test_words_that_were_said_are_found_whatever_is_around_them(said: str, before: str, after: str) -> None:
+def test_words_that_the_user_said_are_found_in_any_context(said: str, before: str, after: str) -> None:
     if len(words(said)) < 6:
         return
     todos, _ = check(answer(("x", "2026-11-27", said)), task(f"{before} {said} {after}"), FRIDAY)
@@ -72,7 +72,7 @@ def test_evidence_may_be_in_the_result() -> None:
 
 
 @pytest.mark.parametrize("evidence", [None, "", " ", "I", "...", "'I'", "the offer", "offer to", ". - , !"])
-def test_too_little_is_no_evidence(evidence: str | None) -> None:
+def test_too_few_words_are_no_evidence(evidence: str | None) -> None:
     todos, left_out = check(answer(("Send it", "2026-11-27", evidence)), task(SAID), FRIDAY)
 
     assert todos == []
@@ -112,11 +112,11 @@ def test_a_run_of_whole_words_is_evidence(said: str, evidence: str) -> None:
         ("I'll call 10000 people", "call 1000 people"),
     ],
 )
-def test_all_else_is_no_evidence(said: str, evidence: str) -> None:
+def test_words_that_the_user_did_not_say_in_this_order_are_no_evidence(said: str, evidence: str) -> None:
     assert Said([said, "the offer"]).source(evidence) is None
 
 
-def test_one_answer_with_302_todos_of_small_words_makes_none() -> None:
+def test_an_answer_with_302_todos_whose_evidence_is_one_word_makes_none() -> None:
     """So it was done: each with "with", or with "tome", which is inside of "customer"."""
     said = "I talked with the customer. We agreed on the price."
     steps = [(f"Step {n}", "2026-11-30", ("with", "tome", "date", "name")[n % 4]) for n in range(302)]
@@ -127,7 +127,7 @@ def test_one_answer_with_302_todos_of_small_words_makes_none() -> None:
     assert {step.reason for step in left_out} == {"the user did not say so"}
 
 
-def test_no_more_than_so_many_todos_come_of_one_task() -> None:
+def test_one_task_makes_at_most_20_todos() -> None:
     steps = [(f"Step {n}", "2026-11-30", SAID) for n in range(25)]
     invented = ("Invented", "2026-11-30", "I'll invent.")
 
@@ -157,7 +157,7 @@ FOREIGN_ADDRESS = "its description names an address that is not where the user s
         (None, "it says nothing"),
     ],
 )
-def test_what_a_description_may_not_be(description: str | None, reason: str) -> None:
+def test_a_bad_description_is_left_out_with_its_reason(description: str | None, reason: str) -> None:
     other = "Have a look at https://evil.example/pay, evil.com and bob@evil.example."
 
     todos, left_out = check(answer((description, "2026-11-30", SAID)), task(SAID, other), FRIDAY)
@@ -168,7 +168,7 @@ def test_what_a_description_may_not_be(description: str | None, reason: str) -> 
 
 
 @pytest.mark.parametrize("address", ["https://a.example/x?y=1", "shop.com", "bob@a.example", "www.a.example"])
-def test_an_address_that_is_where_the_user_said_so_may_stay(address: str) -> None:
+def test_an_address_within_the_evidence_may_stay(address: str) -> None:
     said = f"I'll look at {address.upper()} tomorrow."
 
     todos, _ = check(answer((f"Look at {address}", "2026-11-30", said)), task(said), FRIDAY)
@@ -179,13 +179,13 @@ def test_an_address_that_is_where_the_user_said_so_may_stay(address: str) -> Non
 @pytest.mark.parametrize(
     "description", ["Send report.pdf to Mr. Smith, e.g. by 5.30", "Try Node.js 2.0\tnow"]
 )
-def test_what_only_looks_like_an_address_may_stay(description: str) -> None:
+def test_text_that_only_looks_like_an_address_may_stay(description: str) -> None:
     todos, _ = check(answer((description, "2026-11-30", SAID)), task(SAID), FRIDAY)
 
     assert [todo.description for todo in todos] == [" ".join(description.split())]
 
 
-def test_a_description_may_be_as_long_as_the_limit() -> None:
+def test_a_description_may_have_the_longest_allowed_length() -> None:
     todos, _ = check(answer(("a" * 500, "2026-11-30", SAID)), task(SAID), FRIDAY)
 
     assert [len(todo.description) for todo in todos] == [500]
@@ -201,7 +201,7 @@ def test_the_same_step_twice_is_one_todo() -> None:
 
 
 @pytest.mark.parametrize("due", ["2026-11-27", "2028-11-26"])
-def test_dates_from_today_to_two_years_are_right(due: str) -> None:
+def test_dates_from_today_to_two_years_are_accepted(due: str) -> None:
     got = answer(("Send it", due, SAID))
 
     assert date_errors(got, task(SAID), FRIDAY) == ""
@@ -226,7 +226,7 @@ def test_another_date_falls_on_the_next_working_day(due: str | None) -> None:
         ("I'll send the offer to Bob on 26 November 2028.", "2028-11-26"),
     ],
 )
-def test_a_date_that_contradicts_the_users_words_is_asked_about_and_then_the_words_win(
+def test_a_date_that_contradicts_the_users_words_is_asked_again_and_the_words_win(
     said: str, named: str
 ) -> None:
     wrong, right = answer(("Send it", "2026-12-24", said)), answer(("Send it", named, said))
@@ -248,18 +248,18 @@ def test_a_date_that_contradicts_the_users_words_is_asked_about_and_then_the_wor
         "I'll send the offer to Bob on 27 November 2028.",
     ],
 )
-def test_words_that_name_no_single_day_of_use_contradict_nothing(said: str) -> None:
+def test_words_that_name_no_single_usable_day_contradict_no_date(said: str) -> None:
     got = answer(("Send it", "2026-12-24", said))
 
     assert date_errors(got, task(said), FRIDAY) == ""
     assert check(got, task(said), FRIDAY)[0][0].due_date.isoformat() == "2026-12-24"
 
 
-def test_the_date_of_a_step_that_is_left_out_is_not_asked_again() -> None:
+def test_the_date_of_an_omitted_step_is_not_asked_again() -> None:
     assert date_errors(answer(("Invented", "soon", "I'll invent.")), task(SAID), FRIDAY) == ""
 
 
-def test_the_model_is_told_of_each_date_that_is_wrong() -> None:
+def test_each_wrong_date_is_named_to_the_model() -> None:
     got = answer(("Send it", "2026-11-26", SAID), ("Call Ann", "soon", OTHER))
 
     assert date_errors(got, task(SAID, OTHER), FRIDAY) == (

@@ -46,7 +46,7 @@ def known_by(facts: Iterable[Mail]) -> dict[str, Mail]:
 
 
 @given(st.lists(a_fact("m"), min_size=1, max_size=6), st.randoms())
-def test_merging_depends_neither_on_the_order_nor_on_repetition(facts: list[Mail], random: Any) -> None:
+def test_merging_does_not_depend_on_order_or_repetition(facts: list[Mail], random: Any) -> None:
     shuffled = facts * 2
     random.shuffle(shuffled)
 
@@ -59,7 +59,7 @@ def test_merging_depends_neither_on_the_order_nor_on_repetition(facts: list[Mail
     st.none() | moments,
     st.randoms(),
 )
-def test_a_block_that_is_derived_again_and_again_is_the_one_that_is_derived_at_the_end(
+def test_a_block_derived_after_each_event_equals_one_derived_at_the_end(
     facts: list[Mail], lifted_at: datetime | None, random: Any
 ) -> None:
     shuffled = facts * 2
@@ -75,14 +75,14 @@ def test_a_block_that_is_derived_again_and_again_is_the_one_that_is_derived_at_t
 
 
 @pytest.mark.parametrize("number", range(len(FACTS)))
-def test_the_strongest_fact_is_what_became_of_a_mail(number: int) -> None:
+def test_the_strongest_fact_is_the_delivery_status(number: int) -> None:
     """An answer "out of office" comes as a soft bounce of a mail that was delivered."""
     changes: dict[str, Any] = {f"{fact}_at": NOW for fact in FACTS[number:]}
 
     assert Mail("m", NOW, **changes).state == FACTS[number]
 
 
-def test_a_mail_that_nothing_is_told_of_was_sent() -> None:
+def test_a_mail_without_feedback_counts_as_sent() -> None:
     assert Mail("m", NOW).state == "sent"
 
 
@@ -140,7 +140,7 @@ BOUNCED = Mail("b", NOW, bounced_at=NOW + HOUR, reasons=frozenset(["bounce: Gene
 COMPLAINED = Mail("c", NOW, complained_at=NOW + DAY, reasons=frozenset(["complaint: abuse"]))
 
 
-def test_a_bounce_or_a_complaint_ends_the_mail_and_a_complaint_weighs_more() -> None:
+def test_a_bounce_or_complaint_blocks_the_address_and_a_complaint_takes_precedence() -> None:
     bounce, complaint = Block("bounce", "General 5.1.1", NOW + HOUR), Block("complaint", "abuse", NOW + DAY)
 
     assert block_of([BOUNCED], None, None) == bounce
@@ -149,7 +149,7 @@ def test_a_bounce_or_a_complaint_ends_the_mail_and_a_complaint_weighs_more() -> 
     assert block_of([BOUNCED, *mails("N", "N", "D")], None, None) == bounce
 
 
-def test_a_block_for_good_outlives_its_mails_and_a_pause_does_not() -> None:
+def test_a_permanent_block_outlives_its_mails_and_a_pause_does_not() -> None:
     complaint, pause = block_of([COMPLAINED], None, None), block_of(mails(*"SSS"), None, None)
 
     assert block_of([], complaint, None) == complaint
@@ -157,7 +157,7 @@ def test_a_block_for_good_outlives_its_mails_and_a_pause_does_not() -> None:
 
 
 @pytest.mark.parametrize("before", [[BOUNCED], [COMPLAINED], mails(*"SSS")])
-def test_a_block_that_was_lifted_has_begun_before_and_only_something_later_blocks_again(
+def test_after_a_block_is_lifted_only_later_feedback_blocks_again(
     before: list[Mail],
 ) -> None:
     lifted_at = NOW + 10 * DAY

@@ -77,9 +77,7 @@ PROMPTS: tuple[tuple[Prompt, Callable[[str], str]], ...] = (
 
 @pytest.mark.parametrize(("prompt", "render"), PROMPTS, ids=[prompt.name for prompt, _ in PROMPTS])
 @given(text=HOSTILE)
-def test_whatever_a_text_holds_it_is_within_its_fence(
-    prompt: Prompt, render: Callable[[str], str], text: str
-) -> None:
+def test_any_text_stays_within_its_fence(prompt: Prompt, render: Callable[[str], str], text: str) -> None:
     marked = f"{text} MARK"
 
     rendered = render(marked)
@@ -95,7 +93,7 @@ def test_whatever_a_text_holds_it_is_within_its_fence(
 
 
 @pytest.mark.parametrize(("prompt", "render"), PROMPTS, ids=[prompt.name for prompt, _ in PROMPTS])
-def test_what_is_the_same_for_all_users_stands_first(prompt: Prompt, render: Callable[[str], str]) -> None:
+def test_the_part_that_all_users_share_comes_first(prompt: Prompt, render: Callable[[str], str]) -> None:
     """Providers cache a beginning that prompts share."""
     one, other = render("one"), render("other")
 

@@ -23,7 +23,9 @@ def test_the_recorded_answers_are_to_the_requests_of_the_bench() -> None:
 
 @pytest.mark.parametrize("hours", range(0, 7 * 24, 3))
 @pytest.mark.parametrize("local_hour", [fixture.NIGHT_HOUR, 8, 15])
-def test_a_user_has_their_hour_on_a_weekday_whenever_the_bench_runs(hours: int, local_hour: int) -> None:
+def test_a_user_has_the_wanted_local_hour_on_a_weekday_whenever_the_bench_runs(
+    hours: int, local_hour: int
+) -> None:
     now = MONDAY + timedelta(hours=hours)
 
     clock = local_time(now, fixture.timezone_offset(now, local_hour))
@@ -47,7 +49,7 @@ def test_a_user_at_night_is_never_east_of_greenwich(hours: int) -> None:
         ("Error updating document : it is no number", False),
     ],
 )
-def test_the_words_of_a_library_do_not_count(body: object, is_expected: bool) -> None:
+def test_the_wording_of_a_library_is_not_compared(body: object, is_expected: bool) -> None:
     expected = Answer(404, parsed('{"error": "Error updating document : (psycopg2.errors.Other) words"}'))
 
     assert expected.body == {"error": "Error updating document : …"}
@@ -55,6 +57,6 @@ def test_the_words_of_a_library_do_not_count(body: object, is_expected: bool) ->
     assert not Answer(400, body).matches(expected)
 
 
-def test_only_the_order_of_todos_does_not_count() -> None:
+def test_only_the_order_of_todos_is_not_compared() -> None:
     assert parsed('{"todo_pks": [2, 1]}') == parsed('{"todo_pks": [1, 2]}')
     assert parsed('{"user_ids": ["b", "a"]}') != parsed('{"user_ids": ["a", "b"]}')

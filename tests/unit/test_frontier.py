@@ -13,7 +13,7 @@ def addresses(*paths: str) -> list[str]:
     return [SITE + path for path in paths]
 
 
-def test_files_and_what_is_no_page_take_no_room_from_pages() -> None:
+def test_files_and_other_addresses_do_not_use_up_the_room_of_pages() -> None:
     frontier = Frontier(10, 3, {}, {}, ())
     others = [f"/{n}.xls" for n in range(100)]
     files = [f"/{n}.{ending}" for n in range(2500) for ending in ("pdf", "docx")]
@@ -31,7 +31,7 @@ def test_files_and_what_is_no_page_take_no_room_from_pages() -> None:
     assert len(frontier.other_addresses(more, 0)) == 3
 
 
-def test_room_is_the_same_in_a_crawl_that_goes_on() -> None:
+def test_a_continued_crawl_has_the_same_room() -> None:
     known = {urls.key(url): url for url in addresses("/", "/a.pdf", "/b.txt")}
     frontier = Frontier(1, 3, known, {}, ())
 
@@ -52,7 +52,7 @@ def test_room_is_the_same_in_a_crawl_that_goes_on() -> None:
         ({"/a": "/a", "/print/a": "/a", "/b": "/b", "/print/b": "/b", "/c": "/c", "/print/c": "/c"}, None),
     ],
 )
-def test_an_address_that_most_pages_name_as_theirs_is_a_mistake(
+def test_a_canonical_address_that_most_pages_share_is_a_mistake(
     canonical: dict[str, str | None], mistaken: str | None
 ) -> None:
     assert mistaken_address(canonical) == mistaken

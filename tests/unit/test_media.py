@@ -22,7 +22,7 @@ BYTES = "application/octet-stream"
         (PDF, "/plan", PDF),
     ],
 )
-def test_an_address_tells_the_type_that_is_not_said(said: str, path: str, media_type: str) -> None:
+def test_a_missing_type_is_read_from_the_address(said: str, path: str, media_type: str) -> None:
     assert media_type_of(said, f"https://example.com{path}") == media_type
 
 
@@ -47,5 +47,5 @@ def test_an_address_tells_the_type_that_is_not_said(said: str, path: str, media_
         ("", b"%PDF-1.7", False),
     ],
 )
-def test_what_begins_like_its_type(media_type: str, body: bytes, expected: bool) -> None:
+def test_a_body_must_begin_like_its_type(media_type: str, body: bytes, expected: bool) -> None:
     assert fits(media_type, body) == expected

@@ -53,21 +53,21 @@ def test_a_mistake_that_somebody_could_make_is_a_mutant(line: str, before: str, 
         ("c: Literal['a']",),
     ],
 )
-def test_what_neither_loses_nor_doubles_anything_is_no_mutant(lines: tuple[str, ...]) -> None:
+def test_a_change_that_cannot_lose_or_double_work_is_not_a_mutant(lines: tuple[str, ...]) -> None:
     assert made(*lines) == set()
 
 
-def test_an_error_may_be_lost_but_its_words_may_change() -> None:
+def test_a_raise_is_mutated_and_its_message_is_not() -> None:
     assert made("raise TransientError('text')") == {("raise TransientError('text')", "pass")}
 
 
-def test_a_handler_of_errors_may_be_lost() -> None:
+def test_except_and_finally_clauses_are_mutated() -> None:
     lines = ("try: a()", "except KeyError: b()", "finally: c()")
 
     assert {("except KeyError: …", "…"), ("finally: …", "…")} <= made(*lines)
 
 
-def test_mutants_are_told_apart_and_only_of_what_is_asked_for() -> None:
+def test_mutants_have_unique_keys_and_come_only_from_the_named_functions() -> None:
     source = "def f(a):\n    return a + 1 + 1\ndef g(a):\n    return a + 1\n"
 
     keys = [mutant.key for mutant in mutants(source, "f.py", ["f"])]
@@ -79,7 +79,7 @@ def test_mutants_are_told_apart_and_only_of_what_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("mutant", mutants("def f(a):\n    return a + 1\n", "f.py"), ids=lambda m: str(m.key))
-def test_a_mutant_is_code_that_runs_and_does_something_else(mutant: Mutant) -> None:
+def test_a_mutant_runs_and_behaves_differently(mutant: Mutant) -> None:
     names: dict[str, Any] = {}
     assert not isinstance(mutant.code, str)
     exec(mutant.code, names)
@@ -117,7 +117,7 @@ def test_a_statement_loses_each_condition_and_each_assignment(changed: str) -> N
     assert [text for text in (" ".join(change.text.split()) for change in changes(SQL)) if changed in text]
 
 
-def test_a_comment_is_no_part_of_a_statement() -> None:
+def test_a_comment_is_not_part_of_a_statement() -> None:
     commented = list(changes(SQL.replace(" WHERE", " -- It is 1, AND so on.\n WHERE")))
 
     assert len(commented) == len(list(changes(SQL)))
@@ -129,7 +129,7 @@ def result(*keys: str, made: int = 100) -> Result:
     return Result(TARGETS[0], [*survivors, *survivors[:1] * (made - len(keys))], survivors, 1.0)
 
 
-def test_a_run_is_good_when_each_survivor_has_its_reason() -> None:
+def test_a_run_passes_when_each_survivor_has_its_reason() -> None:
     assert complaints([result("a", "b")], {"jobs": {"a": "why", "b": "why"}}) == []
 
 

@@ -87,7 +87,7 @@ def test_a_log_level_drops_lines_of_ours_and_no_metric(level: str, of_lambda: st
     ]
 
 
-def test_no_line_breaks_into_another_when_jobs_end_together() -> None:
+def test_lines_do_not_mix_when_jobs_finish_at_the_same_time() -> None:
     """CloudWatch reads neither of two lines that share one; metrics were printed in two writes."""
     lines = printed("INFO", of_lambda="INFO", program=THREADS)
 
@@ -103,7 +103,7 @@ def test_a_log_lines_timestamp_is_rfc_3339() -> None:
             assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta()
 
 
-def test_a_metric_of_a_model_is_added_up_for_the_stack_it_belongs_to() -> None:
+def test_metrics_of_models_are_also_summed_for_the_stack() -> None:
     done, errors = [line for line in printed("INFO", of_lambda="INFO") if "_aws" in line]
     directives = [line["_aws"]["CloudWatchMetrics"][0] for line in (done, errors)]
 

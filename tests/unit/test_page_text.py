@@ -41,7 +41,7 @@ def tree_of(html: str) -> etree._Element:
 # What a page says
 
 
-def test_paragraphs_headings_items_and_rows_are_a_line_each() -> None:
+def test_paragraphs_headings_items_and_rows_are_one_line_each() -> None:
     html = f"""<html><body><nav><a href="/">Home</a></nav><main><h1>Title  of
         it</h1><p>{SENTENCE}</p><p>{SENTENCE}<br>After a break.</p><ul><li>First</li><li>Second</li></ul>
         <h2>Prices</h2><table>
@@ -63,7 +63,7 @@ def test_paragraphs_headings_items_and_rows_are_a_line_each() -> None:
     ]
 
 
-def test_what_a_picture_shows_is_said_where_the_text_around_it_is() -> None:
+def test_the_description_of_a_picture_is_read_in_its_place() -> None:
     shown = "A woman rings the largest bell of the town"
     html = f"""<html><body><nav><a href="/">Home</a><a href="/b">Bells</a>
         <img alt="The way to the home page of this site"></nav><main>
@@ -110,7 +110,7 @@ def test_a_mail_address_or_telephone_number_behind_a_link_is_read(link: str, rea
     assert f"{SENTENCE} {read}, says {LONG}".strip() in found.splitlines()
 
 
-def test_a_list_of_people_with_mail_addresses_is_no_menu() -> None:
+def test_a_list_of_people_with_mail_addresses_is_not_a_menu() -> None:
     names = ("Ann Hill", "Ben Moor", "Cleo Dale")
     people = "".join(
         f"""<div class="person"><h3>{name}</h3><p>Rings bells</p>
@@ -140,7 +140,7 @@ def test_a_list_of_people_with_mail_addresses_is_no_menu() -> None:
         "<details><summary>Q</summary><p>ANSWER</p></details>",
     ],
 )
-def test_what_a_person_may_open_is_text(closed: str) -> None:
+def test_content_that_a_reader_can_open_is_text(closed: str) -> None:
     found = text(f"<body><main><h1>Title</h1><p>{SENTENCE}</p>{closed.replace('ANSWER', LONG)}</main>")
 
     assert LONG in found.splitlines()
@@ -155,7 +155,7 @@ def test_what_a_person_may_open_is_text(closed: str) -> None:
         '<div id="" hidden>SECRET</div>',
     ],
 )
-def test_a_hidden_notice_is_no_text_although_a_link_opens_it(notice: str) -> None:
+def test_a_hidden_notice_is_not_text_even_if_a_link_opens_it(notice: str) -> None:
     opens = '<a aria-controls="y" data-bs-target="#" href="#other">Cookie settings</a>'
 
     found = text(f"<body><main><p>{SENTENCE}</p>{opens}{notice.replace('SECRET', LONG)}</main>")
@@ -176,7 +176,7 @@ def test_a_hidden_notice_is_no_text_although_a_link_opens_it(notice: str) -> Non
         "<!-- SECRET -->",
     ],
 )
-def test_what_nobody_sees_is_not_read(hidden: str) -> None:
+def test_hidden_content_is_not_read(hidden: str) -> None:
     assert text(f"<body><main><h1>Title</h1><p>{SENTENCE}</p>{hidden}<p>End of it.</p></main>") == (
         f"Title\n{SENTENCE}\nEnd of it."
     )
@@ -186,7 +186,7 @@ def test_a_page_that_is_hidden_until_its_scripts_have_run_is_read() -> None:
     assert SENTENCE in text(f'<body style="visibility:hidden" hidden><p>{SENTENCE}</p></body>')
 
 
-def test_a_form_around_the_whole_page_is_no_form() -> None:
+def test_a_form_around_the_whole_page_is_not_dropped() -> None:
     parts = f"<div><span>{SENTENCE}</span></div><div>{SENTENCE} Twice.</div>"
     page = f"<body><form><h1>Title</h1>{parts}</form></body>"
 
@@ -204,14 +204,14 @@ def test_a_form_around_the_whole_page_is_no_form() -> None:
         "Œuvres d’été à 10 €, naïveté comprise.",
     ],
 )
-def test_every_script_survives(words: str) -> None:
+def test_every_writing_system_is_read(words: str) -> None:
     page = f"<html><body><article><h1>{words}</h1><p>{words * 20}</p></article></body></html>"
 
     assert text(page) == f"{words}\n{words * 20}"
     assert text(page.encode("utf-16")) == text(page)
 
 
-def test_soft_hyphens_are_no_part_of_words() -> None:
+def test_soft_hyphens_are_removed() -> None:
     assert "Wohnraum" in text(f"<main><p>Wohn&shy;raum. {SENTENCE}</p></main>")
 
 
@@ -256,7 +256,7 @@ def test_a_japanese_charset_is_taken_from_the_page(encoding: str) -> None:
     assert "お部屋のご案内です。" in text(html.encode(encoding))
 
 
-def test_an_xml_declaration_says_the_charset() -> None:
+def test_the_charset_of_an_xml_declaration_is_used() -> None:
     html = f'<?xml version="1.0" encoding="iso-8859-1"?><html><body><p>Déjà. {SENTENCE}</p></body></html>'
 
     assert "Déjà." in text(html.encode("iso-8859-1"))
@@ -274,7 +274,7 @@ def test_one_wrong_byte_does_not_make_a_japanese_page_western() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b" \n", b"\0\0\0", b"<!-- only -->", b"\xff\xfe", b"\xef\xbb\xbf", b"<", b"<?xml"]
 )
-def test_nothing_is_no_text(body: bytes) -> None:
+def test_an_empty_page_has_no_text(body: bytes) -> None:
     tree = parse(body, None)
 
     assert (
@@ -283,7 +283,7 @@ def test_nothing_is_no_text(body: bytes) -> None:
     )
 
 
-def test_what_is_nested_deeply_is_read_and_so_is_what_follows() -> None:
+def test_deeply_nested_text_is_read_and_the_text_after_it() -> None:
     deep = 100_000
     html = f'<p>Before</p>{"<div>" * deep}Deep <a href="/deep">link</a>{"</div>" * deep}<p>After it all</p>'
 
@@ -347,7 +347,7 @@ def check(body: bytes, charset: str | None) -> None:
 @given(
     st.binary(max_size=400), st.none() | st.text(max_size=12) | st.sampled_from(["utf-8", "utf-16", "cp037"])
 )
-def test_any_bytes_are_a_page(body: bytes, charset: str | None) -> None:
+def test_any_bytes_are_read_as_a_page(body: bytes, charset: str | None) -> None:
     check(body, charset)
 
 
@@ -427,7 +427,7 @@ PIECES = st.one_of(
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(PIECES, max_size=60))
-def test_any_soup_of_tags_is_a_page(pieces: list[str]) -> None:
+def test_any_mix_of_tags_is_read_as_a_page(pieces: list[str]) -> None:
     check("".join(pieces).encode("utf-8", "surrogatepass"), None)
 
 
@@ -528,20 +528,20 @@ def test_a_tag_of_hundreds_of_attributes_loses_them_and_keeps_its_text(attribute
         f"<title>i <b {'x = 1; ' * 500}</title><p class=a>{LONG}</p>",
     ],
 )
-def test_what_is_no_tag_of_many_attributes_costs_nothing_of_the_page(html: str) -> None:
+def test_text_that_only_looks_like_a_tag_with_many_attributes_is_kept(html: str) -> None:
     (paragraph,) = tree_of(html).iter("p")
 
     assert (paragraph.get("class"), paragraph.text) == ("a", LONG)
 
 
 @pytest.mark.parametrize("before", ["<?x '<!--' >", "<!x '<!--' >", "<!-->", "<!--->"])
-def test_attributes_behind_what_only_looks_like_an_open_comment_are_counted(before: str) -> None:
+def test_attributes_after_a_false_start_of_a_comment_are_counted(before: str) -> None:
     (paragraph,) = tree_of(f"<body>{before}<p {'=1 '.join(MANY * 2)}>{LONG}</p>--></body>").iter("p")
 
     assert (len(paragraph.attrib), (paragraph.text or "")[:9]) == (0, LONG[:9])
 
 
-def test_the_text_of_a_script_with_many_attributes_is_still_none() -> None:
+def test_a_script_with_many_attributes_still_has_no_text() -> None:
     assert text(f"<body><script {' '.join(MANY * 2)}>no text <p></script><p>{LONG}</p></body>") == LONG
 
 
@@ -557,14 +557,14 @@ def test_tags_of_few_attributes_stay_as_they_are(pieces: list[str]) -> None:
     assert TAG.sub(_sparse_tag, html) == html
 
 
-def test_a_base_that_is_far_too_long_is_none() -> None:
+def test_a_base_that_is_far_too_long_is_ignored() -> None:
     """Each link would take its characters."""
     html = f'<head><base href="https://other.example/{"a" * 100_000}/"></head><a href="x">x</a>'
 
     assert links(tree_of(html), URL) == ["https://example.com/shop/x"]
 
 
-def test_an_address_that_is_far_too_long_is_no_link() -> None:
+def test_an_address_that_is_far_too_long_is_not_a_link() -> None:
     assert links(tree_of(f'<a href="/{"a" * 2_048}">x</a> <a href="y">y</a>'), URL) == [
         "https://example.com/shop/y"
     ]
@@ -582,14 +582,14 @@ def test_an_address_that_is_far_too_long_is_no_link() -> None:
         ("<p>x", None),
     ],
 )
-def test_the_canonical_address(link: str, expected: str | None) -> None:
+def test_the_canonical_address_is_read(link: str, expected: str | None) -> None:
     assert canonical(tree_of(link), URL) == expected
 
 
 # What repeats
 
 
-def test_hashes_are_of_the_smallest_blocks_and_of_their_collapsed_text() -> None:
+def test_the_smallest_blocks_are_hashed_by_their_collapsed_text() -> None:
     one = line_hashes(tree_of("<div><p>Hello  <b>there</b>,\n you</p><ul><li>ab</li><li>abc</li></ul></div>"))
     other = line_hashes(tree_of("<section>Hello there, you</section><h2> abc </h2>"))
 
@@ -607,7 +607,7 @@ def test_hashes_are_of_the_smallest_blocks_and_of_their_collapsed_text() -> None
         "<main><p>Kettleby for everybody</p><p>Weather stations and more</p></main>",
     ],
 )
-def test_what_repeats_on_a_site_is_dropped_in_any_markup(chrome: str) -> None:
+def test_boilerplate_is_dropped_in_any_markup(chrome: str) -> None:
     pages = [
         tree_of(f"{chrome}<div><h1>Page {i}</h1><p>{i} {LONG}</p><p>{LONG} {i}</p></div>{chrome}")
         for i in "123"
@@ -629,7 +629,7 @@ def test_what_repeats_on_a_site_is_dropped_in_any_markup(chrome: str) -> None:
         "<ul><li><a href='/b'>All bells</a> <span>Cast in {n} parts.</span></ul>",
     ],
 )
-def test_what_announces_another_page_has_hashes_of_its_own(teaser: str) -> None:
+def test_a_teaser_of_another_page_has_its_own_hashes(teaser: str) -> None:
     hashes = line_hashes(tree_of(f"<h1>Clocks</h1><p>{SENTENCE}</p>{teaser.format(n=5)}"))
 
     assert {each for each in hashes if each % 2 == 0} == line_hashes(tree_of(f"<h1>Clocks</h1><p>{SENTENCE}"))
@@ -639,11 +639,11 @@ def test_what_announces_another_page_has_hashes_of_its_own(teaser: str) -> None:
 @pytest.mark.parametrize(
     "contact", ["<a href='mailto:ann@a.test'>Ann</a> rings", "<a href='#top'>Up</a>", "<a>Ann</a> rings"]
 )
-def test_a_link_that_leads_to_no_other_page_announces_none(contact: str) -> None:
+def test_a_link_within_the_page_is_not_a_teaser(contact: str) -> None:
     assert all(each % 2 == 0 for each in line_hashes(tree_of(f"<p>{contact}</p>")))
 
 
-def test_a_repeated_teaser_is_dropped_and_the_page_that_it_announces_keeps_its_title() -> None:
+def test_a_repeated_teaser_is_dropped_and_its_page_keeps_the_title() -> None:
     teaser = f"<h3><a href='/b'>All bells</a></h3><p>{SENTENCE}</p>"
     repeated = frozenset(line_hashes(tree_of(teaser)))
     clocks = tree_of(f"<main><h1>Clocks</h1><p>{LONG}</p><div>{teaser}</div></main>")
@@ -653,7 +653,7 @@ def test_a_repeated_teaser_is_dropped_and_the_page_that_it_announces_keeps_its_t
     assert [line.text for line in main_lines(bells, repeated)] == ["All bells", SENTENCE, LONG.strip()]
 
 
-def test_the_tree_is_left_as_it_is() -> None:
+def test_the_tree_is_not_changed() -> None:
     tree = tree_of(f"<body><div hidden>x y z</div><p>{SENTENCE}</p></body>")
     before = etree.tostring(tree)
 
@@ -662,7 +662,7 @@ def test_the_tree_is_left_as_it_is() -> None:
     assert etree.tostring(tree) == before
 
 
-def test_a_box_of_teasers_beside_the_text_is_no_text_whatever_it_is_called() -> None:
+def test_a_box_of_teasers_beside_the_text_is_dropped_whatever_its_name() -> None:
     teasers = "".join(
         f"<h4><a href='/{n}'>Bell {n}</a></h4><p>How bell {n} was cast in a mould of loam.</p>" for n in "123"
     )
@@ -679,7 +679,7 @@ def test_a_box_of_teasers_beside_the_text_is_no_text_whatever_it_is_called() -> 
 # The labelled pages
 
 
-def test_a_page_has_the_same_lines_whatever_was_read_before() -> None:
+def test_a_page_has_the_same_lines_after_any_other_pages() -> None:
     pages = extraction.load_all()
     first = {page.name: lines(page.html) for page in pages}
 
@@ -688,7 +688,7 @@ def test_a_page_has_the_same_lines_whatever_was_read_before() -> None:
     assert {page.name: lines(page.html) for page in chain(pages, reversed(pages))} == first
 
 
-def test_ours_is_far_better_than_the_text_of_the_whole_page() -> None:
+def test_our_extraction_is_far_better_than_the_text_of_the_whole_page() -> None:
     pages = extraction.load_all()
 
     scores = {

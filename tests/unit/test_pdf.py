@@ -133,7 +133,7 @@ def test_the_title_is_the_properties_unless_a_program_wrote_it(given: str, title
     assert read_pdf(bytes(paper(written(SENTENCE), title=given).output())).title == title
 
 
-def test_what_the_outline_names_is_a_heading_whatever_it_looks_like() -> None:
+def test_a_line_that_the_outline_names_is_a_heading_however_it_looks() -> None:
     document = paper(both(written("Rolls", y=80), written(SENTENCE, y=120)))
     document.start_section("Rolls")
 
@@ -147,7 +147,7 @@ def test_columns_are_read_one_after_the_other() -> None:
     assert texts(paper(both(written(*left), written(*right, x=300)))) == [" ".join(left + right)]
 
 
-def test_running_headers_and_page_numbers_are_dropped_and_lines_know_their_page() -> None:
+def test_running_headers_and_page_numbers_are_dropped_and_lines_keep_their_page() -> None:
     words = ("Rye", "Wheat", "Spelt", "Oats")
     pages = [
         both(
@@ -175,7 +175,7 @@ def test_a_running_header_of_a_chapter_stays_on_its_first_page() -> None:
     assert [text for text in found if text in chapters] == ["Rye", "Wheat", "Spelt", "Oats"]
 
 
-def test_a_paragraph_goes_on_over_a_page_and_has_the_page_where_it_begins() -> None:
+def test_a_paragraph_continues_on_the_next_page_and_has_the_page_where_it_begins() -> None:
     first = written("The bread that we bake early in the morning is sold, and what", y=760)
     second = written("is left is given away.", y=60)
 
@@ -216,7 +216,7 @@ def test_items_bold_rows_and_table_rows_begin_a_paragraph_of_their_own() -> None
     ]
 
 
-def test_bold_letters_are_no_sign_where_all_are_bold() -> None:
+def test_bold_letters_mark_no_heading_where_all_are_bold() -> None:
     page = rows("Opening hours", "We are open from seven on.", bold=True)
 
     assert [line.level for line in lines_of_pages([page], frozenset())] == [0]
@@ -236,13 +236,13 @@ def test_a_hyphen_goes_if_the_text_has_the_word_without_it() -> None:
     ]
 
 
-def test_what_begins_in_a_new_column_with_a_capital_is_a_paragraph() -> None:
+def test_a_row_that_begins_a_column_with_a_capital_begins_a_paragraph() -> None:
     page = [*rows("The left column ends here", y=100), *rows("Here begins the right one.", y=700)]
 
     assert len(lines_of_pages([page], frozenset())) == 2
 
 
-def test_figures_at_the_edge_of_pages_are_no_page_numbers() -> None:
+def test_figures_at_the_edge_of_pages_are_not_page_numbers() -> None:
     pages = [rows(f"{number} {number * 7} {number * 9}", "Bread.") for number in range(5)]
 
     figures = [line.text for line in lines_of_pages(pages, frozenset()) if line.text[0].isdigit()]
@@ -250,11 +250,11 @@ def test_figures_at_the_edge_of_pages_are_no_page_numbers() -> None:
     assert figures == [f"{number} {number * 7} {number * 9}" for number in range(5)]
 
 
-def test_what_would_be_all_running_header_is_kept() -> None:
+def test_text_is_kept_if_all_of_it_looks_like_a_running_header() -> None:
     assert len(lines_of_pages([rows("Bread", "Rolls")] * 4, frozenset())) == 4
 
 
-def test_the_size_of_letters_is_that_which_is_seen() -> None:
+def test_the_size_of_letters_is_the_visible_one() -> None:
     small = "".join(f"1 0 0 1 50 {600 - 12 * number} Tm ({SENTENCE}) Tj " for number in range(3))
     large = "3 0 0 3 50 640 Tm (Bread) Tj "
     body = hostile_files.stream(f"BT /F 11 Tf {large}{small} ET".encode())
@@ -271,7 +271,7 @@ def test_an_exponent_stays_in_its_row() -> None:
     assert drawn(below) == ["Of 12 m | 2 we bake."]
 
 
-def test_the_number_of_an_item_is_no_cell_and_its_indented_rows_belong_to_it() -> None:
+def test_the_number_of_an_item_is_not_a_cell_and_its_indented_rows_belong_to_it() -> None:
     item = ("Rolls are baked from six in the", "morning and sold from seven on.")
 
     found = texts(
@@ -305,7 +305,7 @@ def test_turned_text_is_read_as_if_it_were_upright() -> None:
 
 
 @pytest.mark.parametrize(("password", "readable"), [("", True), ("secret", False)])
-def test_an_encrypted_one_is_read_if_it_opens_without_a_password(password: str, readable: bool) -> None:
+def test_an_encrypted_pdf_is_read_if_it_opens_without_a_password(password: str, readable: bool) -> None:
     document = paper(written(SENTENCE))
     document.set_encryption("owner", password, EncryptionMethod.AES_256, permissions=AccessPermission.none())
     body = bytes(document.output())
@@ -317,12 +317,12 @@ def test_an_encrypted_one_is_read_if_it_opens_without_a_password(password: str, 
             read_pdf(body)
 
 
-def test_a_scan_says_that_it_may_be_one() -> None:
+def test_a_pdf_without_text_is_reported_as_maybe_scanned() -> None:
     with pytest.raises(UnreadableError, match="scanned"):
         read_pdf(bytes(paper(lambda document: document.rect(10, 10, 400, 600), written("7")).output()))
 
 
-def test_letters_without_a_meaning_are_no_text() -> None:
+def test_a_page_of_meaningless_characters_counts_as_unread() -> None:
     signs = written("!%& ()*+,-./:;<=>? " * 3)
     read = read_pdf(bytes(paper(written(SENTENCE), signs).output()))
 
@@ -347,7 +347,7 @@ def test_pages_and_characters_over_the_limit_are_left_out_and_counted(
 
 
 @pytest.mark.parametrize("body", [b"", b"%PDF-1.7", b"<html>", b"PK\3\4", b"%PDF-1.7\n" + b"[" * 100_000])
-def test_what_is_no_pdf_says_so(body: bytes) -> None:
+def test_a_file_that_is_not_a_pdf_is_refused_as_such(body: bytes) -> None:
     with pytest.raises(UnreadableError, match="not a PDF"):
         read_pdf(body)
 
@@ -357,7 +357,7 @@ WHOLE = bytes(paper(written(SENTENCE), written("Bread", style="B")).output())
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_nothing_but_an_unreadable_error_comes_out_of_a_broken_one(data: st.DataObject) -> None:
+def test_a_broken_pdf_raises_nothing_but_an_unreadable_error(data: st.DataObject) -> None:
     body = bytearray(WHOLE)
     for _ in range(data.draw(st.integers(1, 8))):
         start = data.draw(st.integers(0, len(body) - 1))
@@ -371,7 +371,7 @@ def test_nothing_but_an_unreadable_error_comes_out_of_a_broken_one(data: st.Data
         assert read.lines
 
 
-def test_too_little_memory_is_not_taken_for_a_broken_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_not_taken_for_a_broken_pdf(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*_: object) -> None:
         raise MemoryError
 
@@ -385,7 +385,7 @@ def test_too_little_memory_is_not_taken_for_a_broken_file(monkeypatch: pytest.Mo
     "name",
     sorted(BOUNDED),
 )
-def test_a_hostile_one_is_read_within_the_limits_or_refused(name: str) -> None:
+def test_a_hostile_pdf_is_read_within_the_limits_or_refused(name: str) -> None:
     try:
         read = read_pdf(hostile_files.HOSTILE_FILES[name]())
     except UnreadableError:

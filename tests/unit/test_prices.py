@@ -8,7 +8,7 @@ from tests.integration.conftest import PRICES
 MINI = Price(0.25, 0.025, 2)
 
 
-def test_prices_are_written_as_prompt_cached_and_answer() -> None:
+def test_prices_are_written_in_the_order_prompt_cached_answer() -> None:
     prices = dict(parse_prices(PRICES))
 
     assert prices["gpt-5-mini"] == MINI
@@ -32,7 +32,7 @@ def test_prices_are_written_as_prompt_cached_and_answer() -> None:
         "a=1/inf/2",
     ],
 )
-def test_what_is_no_price_is_said(written: str) -> None:
+def test_a_malformed_price_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="is not a price"):
         parse_prices(f"gpt-4.1=2/0.5/8,{written}")
 
@@ -49,7 +49,7 @@ def test_cached_tokens_have_a_price_of_their_own_and_reasoning_is_part_of_the_an
     assert MINI.cost(tokens, "flex") == MINI.cost(tokens, None) / 2
 
 
-def test_calls_are_added_up_by_model_and_tier_and_those_of_earlier_attempts_stay() -> None:
+def test_calls_add_up_by_model_and_tier_across_attempts() -> None:
     spending = Spending()
     spending.add("gpt-5-mini", "flex", MINI, prompt_tokens=1000, completion_tokens=100)
     spending.add("gpt-5-mini", "default", MINI, prompt_tokens=1000, completion_tokens=100)

@@ -21,12 +21,12 @@ ALLOWED = set(string.ascii_letters + string.digits + "!\"#$%&'()*+,-./:;<=>?@[\\
 
 
 @pytest.mark.parametrize("user_id", ["u", "user-1", "5f0c:d9|{e}", "x" * 128, "".join(sorted(ALLOWED))])
-def test_an_id_that_sqs_takes_is_the_group_itself(user_id: str) -> None:
+def test_a_user_id_that_sqs_accepts_is_the_group(user_id: str) -> None:
     assert message_group(user_id) == user_id
 
 
 @pytest.mark.parametrize("user_id", ["", "x" * 129, "x" * 255, "two words", "Zoë", "用户", "tab\t", "line\n"])
-def test_any_other_id_has_its_hash_for_a_group(user_id: str) -> None:
+def test_the_group_of_any_other_user_id_is_its_hash(user_id: str) -> None:
     group = message_group(user_id)
 
     assert re.fullmatch("[0-9a-f]{64}", group)
@@ -39,7 +39,7 @@ def test_the_hash_is_the_one_that_the_contract_names() -> None:
 
 
 @given(st.text(max_size=255), st.text(max_size=255))
-def test_users_share_no_group_and_sqs_takes_each(one: str, other: str) -> None:
+def test_each_user_has_a_separate_group_that_sqs_accepts(one: str, other: str) -> None:
     groups = {message_group(user_id) for user_id in (one, other)}
 
     assert len(groups) == len({one, other})
@@ -48,7 +48,7 @@ def test_users_share_no_group_and_sqs_takes_each(one: str, other: str) -> None:
         assert set(group) <= ALLOWED
 
 
-def test_a_group_that_was_read_from_a_message_stays_as_it_is() -> None:
+def test_the_group_of_a_received_message_stays_the_same() -> None:
     """A dead letter that is sent again has only the group, not the user."""
     assert message_group(message_group("Zoë")) == message_group("Zoë")
 
@@ -117,9 +117,7 @@ ACTS: dict[str, Callable[[], object]] = {
     [ClientError({"Error": {"Code": "RequestThrottled"}}, "x"), EndpointConnectionError(endpoint_url="x")],
     ids=["answer", "connection"],
 )
-def test_whatever_sqs_refuses_may_work_later_and_names_its_queue(
-    sqs: FakeSqs, name: str, error: Exception
-) -> None:
+def test_a_refusal_by_sqs_is_transient_and_names_its_queue(sqs: FakeSqs, name: str, error: Exception) -> None:
     operations = ("send_message", "receive_message", "change_message_visibility")
     for operation in operations:
         sqs.answers[operation] = [error]
@@ -153,7 +151,7 @@ def test_eight_requests_are_in_flight_at_once(sqs: FakeSqs) -> None:
 
 
 @pytest.mark.parametrize("act", [ACTS["publish"], ACTS["redrive"]], ids=["publish", "redrive"])
-def test_a_message_that_sqs_refuses_in_a_request_that_it_takes_is_an_error(
+def test_a_refused_message_of_an_accepted_request_is_an_error(
     sqs: FakeSqs, act: Callable[[], object]
 ) -> None:
     failed = [{"Id": "0", "Code": "InternalError"}, {"Id": "1", "Code": "Other"}]
@@ -177,7 +175,7 @@ def test_the_delay_doubles_with_each_receive_and_half_of_it_is_random(
 
 
 @pytest.mark.parametrize(("retry_after", "seconds"), [(0, 5), (4, 5), (60, 60), (900, 900), (5_000, 900)])
-def test_the_delay_is_what_the_dependency_asks_for_if_that_is_longer(
+def test_a_longer_delay_that_the_dependency_asks_for_is_kept(
     monkeypatch: pytest.MonkeyPatch, retry_after: float, seconds: int
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _low, high: high)
@@ -204,7 +202,7 @@ def test_messages_are_deleted_ten_a_request(sqs: FakeSqs) -> None:
 
 @pytest.mark.parametrize("group", ["user-1", None])
 @pytest.mark.parametrize("body", ["{oops", ""])
-def test_a_message_that_is_put_aside_keeps_its_body_its_group_and_says_why(
+def test_a_dead_letter_keeps_its_body_and_group_and_has_its_reason(
     sqs: FakeSqs, body: str, group: str | None
 ) -> None:
     attributes = {"MessageGroupId": group} if group else {}
@@ -224,7 +222,7 @@ def test_a_message_that_is_put_aside_keeps_its_body_its_group_and_says_why(
     }
 
 
-def test_dead_letters_are_received_until_there_are_none_and_hidden_meanwhile(sqs: FakeSqs) -> None:
+def test_dead_letters_are_received_until_none_is_left_and_stay_hidden_meanwhile(sqs: FakeSqs) -> None:
     def message(number: int, own: dict[str, str], **system: str) -> dict[str, Any]:
         return {
             "MessageId": f"m-{number}",
@@ -259,7 +257,7 @@ def test_dead_letters_are_received_until_there_are_none_and_hidden_meanwhile(sqs
     }
 
 
-def test_a_message_is_redriven_with_when_it_was_sent_and_how_often_it_came(sqs: FakeSqs) -> None:
+def test_a_redriven_message_keeps_its_send_time_and_its_count_of_redrives(sqs: FakeSqs) -> None:
     queues.redrive("q", "d", [letter("one", redrives=2, group="user-1"), letter("two", number=1)])
 
     send, delete = sqs.asked
@@ -277,7 +275,7 @@ def test_a_message_is_redriven_with_when_it_was_sent_and_how_often_it_came(sqs: 
     assert delete == ("delete_message_batch", {"QueueUrl": "d", "Entries": gone})
 
 
-def test_what_the_queue_did_not_take_stays_a_dead_letter(sqs: FakeSqs) -> None:
+def test_a_message_that_the_queue_refuses_stays_a_dead_letter(sqs: FakeSqs) -> None:
     failed = [{"Id": "0", "Code": "InternalError"}]
     sqs.answers["send_message_batch"] = [{"Successful": [{"Id": "1"}], "Failed": failed}]
 
@@ -304,7 +302,9 @@ HALF = BATCH_BYTES // 2
     ],
     ids=["many", "fits", "too large together", "too large alone", "two large ones", "none"],
 )
-def test_a_redrive_makes_requests_that_sqs_takes(sqs: FakeSqs, sizes: list[int], requests: list[int]) -> None:
+def test_a_redrive_keeps_its_requests_within_the_limits_of_sqs(
+    sqs: FakeSqs, sizes: list[int], requests: list[int]
+) -> None:
     queues.redrive("q", "d", [letter("x" * size, number=n) for n, size in enumerate(sizes)])
 
     sent = sqs.entries("send_message_batch")
@@ -345,7 +345,7 @@ def test_a_dead_letter_is_removed_only_after_its_copy_is_there(sqs: FakeSqs, los
     assert sqs.asked[-1][0] == lost
 
 
-def test_dead_letters_are_shown_again_at_once_ten_a_request(sqs: FakeSqs) -> None:
+def test_dead_letters_become_visible_at_once_ten_a_request(sqs: FakeSqs) -> None:
     queues.show("d", (letter(number=n) for n in range(11)))
 
     first, second = sqs.entries("change_message_visibility_batch")

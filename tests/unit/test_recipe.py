@@ -23,11 +23,11 @@ def digest() -> str:
     return found.hexdigest()[:16]
 
 
-def test_the_version_says_how_pages_become_chunks() -> None:
+def test_a_version_always_makes_the_same_chunks() -> None:
     assert {VERSION: digest()} == CHUNKS_OF_VERSION
 
 
-def test_a_recipe_names_its_model_and_knows_what_repeats() -> None:
+def test_a_recipe_depends_on_the_model_and_the_boilerplate() -> None:
     recipe = recipe_of("a-model", Boilerplate(frozenset({2, 4})))
 
     assert model_of(recipe) == "a-model"

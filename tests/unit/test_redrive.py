@@ -88,7 +88,7 @@ def run(seconds: float = 100) -> int:
     return redrive.redrive("p", "q", "d", Deadline(lambda: millis))
 
 
-def test_all_are_looked_at_some_at_a_time_and_what_is_left_is_shown_at_the_end(
+def test_letters_are_redriven_in_batches_and_the_rest_becomes_visible_at_the_end(
     begin: Callable[[str], Notes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = begin("a bad1 bad2 b c")
@@ -100,7 +100,7 @@ def test_all_are_looked_at_some_at_a_time_and_what_is_left_is_shown_at_the_end(
     assert emitted(capsys.readouterr().out) == {("p", "MessagesRedriven"): 3, ("p", "DeadLettersLeft"): 2}
 
 
-def test_an_empty_queue_says_that_it_is_empty_so_that_the_alarm_ends(
+def test_an_empty_queue_is_counted_as_zero_so_that_the_alarm_clears(
     begin: Callable[[str], Notes], capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin("")
@@ -124,7 +124,7 @@ def test_a_redrive_stops_when_there_is_no_time_for_more(
     assert notes.shown == [["bad"] if returned == 4 else []]
 
 
-def test_a_redrive_that_fails_shows_all_that_it_has_received(
+def test_a_failed_redrive_makes_all_received_letters_visible(
     begin: Callable[[str], Notes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes = begin("bad a b c d")
@@ -143,7 +143,7 @@ def test_a_redrive_that_fails_shows_all_that_it_has_received(
     assert notes.noted == [(["a"], [])]
 
 
-def test_poison_is_set_aside_with_its_reason_and_the_ledger_is_told(begin: Callable[[str], Notes]) -> None:
+def test_poison_is_set_aside_with_its_reason_and_noted_in_the_ledger(begin: Callable[[str], Notes]) -> None:
     notes = begin("poison a bad")
 
     assert run() == 1
@@ -167,7 +167,7 @@ def test_poison_is_set_aside_with_its_reason_and_the_ledger_is_told(begin: Calla
         (0, 1, 10, "poison: 10 attempts ended with a dead worker or an unknown error"),
     ],
 )
-def test_a_dead_letter_stays_when_its_workers_die(
+def test_poison_and_long_waiting_dead_letters_stay(
     redrives: int, hours: int, attempts: int | None, becomes: str
 ) -> None:
     sent = int((NOW - timedelta(hours=hours)).timestamp() * 1000)
@@ -181,7 +181,7 @@ def test_a_dead_letter_stays_when_its_workers_die(
         assert found == redrive.Sorted([], [(one, becomes)], [])
 
 
-def test_a_dead_letter_that_has_a_reason_stays_whatever_the_ledger_says() -> None:
+def test_a_dead_letter_with_a_reason_stays_whatever_the_ledger_contains() -> None:
     one = replace(letter("bad"), redrives=10)
 
     for attempts in ({}, {"bad": 0}, {"bad": 10}):
@@ -219,7 +219,7 @@ def test_each_process_is_redriven_and_an_alarm_gets_the_sum(
 
 
 @pytest.mark.parametrize(("names", "lines"), [("", 0), ("a", 1), ("bad", 1)])
-def test_a_run_says_what_it_did_and_nothing_if_that_is_nothing(
+def test_a_run_logs_its_result_unless_there_was_nothing_to_do(
     begin: Callable[[str], Notes], monkeypatch: pytest.MonkeyPatch, names: str, lines: int
 ) -> None:
     begin(names)

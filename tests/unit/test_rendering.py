@@ -33,7 +33,7 @@ def moved(*descriptions: str, **changes: Any) -> tuple[MovedLine, ...]:
 # Words.
 
 
-def test_french_and_english_have_every_word_and_share_none() -> None:
+def test_french_and_english_have_every_phrase_and_share_none() -> None:
     for one in fields(ENGLISH):
         english, french = getattr(ENGLISH, one.name), getattr(FRENCH, one.name)
 
@@ -42,7 +42,7 @@ def test_french_and_english_have_every_word_and_share_none() -> None:
             assert all(words[-2:]) if isinstance(words, tuple) else words, one.name
 
 
-def test_french_is_set_as_french() -> None:
+def test_french_uses_french_typography() -> None:
     for one in fields(FRENCH):
         said = getattr(FRENCH, one.name)
         for text in said if isinstance(said, tuple) else (said,):
@@ -89,7 +89,7 @@ def test_numbers_have_their_own_forms(number: int, english: str, french: str) ->
 
 
 @pytest.mark.parametrize("words", [ENGLISH, FRENCH])
-def test_no_stand_in_is_empty_or_unfilled(words: Any) -> None:
+def test_no_fallback_phrase_is_empty_or_unfilled(words: Any) -> None:
     for today in range(4):
         for later in range(4):
             for said in (words.subject(today, later), words.intro(today, later)):
@@ -133,7 +133,7 @@ def test_every_locale_has_days() -> None:
 # Rendering.
 
 
-def test_a_mail_says_all_that_its_content_holds() -> None:
+def test_both_parts_of_a_mail_show_all_of_its_content() -> None:
     rendered = render(
         content(
             subject="Two things",
@@ -180,7 +180,7 @@ def test_the_order_is_kept_and_today_comes_first() -> None:
     assert html.todos == ["b", "a", "d", "c"]
 
 
-def test_what_is_empty_is_left_out() -> None:
+def test_empty_parts_are_left_out() -> None:
     rendered = render(content(greeting="", intro="", closing="", subject="\u200b", todos=(), moved=()))
 
     html = Html(rendered.html)
@@ -189,7 +189,7 @@ def test_what_is_empty_is_left_out() -> None:
     assert html.links == [WEB_APP, UNSUBSCRIBE]
 
 
-def test_a_description_of_nothing_visible_still_has_its_place() -> None:
+def test_a_todo_with_an_invisible_description_is_still_listed() -> None:
     assert Html(render(content(todos=todos("\u202e\u200b"), moved=())).html).todos == ["…"]
 
 
@@ -200,7 +200,7 @@ def test_without_an_unsubscribe_link_the_button_is_the_only_link() -> None:
     assert "nsubscribe" not in rendered.html + rendered.text
 
 
-def test_long_lists_are_cut_and_say_so() -> None:
+def test_long_lists_are_cut_and_show_the_number_of_the_rest() -> None:
     rendered = render(
         content(todos=todos(*map(str, range(43))), moved=moved(*(f"m{i}" for i in range(41)), reason="why"))
     )
@@ -245,7 +245,7 @@ def test_the_text_part_fits_a_terminal() -> None:
     texts=st.lists(HOSTILE, min_size=8, max_size=8),
     language_code=st.sampled_from([None, "en", "fr", "ar", "de", "rubbish"]),
 )
-def test_hostile_words_stay_words(texts: list[str], language_code: str | None) -> None:
+def test_hostile_text_stays_text(texts: list[str], language_code: str | None) -> None:
     subject, greeting, intro, closing, description, line, title, reason = texts
     hostile = Content(
         language_code=language_code,

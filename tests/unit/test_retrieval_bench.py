@@ -45,7 +45,7 @@ def answer(rank: int | None) -> Answer:
         ("the boats sail at nine and come back", False),
     ],
 )
-def test_half_of_a_passage_is_enough_if_its_words_are_in_a_run(text: str, held: bool) -> None:
+def test_half_of_a_passage_is_enough_if_its_words_are_consecutive(text: str, held: bool) -> None:
     assert holds_half(text, PASSAGE) is held
 
 
@@ -53,7 +53,7 @@ def test_words_are_whole_words() -> None:
     assert not holds_half("1250 eurocheques", "250 euro")
 
 
-def test_only_a_right_page_counts() -> None:
+def test_a_passage_counts_only_on_a_right_page() -> None:
     nearest = [Chunk(THERE, PASSAGE), Chunk(HERE, "something else"), Chunk(HERE, PASSAGE)]
 
     found = answer_of(question(), nearest)
@@ -63,14 +63,14 @@ def test_only_a_right_page_counts() -> None:
     assert retrieval.reason(found) == "ranked low: nearer are 1 of a right page and 1 of other pages"
 
 
-def test_each_right_page_has_words_of_its_own() -> None:
+def test_each_right_page_has_its_own_passage() -> None:
     asked = question(**{HERE: PASSAGE, THERE: "departure is at nine sharp"})
 
     assert answer_of(asked, [Chunk(THERE, PASSAGE)]).rank is None
     assert answer_of(asked, [Chunk(THERE, "Departure is at nine sharp.")]).rank == 1
 
 
-def test_what_is_lost_and_what_is_split_is_told_apart() -> None:
+def test_a_lost_passage_and_a_split_one_are_distinguished() -> None:
     lost = answer_of(question(), [Chunk(HERE, "something else")])
     split = answer_of(question(), [Chunk(THERE, ""), Chunk(HERE, "the boat sails at nine")])
 
@@ -98,7 +98,7 @@ def test_a_planted_difference_is_found() -> None:
     assert bootstrap(theirs, ours).high < 0
 
 
-def test_equal_ways_have_an_interval_around_nothing() -> None:
+def test_equal_methods_have_an_interval_around_zero() -> None:
     # As good, on other questions.
     found = bootstrap([1.0, 0.0] * 50, [0.0, 1.0] * 50)
 
@@ -116,7 +116,7 @@ def test_the_copies_of_a_footer_are_counted() -> None:
     assert answer_of(asked, chunks).rank == 1
 
 
-def test_windows_are_of_500_tokens() -> None:
+def test_windows_have_500_tokens() -> None:
     text = "Every word of it counts. " * 250
 
     cut = windows(text)
@@ -137,7 +137,7 @@ def test_the_old_system_cut_at_the_last_sentence_or_line_behind_350_characters()
     assert old_chunks("too short") == []
 
 
-def test_the_sites_are_as_many_as_promised() -> None:
+def test_there_are_as_many_sites_pages_and_questions_as_promised() -> None:
     assert len(SITES) >= 7
     assert sum(len(site.pages) for site in SITES) >= 126
     assert len(QUESTIONS) >= 84
@@ -165,7 +165,7 @@ def test_each_passage_is_on_its_page(site: Site) -> None:
 
 
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.name)
-def test_what_a_footer_answers_is_nowhere_else(site: Site) -> None:
+def test_an_answer_of_a_footer_is_nowhere_else(site: Site) -> None:
     for each in site.questions:
         if each.kind != "footer":
             continue
@@ -176,7 +176,7 @@ def test_what_a_footer_answers_is_nowhere_else(site: Site) -> None:
             assert shown(html.fromstring(page)).count(passage) == 1, each.name
 
 
-def test_half_of_a_passage_is_in_no_other_place_of_its_page() -> None:
+def test_half_of_a_passage_appears_nowhere_else_on_its_page() -> None:
     """Else a chunk that does not answer would be a hit."""
     for site in SITES:
         for each in site.questions:

@@ -29,12 +29,12 @@ def robots(body: bytes) -> Robots:
         "* # all",
     ],
 )
-def test_a_group_is_ours_by_its_name_whatever_follows_it(name: str) -> None:
+def test_a_group_is_ours_by_its_name_with_any_suffix(name: str) -> None:
     assert not robots(f"User-agent: {name}\nDisallow: /private/".encode()).allows(PAGE)
 
 
 @pytest.mark.parametrize("field", ["USER-AGENT:", "useragent:", "User agent", "user  agent", " User-Agent :"])
-def test_the_field_of_a_name_is_understood_as_protego_does(field: str) -> None:
+def test_the_user_agent_field_is_read_as_protego_reads_it(field: str) -> None:
     assert not robots(f"{field} MojodexBackground/1.0\nDisallow: /private/".encode()).allows(PAGE)
 
 
@@ -43,7 +43,7 @@ def test_a_group_of_others_is_not_ours(name: str) -> None:
     assert robots(f"User-agent: {name}\nDisallow: /private/".encode()).allows(PAGE)
 
 
-def test_our_own_group_counts_more_than_that_of_all() -> None:
+def test_our_own_group_takes_precedence_over_the_general_one() -> None:
     body = b"User-agent: *\nDisallow: /\n\nUser-agent: MojodexBackground/2\nDisallow: /other/"
 
     assert robots(body).allows(PAGE)
@@ -52,7 +52,7 @@ def test_our_own_group_counts_more_than_that_of_all() -> None:
 @pytest.mark.parametrize(
     "line", ["Noindex: /x", "Clean-param: a /x", "# Disallow: /x", "", "nonsense", "Sitemap: x"]
 )
-def test_a_line_that_is_no_rule_ends_no_group(line: str) -> None:
+def test_a_line_that_is_not_a_rule_does_not_end_a_group(line: str) -> None:
     body = f"User-agent: MojodexBackground\n{line}\nUser-agent: Other\nDisallow: /private/"
 
     assert not robots(body.encode()).allows(PAGE)
@@ -120,7 +120,7 @@ VALUES = ("MojodexBackground", "1/0", "0/1", "1/5s", "-1", "nan", "inf", "\n", "
 @given(
     st.one_of(st.binary(), st.lists(st.sampled_from(WORDS + VALUES)).map(lambda all: "".join(all).encode()))
 )
-def test_whatever_it_holds_it_is_read(body: bytes) -> None:
+def test_any_bytes_are_read(body: bytes) -> None:
     found = robots(body)
 
     assert found.delay >= 0

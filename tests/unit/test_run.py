@@ -72,7 +72,7 @@ def test_each_test_counts_once(reported: Callable[[str], tuple[Path, int]]) -> N
 
 
 @pytest.mark.parametrize("tests", ["import nowhere", "def test_x(:", "", "import os; os._exit(3)"])
-def test_a_kind_that_runs_no_test_has_failed(reported: Callable[[str], tuple[Path, int]], tests: str) -> None:
+def test_a_kind_without_tests_has_failed(reported: Callable[[str], tuple[Path, int]], tests: str) -> None:
     report, exit_code = reported(tests)
 
     result = run.read("unit", report, exit_code, 3)
@@ -80,7 +80,7 @@ def test_a_kind_that_runs_no_test_has_failed(reported: Callable[[str], tuple[Pat
     assert (result.passed, result.failed) == (0, 1)
 
 
-def test_all_kinds_run_whatever_fails(
+def test_all_kinds_run_even_if_one_fails(
     make: Callable[[str], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make(f'echo "$2" >>{tmp_path}/ran; exit 2')
@@ -92,7 +92,7 @@ def test_all_kinds_run_whatever_fails(
     assert capfd.readouterr().out.endswith("\n0 passed, 5 failed\n")
 
 
-def test_a_run_without_failures_ends_well(make: Callable[[str], None]) -> None:
+def test_a_run_without_failures_succeeds(make: Callable[[str], None]) -> None:
     make("exit 0")
 
     assert run.main() == 0

@@ -103,7 +103,7 @@ def test_each_page_is_published_before_it_is_committed_and_the_next_one_begins_b
     assert emitted(capsys.readouterr().out) == {("extract_todos", "JobsQueued"): 3}
 
 
-def test_all_that_a_schedule_looks_for_is_counted_together(publish: Callable[..., int]) -> None:
+def test_the_messages_of_all_due_queries_are_counted_together(publish: Callable[..., int]) -> None:
     notes = Notes(([1], None), ([2], None))
 
     assert publish(notes, "p", "q") == 2
@@ -112,7 +112,7 @@ def test_all_that_a_schedule_looks_for_is_counted_together(publish: Callable[...
 
 
 @pytest.mark.parametrize(("left", "published"), [(SECONDS_NEEDED + 0.1, 2), (SECONDS_NEEDED, 1)])
-def test_a_page_is_not_begun_without_the_time_for_it(
+def test_a_page_is_begun_only_with_enough_time_left(
     publish: Callable[..., int], left: float, published: int
 ) -> None:
     notes = Notes(([1], {"after": 7}), ([2], None))
@@ -125,7 +125,7 @@ def test_a_page_is_not_begun_without_the_time_for_it(
     [((100, 100), True), ((100, SECONDS_NEEDED), False), ((SECONDS_NEEDED, 100), False)],
     ids=["time for both", "no time for the last one", "no time for the first one"],
 )
-def test_a_run_that_has_ended_is_written_down_with_whether_it_was_complete(
+def test_a_finished_run_is_recorded_as_complete_or_not(
     publish: Callable[..., int], left: tuple[float, ...], *, complete: bool
 ) -> None:
     notes = Notes(([1, 2], None), ([3], None))

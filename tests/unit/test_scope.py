@@ -22,7 +22,7 @@ HOST = "https://example.com"
         ("/d%C3%A9/", None, ["/d%C3%A9/a"], ["/d/a"]),
     ],
 )
-def test_the_scope_of_an_address(
+def test_the_scope_is_the_site_or_a_path_of_it(
     begins: str, extent: str | None, inside: list[str], outside: list[str]
 ) -> None:
     scope = scope_of(HOST + begins, extent)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ def test_a_page_has_a_title_and_a_believable_length() -> None:
     assert {path for path, number in words.items() if number not in WORDS} == set()
 
 
-def test_no_page_links_to_the_one_that_only_the_sitemap_names() -> None:
+def test_no_page_links_to_the_page_that_only_the_sitemap_lists() -> None:
     layout = PAGES["/"].parent.parent.joinpath("layout.html").read_text()
 
     texts = [layout, *(file.read_text() for file in PAGES.values())]
@@ -33,7 +33,7 @@ def test_no_page_links_to_the_one_that_only_the_sitemap_names() -> None:
 
 
 @pytest.mark.parametrize(("path", "old"), [(path, old) for path, old, _, _ in CHANGES])
-def test_what_the_demo_changes_is_there_once(path: str, old: str) -> None:
+def test_each_text_that_the_demo_changes_occurs_once(path: str, old: str) -> None:
     assert PAGES[path].read_text().count(old) == 1
 
 
@@ -44,7 +44,7 @@ def test_each_paragraph_of_the_learned_text_is_a_chunk(paragraphs: tuple[str, ..
     assert chunks == list(paragraphs)
 
 
-def test_one_question_is_answered_by_what_was_changed_only() -> None:
+def test_one_question_is_answered_only_by_the_changed_text() -> None:
     (words,) = {words for _, name, words in QUESTIONS if name == stories.NOTES_NAME}
 
     assert words in stories.NOTES_EDITED
@@ -61,5 +61,5 @@ def test_one_question_is_answered_by_what_was_changed_only() -> None:
         ("https://127.example.com/", False),
     ],
 )
-def test_only_a_website_of_this_machine_opens_loopback(url: str, loopback: bool) -> None:
+def test_loopback_is_allowed_only_for_a_website_on_this_machine(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback

@@ -37,11 +37,11 @@ def pages(body: str | bytes, pages_wanted: int = 100) -> list[str]:
         ("no XML", []),
     ],
 )
-def test_the_pages_that_a_sitemap_names_are_those_of_its_urls(body: str, found: list[str]) -> None:
+def test_the_pages_of_a_sitemap_are_the_locs_of_its_urls(body: str, found: list[str]) -> None:
     assert pages(body) == found
 
 
-def test_a_sitemap_is_read_up_to_so_many_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sitemap_is_read_up_to_the_limit_of_elements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sitemap, "MOST_ELEMENTS", 10)
     body = (
         f"<urlset><url><loc>https://a.test/1</loc></url>{'<a/>' * 10}<url><loc>https://a.test/2</loc></url>"
@@ -63,7 +63,7 @@ def index(*names: object) -> bytes:
     return f"<x>{''.join(f'<sitemap><loc>{name}</loc></sitemap>' for name in names)}</x>".encode()
 
 
-def test_of_the_sitemaps_that_an_index_names_each_is_read_once_and_no_more_than_may_be() -> None:
+def test_each_sitemap_of_an_index_is_read_once_up_to_the_limit() -> None:
     asked = []
 
     def fetch_text(url: str, _limit: int) -> Fetched:
@@ -75,7 +75,9 @@ def test_of_the_sitemaps_that_an_index_names_each_is_read_once_and_no_more_than_
     assert asked == ["s", *(f"s.{number}" for number in range(SITEMAPS_READ - 1))]
 
 
-def test_sitemaps_of_too_many_elements_together_are_not_all_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sitemaps_are_read_until_their_elements_together_reach_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sitemap, "MOST_ELEMENTS_OF_SITE", 2500)
     asked = []
 
@@ -118,13 +120,13 @@ def changed(*parts: str) -> dict[str, str | None]:
         ("1" * 5_000, None),
     ],
 )
-def test_the_last_moment_at_which_a_page_may_have_changed(lastmod: str, last: str | None) -> None:
+def test_lastmod_is_read_as_the_latest_moment_that_it_can_mean(lastmod: str, last: str | None) -> None:
     page, told = "<loc>https://a.test/1</loc>", f"<lastmod>{lastmod}</lastmod>"
 
     assert changed(page + told) == changed(told + page) == {"https://a.test/1": last}
 
 
-def test_each_page_has_the_moment_of_its_own_element() -> None:
+def test_each_page_has_the_lastmod_of_its_own_element() -> None:
     first, second = "<loc>https://a.test/1</loc>", "<loc>https://a.test/2</loc>"
     told = "<lastmod>2026-11-20T10:00Z</lastmod>"
 
@@ -152,7 +154,7 @@ SECOND = timedelta(seconds=1)
         (None, FETCHED_AT, timedelta(days=8), False),
     ],
 )
-def test_a_sitemap_is_believed_within_limits_that_a_page_has_not_changed(
+def test_a_sitemap_is_trusted_within_limits_that_a_page_has_not_changed(
     changed_at: datetime | None, fetched_at: datetime | None, since: timedelta, unchanged: bool
 ) -> None:
     page = FoundPage(1, "https://a.test/1", 1, fetched_at=fetched_at)

@@ -27,7 +27,7 @@ TEST(Suite, Short_Rules) {
 """
 
 
-def test_cases_are_read_from_cplusplus_and_what_is_not_understood_is_counted() -> None:
+def test_cases_are_read_from_cplusplus_and_unreadable_ones_are_counted() -> None:
     cases, unknown = robotstxt.cases_of(SOURCE)
 
     assert [(case.url[-2:], case.allowed) for case in cases] == [("/a", False), ("/b", True), ("/a", True)]
@@ -36,7 +36,7 @@ def test_cases_are_read_from_cplusplus_and_what_is_not_understood_is_counted() -
 
 
 @pytest.mark.parametrize(("allowed", "lost"), [(False, False), (True, True)])
-def test_a_case_of_robots_txt_is_asked_in_our_name(allowed: bool, lost: bool) -> None:
+def test_a_robots_txt_case_is_tested_with_our_name(allowed: bool, lost: bool) -> None:
     case = robotstxt.Case(
         "Rules", "User-Agent: ourbot/1\nDisallow: /", "OurBot", "http://x.example/", allowed
     )
@@ -44,7 +44,7 @@ def test_a_case_of_robots_txt_is_asked_in_our_name(allowed: bool, lost: bool) ->
     assert robotstxt.result_of(case).lost is lost
 
 
-def test_it_notices_a_parser_that_obeys_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parser_that_obeys_no_rule_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(robots, "FIELD", re.compile("$."))
 
     assert robotstxt.result_of(robotstxt.cases_of(SOURCE)[0][0]).outcome == "lost: allowed"
@@ -73,13 +73,13 @@ def case(link: str, href: str, **parts: str) -> dict[str, Any]:
         ("//y.example/", {}, wpt.ANOTHER_HOST),
     ],
 )
-def test_a_link_is_compared_with_what_browsers_make_of_it(
+def test_a_link_is_compared_with_the_address_that_browsers_make_of_it(
     link: str, parts: dict[str, str], outcome: str
 ) -> None:
     assert wpt.result_of(case(link, "", **parts)).outcome == outcome
 
 
-def test_it_notices_a_request_that_asks_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_to_another_host_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("documents.web.fetch.netloc", lambda parts: "inside.example")
 
     assert wpt.result_of(case("/", "")).outcome == wpt.ANOTHER_HOST
@@ -136,13 +136,15 @@ def test_an_address_is_refused_with_its_reason(address: str, outcome: str) -> No
 
 
 @pytest.mark.parametrize("address", ["http://10.0.0.1/", "http://metadata/", "http://localhost:22/"])
-def test_it_notices_what_reaches_inside(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_a_connection_to_an_internal_address_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
     monkeypatch.setattr(connections, "is_public", lambda address: True)
 
     assert ssrf.result_of(address).outcome == ssrf.REACHED
 
 
-def test_an_attempt_tells_what_was_asked_and_dialled_and_dials_nothing() -> None:
+def test_an_attempt_records_lookups_and_addresses_and_dials_nothing() -> None:
     tried = attempts.attempt("http://x.example/", lambda host: ["8.8.8.8", "1.1.1.1"])
 
     assert tried == attempts.Attempt("the connection was refused", ("x.example",), ("8.8.8.8", "1.1.1.1"))

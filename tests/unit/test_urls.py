@@ -73,7 +73,7 @@ def test_an_address_is_written_in_one_way(address: str, expected: str) -> None:
         "https://example.com/a;v=2",
     ],
 )
-def test_what_may_be_another_page_stays_as_it_is(address: str) -> None:
+def test_an_address_that_may_be_another_page_is_not_shortened(address: str) -> None:
     """Servers tell these from what they could be shortened to."""
     assert urls.normalised(address) == address
 
@@ -115,12 +115,12 @@ def test_what_may_be_another_page_stays_as_it_is(address: str) -> None:
         "https://example.com/\ud800",
     ],
 )
-def test_what_is_no_address_is_said_in_our_words(address: str) -> None:
+def test_an_invalid_address_is_refused_in_our_words(address: str) -> None:
     with pytest.raises(ValueError, match=r"^the address is not valid$"):
         urls.normalised(address)
 
 
-def test_an_address_in_the_query_is_no_scheme() -> None:
+def test_an_address_in_the_query_is_not_taken_for_a_scheme() -> None:
     assert urls.normalised("example.com/login?next=https://other.example/").startswith("https://example.com/")
 
 
@@ -133,7 +133,7 @@ def test_an_address_in_the_query_is_no_scheme() -> None:
         ("https://example.com/a", "https://example.com/a;jsessionid=1"),
     ],
 )
-def test_two_addresses_of_one_page(one: str, other: str) -> None:
+def test_addresses_of_one_page_have_one_key(one: str, other: str) -> None:
     one, other = urls.normalised(one), urls.normalised(other)
 
     assert urls.key(one) == urls.key(other)
@@ -148,7 +148,7 @@ def test_a_host_without_a_name_has_no_www(host: str) -> None:
     ]
 
 
-def test_the_order_of_parameters_makes_no_page() -> None:
+def test_the_order_of_parameters_does_not_make_another_page() -> None:
     """Within a crawl; a document is found by the order that its name has, and by the alphabet's."""
     one, other = "https://example.com/?b=2&a=1", "https://example.com/?a=1&b=2"
 
@@ -167,7 +167,7 @@ def test_the_order_of_parameters_makes_no_page() -> None:
         (f"https://example.com/{'x' * 600}1", f"https://example.com/{'x' * 600}2"),
     ],
 )
-def test_two_pages(one: str, other: str) -> None:
+def test_addresses_of_two_pages_have_two_keys(one: str, other: str) -> None:
     one, other = urls.normalised(one), urls.normalised(other)
 
     assert urls.key(one) != urls.key(other)
@@ -195,7 +195,7 @@ def test_the_site_of_an_address(address: str, expected: str) -> None:
     assert urls.site(address) == expected
 
 
-def test_who_shares_a_public_suffix_is_not_one_site() -> None:
+def test_hosts_below_a_public_suffix_are_separate_sites() -> None:
     hosts = ("a.co.uk", "b.co.uk", "ann.github.io", "bob.github.io", "github.io", "localhost", "com")
 
     assert len({urls.site(f"https://{host}/") for host in hosts}) == len(hosts)
@@ -216,7 +216,7 @@ def test_who_shares_a_public_suffix_is_not_one_site() -> None:
         ("/", False, None),
     ],
 )
-def test_what_an_address_says_of_its_type(path: str, holds_none: bool, kind: str | None) -> None:
+def test_the_ending_of_an_address_tells_its_type(path: str, holds_none: bool, kind: str | None) -> None:
     url = f"https://example.com{path}"
 
     assert urls.holds_no_text(url) == holds_none
@@ -233,14 +233,14 @@ def test_what_an_address_says_of_its_type(path: str, holds_none: bool, kind: str
         ("/", False),
     ],
 )
-def test_what_an_address_says_of_files(path: str, expected: bool) -> None:
+def test_the_ending_of_an_address_tells_whether_it_is_a_file(path: str, expected: bool) -> None:
     assert urls.names_file(f"https://example.com{path}") == expected
 
 
 @given(
     st.text(alphabet="ab;=&?/", max_size=12), st.sampled_from([";jsessionid=1", "?PHPSESSID=1", "&cfid=2"])
 )
-def test_a_session_makes_no_page(rest: str, session: str) -> None:
+def test_a_session_id_does_not_make_another_page(rest: str, session: str) -> None:
     url = urls.normalised(f"https://example.com/{rest}{session}")
 
     assert urls.normalised(url) == url
@@ -277,7 +277,7 @@ parts = st.lists(st.sampled_from(PARTS)).map("".join)
 
 
 @given(st.one_of(st.text(), parts, st.builds(lambda host, rest: f"http://{host}/{rest}", hosts, parts)))
-def test_whatever_is_typed_is_an_address_or_is_refused(address: str) -> None:
+def test_any_text_is_a_valid_address_or_is_refused(address: str) -> None:
     try:
         url = urls.normalised(address)
     except ValueError as error:

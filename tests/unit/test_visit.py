@@ -46,7 +46,7 @@ def visitor_of(site: Site, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     )
 
 
-def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
+def test_hosts_are_left_out_once_the_robots_txt_of_a_site_are_too_large_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     visitor = visitor_of(Site(b"#" * 400_000), monkeypatch)
@@ -61,7 +61,7 @@ def test_hosts_of_a_site_whose_robots_txt_are_too_large_together_are_left_out(
 
 
 @pytest.mark.parametrize("address", ["http://[", "//[/", "http://℀.example/", "http://a:b/", "", "/s.xml"])
-def test_a_sitemap_without_an_address_does_not_end_the_visit(
+def test_an_invalid_address_of_a_sitemap_does_not_stop_the_visit(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     site = Site(f"Sitemap: {address}\nSitemap: HTTPS://Example.com:443/s.xml".encode())

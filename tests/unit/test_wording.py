@@ -25,7 +25,7 @@ SATURDAY = date(2026, 12, 5)
         ("ko", "주말에 차고 정리하기"),
     ],
 )
-def test_a_todo_that_is_for_the_weekend_says_so_in_its_language(language: str, text: str) -> None:
+def test_the_weekend_is_recognised_in_the_language_of_the_todo(language: str, text: str) -> None:
     assert names_day(text, SATURDAY, language)
 
 
@@ -44,7 +44,9 @@ def test_a_todo_for_the_week_is_not_for_the_weekend(text: str) -> None:
         ("it", "no other to-do.", "one other to-do.", "3 other to-dos."),
     ],
 )
-def test_the_rule_says_how_full_its_day_is(language: str, none: str, one: str, many: str) -> None:
+def test_the_wording_of_the_rule_has_the_load_of_the_day(
+    language: str, none: str, one: str, many: str
+) -> None:
     said = [rule_wording(language, SATURDAY, todos) for todos in (0, 1, 3)]
 
     assert [text.endswith(end) for text, end in zip(said, (none, one, many), strict=True)] == [True] * 3
@@ -59,8 +61,6 @@ def test_the_rule_says_how_full_its_day_is(language: str, none: str, one: str, m
         ("es", "aplazado una vez", "aplazado 7 veces"),
     ],
 )
-def test_how_often_a_todo_was_moved_is_said_in_the_users_language(
-    language: str, once: str, often: str
-) -> None:
+def test_the_number_of_moves_is_written_in_the_users_language(language: str, once: str, often: str) -> None:
     assert once in keeps_slipping_wording(language, 1)
     assert often in keeps_slipping_wording(language, 7)

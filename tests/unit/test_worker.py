@@ -150,7 +150,7 @@ def raising(error: Exception) -> Callable[..., None]:
     return run
 
 
-def test_a_job_is_begun_with_all_that_names_it_and_its_message(
+def test_a_job_is_begun_with_its_key_and_its_message(
     notes: Notes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = record()
@@ -179,19 +179,19 @@ def test_a_job_is_begun_with_the_user_that_its_message_names(notes: Notes) -> No
     assert notes.begun[0]["user_id"] == "ann"
 
 
-def test_a_job_is_begun_with_how_its_process_finds_the_user(notes: Notes) -> None:
+def test_a_job_is_begun_with_the_query_that_finds_its_user(notes: Notes) -> None:
     work(notes, lambda *_: None, user_of="(SELECT 'ann')")
 
     assert (notes.begun[0]["user_id"], notes.begun[0]["user_of"]) == (None, "(SELECT 'ann')")
 
 
-def test_work_is_done_once_unless_its_process_says_otherwise(notes: Notes) -> None:
+def test_work_has_one_occasion_unless_its_process_defines_more(notes: Notes) -> None:
     work(notes, lambda *_: None)
 
     assert notes.begun[0]["occasion"] == ""
 
 
-def test_a_message_may_come_again_until_sqs_deletes_it(notes: Notes) -> None:
+def test_a_message_can_be_delivered_again_until_its_retention_ends(notes: Notes) -> None:
     one = record(receives=MAX_RECEIVES)
 
     work(notes, lambda *_: None, one)
@@ -211,7 +211,7 @@ def test_a_job_that_has_ended_is_not_run_again(
 
 
 @pytest.mark.parametrize(("word", "metric"), [(None, "JobsDone"), ("continued", "JobsContinued")])
-def test_the_word_of_a_job_is_its_metric(
+def test_the_result_of_a_job_selects_its_metric(
     notes: Notes, word: str | None, metric: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work(notes, lambda *_: word)
@@ -219,7 +219,7 @@ def test_the_word_of_a_job_is_its_metric(
     assert {name for _, name in emitted(capsys.readouterr().out)} == {metric}
 
 
-def test_a_permanent_error_ends_the_job_as_failed_and_tells_mojodex(
+def test_a_permanent_error_fails_the_job_and_is_reported_to_mojodex(
     notes: Notes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert work(notes, raising(PermanentError("refused"))) == {"batchItemFailures": []}
@@ -232,7 +232,7 @@ def test_a_permanent_error_ends_the_job_as_failed_and_tells_mojodex(
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"JobsFailed"}
 
 
-def test_a_job_without_work_is_skipped_and_told_to_nobody(
+def test_a_job_without_work_is_skipped_and_not_reported(
     notes: Notes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert work(notes, raising(NothingToDoError("deleted"))) == {"batchItemFailures": []}
@@ -241,7 +241,7 @@ def test_a_job_without_work_is_skipped_and_told_to_nobody(
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"JobsSkipped"}
 
 
-def test_a_message_about_nothing_is_skipped_and_put_aside(
+def test_a_message_about_a_missing_object_is_skipped_and_becomes_a_dead_letter(
     notes: Notes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = record()
@@ -282,7 +282,7 @@ def test_any_other_error_releases_the_job_and_retries_the_message(
 
 
 @pytest.mark.parametrize("broken", ["release", "retry_later"])
-def test_a_message_is_retried_as_its_own_error_says_even_if_nobody_can_be_told(
+def test_a_message_is_retried_by_its_own_error_even_if_releasing_the_job_fails(
     notes: Notes, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     owner = jobs if broken == "release" else queues
@@ -305,7 +305,7 @@ def raising_any(error: Exception) -> Callable[..., None]:
     return act
 
 
-def test_a_job_that_was_begun_too_often_fails_without_being_run_and_says_so(notes: Notes) -> None:
+def test_a_job_with_too_many_attempts_fails_without_being_run(notes: Notes) -> None:
     notes.attempts = jobs.MAX_ATTEMPTS + 1
 
     work(notes, raising(AssertionError()))
@@ -325,7 +325,7 @@ def test_the_last_attempt_is_run(notes: Notes) -> None:
     assert ran == ["a"]
 
 
-def test_what_a_process_writes_besides_is_in_the_outcome(notes: Notes) -> None:
+def test_the_result_of_a_cleanup_is_in_the_outcome(notes: Notes) -> None:
     def cleanup(session: Any, job: jobs.Job, state: str, reason: str) -> dict[str, Any]:
         assert session is notes
         return {"cleaned": f"{job.subject} {state} {reason}"}
@@ -335,7 +335,7 @@ def test_what_a_process_writes_besides_is_in_the_outcome(notes: Notes) -> None:
     assert notes.named("finish")[0][2] == {"reason": "refused", "cleaned": "a failed refused"}
 
 
-def test_a_record_is_begun_with_as_much_time_as_it_needs_and_not_with_less(notes: Notes) -> None:
+def test_a_record_is_begun_only_with_enough_time_left(notes: Notes) -> None:
     # A deadline keeps a reserve.
     reserve = -Deadline(lambda: 0).seconds_left()
     ran: list[str] = []
@@ -360,7 +360,7 @@ def test_all_records_of_a_batch_run_at_once(notes: Notes) -> None:
     assert response == {"batchItemFailures": []}
 
 
-def test_what_the_ledger_says_of_providers_is_learned_before_the_work(notes: Notes) -> None:
+def test_open_circuits_are_read_from_the_ledger_before_the_work(notes: Notes) -> None:
     circuits = circuit.Circuits(cast(Database, notes))
     known: list[bool] = []
 
@@ -373,7 +373,7 @@ def test_what_the_ledger_says_of_providers_is_learned_before_the_work(notes: Not
     assert known == [True]
 
 
-def test_only_records_that_were_received_before_are_looked_up(notes: Notes) -> None:
+def test_only_redelivered_records_are_looked_up(notes: Notes) -> None:
     asked: list[Any] = []
 
     def expired(_session: Any, process: str, keys: Any, **lease: Any) -> dict[tuple[str, str], int]:
@@ -387,7 +387,7 @@ def test_only_records_that_were_received_before_are_looked_up(notes: Notes) -> N
     assert asked == [("p", [("b", ""), ("c", "")], {"now": NOW, "lease_seconds": 150})]
 
 
-def test_suspects_run_after_the_others_one_by_one_and_first_what_is_done_is_deleted(notes: Notes) -> None:
+def test_suspects_run_one_by_one_after_finished_messages_are_deleted(notes: Notes) -> None:
     notes.expired = lambda *_a, **_o: {("worst", ""): 3, ("victim", ""): 1}
     records = [record("worst", 2), record("fails", 2), record("victim", 2), record("new")]
     order: list[str] = []
@@ -440,7 +440,7 @@ def test_a_suspect_whose_occasion_cannot_be_read_runs_like_the_others(notes: Not
     assert read == ["a", "a"]
 
 
-def test_a_message_that_is_not_valid_is_put_aside_with_the_reason_and_begins_nothing(notes: Notes) -> None:
+def test_an_invalid_message_becomes_a_dead_letter_with_its_reason_and_begins_no_job(notes: Notes) -> None:
     one = sqs_record('{"name": 7}', receive_count=2)
 
     assert work(notes, raising(AssertionError()), one) == {"batchItemFailures": []}
@@ -451,13 +451,13 @@ def test_a_message_that_is_not_valid_is_put_aside_with_the_reason_and_begins_not
     assert notes.begun == []
 
 
-def test_a_message_that_is_no_object_is_named_as_a_whole(notes: Notes) -> None:
+def test_the_reason_for_a_message_that_is_not_an_object_names_the_message(notes: Notes) -> None:
     work(notes, raising(AssertionError()), sqs_record("[]"))
 
     assert notes.named("dead letter")[0][2].startswith("message: ")
 
 
-def test_a_reason_is_short_and_has_only_what_sqs_takes(notes: Notes) -> None:
+def test_a_reason_is_short_and_has_only_characters_that_sqs_accepts(notes: Notes) -> None:
     fields = {f"\x07{n}": 1 for n in range(100)}
 
     work(notes, raising(AssertionError()), sqs_record(json.dumps(fields)))
@@ -468,7 +468,9 @@ def test_a_reason_is_short_and_has_only_what_sqs_takes(notes: Notes) -> None:
     assert reason.isprintable()
 
 
-def test_a_message_that_cannot_be_put_aside_is_retried(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_cannot_be_moved_to_the_dead_letters_is_retried(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queues, "dead_letter", raising_any(TransientError("away")))
     one = sqs_record("{oops")
 
@@ -476,7 +478,7 @@ def test_a_message_that_cannot_be_put_aside_is_retried(notes: Notes, monkeypatch
     assert notes.named("retry") == [("q", one["messageId"], (1, None))]
 
 
-def test_a_line_names_the_job_and_an_unknown_error_with_its_place(
+def test_a_log_line_names_the_job_and_an_unknown_error_with_its_place(
     notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: dict[str, dict[str, Any]] = {}
