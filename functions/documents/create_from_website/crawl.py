@@ -181,8 +181,8 @@ class _Crawl:
         if limit:
             with self._database.session() as session:
                 page_store.skip_found(session, self._job, f"beyond the limit of {limit}")
-                found = page_store.outcome(session, self._job, limits=[limit])
-                jobs.save_progress(session, self._job, found)
+                outcome = page_store.outcome(session, self._job, limits=[limit])
+                jobs.save_progress(session, self._job, outcome)
         return bool(limit) or not self._frontier
 
     def _read_sitemap(self) -> None:
@@ -190,20 +190,20 @@ class _Crawl:
         first, frontier = self._first, self._frontier
         page = FoundPage(first.page_pk, first.url, 0, first.refusals or 0)
         try:
-            named = self._reader.sitemap(page, first.url, frontier.addresses_wanted)
+            listed = self._reader.sitemap(page, first.url, frontier.addresses_wanted)
         except FetchError:
-            named = {}
-        self._has_answered = self._has_answered or bool(named)
-        changed = {urls.key(url): moment for url, moment in named.items()}
+            listed = {}
+        self._has_answered = self._has_answered or bool(listed)
+        changed = {urls.key(url): moment for url, moment in listed.items()}
         now = utc_now()
         with self._database.session() as session:
-            same = [page for page in frontier.waiting() if existing_pages.has_not_changed(page, changed, now)]
-            for page in same:
+            kept = [page for page in frontier.waiting() if existing_pages.has_not_changed(page, changed, now)]
+            for page in kept:
                 frontier.keep(existing_pages.keep(session, page), page.url)
-            frontier.remove({page.page_pk for page in same})
-            self._recorder.add(session, named, 0)
-            found = page_store.outcome(session, self._job, sitemap_read=True)
-            jobs.save_progress(session, self._job, found)
+            frontier.remove({page.page_pk for page in kept})
+            self._recorder.add(session, listed, 0)
+            outcome = page_store.outcome(session, self._job, sitemap_read=True)
+            jobs.save_progress(session, self._job, outcome)
 
     def _record(self, visits: list[tuple[FoundPage, Visited]]) -> None:
         failure = None
@@ -216,8 +216,8 @@ class _Crawl:
             seconds = self._seconds_before + (utc_now() - self._began).total_seconds()
             more = {"home": self._visitor.home} if self._visitor.home else {}
             answers = {"answers": True} if self._has_answered and self._message.refresh else {}
-            found = page_store.outcome(session, self._job, seconds=round(seconds), **more, **answers)
-            jobs.save_progress(session, self._job, found)
+            outcome = page_store.outcome(session, self._job, seconds=round(seconds), **more, **answers)
+            jobs.save_progress(session, self._job, outcome)
         if failure and not (self._message.refresh and self._has_answered):
             raise failure
 

@@ -89,15 +89,15 @@ def _serve(pipe: Connection) -> None:
             request, body = json.loads(pipe.recv_bytes()), pipe.recv_bytes()
         except EOFError:
             return
-        what = request.pop("what")
-        if what not in ready:
+        function = request.pop("function")
+        if function not in ready:
             _limit_memory(None)
-            _answer(READS[what], EXAMPLE, request)
-            ready.add(what)
+            _answer(READS[function], EXAMPLE, request)
+            ready.add(function)
             _limit_memory(MEMORY_BYTES)
         # The signal ends the process even inside a library.
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        answer = _answer(READS[what], body, request)
+        answer = _answer(READS[function], body, request)
         signal.setitimer(signal.ITIMER_PROF, 0)
         pipe.send_bytes(json.dumps(answer).encode())
 

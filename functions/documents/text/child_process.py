@@ -50,11 +50,11 @@ class ChildProcess:
         self._pipe: Connection | None = None
         atexit.register(self.end)
 
-    def read(self, what: str, body: bytes, deadline: Deadline, **arguments: Any) -> Any:
+    def read(self, function: str, body: bytes, deadline: Deadline, **arguments: Any) -> Any:
         """Read a page in the process.
 
         Args:
-            what: the name of a function in `child.READS`.
+            function: the name of a function in `child.READS`.
             body: the page.
             deadline: when the invocation ends.
             arguments: other arguments of the function, as JSON values.
@@ -71,7 +71,7 @@ class ChildProcess:
         if wait <= 0 or not self._lock.acquire(timeout=wait):
             raise TransientError("too little time left in this invocation", retry_after=1)
         try:
-            return self._ask(json.dumps({"what": what, **arguments}).encode(), body)
+            return self._ask(json.dumps({"function": function, **arguments}).encode(), body)
         finally:
             self._lock.release()
 

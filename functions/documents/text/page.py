@@ -20,7 +20,7 @@ MOST_TAGS = 300_000
 LONGEST_TAG, MOST_ATTRIBUTES = 1_000, 200
 # Shorter texts repeat by chance.
 LEAST_HASHED = 3
-# Links that begin so lead to no other page.
+# Links that begin like this lead to no other page.
 HERE = ("#", "mailto:", "tel:")
 # Python's codecs that no page uses; some of them take quadratic time.
 NOT_CHARSETS = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"}

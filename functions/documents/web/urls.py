@@ -44,7 +44,7 @@ NOT_TEXT = {
     # archives, programs
     *(".7z", ".bz2", ".dmg", ".exe", ".gz", ".iso", ".msi", ".pkg", ".rar"),
     *(".tar", ".tgz", ".xz", ".zip"),
-    # what pages are made of, data
+    # parts of pages, data
     *(".css", ".csv", ".eot", ".js", ".json", ".mjs", ".otf", ".rss", ".ttf"),
     *(".woff", ".woff2", ".xml"),
 }
