@@ -1,25 +1,25 @@
-# Everything that one does with this repository. `make` alone says what there is.
-# Tools live in .tools/ and .venv/, made from the locks in tools/ and uv.lock; nothing is installed outside of this folder.
+# All tasks of this repository. `make` alone lists them.
+# Tools are installed in .tools/ and .venv/, from the locks in tools/ and uv.lock. Nothing is installed outside of this folder.
 
-# Python 3.13 is what Lambda runs, so it is what makes the tools and compiles the bytecode.
+# Lambda's Python, which must compile the bytecode.
 PYTHON ?= python3.13
-# What is built: arm64 or x86_64. What runs on this machine is built for this machine.
+# Architecture of the build for AWS: arm64 or x86_64. The local stack has the architecture of this machine.
 LAMBDA_ARCHITECTURE ?= arm64
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-# Deployments take .aws-sam/build, the local stack takes .aws-sam/local/build: neither can get the other's architecture.
+# Deployments use .aws-sam/build, the local stack uses .aws-sam/local/build, so their architectures cannot mix.
 BUILD_DIR ?= .aws-sam/build
-# Beside the folder, as SAM's own note of what the cache holds: two that share one get each other's stale layer.
+# One cache for each build folder. With a shared one, SAM would mix up the layers.
 CACHE_DIR := $(dir $(BUILD_DIR))cache
-# Folders too: their dates tell that a file was deleted.
+# Folders too, because their dates change when a file is deleted.
 SOURCES := $(shell find functions shared/mojodex shared/Makefile -not -path '*/__pycache__*')
 
 UV := $(CURDIR)/.tools/uv/bin/uv
 SAM := $(CURDIR)/.tools/sam/bin/sam
 RUN := $(CURDIR)/.venv/bin
 TOOLS := uv sam ministack audit
-# Locks hold every package, for all platforms, with its hashes; no host of an index is written into them.
+# Locks have all packages for all platforms with their hashes, and no host of a package index.
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes --custom-compile-command 'make lock'
-# sam runs with no account, no credentials, and leaves nothing in the home folder.
+# sam runs without an account or credentials, and writes nothing into the home folder.
 SAM_ENV := SAM_CLI_TELEMETRY=0 SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS=1 __SAM_CLI_APP_DIR=$(CURDIR)/.aws-sam/home AWS_DEFAULT_REGION=us-east-1 \
 	AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
 
@@ -47,32 +47,32 @@ build-local: ## Build layer and functions for this machine, into .aws-sam/local/
 demo: setup build-local ## Show the whole system at work on this machine, then stop it
 	@$(RUN)/python -m local demo
 
-preview-email: $(VENV_STAMP) ## Write the e-mails of the demo's account into .local/preview-email
+preview-email: $(VENV_STAMP) ## Write the e-mails of the demo's account to .local/preview-email
 	@$(RUN)/python -m local preview
 
-up: setup build-local ## Start the whole system on this machine and keep it running
+up: setup build-local ## Start the whole system on this machine, and keep it running
 	@$(RUN)/python -m local up
 
-down: $(VENV_STAMP) ## Stop what `make up` started
+down: $(VENV_STAMP) ## Stop the system of `make up`, and remove its data
 	@$(RUN)/python -m local down
 
-ingest: $(VENV_STAMP) ## Let the system of `make up` learn a website (URL=… USER_ID=…)
+ingest: $(VENV_STAMP) ## Turn a website into documents, on the system of `make up` (URL=… USER_ID=…)
 	@$(RUN)/python -m local ingest "$$URL" --user "$$USER_ID"
 
-redrive: $(VENV_STAMP) ## Move the dead letters of a process back to its queue (QUEUE=extract_todos, STACK_NAME=… on AWS)
+redrive: $(VENV_STAMP) ## Move the dead letters of a process back to its queue (QUEUE=extract_todos, on AWS also STACK_NAME=…)
 	@$(RUN)/python -m local redrive "$$QUEUE" --stack-name "$$STACK_NAME"
 
-invoke: $(VENV_STAMP) ## Invoke one function of `make up` (FUNCTION=… EVENT=tests/payloads/….json)
+invoke: $(VENV_STAMP) ## Invoke a function of `make up` (FUNCTION=… EVENT=tests/payloads/….json)
 	@$(RUN)/python -m local invoke $(FUNCTION) $(EVENT)
 
-logs: $(VENV_STAMP) ## Print the logs of one function of `make up` (FUNCTION=…)
+logs: $(VENV_STAMP) ## Print the log of a function of `make up` (FUNCTION=…)
 	@$(RUN)/python -m local logs $(FUNCTION)
 
 migrate: $(VENV_STAMP) ## Migrate the database of DATABASE_URL, or that of `make up`
 	@url="$${DATABASE_URL:-$$($(RUN)/python -m local env DATABASE_URL)}" && \
 		cd functions && DATABASE_URL="$$url" PYTHONPATH=../shared:. $(RUN)/python -m maintenance.migrate
 
-migration: $(VENV_STAMP) ## Write a version of the database from a change of shared/mojodex/schema.py (MESSAGE="Add …")
+migration: $(VENV_STAMP) ## Write a database migration from a change of shared/mojodex/schema.py (MESSAGE="Add …")
 	@PYTHONPATH=functions:shared $(RUN)/python -m local.runtime.revision "$$MESSAGE"
 	@$(RUN)/ruff format --quiet functions/maintenance && $(RUN)/ruff check --quiet --fix functions/maintenance
 
@@ -83,7 +83,7 @@ lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/cfn-lint template.yaml
 	$(SAM_ENV) $(SAM) validate --lint
 
-test: $(VENV_STAMP) ## Run all five kinds of tests, whatever fails, and print a table
+test: $(VENV_STAMP) ## Run all five kinds of tests, even after a failure, and print a table
 	@$(RUN)/python -m tests.run
 
 test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
@@ -95,13 +95,13 @@ test-structure: $(VENV_STAMP) build ## Run the tests of the template and of the 
 test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
 	$(RUN)/pytest tests/integration -n 2
 
-test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its own parts
+test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its parts
 	$(RUN)/pytest tests/simulation -n 2 --dist loadfile --no-loadscope-reorder
 
-test-stack: setup build-local ## Deploy the built template to the emulator and test it from outside
+test-stack: setup build-local ## Deploy the built template to the emulator, and test it from outside
 	$(RUN)/pytest tests/stack -n 2 --dist loadfile --no-loadscope-reorder
 
-mutate: $(VENV_STAMP) ## Change what decides about losing and doubling, bit by bit; a test must fail each time (MODULE=…)
+mutate: $(VENV_STAMP) ## Run mutation tests of the code that must lose and double nothing (MODULE=…)
 	@PYTHONPATH=functions:shared $(RUN)/python -m tools.mutate $(MODULE)
 
 audit: $(VENV_STAMP) $(AUDIT_STAMP) ## Look up known vulnerabilities of all locked packages
@@ -111,7 +111,7 @@ lock: $(UV_STAMP) ## Renew uv.lock and the locks of tools/*.in
 	$(UV) lock --upgrade
 	@set -e; for tool in $(TOOLS); do $(COMPILE) --output-file tools/$$tool.txt tools/$$tool.in; done
 
-bench: setup build build-local ## Measure schedules at scale, a website, texts, retrieval, hostile pages, throughput, cost, cold starts and sizes; each against its bar
+bench: setup build build-local ## Measure sizes, cold starts, schedules, the jobs API, documents, throughput and cost, each against its limit
 	$(RUN)/python -m bench.size
 	$(RUN)/python -m bench.cold_start
 	$(RUN)/python -m bench.schedule_time
@@ -127,23 +127,23 @@ bench: setup build build-local ## Measure schedules at scale, a website, texts, 
 	$(RUN)/python -m bench.cost
 	$(RUN)/python -m bench.retrieval
 
-evaluate: $(VENV_STAMP) ## Score how well a model finds to-dos, moves them and words mails (MODEL=… OPENAI_BASE_URL=…; MODEL=standin needs no key)
+evaluate: $(VENV_STAMP) ## Score a model at finding to-dos, moving them and writing mails (MODEL=… OPENAI_BASE_URL=…; MODEL=standin needs no key)
 	@$(RUN)/python -m evals "$${MODEL:-standin}"
 
-chaos: setup build-local ## Break the deployed system at random under 2,200 jobs and check that nothing is lost or done twice (SEED=…)
+chaos: setup build-local ## Break the deployed system at random under 2,200 jobs, and check that nothing is lost or done twice (SEED=…)
 	@$(RUN)/python -m chaos $(if $(SEED),--seed $(SEED))
 
 simulate: $(VENV_STAMP) ## Run the handlers for days of virtual time under the faults of a seed (SEED=… DAYS=…)
 	@$(RUN)/python -m simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) --shrink 300
 
-screenshots: setup build-local ## Make the pictures of docs/pictures, from the demo's account (needs a browser)
+screenshots: setup build-local ## Make the pictures of docs/pictures from the demo's account (needs a browser)
 	@$(RUN)/python -m tests.screenshots
 
-clean: ## Stop what runs and remove all that was made, tools included
+clean: ## Stop the system of `make up`, and remove all generated files and tools
 	@if [ -f .local/stack/state.json ] && [ -x $(RUN)/python ]; then $(RUN)/python -m local down; fi
 	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt functions/requirements.txt
 
-# SAM empties the folder before it builds, and with it the stamp of another architecture; what is cached is of the last.
+# SAM empties the folder before a build, also the stamp of another architecture. Its cache has the last architecture only.
 $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt functions/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
 	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
 	@test -f $@ || rm -rf $(CACHE_DIR)
@@ -154,11 +154,11 @@ $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt func
 		|| { cat .aws-sam/build.log; exit 1; }
 	@touch $@
 
-# What the layer holds, as uv.lock has it, each file with its hash.
+# The layer's libraries from uv.lock, with their hashes.
 shared/requirements.txt: uv.lock $(UV_STAMP)
 	@$(UV) export --quiet --frozen --no-dev --no-emit-project --no-header --no-annotate --output-file $@
 
-# What MigrateFunction holds besides the layer.
+# Libraries of MigrateFunction besides the layer.
 functions/requirements.txt: uv.lock $(UV_STAMP)
 	@$(UV) export --quiet --frozen --only-group migrate --no-header --no-annotate \
 		$(addprefix --prune ,sqlalchemy markupsafe typing-extensions) --output-file $@
@@ -173,7 +173,7 @@ $(VENV_STAMP): uv.lock pyproject.toml $(UV_STAMP)
 	$(UV) sync --quiet --locked --compile-bytecode
 	@touch $@
 
-# aws-sam-cli and MiniStack pin their own botocore, so each tool has an environment of its own. A function sees MiniStack's.
+# Each tool has its own environment, because aws-sam-cli and MiniStack pin botocore. A local function sees MiniStack's.
 $(SAM_STAMP) $(MINISTACK_STAMP) $(AUDIT_STAMP): .tools/%/.locked: tools/%.txt $(UV_STAMP)
 	rm -rf .tools/$*
 	$(UV) venv --quiet --python $(PYTHON) .tools/$*
