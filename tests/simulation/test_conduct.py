@@ -48,13 +48,13 @@ def _pay_twice(run: Any, *, received: bool = True, kind: str = "returned", again
     run.lambdas.endings |= {"w1": Ending(WORKER, 90, 110, kind), "w2": Ending(WORKER, 390, 410, "returned")}
 
 
-def test_an_answer_that_a_worker_had_is_not_paid_for_again(run: Any) -> None:
+def test_an_answer_that_a_worker_received_is_not_paid_for_again(run: Any) -> None:
     _pay_twice(run)
 
     assert len(list(conduct.paid_once(run))) == 1
 
 
-def test_an_answer_that_nobody_got_may_be_paid_for_again(run: Any) -> None:
+def test_an_answer_that_no_worker_received_may_be_paid_for_again(run: Any) -> None:
     _pay_twice(run, received=False)
 
     assert list(conduct.paid_once(run)) == []
@@ -66,7 +66,7 @@ def test_an_answer_that_died_with_its_worker_may_be_paid_for_again(run: Any) -> 
     assert list(conduct.paid_once(run)) == []
 
 
-def test_an_answer_that_no_database_took_may_be_paid_for_again(run: Any) -> None:
+def test_an_answer_that_the_database_did_not_save_may_be_paid_for_again(run: Any) -> None:
     _pay_twice(run)
     run.faults.strikes.append((105, Fault(5, "outage", "postgres", seconds=60, how="refused")))
 
@@ -78,13 +78,13 @@ def _be_away(run: Any, *moments: float) -> None:
     run.provider.asked_at["model"] = sorted(moments)
 
 
-def test_a_provider_that_is_away_may_be_asked_by_all_at_first(run: Any) -> None:
+def test_a_provider_that_is_away_may_be_called_by_all_jobs_at_first(run: Any) -> None:
     _be_away(run, *[1000 + number / 10 for number in range(60)], *range(1030, 1600, 5))
 
     assert list(conduct.asked_gently(run)) == []
 
 
-def test_a_provider_that_is_away_is_not_asked_by_all_for_long(run: Any) -> None:
+def test_a_provider_that_is_away_is_not_called_by_all_jobs_for_long(run: Any) -> None:
     _be_away(run, *[1000 + number / 10 for number in range(60)], *[1030 + n / 2 for n in range(40)])
 
     assert len(list(conduct.asked_gently(run))) == 1
@@ -130,7 +130,7 @@ def test_a_job_is_not_published_again_while_its_message_waits(run: Any) -> None:
     ],
     ids=["it is a dead letter soon", "it is in work", "the backend has sent it"],
 )
-def test_a_job_may_be_published_beside_a_message_that(run: Any, other: dict[str, Any]) -> None:
+def test_a_job_may_be_published_again_beside_an_exempt_message(run: Any, other: dict[str, Any]) -> None:
     _publish_again(run, **other)
 
     assert list(conduct.not_published_again(run)) == []

@@ -16,7 +16,7 @@ class Memory:
         return len(self.seen)
 
 
-def test_two_environments_do_not_share_what_an_object_learns() -> None:
+def test_two_environments_do_not_share_the_state_of_an_object() -> None:
     memory = Memory()
     states: list[dict[str, Any]] = [{}, {}]
     present = 0

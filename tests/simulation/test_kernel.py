@@ -60,7 +60,7 @@ def test_a_killed_process_does_nothing_more(kernel: Kernel) -> None:
     assert (done, told, group.tasks) == ([], ["timeout", "timeout"], {})
 
 
-def test_a_process_that_is_killed_before_a_task_of_it_begins_never_begins_it(kernel: Kernel) -> None:
+def test_a_process_killed_before_its_task_begins_never_begins_it(kernel: Kernel) -> None:
     group, done = Group("process"), []
     kernel.spawn(lambda: done.append("effect"), group=group, delay=2)
 
@@ -70,7 +70,7 @@ def test_a_process_that_is_killed_before_a_task_of_it_begins_never_begins_it(ker
     assert done == []
 
 
-def test_nobody_else_runs_inside_a_transaction_and_its_time_passes_afterwards(kernel: Kernel) -> None:
+def test_no_other_task_runs_inside_a_transaction_and_its_time_passes_afterwards(kernel: Kernel) -> None:
     seen: list[object] = []
 
     def transaction() -> None:
@@ -90,7 +90,7 @@ def test_nobody_else_runs_inside_a_transaction_and_its_time_passes_afterwards(ke
     assert seen == [("inside", 0), "other", ("after", 6)]
 
 
-def test_to_wait_inside_a_transaction_is_an_error(kernel: Kernel) -> None:
+def test_waiting_inside_a_transaction_is_an_error(kernel: Kernel) -> None:
     def transaction() -> None:
         assert kernel.current
         kernel.current.holds += 1

@@ -70,7 +70,7 @@ def bundle() -> Bundle:
     return Bundle()
 
 
-def test_what_is_not_reported_as_failed_is_deleted(bundle: Bundle) -> None:
+def test_a_record_that_is_not_reported_as_failed_is_deleted(bundle: Bundle) -> None:
     bundle.work = lambda _records: {"batchItemFailures": [{"itemIdentifier": "b"}]}
     bundle.send("a", "b", "c")
 
@@ -80,7 +80,7 @@ def test_what_is_not_reported_as_failed_is_deleted(bundle: Bundle) -> None:
     assert bundle.queue.messages["b"].visible_at == pytest.approx(START.timestamp() + VISIBILITY, abs=5)
 
 
-def test_a_batch_waits_for_its_window_and_takes_what_comes_meanwhile(bundle: Bundle) -> None:
+def test_a_batch_waits_for_its_window_and_includes_messages_that_arrive_meanwhile(bundle: Bundle) -> None:
     bundle.send("a")
     bundle.kernel.call_later(WINDOW - 1, lambda: bundle.send("b"))
 
@@ -124,7 +124,7 @@ def test_no_more_invocations_run_at_once_than_the_mapping_allows(bundle: Bundle)
     assert not bundle.queue.messages
 
 
-def test_a_paused_queue_is_not_polled_and_goes_on_afterwards(bundle: Bundle) -> None:
+def test_a_paused_queue_is_polled_only_after_the_pause(bundle: Bundle) -> None:
     bundle.faults.begin(Fault(0, "outage", "queue queue", seconds=1000, how="paused"))
     bundle.kernel.call_later(1000, bundle.lambdas.resume)
     bundle.send("a")
@@ -135,7 +135,7 @@ def test_a_paused_queue_is_not_polled_and_goes_on_afterwards(bundle: Bundle) -> 
     assert [names for _, names in bundle.batches] == [["a"]]
 
 
-def test_a_doubled_message_is_delivered_twice_although_it_was_done(bundle: Bundle) -> None:
+def test_a_doubled_message_is_delivered_again_after_it_was_done(bundle: Bundle) -> None:
     bundle.faults.begin(Fault(0, "double", "queue"))
     bundle.send("a")
 

@@ -37,7 +37,7 @@ def test_every_dependency_has_a_long_outage_and_a_quiet_one_in_some_of_the_seeds
     assert HOW.keys() - {"sqs"} <= alone
 
 
-def test_a_burst_meets_an_outage_of_the_model(plans: list[Plan]) -> None:
+def test_a_burst_of_work_meets_an_outage_of_the_model(plans: list[Plan]) -> None:
     for plan in plans:
         (outage,) = [f for f in plan.faults if f.kind == "outage" and f.target == "model"] or [None]
         if outage is None:

@@ -27,17 +27,17 @@ def _history(ended: float) -> list[tuple[float, Job]]:
     ]
 
 
-def test_a_job_that_ends_within_two_periods_is_in_time() -> None:
+def test_a_job_that_finishes_within_two_periods_is_in_time() -> None:
     assert list(done_in_time(_run(), _history(END + 1200))) == []
 
 
-def test_a_job_that_ends_later_is_late() -> None:
+def test_a_job_that_finishes_later_is_late() -> None:
     (late,) = done_in_time(_run(), _history(END + 1260))
 
     assert late == "extract_todos 7 : ended 21 min after the outage of model (503)"
 
 
-def test_a_job_that_never_ends_is_late() -> None:
+def test_a_job_that_never_finishes_is_late() -> None:
     assert len(list(done_in_time(_run(), _history(END + 1260)[:1]))) == 1
 
 
@@ -49,6 +49,6 @@ def test_an_outage_beside_another_fault_promises_no_time() -> None:
     assert len(list(done_in_time(_run(long_ago), _history(END + 1260)))) == 1
 
 
-def test_what_had_ended_before_or_began_afterwards_was_not_due() -> None:
+def test_a_job_that_finished_before_or_began_after_the_outage_was_not_due() -> None:
     assert due_by(_run(), _history(END - 1), END) == {}
     assert due_by(_run(), [(END + 1, Job("events", "u", "2026-11-24", "queued"))], END) == {}

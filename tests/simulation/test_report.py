@@ -25,7 +25,9 @@ TRACE = (
         ("nothing: of which there is a history", ()),
     ],
 )
-def test_a_history_is_of_the_job_that_the_complaint_names(complaint: str, lines: tuple[int, ...]) -> None:
+def test_a_history_has_only_the_job_that_the_broken_promise_names(
+    complaint: str, lines: tuple[int, ...]
+) -> None:
     kernel = Kernel(1, START)
     for line in TRACE:
         kernel.trace(line)

@@ -40,7 +40,7 @@ def plan() -> Plan:
     return replace(made, faults=tuple(sorted((*made.faults, CULPRIT))))
 
 
-def test_only_what_breaks_the_promise_is_left(world: Any, plan: Plan) -> None:
+def test_only_the_faults_and_work_that_break_the_promise_are_left(world: Any, plan: Plan) -> None:
     short = shrink(world, plan, "todos_once", 60, lambda _text: None)
 
     assert short.faults == (CULPRIT,)
@@ -49,7 +49,7 @@ def test_only_what_breaks_the_promise_is_left(world: Any, plan: Plan) -> None:
     assert world.runs < 100
 
 
-def test_it_stops_when_the_time_is_over(world: Any, plan: Plan) -> None:
+def test_shrinking_stops_when_the_time_is_up(world: Any, plan: Plan) -> None:
     assert shrink(world, plan, "todos_once", -1, lambda _text: None) == plan
     assert world.runs == 0
     assert plan.days * DAY > 0

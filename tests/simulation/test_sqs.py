@@ -71,7 +71,7 @@ def test_an_old_receipt_deletes_nothing(queue: Queue, dice: random.Random) -> No
     assert not queue.messages
 
 
-def test_a_message_that_was_received_too_often_moves_and_keeps_when_it_was_sent(
+def test_a_message_received_too_often_becomes_a_dead_letter_and_keeps_its_send_time(
     queue: Queue, dead_letters: Queue, dice: random.Random
 ) -> None:
     _send(queue, "a", now=5)

@@ -28,7 +28,7 @@ def message(pk: int) -> str:
     return json.dumps({"user_task_execution_pk": pk})
 
 
-def test_from_a_finished_task_to_todos(deployed: Deployed) -> None:
+def test_finished_tasks_become_todos(deployed: Deployed) -> None:
     pks = [deployed.mojodex.execution(SAID) for _ in range(25)]
     too_young = deployed.mojodex.execution(SAID, age=timedelta(minutes=5))
     deployed.model.answers(GOOD)
@@ -58,7 +58,7 @@ def test_three_deliveries_and_the_schedule_are_one_set_of_todos_and_one_call(dep
     assert deployed.dead_letters() == []
 
 
-def test_a_worker_killed_between_answer_and_commit(deployed: Deployed) -> None:
+def test_a_worker_killed_between_answer_and_commit_loses_and_doubles_nothing(deployed: Deployed) -> None:
     pk = deployed.mojodex.execution(SAID)
     answered = threading.Event()
 
@@ -87,7 +87,7 @@ def test_a_worker_killed_between_answer_and_commit(deployed: Deployed) -> None:
     assert deployed.mojodex.job(pk).attempts == 2
 
 
-def test_a_worker_killed_between_commit_and_the_deletion_of_its_message(deployed: Deployed) -> None:
+def test_a_worker_killed_between_commit_and_message_deletion_doubles_nothing(deployed: Deployed) -> None:
     quick, slow = deployed.mojodex.execution(SAID), deployed.mojodex.execution("I'm slow. " + SAID)
     go_on = threading.Event()
 
@@ -112,7 +112,7 @@ def test_a_worker_killed_between_commit_and_the_deletion_of_its_message(deployed
     assert deployed.mojodex.job(quick).attempts == 1
 
 
-def test_a_model_that_is_away_is_waited_for(deployed: Deployed) -> None:
+def test_jobs_are_retried_until_the_model_is_available(deployed: Deployed) -> None:
     pk = deployed.mojodex.execution(SAID)
     deployed.model.answers(*[Reply(status=429, headers={"Retry-After": "4"})] * 2, GOOD)
 
@@ -124,7 +124,7 @@ def test_a_model_that_is_away_is_waited_for(deployed: Deployed) -> None:
     assert deployed.mojodex.job(pk).attempts == 1
 
 
-def test_a_refusal_is_paid_for_once(deployed: Deployed) -> None:
+def test_a_refusal_of_the_model_is_paid_for_once(deployed: Deployed) -> None:
     pk = deployed.mojodex.execution(SAID)
     deployed.model.answers(Reply(refusal="No."))
 
@@ -137,7 +137,9 @@ def test_a_refusal_is_paid_for_once(deployed: Deployed) -> None:
     assert deployed.mojodex.run("SELECT count(*) FROM md_error") == 1
 
 
-def test_a_bad_message_is_put_aside_with_its_reason_and_the_others_are_done(deployed: Deployed) -> None:
+def test_a_bad_message_becomes_a_dead_letter_with_its_reason_and_the_others_are_done(
+    deployed: Deployed,
+) -> None:
     pk = deployed.mojodex.execution(SAID)
 
     deployed.send("{oops", message(pk), '{"user_task_execution_pk": -1}')
@@ -150,7 +152,7 @@ def test_a_bad_message_is_put_aside_with_its_reason_and_the_others_are_done(depl
     assert "greater than or equal to 1" in letters['{"user_task_execution_pk": -1}']
 
 
-def test_a_database_that_restarts_is_waited_for(deployed: Deployed) -> None:
+def test_jobs_are_retried_while_the_database_restarts(deployed: Deployed) -> None:
     before, after = deployed.mojodex.execution(SAID), deployed.mojodex.execution(SAID)
     deployed.model.answers(GOOD)
     deployed.send(message(before))

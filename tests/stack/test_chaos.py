@@ -14,7 +14,7 @@ SEED = 20261124
 
 # A stack of its own, whose functions have other times; it is killed and waited for, for two minutes.
 @pytest.mark.timeout(600)
-def test_given_faults_of_every_kind_when_all_has_calmed_down_then_nothing_is_lost_and_nothing_twice(
+def test_given_faults_of_every_kind_when_they_end_then_nothing_is_lost_or_doubled(
     tmp_path: Path,
 ) -> None:
     deploy.build()

@@ -180,7 +180,7 @@ def test_a_website_becomes_documents_and_is_not_paid_for_twice(
         sys.stdout.write(f"\nA website of 6 pages: {seconds:.1f} s, {sum(calls)} calls of the model\n")
 
 
-def test_a_crawler_killed_in_the_middle_goes_on_where_it_was(
+def test_a_killed_crawler_continues_from_its_checkpoint(
     deployed: Deployed, site: Website, reader: Callable[[], Reader]
 ) -> None:
     crawler = deployed.of("create_from_website")
@@ -213,7 +213,7 @@ def test_a_crawler_killed_in_the_middle_goes_on_where_it_was(
 
 
 @pytest.mark.parametrize("call", ["chat", "embeddings"])
-def test_a_worker_killed_while_a_page_is_ingested(
+def test_a_worker_killed_while_it_ingests_a_page_leaves_no_partial_document(
     deployed: Deployed, site: Website, reader: Callable[[], Reader], call: str
 ) -> None:
     worker = deployed.of("ingest_page")
@@ -249,7 +249,7 @@ def test_a_worker_killed_while_a_page_is_ingested(
     assert all(documents.items() <= expected.items() for documents in seen)
 
 
-def test_a_worker_killed_while_a_document_is_updated(
+def test_a_worker_killed_while_it_updates_a_document_leaves_no_partial_document(
     deployed: Deployed, site: Website, reader: Callable[[], Reader]
 ) -> None:
     worker = deployed.of("update_document")
@@ -288,7 +288,7 @@ def test_a_worker_killed_while_a_document_is_updated(
     assert all(documents in (old, new) for documents in seen)
 
 
-def test_a_hostile_website_ends_in_time_and_within_the_memory(
+def test_a_hostile_website_is_read_within_its_limits_of_time_and_memory(
     deployed: Deployed, reader: Callable[[], Reader], capsys: pytest.CaptureFixture[str]
 ) -> None:
     crawler = deployed.of("create_from_website")
@@ -358,7 +358,7 @@ def memory_of(function: str) -> int:
     return int(yaml.safe_load(resource.partition("MemorySize: ")[2].partition("\n")[0]))
 
 
-def test_two_websites_on_one_host_share_its_two_turns(
+def test_two_websites_on_one_host_share_its_two_slots(
     deployed: Deployed, site: Website, reader: Callable[[], Reader], capsys: pytest.CaptureFixture[str]
 ) -> None:
     at_once, both = [], Event()

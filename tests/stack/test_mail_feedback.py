@@ -40,7 +40,7 @@ def saved(deployed: Deployed) -> dict[str, Any]:
     return {row.message_id: row for row in deployed.mojodex.rows("SELECT * FROM md_background_mail")}
 
 
-def test_what_ses_tells_of_our_mails_is_saved_and_ends_the_mail_of_an_address(
+def test_the_events_of_ses_are_saved_and_block_an_address(
     deployed: Deployed,
 ) -> None:
     feedback, ours = deployed.of("mail_feedback"), configuration_set(deployed)
@@ -76,7 +76,7 @@ def test_what_ses_tells_of_our_mails_is_saved_and_ends_the_mail_of_an_address(
     assert feedback.dead_letters() == []
 
 
-def test_a_message_that_is_not_valid_is_a_dead_letter_beside_one_that_is(deployed: Deployed) -> None:
+def test_an_invalid_message_becomes_a_dead_letter_and_a_valid_one_is_handled(deployed: Deployed) -> None:
     feedback = deployed.of("mail_feedback")
     good = ses_event("Delivery", "m3", NOW, configuration_set=configuration_set(deployed))
 

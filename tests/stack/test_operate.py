@@ -25,7 +25,7 @@ def call(deployed: Deployed) -> Any:
     return call
 
 
-def test_whoever_has_no_credential_gets_no_further_than_the_health(call: Any) -> None:
+def test_without_credentials_only_the_health_check_answers(call: Any) -> None:
     assert call("GET", "healthz", None).json() == {"status": "ok"}
     for path in ("jobs", "openapi.json", "users/ann/activity"):
         assert call("GET", path, None).status_code == 401
@@ -35,7 +35,7 @@ def test_whoever_has_no_credential_gets_no_further_than_the_health(call: Any) ->
     assert call("GET", "console", None).headers["Location"] == "login"
 
 
-def test_what_mojodex_finds_due_is_done(deployed: Deployed, call: Any) -> None:
+def test_work_that_mojodex_reports_as_due_is_done(deployed: Deployed, call: Any) -> None:
     pk = deployed.mojodex.execution("Thanks, that was all.")
 
     answer = call("POST", "extract_todos", "backend", json={"datetime": "2026-11-27T09:00:00"})

@@ -7,7 +7,7 @@ from local.runtime.deploy import STACK_NAME
 from tests.stack.conftest import Deployed
 
 
-def test_the_ledger_is_purged_of_what_ended_long_ago(deployed: Deployed) -> None:
+def test_the_purge_deletes_jobs_that_finished_long_ago(deployed: Deployed) -> None:
     deployed.mojodex.run(
         "INSERT INTO md_background_job (process, subject, state, finished_at) VALUES"
         " ('events', 'old', 'done', now() - interval '31 days'),"

@@ -56,7 +56,7 @@ def heals(deployed: Deployed) -> None:
     assert deployed.dead_letters() == []
 
 
-def test_a_model_that_is_away_for_long_fails_no_job_and_is_hardly_asked(quick: Deployed) -> None:
+def test_a_long_outage_of_the_model_fails_no_job_and_causes_few_calls(quick: Deployed) -> None:
     pks = [quick.mojodex.execution(SAID) for _ in range(JOBS)]
     quick.model.answers(Reply(status=503))
     assert quick.schedule() == JOBS
@@ -87,7 +87,7 @@ def test_a_model_that_is_away_for_long_fails_no_job_and_is_hardly_asked(quick: D
     assert quick.mojodex.run("SELECT count(*) FROM md_background_circuit WHERE provider = 'gpt-5-mini'") == 0
 
 
-def test_a_database_that_is_away_for_long_fails_no_job(quick: Deployed) -> None:
+def test_a_long_outage_of_the_database_fails_no_job(quick: Deployed) -> None:
     pks = [quick.mojodex.execution(SAID) for _ in range(JOBS)]
     quick.model.answers(GOOD)
     with postgres.away(quick.directory):

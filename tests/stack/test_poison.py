@@ -54,7 +54,7 @@ def log_lines(deployed: Deployed, message: str, subject: int) -> list[Any]:
 
 # Ten times the eight seconds, and the start of the stack, on a machine that is busy.
 @pytest.mark.timeout(600)
-def test_a_message_that_kills_its_worker_ends_as_a_dead_letter_and_the_others_are_done(
+def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_the_others_are_done(
     quick: Deployed,
 ) -> None:
     poison = quick.mojodex.execution(POISON)

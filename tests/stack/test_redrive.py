@@ -38,7 +38,7 @@ def dead(deployed: Deployed) -> list[int]:
     return pks
 
 
-def test_dead_letters_are_redriven_and_their_jobs_end_done_once(deployed: Deployed, dead: list[int]) -> None:
+def test_redriven_dead_letters_are_done_once(deployed: Deployed, dead: list[int]) -> None:
     redriven = redrive.redrive(deployed.process, *redrive.of_local(deployed.stack))
     for pk in dead:
         deployed.wait_for(pk, "done")
@@ -82,7 +82,7 @@ def test_a_stack_of_an_account_is_redriven_by_its_name(
         ("ingest_page", "ingest_page has no dead letters"),
     ],
 )
-def test_what_cannot_be_redriven_is_said(deployed: Deployed, process: str, why: str) -> None:
+def test_a_redrive_that_cannot_work_reports_the_reason(deployed: Deployed, process: str, why: str) -> None:
     with pytest.raises(StackError) as error:
         redrive.redrive(process, *redrive.of_local(deployed.stack))
 

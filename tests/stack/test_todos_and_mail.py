@@ -77,7 +77,7 @@ def message(user_id: str) -> str:
     return json.dumps({"event_type": "todo_daily_emails", "user_id": user_id})
 
 
-def test_from_a_todo_that_slipped_to_the_mail_that_says_why(deployed: Deployed, ses: FakeSes) -> None:
+def test_an_overdue_todo_is_moved_and_the_mail_has_the_reason(deployed: Deployed, ses: FakeSes) -> None:
     night, morning = deployed.of("reschedule_todo"), deployed.of("events")
     user_id, todo = overdue(deployed)
 
@@ -97,7 +97,9 @@ def test_from_a_todo_that_slipped_to_the_mail_that_says_why(deployed: Deployed, 
     assert morning.schedule() == 0
 
 
-def test_a_worker_killed_with_a_new_date_in_its_hands(deployed: Deployed, ses: FakeSes) -> None:
+def test_a_worker_killed_before_it_saves_a_new_date_moves_the_todo_once(
+    deployed: Deployed, ses: FakeSes
+) -> None:
     night = deployed.of("reschedule_todo")
     _, todo = overdue(deployed)
     thinking, go_on = Event(), Event()
@@ -141,7 +143,9 @@ def test_a_worker_killed_while_it_sends_leads_to_no_second_mail(
     assert deployed.mojodex.run("SELECT count(*) FROM md_error") == 1
 
 
-def test_a_worker_killed_before_it_sends_sends_later(deployed: Deployed, ses: FakeSes) -> None:
+def test_a_mail_is_sent_later_if_its_worker_is_killed_before_sending(
+    deployed: Deployed, ses: FakeSes
+) -> None:
     morning = deployed.of("events")
     user_id, _ = overdue(deployed)
     thinking, go_on = Event(), Event()
@@ -175,7 +179,7 @@ def test_an_unknown_event_is_a_dead_letter_with_its_reason(deployed: Deployed, s
     assert reason == "event_type: Input should be 'todo_daily_emails'"
 
 
-def test_many_mails_each_message_twice_with_a_model_and_an_ses_that_fail(
+def test_many_mails_are_sent_once_despite_double_messages_and_failing_providers(
     deployed: Deployed, ses: FakeSes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     morning, users = deployed.of("events"), 100
@@ -236,9 +240,7 @@ def test_the_emulators_own_ses_takes_the_mail(deployed: Deployed, ses: FakeSes) 
     assert job.outcome["ses_message_id"]
 
 
-def test_the_link_of_a_mail_ends_the_mail_when_its_client_posts_to_it(
-    deployed: Deployed, ses: FakeSes
-) -> None:
+def test_a_post_to_the_link_of_a_mail_unsubscribes_its_user(deployed: Deployed, ses: FakeSes) -> None:
     morning = deployed.of("events")
     user_id, _ = overdue(deployed)
     morning.send(message(user_id))

@@ -45,7 +45,7 @@ def test_bytecode_is_compiled_and_not_checked_against_dates(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", functions())
-def test_a_function_brings_its_handler_its_prompts_and_its_sql_and_nothing_of_ours_else(name: str) -> None:
+def test_a_function_contains_its_handler_prompts_and_sql_and_no_other_folder(name: str) -> None:
     module = functions()[name]["Handler"].rpartition(".")[0]
 
     assert (BUILD / name / (module.replace(".", "/") + ".py")).is_file()
@@ -115,7 +115,7 @@ for code in sorted(locale_identifiers()):
 """
 
 
-def test_dates_are_as_they_are_with_all_that_babel_knows(tmp_path: Path) -> None:
+def test_dates_are_the_same_as_with_all_locales_of_babel(tmp_path: Path) -> None:
     """The layer's Makefile leaves most of its locales out."""
 
     def dates(*path: Path) -> str:
@@ -167,7 +167,7 @@ print(*(file for file in files if "site-packages" in file))
 """
 
 
-def test_what_is_imported_is_not_among_what_the_layer_leaves_out() -> None:
+def test_the_build_removes_nothing_that_is_imported() -> None:
     """The libraries of this machine are whole; those that are built lack what the Makefiles remove."""
     handlers = [function["Handler"].rpartition(".")[0] for function in functions().values()]
 

@@ -106,7 +106,7 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
     assert shown == set(emitted())
 
 
-def test_what_the_body_refers_to_is_in_the_template() -> None:
+def test_each_reference_of_the_dashboard_is_in_the_template() -> None:
     known = {*template()["Resources"], *template()["Parameters"], "AWS::Region", "Ours", "ApiId"}
 
     for name in re.findall(r"\$\{([^!}]+)\}", body()):
@@ -127,7 +127,7 @@ def test_each_worker_is_shown_against_its_own_timeout(name: str) -> None:
     ]
 
 
-def test_every_queue_and_every_function_that_runs_by_itself_is_on_the_dashboard() -> None:
+def test_every_queue_and_every_scheduled_function_is_on_the_dashboard() -> None:
     watched = {(name, *dimensions.values()) for _, name, dimensions in SHOWN}
     by_themselves = [name for name, function in functions().items() if function.get("Events")]
 
@@ -140,7 +140,7 @@ def test_every_queue_and_every_function_that_runs_by_itself_is_on_the_dashboard(
         assert (metric, f"<{name}>") in watched
 
 
-def test_what_the_models_cost_is_shown_by_process() -> None:
+def test_the_cost_of_models_is_shown_by_process() -> None:
     (cost,) = [widget for widget in widgets() if "USD" in widget["title"]]
 
     assert list(lines(cost)) == [
@@ -149,7 +149,7 @@ def test_what_the_models_cost_is_shown_by_process() -> None:
     ]
 
 
-def test_the_dashboard_leads_to_its_page_of_the_runbook() -> None:
+def test_the_dashboard_names_its_section_of_the_runbook() -> None:
     first = everything()[0]
     (page, section) = re.findall(r"`(\S+)`, \*(.+)\*", first["properties"]["markdown"])[0]
 
@@ -166,7 +166,7 @@ def test_rows_of_the_dashboard_are_full() -> None:
     assert width == 0
 
 
-def test_the_dashboard_begins_with_what_is_wrong_now() -> None:
+def test_the_dashboard_begins_with_the_current_faults() -> None:
     """Every alarm, then age and depth of the queues, dead letters and failed jobs; all else is below."""
     _, alarms, *rest = everything()
     graphs = [list(lines(widget["properties"])) for widget in rest[:4]]

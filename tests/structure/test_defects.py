@@ -33,7 +33,7 @@ def test_defect_26_nothing_can_be_called_without_aws_credentials() -> None:
     assert not {name for name in deployed() if name.startswith("Operate")}
 
 
-def test_only_the_http_api_is_public_and_only_if_it_is_asked_for() -> None:
+def test_only_the_http_api_is_public_and_only_if_switched_on() -> None:
     assert public(OperateApi="on") == public(OperateSecretArn=SECRET) == {}
 
     found = public(OperateApi="on", OperateSecretArn=SECRET)
@@ -61,7 +61,7 @@ def test_the_http_api_limits_requests_logs_no_addresses_and_answers_no_other_web
     assert "AccessLogSettings" not in stage
 
 
-def test_no_function_is_told_to_log_whole_requests() -> None:
+def test_no_function_logs_whole_requests() -> None:
     for function in (*functions().values(), template()["Globals"]["Function"]):
         variables = function.get("Environment", {}).get("Variables", {})
         assert not {"POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEV", "POWERTOOLS_DEBUG", "DEBUG"} & set(
@@ -69,7 +69,7 @@ def test_no_function_is_told_to_log_whole_requests() -> None:
         )
 
 
-def test_a_queue_lets_a_service_of_aws_send_only_for_a_resource_of_ours() -> None:
+def test_a_queue_accepts_an_aws_service_only_for_a_resource_of_ours() -> None:
     """Otherwise anybody's rule, in any account, could send to it through that service."""
     policies = resources("AWS::SQS::QueuePolicy")
 

@@ -55,7 +55,7 @@ def test_nothing_but_its_tests_imports_the_evaluation() -> None:
             assert "evals" not in imported(path), path
 
 
-def test_the_evaluation_does_not_climb() -> None:
+def test_the_evaluation_imports_no_other_tool() -> None:
     for path in (ROOT / "evals").rglob("*.py"):
         assert not imported(path) & {"bench", "chaos", "simulation", "tools"}, path
 
@@ -72,7 +72,7 @@ MODELS = ("mojodex.model", "mojodex.embeddings", "openai")
         ("documents/web", (*DATABASE, *MODELS, "documents.text")),
     ],
 )
-def test_what_reads_a_page_cannot_fetch_and_what_fetches_it_has_no_database_but_for_turns(
+def test_parsers_have_no_network_and_the_fetcher_uses_the_database_only_for_host_slots(
     folder: str, others: tuple[str, ...]
 ) -> None:
     for path in (ROOT / "functions" / folder).glob("*.py"):
@@ -86,7 +86,7 @@ MODEL, PAGES = {"openai", "jinja2"}, {"bs4", "trafilatura", "babel", "pypdfium2"
 
 
 @pytest.mark.parametrize("name", functions())
-def test_only_who_asks_a_model_imports_its_sdk_and_only_who_reads_pages_their_parsers(name: str) -> None:
+def test_a_function_imports_only_the_heavy_libraries_that_it_uses(name: str) -> None:
     function = functions()[name]
     module = function["Handler"].rpartition(".")[0]
     variables = set(function["Environment"]["Variables"])

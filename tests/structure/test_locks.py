@@ -31,7 +31,7 @@ def test_make_lock_renews_every_lock() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.stem)
-def test_a_workflow_pins_its_actions_may_only_read_and_ends(workflow: Path) -> None:
+def test_a_workflow_pins_its_actions_may_only_read_and_has_a_timeout(workflow: Path) -> None:
     content = yaml.safe_load(workflow.read_text())
     uses = [step["uses"] for job in content["jobs"].values() for step in job["steps"] if "uses" in step]
 

@@ -30,7 +30,7 @@ def named(reference: dict[str, str]) -> str:
     return reference["GetAtt"].partition(".")[0]
 
 
-def test_there_is_something_to_check() -> None:
+def test_the_template_has_functions_and_queues_to_check() -> None:
     assert len(functions()) >= 3
     assert len(sqs_sources()) >= 1
     assert len(QUEUES) >= 2
@@ -78,7 +78,7 @@ def test_dead_letters_are_kept_longer_than_messages() -> None:
             assert dead_letters["MessageRetentionPeriod"] == 14 * DAY
 
 
-def test_the_ledger_remembers_for_longer_than_a_message_lives_and_a_schedule_looks_back() -> None:
+def test_the_ledger_keeps_jobs_longer_than_messages_live_and_schedules_look_back() -> None:
     """Otherwise what has ended is done and paid for again. A redriven message has a second life."""
     kept = KEPT.days * DAY
 
@@ -106,7 +106,7 @@ def policies(function: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", functions())
-def test_a_function_never_runs_without_its_rights(name: str) -> None:
+def test_a_function_is_created_after_its_policies(name: str) -> None:
     """A policy beside its role is there before the function, and with it what invokes it."""
     needed = template()["Resources"][name].get("DependsOn", [])
 
@@ -114,7 +114,7 @@ def test_a_function_never_runs_without_its_rights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", functions())
-def test_a_function_may_touch_only_what_it_names(name: str) -> None:
+def test_no_right_has_a_wildcard(name: str) -> None:
     for statement in statements(functions()[name]):
         assert "*" not in str(statement["Resource"])
         assert "*" not in str(statement["Action"])
@@ -203,7 +203,7 @@ def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_other
     assert allowed == bool(sends_to & receives_from)
 
 
-def test_a_crawl_of_the_longest_time_that_may_be_set_does_not_meet_the_bound_of_its_rounds() -> None:
+def test_the_longest_crawl_needs_fewer_rounds_than_the_limit() -> None:
     minutes = template()["Parameters"]["CrawlMinutesLimit"]["MaxValue"]
     shortest_round = worker.process.seconds_needed - crawl.SECONDS_NEEDED
 
@@ -264,7 +264,7 @@ def test_the_redrive_knows_every_process_and_its_queues() -> None:
     }
 
 
-def test_the_code_knows_what_the_template_says_of_queues() -> None:
+def test_the_code_has_the_same_queue_settings_as_the_template() -> None:
     for queue in QUEUES.values():
         if policy := queue.get("RedrivePolicy"):
             assert policy["maxReceiveCount"] == MAX_RECEIVES
@@ -316,7 +316,7 @@ def test_two_stacks_share_no_metric() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_looks_back_as_far_as_cloudwatch_lets_it(name: str) -> None:
+def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(name: str) -> None:
     alarm = ALARMS[name]
 
     assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"]
@@ -325,7 +325,7 @@ def test_an_alarm_looks_back_as_far_as_cloudwatch_lets_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "function", "source"), sqs_sources(), ids=lambda value: str(value)[:40])
-def test_a_worker_that_is_killed_at_each_retry_rings(
+def test_a_worker_that_is_killed_at_each_retry_raises_the_alarm(
     name: str, function: dict[str, Any], source: dict[str, Any]
 ) -> None:
     """Its batch is retried after the queue's visibility timeout only: never in many periods in a row."""
@@ -346,7 +346,7 @@ def watches(alarm: dict[str, Any], metric: str, function: str) -> bool:
     )
 
 
-def test_a_schedule_that_does_not_run_rings_before_its_mails_are_too_late() -> None:
+def test_a_schedule_that_does_not_run_raises_the_alarm_before_its_mails_are_late() -> None:
     """A mail may be two hours late. The schedule runs on each hour; one run more must fit in."""
     (failed,) = [a for a in ALARMS.values() if watches(a, "Errors", "EventsScheduleFunction")]
     (silent,) = [a for a in ALARMS.values() if watches(a, "Invocations", "EventsScheduleFunction")]
@@ -355,7 +355,7 @@ def test_a_schedule_that_does_not_run_rings_before_its_mails_are_too_late() -> N
     assert 3600 < silent["Period"] * silent["DatapointsToAlarm"] <= 3600 + 600
 
 
-def test_one_failed_job_wakes_nobody() -> None:
+def test_one_failed_job_raises_no_alarm() -> None:
     failed = [a for a in ALARMS.values() if a["MetricName"] == "JobsFailed"]
 
     assert len(failed) == len(sqs_sources())
@@ -364,7 +364,7 @@ def test_one_failed_job_wakes_nobody() -> None:
 
 
 @pytest.mark.parametrize(("name", "function", "source"), sqs_sources(), ids=lambda value: str(value)[:40])
-def test_a_dead_letter_that_lies_there_does_not_hide_many(
+def test_one_old_dead_letter_does_not_hide_an_alarm_for_many(
     name: str, function: dict[str, Any], source: dict[str, Any]
 ) -> None:
     process = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
@@ -425,7 +425,7 @@ def test_names_are_short_enough_under_any_stack_name() -> None:
 @pytest.mark.parametrize(
     "name", ["DatabaseSecretArn", "LlmSecretArn", "UnsubscribeSecretArn", "OperateSecretArn"]
 )
-def test_a_secrets_arn_is_whole(name: str) -> None:
+def test_a_secret_parameter_takes_only_a_whole_arn(name: str) -> None:
     """Without the six characters at its end a policy would not match the secret."""
     pattern = template()["Parameters"][name]["AllowedPattern"]
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mojodex/database"
@@ -445,7 +445,7 @@ def test_a_parameter_is_described_and_constrained(name: str) -> None:
         assert {"AllowedPattern", "AllowedValues", "MinValue", "MinLength"} & set(parameter)
 
 
-def test_the_default_concurrency_leaves_the_database_room() -> None:
+def test_the_default_concurrency_leaves_connections_of_the_database_free() -> None:
     """Sum of concurrency x pool under 60 % of the 100 connections that PostgreSQL allows by default."""
     parameters = template()["Parameters"]
     connections = sum(
@@ -457,7 +457,7 @@ def test_the_default_concurrency_leaves_the_database_room() -> None:
     assert connections <= 60
 
 
-def test_the_processor_is_a_choice() -> None:
+def test_the_processor_can_be_chosen() -> None:
     parameter = template()["Parameters"]["Architecture"]
 
     assert parameter["Default"] == "arm64"
@@ -465,7 +465,7 @@ def test_the_processor_is_a_choice() -> None:
     assert template()["Globals"]["Function"]["Runtime"] == "python3.13"
 
 
-def test_attempts_of_a_job_outlast_one_dispatch_of_its_message() -> None:
+def test_a_job_has_more_attempts_than_its_message_has_receives() -> None:
     from mojodex.jobs import MAX_ATTEMPTS
 
     receives = [q["RedrivePolicy"]["maxReceiveCount"] for q in QUEUES.values() if "RedrivePolicy" in q]
@@ -482,7 +482,7 @@ def test_the_evaluation_runs_the_workers_with_the_templates_defaults() -> None:
     assert int(budget) == work.CONVERSATION_TOKEN_BUDGET
 
 
-def test_the_bench_reckons_with_the_alarms_that_there_are() -> None:
+def test_the_cost_bench_assumes_the_real_number_of_alarms() -> None:
     assumed = Assumed()
 
     assert assumed.alarms == len(ALARMS)

@@ -1,4 +1,4 @@
-"""`make audit` fails on a vulnerability everywhere, and on a silent index only where there must be one."""
+"""`make audit` fails on each vulnerability, and on an unreachable index only where one is required."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What repeats on a site is kept on one page: without menus, forms, cookie notices and what is hidden."""
+"""A site's boilerplate is kept on one page, without menus, forms, cookie notices and hidden parts."""
 
 import pytest
 

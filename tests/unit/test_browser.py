@@ -1,4 +1,4 @@
-"""Any Chromium, Chrome or Edge will do, and without one the tests that need it are skipped, but not in CI."""
+"""Tests use any Chromium, Chrome or Edge. Without one they are skipped, except in CI, where they fail."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The checker of `make chaos` is not blind: a planted violation is found, and names its job."""
+"""The checker of `make chaos` finds each planted violation and names its job."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -61,7 +61,7 @@ FOUND = Found(
 
 
 def without(*names: str, **instead: Job) -> dict[str, Any]:
-    """The ledger without some jobs, or with others in their place, and the errors that they told."""
+    """The ledger without some jobs or with replaced ones, and the errors that its jobs reported."""
     kept = {**{name: job for name, job in JOBS.items() if name not in names}, **instead}
     return {
         "jobs": list(kept.values()),

@@ -1,4 +1,4 @@
-"""The process that reads pages: what it finds, how it is ended, and that the next page is read again."""
+"""The process that reads pages: its results, how it is killed, and that the next page is read."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def test_the_child_process_returns_the_same_as_a_direct_call(reader: ChildProces
 
 
 def test_a_page_that_takes_too_long_kills_the_process_and_the_next_one_is_read(reader: ChildProcess) -> None:
-    # Each page is one and the same, of 95,000 characters.
+    # The 50 pages share one content of 95,000 letters.
     words = hostile_files.stream(b"BT /F 12 Tf 50 700 Td (%s) Tj ET" % (b"bread " * 15_900))
     pages = b"<</Type/Pages/Kids[%s]/Count 50>>" % (b"3 0 R " * 50)
     slow = hostile_files.pdf(hostile_files.CATALOG, pages, hostile_files.PAGE, words, hostile_files.FONT)
@@ -88,7 +88,7 @@ def test_a_crashing_parser_fails_only_its_page(reader: ChildProcess) -> None:
 
 
 def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(reader: ChildProcess) -> None:
-    """PDFium ends its process then."""
+    """PDFium aborts its process when memory is exhausted."""
     with pytest.raises(UnreadableError, match="it breaks the parser, or takes more than 300 MB of memory"):
         chunks(reader, hostile_files.pdf_many_letters())
 
@@ -110,7 +110,6 @@ def test_an_error_of_ours_is_raised_without_text_of_the_page(reader: ChildProces
         reader.read("read_text", PAGE, LATER, charset=None, repeated=5, keeps_repeated=False)
 
     assert "mill" not in str(told.value)
-    # The process goes on.
     before = pid(reader)
     chunks(reader, PAGE)
     assert pid(reader) == before
@@ -148,4 +147,4 @@ def test_the_process_ends_with_its_parent() -> None:
         if not ended.exists() or "zombie" in (ended / "status").read_text():
             return
         subprocess.run(["sleep", "0.01"], check=True)
-    pytest.fail("it goes on")
+    pytest.fail("the process still runs")

@@ -1,4 +1,4 @@
-"""Lines that are too long for semchunk are cut where a reader would."""
+"""Chunks of a text: where they are cut, and the title and headings that each begins with."""
 
 from documents.text.chunks import CHUNK_TOKENS, LONGEST_PIECE, chunks_of
 from documents.text.lines import Line
@@ -74,7 +74,7 @@ def test_headings_without_a_text_are_kept() -> None:
 
 
 def test_a_heading_stays_with_the_text_below_it() -> None:
-    # The heading makes a section of the text before it that is just large enough to be closed.
+    # The heading closes the section before it, which is just large enough.
     lines = [words("a", 47), Line("Prices of all that is here and more", 2), words("b", 50)]
 
     first, *others = chunks_of(lines)

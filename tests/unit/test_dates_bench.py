@@ -1,4 +1,4 @@
-"""The bench that reads others' dates: what a case says, and that a wrong day is counted."""
+"""The bench of dates reads others' test cases and counts each wrong day."""
 
 import json
 from datetime import date

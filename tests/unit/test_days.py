@@ -1,4 +1,4 @@
-"""The day that words name: four languages, each with its traps. Said on Thursday, 26 November 2026."""
+"""The day that words name, in four languages, each with its traps. Today is Thursday, 26 November 2026."""
 
 import time
 from datetime import date, timedelta
@@ -353,7 +353,7 @@ def test_no_day_is_found_in_words_that_name_none_several_or_a_vague_one(text: st
 @pytest.mark.parametrize(
     ("today", "text", "day"),
     [
-        # Friday: "next Monday" is the coming one for everybody; Sunday: hardly tomorrow.
+        # On a Friday, "next Monday" is clearly the coming one. On a Sunday, it is hardly tomorrow.
         (date(2026, 11, 27), "nächsten Montag", date(2026, 11, 30)),
         (date(2026, 11, 29), "nächsten Montag", None),
         (date(2026, 11, 23), "vendredi prochain", None),

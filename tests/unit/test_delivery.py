@@ -1,4 +1,4 @@
-"""The order in which a mail is marked, sent and saved, with a ledger and an SES that only take notes."""
+"""The order in which a mail is marked, sent and saved, with a ledger and an SES that record their calls."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,10 +40,10 @@ SENT = {"sending_since": NOW.isoformat()}
 
 
 class Notes:
-    """A database, a ledger, circuits and SES: what is said to them, in order."""
+    """A database, a ledger, circuits and SES that record their calls in order."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
         self.raw = b""
         self.send_error: Exception | None = None
         self.is_open = False
@@ -55,26 +55,26 @@ class Notes:
         return act(self, *arguments)
 
     def add(self, event: Any) -> None:
-        self.said.append(("add", event.event_type, event.user_id, event.message, event.creation_date))
+        self.calls.append(("add", event.event_type, event.user_id, event.message, event.creation_date))
 
     def commit(self) -> None:
-        self.said.append(("commit",))
+        self.calls.append(("commit",))
 
     def save_progress(self, _session: Any, _job: jobs.Job, progress: Any) -> None:
-        self.said.append(("keep", progress))
+        self.calls.append(("keep", progress))
 
     def finish(self, _session: Any, _job: jobs.Job, state: str, outcome: Any, *, now: datetime) -> None:
-        self.said.append(("finish", state, outcome, now))
+        self.calls.append(("finish", state, outcome, now))
 
     def remember(self, _session: Any, *about: Any) -> None:
-        self.said.append(("remember", *about))
+        self.calls.append(("remember", *about))
 
     def record(self, _session: Any, mails: list[feedback.Mail]) -> None:
-        self.said.append(("record", *mails))
+        self.calls.append(("record", *mails))
 
     def send(self, _settings: Any, raw: bytes, *, to_address: str, job: str) -> str:
         self.raw = raw
-        self.said.append(("send", to_address, job))
+        self.calls.append(("send", to_address, job))
         if self.send_error:
             raise self.send_error
         return "ses-1"
@@ -84,10 +84,10 @@ class Notes:
         return not self.is_open
 
     def succeeded(self, provider: str) -> None:
-        self.said.append(("succeeded", provider))
+        self.calls.append(("succeeded", provider))
 
     def failed(self, provider: str, reason: str, **probe: float) -> None:
-        self.said.append(("failed", provider, reason, *probe.values()))
+        self.calls.append(("failed", provider, reason, *probe.values()))
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_mail_is_marked_then_sent_then_saved_with_its_event(
     send(notes)
 
     content = {"subject": "Today", "body": "Two things.", "email": "ada@example.org"}
-    assert notes.said == [
+    assert notes.calls == [
         ("keep", SENT),
         SEND,
         ("succeeded", "SES"),
@@ -143,7 +143,7 @@ def test_an_unsubscribe_link_is_saved_with_its_user_before_the_mail_is_sent(note
 
     send(notes, mail=replace(MAIL, unsubscribe=ours))
 
-    assert notes.said[:3] == [("remember", "t", "user-1", "todo_daily_emails", NOW), ("keep", SENT), SEND]
+    assert notes.calls[:3] == [("remember", "t", "user-1", "todo_daily_emails", NOW), ("keep", SENT), SEND]
     assert b"List-Unsubscribe: <https://api.example.org/unsubscribe?token=t.s>" in notes.raw
 
 
@@ -154,19 +154,19 @@ def test_a_mail_is_not_sent_while_ses_is_away_and_the_paid_answer_is_kept(notes:
         send(notes)
 
     assert raised.value.retry_after is None
-    assert notes.said == [("keep", MAIL.kept)]
+    assert notes.calls == [("keep", MAIL.kept)]
 
 
 def test_a_mail_is_sent_only_with_enough_time_left(notes: Notes) -> None:
     send(notes, SECONDS_NEEDED)
-    assert SEND in notes.said
-    notes.said.clear()
+    assert SEND in notes.calls
+    notes.calls.clear()
 
     with pytest.raises(TransientError) as raised:
         send(notes, SECONDS_NEEDED - 0.1)
 
     assert raised.value.retry_after == 1
-    assert notes.said == [("keep", MAIL.kept)]
+    assert notes.calls == [("keep", MAIL.kept)]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_mail_that_was_not_sent_replaces_its_mark_with_the_paid_answer(
 
     assert raised.value is error
     told = [("failed", "SES", str(error))] if opens else []
-    assert notes.said == [("keep", SENT), SEND, *told, ("keep", MAIL.kept)]
+    assert notes.calls == [("keep", SENT), SEND, *told, ("keep", MAIL.kept)]
     assert {name for _, name in emitted(capsys.readouterr().out)} == metrics
 
 
@@ -203,17 +203,17 @@ def test_a_mail_that_ses_refuses_keeps_its_mark_and_does_not_touch_the_circuit(n
     with pytest.raises(PermanentError):
         send(notes)
 
-    assert notes.said == [("keep", SENT), SEND]
+    assert notes.calls == [("keep", SENT), SEND]
 
 
 def test_a_mail_that_may_have_been_sent_keeps_its_mark_and_opens_the_circuit_longer(notes: Notes) -> None:
-    """Each further mail without an answer is a mail at risk."""
+    """While SES does not answer, each further mail may be lost."""
     notes.send_error = NotKnownIfSentError("no answer")
 
     with pytest.raises(NotKnownIfSentError):
         send(notes)
 
-    assert notes.said == [("keep", SENT), SEND, ("failed", "SES", "no answer", 300)]
+    assert notes.calls == [("keep", SENT), SEND, ("failed", "SES", "no answer", 300)]
 
 
 @pytest.mark.parametrize("progress", [None, {}, {"words": "paid for"}])

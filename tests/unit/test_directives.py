@@ -1,4 +1,4 @@
-"""What a page and its server ask of search engines: directives, refresh, nofollow."""
+"""Requests of a page and its server to search engines: directives, refresh, nofollow."""
 
 import pytest
 

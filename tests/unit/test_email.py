@@ -287,7 +287,7 @@ def test_the_unsubscribe_link_carries_a_signed_token(
     assert said == {"user_id": "user-1", "event_type": "todo_daily_emails"}
     with pytest.raises(BadSignature):
         URLSafeSerializer("another key", salt="unsubscribe").loads(token)
-    # And it can stand in a mail.
+    # A mail can contain it.
     mail(content(unsubscribe_link=link))
 
 
@@ -348,7 +348,7 @@ def test_without_a_signing_key_the_mail_waits(
 
 def test_without_a_page_there_is_no_unsubscribe_link() -> None:
     assert unsubscribe(SETTINGS, "user-1", "todo_daily_emails") is None
-    # Nor if there is our own API, and nobody has made keys for it.
+    # The same with our own API, if it has no keys.
     alone = SETTINGS.model_copy(update={"operate_url": "https://api.example"})
     assert unsubscribe(alone, "user-1", "todo_daily_emails") is None
     assert "List-Unsubscribe" not in mail(content(unsubscribe_link=None))

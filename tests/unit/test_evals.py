@@ -47,7 +47,7 @@ def todo(evidence: str = SAID, description: str = "Send Martin the prices", due:
 
 
 def answered(cases: list[Case], answers: dict[str, Any], folder: Path) -> tuple[list[Made], int]:
-    """Run cases against a scripted model; what came of them, and how many calls it got."""
+    """Run cases against a scripted model and return the results and its number of calls."""
     with scripted(answers) as url, caching_proxy(url, folder) as proxy:
         return run("scripted", proxy.url, cases), proxy.calls
 
@@ -125,7 +125,7 @@ def test_a_weekday_beside_a_date_matches_it() -> None:
     for each in TASKS:
         for its_label in each.labels:
             named = languages.days_in(its_label.places[0], each.language)
-            # What also names a date, or several days, is for people to check.
+            # People check texts that also name a date or several days.
             if its_label.latest and its_label.earliest == its_label.latest and len(named.weekdays) == 1:
                 assert its_label.latest.weekday() in named.weekdays, (each.id, its_label.places[0])
 
@@ -266,7 +266,7 @@ def test_two_similar_runs_differ_by_chance_and_different_ones_by_more() -> None:
     assert other.low == 1
 
 
-# The whole way, with scripted models.
+# From end to end, with scripted models.
 
 
 def test_answers_from_the_labels_score_fully_and_a_second_run_makes_no_call(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_no_wrong_answer_is_saved_that_a_check_can_catch(tmp_path: Path) -> None
     made, _ = answered(some, {key_of(each): wrong[each.id].answer for each in some}, tmp_path)
 
     found = deeds_done(some, made)
-    # Both tables say what they can: the checks catch, and the score shows what they cannot.
+    # The tables name the faults that the checks catch, and those that only the score shows.
     saved = {way: kept for way, (_, kept, can_be_caught) in deeds_done(some, made).items() if can_be_caught}
     assert len(found) >= 15
     assert not any(saved.values()), saved

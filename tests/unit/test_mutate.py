@@ -1,4 +1,4 @@
-"""`make mutate`: which mutants are made of a piece of code, and what makes a run fail."""
+"""`make mutate`: the mutants of a piece of code, and the reasons for which a run fails."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tools.mutate.targets import TARGETS
 
 
 def made(*lines: str) -> set[tuple[str, str]]:
-    """What is changed to what in a function of these lines."""
+    """Changes (before, after) that the mutants of a function with these lines make."""
     source = "\n".join(["def f(a, b):", *(f"    {line}" for line in lines)])
     return {(mutant.before, mutant.after) for mutant in mutants(source, "f.py")}
 

@@ -1,4 +1,4 @@
-"""What a function prints for CloudWatch, in an environment as Lambda makes it."""
+"""A function's output for CloudWatch, in an environment like Lambda's."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ with ThreadPoolExecutor(20) as threads:
 
 
 def printed(level: str, *, of_lambda: str, program: str = PROGRAM) -> list[dict[str, Any]]:
-    """What a function prints at a LogLevel, with what Lambda sets for its own level."""
+    """Lines that a function prints at a LogLevel, with Lambda's own level set."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={
@@ -88,7 +88,7 @@ def test_a_log_level_drops_lines_of_ours_and_no_metric(level: str, of_lambda: st
 
 
 def test_lines_do_not_mix_when_jobs_finish_at_the_same_time() -> None:
-    """CloudWatch reads neither of two lines that share one; metrics were printed in two writes."""
+    """CloudWatch ignores two records on one line. Metrics were once printed in two writes."""
     lines = printed("INFO", of_lambda="INFO", program=THREADS)
 
     assert len([line for line in lines if "_aws" in line]) == 300
@@ -96,7 +96,7 @@ def test_lines_do_not_mix_when_jobs_finish_at_the_same_time() -> None:
 
 
 def test_a_log_lines_timestamp_is_rfc_3339() -> None:
-    """Lambda takes the level of a line with any other for INFO."""
+    """Lambda takes a line with any other timestamp for INFO."""
     for line in printed("INFO", of_lambda="INFO"):
         if "level" in line:
             assert "T" in line["timestamp"]

@@ -38,7 +38,7 @@ def tree_of(html: str) -> etree._Element:
     return tree
 
 
-# What a page says
+# The text of a page
 
 
 def test_paragraphs_headings_items_and_rows_are_one_line_each() -> None:

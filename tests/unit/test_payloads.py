@@ -1,4 +1,4 @@
-"""The payloads for `make invoke`: a table lists them, and a good one is a message of its process."""
+"""The payloads for `make invoke` are listed in a table, and each good one is a message of its process."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def test_a_payload_is_valid_unless_its_name_ends_in_bad(path: Path) -> None:
         with pytest.raises(ValidationError):
             message.model_validate_json(body)
     elif message is SesEvent:
-        # SES says more than is read.
+        # SES sends more fields than the bundle reads.
         message.model_validate_json(body)
     else:
         assert message.model_validate_json(body).model_dump_json(exclude_unset=True) == json.dumps(

@@ -14,7 +14,7 @@ from documents.text.pdf import read_pdf
 from documents.text.pdf_paragraphs import Row, lines_of_pages
 
 SENTENCE = "We bake bread every day but Sunday, and our rolls are warm at seven in the morning."
-# What needs a process with limits, because PDFium unpacks a gigabyte or runs for minutes.
+# Files that need a process with limits: PDFium unpacks a gigabyte or runs for minutes.
 UNBOUNDED = {"pdf_zeros", "pdf_nested_flate", "pdf_many_letters", "pdf_forms_of_forms"}
 BOUNDED = {name for name in hostile_files.HOSTILE_FILES if name.startswith("pdf")} - UNBOUNDED
 
@@ -54,7 +54,7 @@ def rows(*texts: str, y: float = 700, bold: bool = False, hyphen: bool = False) 
 
 
 def drawn(content: str, unicode: dict[str, str] | None = None) -> list[str]:
-    """Texts of a page with this content; a font may say that its letters stand for others."""
+    """Texts of a page with this content. Its font can map letters to others."""
     codes = "\n".join(
         f"<{ord(letter):02x}> <{text.encode('utf-16-be').hex()}>" for letter, text in (unicode or {}).items()
     )

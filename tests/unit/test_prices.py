@@ -1,4 +1,4 @@
-"""What a call costs, and how the prices are written down."""
+"""The cost of a call, and the format of prices."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_calls_add_up_by_model_and_tier_across_attempts() -> None:
     }
     assert (default["tier"], default["usd"]) == ("default", pytest.approx(0.00045))
     assert unknown == {"model": "qwen", "calls": 1, "prompt_tokens": 7}
-    # The day's sum has what the first attempt has spent already.
+    # The sum of the day already contains the first attempt's cost.
     assert later.usd == pytest.approx(0.000225)
     assert Spending().as_json() is None
 

@@ -1,4 +1,4 @@
-"""What is asked of SQS, and what its answers mean."""
+"""Requests to SQS, and the meaning of its answers."""
 
 import random
 import re
@@ -34,7 +34,7 @@ def test_the_group_of_any_other_user_id_is_its_hash(user_id: str) -> None:
 
 
 def test_the_hash_is_the_one_that_the_contract_names() -> None:
-    """docs/messages.md: SHA-256 of the id in UTF-8, in hexadecimal; the backend computes it, too."""
+    """docs/messages.md: SHA-256 of the id in UTF-8, in hexadecimal. The backend computes it, too."""
     assert message_group("Zoë") == "c6a12698582fc1104ea24107a2d7268145ff06ef859707729d01fd060897f067"
 
 
@@ -49,15 +49,15 @@ def test_each_user_has_a_separate_group_that_sqs_accepts(one: str, other: str) -
 
 
 def test_the_group_of_a_received_message_stays_the_same() -> None:
-    """A dead letter that is sent again has only the group, not the user."""
+    """A redriven dead letter has only the group, not the user."""
     assert message_group(message_group("Zoë")) == message_group("Zoë")
 
 
-# A client with a script.
+# A scripted client.
 
 
 class FakeSqs:
-    """Notes what it is asked, and gives the answers of a script: the last one again and again."""
+    """Records its requests and gives scripted answers, repeating the last one."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -296,7 +296,7 @@ HALF = BATCH_BYTES // 2
         ([HALF, HALF], [2]),
         ([HALF, HALF + 1], [1, 1]),
         ([BATCH_BYTES + 1, 1], [1, 1]),
-        # What was in the request before takes no room of the next one.
+        # Each request starts with its full size limit.
         ([HALF + 1, HALF, HALF], [1, 2]),
         ([], []),
     ],

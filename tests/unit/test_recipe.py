@@ -1,4 +1,4 @@
-"""The version of the recipe is raised with whatever changes the chunks of pages."""
+"""The version of the recipe must be raised with each change of the chunks of pages."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from documents.recipe import VERSION, model_of, recipe_of
 from documents.text.child import read_text
 from documents.text.reader import Boilerplate
 
-# If this test fails, text or chunks of pages have changed: raise VERSION, and write down what it says.
+# If this test fails, the chunks of pages have changed: raise VERSION and add the new digest.
 CHUNKS_OF_VERSION = {1: "7438d0dc8be7c4a8"}
 
 

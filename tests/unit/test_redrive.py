@@ -1,4 +1,4 @@
-"""The loop of the redrive: what is returned, what is shown again, and when it stops."""
+"""The loop of the redrive: letters that it returns or makes visible again, and when it stops."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -25,7 +25,7 @@ def letter(name: str) -> DeadLetter:
 
 
 class Notes:
-    """Queues with these dead letters; notes what is done to them."""
+    """Queues with these dead letters, which record all calls."""
 
     def __init__(self, names: str) -> None:
         self.letters = [letter(name) for name in names.split()]
@@ -67,7 +67,7 @@ class Notes:
 
 @pytest.fixture
 def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Notes]:
-    """Put letters into the dead-letter queue; two are looked at together."""
+    """Put letters into the dead-letter queue. The redrive handles two at a time."""
 
     def begin(names: str) -> Notes:
         notes = Notes(names)
@@ -160,7 +160,7 @@ def test_poison_is_set_aside_with_its_reason_and_noted_in_the_ledger(begin: Call
         (0, 97, None, "returned"),
         (9, 97, None, "returned"),
         (10, 97, None, "it was returned 10 times, and its job was never begun"),
-        # As the second message of a job that waits for the model, which the first one has begun.
+        # The second message of a job that waits for the model. The first one has begun the job.
         (500, 96, None, "returned"),
         (500, 97, 0, "returned"),
         (0, 1, 9, "returned"),

@@ -1,4 +1,4 @@
-"""The daily mail's words, and its two parts as readers get them."""
+"""The daily mail's phrases, and its two parts as readers get them."""
 
 from dataclasses import fields, replace
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""The bench of retrieval: what counts as found, the bootstrap, and the questions that it asks."""
+"""The bench of retrieval: rules for a hit, the bootstrap, and its questions."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ FOOTERS = "//footer | //*[@id='fuss'] | //*[@class='footer']"
 
 
 def shown(tree: html.HtmlElement) -> str:
-    """What a tree says, with single spaces, without what is no text."""
+    """The visible text of a tree, with single spaces."""
     for element in tree.xpath("//script | //style | //title"):
         element.drop_tree()
     return " ".join(tree.text_content().split())
@@ -83,7 +83,7 @@ def test_hits_and_reciprocal_ranks() -> None:
 
     assert figures.questions == 5
     assert (figures.hit_1, figures.hit_3) == (0.2, 0.4)
-    # The eleventh is not among the ten that are looked at.
+    # Only the first ten are read.
     assert figures.mrr == pytest.approx((1 + 1 / 2 + 1 / 4) / 5)
 
 
@@ -99,7 +99,7 @@ def test_a_planted_difference_is_found() -> None:
 
 
 def test_equal_methods_have_an_interval_around_zero() -> None:
-    # As good, on other questions.
+    # Equally good, on different questions.
     found = bootstrap([1.0, 0.0] * 50, [0.0, 1.0] * 50)
 
     assert found.mean == 0
@@ -177,7 +177,7 @@ def test_an_answer_of_a_footer_is_nowhere_else(site: Site) -> None:
 
 
 def test_half_of_a_passage_appears_nowhere_else_on_its_page() -> None:
-    """Else a chunk that does not answer would be a hit."""
+    """Otherwise a chunk without the answer would be a hit."""
     for site in SITES:
         for each in site.questions:
             for url, passage in each.answers.items():

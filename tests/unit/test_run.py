@@ -1,4 +1,4 @@
-"""`make test`: every kind runs, and its table tells the truth."""
+"""`make test`: every kind of test runs, and the table has the right numbers."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def test_that_leaves_a_mess(broken): pass
 
 @pytest.fixture
 def reported(tmp_path: Path) -> Callable[[str], tuple[Path, int]]:
-    """Runs tests of this text; pytest's report and exit code."""
+    """Runs tests of a given source; returns pytest's report and exit code."""
 
     def run_pytest(tests: str) -> tuple[Path, int]:
         report, file = tmp_path / "report.xml", tmp_path / "test_some.py"
@@ -43,7 +43,7 @@ def reported(tmp_path: Path) -> Callable[[str], tuple[Path, int]]:
             f"--rootdir={tmp_path}",
             f"--junit-xml={report}",
         ]
-        # The options of whoever runs us are not for it.
+        # Options of the outer pytest must not reach the inner one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         done = subprocess.run([*command, file], env=environment, capture_output=True, check=False)
         return report, done.returncode
@@ -53,7 +53,7 @@ def reported(tmp_path: Path) -> Callable[[str], tuple[Path, int]]:
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a `make` of this script in the place of the real one."""
+    """Replaces the real `make` with a script."""
 
     def replace(script: str) -> None:
         (tmp_path / "make").write_text(f"#!/bin/sh\n{script}\n")

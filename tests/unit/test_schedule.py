@@ -1,4 +1,4 @@
-"""The loop of a schedule: page after page, until all is published or the time is over."""
+"""The loop of a schedule: page after page, until all work is published or the time is up."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,11 +32,11 @@ def message(row: Any) -> Numbered:
 
 
 class Notes:
-    """A database with pages of due work; notes what was asked of it, in order."""
+    """A database with pages of due work, which records its calls in order."""
 
     def __init__(self, *pages: tuple[list[int], dict[str, Any] | None]) -> None:
         self.pages = iter(pages)
-        self.said: list[Any] = []
+        self.calls: list[Any] = []
         self.runs: list[dict[str, Any]] = []
 
     @contextmanager
@@ -44,24 +44,24 @@ class Notes:
         yield self
 
     def commit(self) -> None:
-        self.said.append("commit")
+        self.calls.append("commit")
 
     def execute(self, statement: Any, run: dict[str, Any]) -> None:
         assert statement is schedule.RUN
-        self.said.append("run")
+        self.calls.append("run")
         self.runs.append(run)
 
     def claim(
         self, _session: Any, process: str, due: str, parameters: Mapping[str, Any], *, now: datetime
     ) -> jobs.Page:
         assert now == NOW
-        self.said.append((process, due, dict(parameters)))
+        self.calls.append((process, due, dict(parameters)))
         numbers, after = next(self.pages)
         rows: list[Any] = [SimpleNamespace(number=number, user_id=f"user-{number}") for number in numbers]
         return jobs.Page(rows, after)
 
     def publish(self, url: str, messages: Iterable[queues.Outgoing]) -> None:
-        self.said.append((url, [(each.body, each.owner) for each in messages]))
+        self.calls.append((url, [(each.body, each.owner) for each in messages]))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_each_page_is_published_before_it_is_committed_and_the_next_one_begins_b
 
     assert publish(notes, "p") == 3
 
-    assert notes.said == [
+    assert notes.calls == [
         ("p", "due p", {"size": 2, "after": 0}),
         ("q-p", [('{"number":1}', "user-1"), ('{"number":2}', "user-2")]),
         "commit",
@@ -108,7 +108,7 @@ def test_the_messages_of_all_due_queries_are_counted_together(publish: Callable[
 
     assert publish(notes, "p", "q") == 2
 
-    assert [said[0] for said in notes.said if isinstance(said, tuple)] == ["p", "q-p", "q", "q-q"]
+    assert [said[0] for said in notes.calls if isinstance(said, tuple)] == ["p", "q-p", "q", "q-q"]
 
 
 @pytest.mark.parametrize(("left", "published"), [(SECONDS_NEEDED + 0.1, 2), (SECONDS_NEEDED, 1)])

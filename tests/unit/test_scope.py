@@ -1,4 +1,4 @@
-"""What a crawl may read, by the address at which it begins."""
+"""The addresses that a crawl may read, by the one at which it begins."""
 
 import pytest
 

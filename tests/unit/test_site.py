@@ -1,4 +1,4 @@
-"""The demo's website and text, as far as no socket is needed."""
+"""The parts of the demo's website and text that need no socket."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which pages a sitemap names, whatever it holds."""
+"""The pages that a sitemap lists, with any content."""
 
 import gzip
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ def changed(*parts: str) -> dict[str, str | None]:
 @pytest.mark.parametrize(
     ("lastmod", "last"),
     [
-        # A day ends twelve hours later in the west, and a moment without a zone may be meant there.
+        # A day ends twelve hours later in the west. A time without a zone can be one there.
         ("2026-11-20", "2026-11-21T12:00+00:00"),
         ("2026-11-20T10:00:00", "2026-11-20T22:00+00:00"),
         ("2026-11-20T10:00:00Z", "2026-11-20T10:00+00:00"),
@@ -135,7 +135,7 @@ def test_each_page_has_the_lastmod_of_its_own_element() -> None:
         "https://a.test/2": None,
     }
     assert changed(told, first) == {"https://a.test/1": None}
-    # Of a page that is named twice, nothing is certain.
+    # A page that is listed twice has no certain date.
     assert changed(first + told, first + told) == {"https://a.test/1": None}
 
 
@@ -146,7 +146,7 @@ SECOND = timedelta(seconds=1)
 @pytest.mark.parametrize(
     ("changed_at", "fetched_at", "since", "unchanged"),
     [
-        # The site's clock may be an hour slow, and a page itself is asked after thirty days.
+        # The site's clock may be an hour slow. After thirty days, the page itself is fetched.
         (FETCHED_AT - timedelta(hours=1) - SECOND, FETCHED_AT, timedelta(days=30) - SECOND, True),
         (FETCHED_AT - timedelta(hours=1), FETCHED_AT, timedelta(days=8), False),
         (FETCHED_AT - timedelta(days=8), FETCHED_AT, timedelta(days=30), False),

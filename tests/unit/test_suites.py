@@ -1,4 +1,4 @@
-"""The bench that runs others' test cases: what it reads from them, and that it notices what is wrong."""
+"""The bench that runs others' test cases reads them correctly and notices each fault."""
 
 import re
 from pathlib import Path

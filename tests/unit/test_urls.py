@@ -1,4 +1,4 @@
-"""Addresses: one way of writing, one key for a page, one site for its hosts."""
+"""Addresses: one spelling, one key for a page, one site for its hosts."""
 
 from urllib.parse import urlsplit
 
@@ -25,13 +25,13 @@ from documents.web import urls
         ("https://example.com/?utm_source=x", "https://example.com/"),
         ("http://[::1]:80/", "http://[::1]/"),
         (" https://example.com/a\n", "https://example.com/a"),
-        # A domain of its own since IDNA 2008, and one that only browsers allow.
+        # A separate domain since IDNA 2008, and one that only browsers allow.
         ("https://straße.de/", "https://xn--strae-oqa.de/"),
         ("https://☕.example/", "https://xn--53h.example/"),
         # Other spellings of letters, and of the dot.
         ("https://ＥＸＡＭＰＬＥ。com/", "https://example.com/"),
         ("https://ex%61mple.com/", "https://example.com/"),
-        # Addresses, as resolvers read them.
+        # IP addresses, as resolvers read them.
         ("http://0x7f.1/", "http://127.0.0.1/"),
         ("http://017700000001/", "http://127.0.0.1/"),
         ("http://①②⑦.0.0.1/", "http://127.0.0.1/"),
@@ -74,7 +74,7 @@ def test_an_address_is_written_in_one_way(address: str, expected: str) -> None:
     ],
 )
 def test_an_address_that_may_be_another_page_is_not_shortened(address: str) -> None:
-    """Servers tell these from what they could be shortened to."""
+    """Servers can treat the short form as another page."""
     assert urls.normalised(address) == address
 
 
@@ -105,7 +105,7 @@ def test_an_address_that_may_be_another_page_is_not_shortened(address: str) -> N
         f"https://{'a' * 64}.example/",
         f"https://{'a.' * 127}example/",
         f"https://{'ü.' * 60}example/",
-        # Soft hyphens, which are left out of names.
+        # Soft hyphens are left out of names.
         f"https://{chr(0xAD) * 300}a.example/",
         "https://example.256/",
         "https://1.2.3.4.5/",
@@ -149,7 +149,7 @@ def test_a_host_without_a_name_has_no_www(host: str) -> None:
 
 
 def test_the_order_of_parameters_does_not_make_another_page() -> None:
-    """Within a crawl; a document is found by the order that its name has, and by the alphabet's."""
+    """Within a crawl. A document is also found by its name with sorted parameters."""
     one, other = "https://example.com/?b=2&a=1", "https://example.com/?a=1&b=2"
 
     assert urls.key(one) == urls.key(other)

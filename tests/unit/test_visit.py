@@ -1,4 +1,4 @@
-"""A visit of a site: what its hosts may cost together, and what its robots.txt may name."""
+"""A visit of a site: limits for all its hosts together, and sitemaps that its robots.txt names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class FreeSlots:
 
 
 class Site:
-    """Answers whatever is asked for; each of its hosts has the same robots.txt."""
+    """Answers every request. Each of its hosts has the same robots.txt."""
 
     def __init__(self, robots: bytes, page: bytes = b"<p>Hello") -> None:
         self.robots, self.page = robots, page

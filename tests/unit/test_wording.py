@@ -1,4 +1,4 @@
-"""What reschedule_todo understands in the user's language without a model."""
+"""The parts of the user's language that reschedule_todo understands without a model."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The loop of every worker, with a ledger and queues that only take notes: what becomes of each record."""
+"""The loop of every worker: the outcome of each record, with a ledger and queues that record their calls."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -43,10 +43,10 @@ class WorkOfUser(Work):
 
 
 class Notes:
-    """A database, a ledger and queues: each call is noted, and `job` is what is begun."""
+    """A database, a ledger and queues that record each call."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
         self.begun: list[dict[str, Any]] = []
         self.deliveries: list[jobs.Delivery] = []
         self.attempts = 1
@@ -54,7 +54,7 @@ class Notes:
         self.expired: Callable[..., dict[tuple[str, str], int]] = lambda *_a, **_o: {}
 
     def named(self, name: str) -> list[tuple[Any, ...]]:
-        return [said[1:] for said in self.said if said[0] == name]
+        return [said[1:] for said in self.calls if said[0] == name]
 
     @contextmanager
     def session(self) -> Iterator["Notes"]:
@@ -67,7 +67,7 @@ class Notes:
         act(self)
 
     def commit(self) -> None:
-        self.said.append(("commit",))
+        self.calls.append(("commit",))
 
     def begin(self, _session: Any, delivery: jobs.Delivery, **key: Any) -> Any:
         self.begun.append(key)
@@ -83,22 +83,22 @@ class Notes:
         )
 
     def release(self, _session: Any, job: jobs.Job, error: Exception, *, counts: bool, now: datetime) -> None:
-        self.said.append(("release", job.subject, error, counts, now))
+        self.calls.append(("release", job.subject, error, counts, now))
 
     def finish(self, _session: Any, job: jobs.Job, state: str, outcome: Any, *, now: datetime) -> None:
-        self.said.append(("finish", job.subject, state, outcome, now))
+        self.calls.append(("finish", job.subject, state, outcome, now))
 
     def report_error(self, _session: Any, *about: Any) -> None:
-        self.said.append(("report", *about))
+        self.calls.append(("report", *about))
 
     def retry_later(self, url: str, record: Any, seconds: int) -> None:
-        self.said.append(("retry", url, record["messageId"], seconds))
+        self.calls.append(("retry", url, record["messageId"], seconds))
 
     def dead_letter(self, url: str, record: Any, reason: str) -> None:
-        self.said.append(("dead letter", url, record["messageId"], reason))
+        self.calls.append(("dead letter", url, record["messageId"], reason))
 
     def delete(self, url: str, records: Any) -> None:
-        self.said.append(("delete", url, [record["messageId"] for record in records]))
+        self.calls.append(("delete", url, [record["messageId"] for record in records]))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> Notes:
 
 
 class Context:
-    """So many seconds are left, and stay so."""
+    """A context whose remaining time stays the same."""
 
     function_name = "function"
     aws_request_id = "request"
@@ -166,7 +166,7 @@ def test_a_job_is_begun_with_its_key_and_its_message(
         }
     ]
     assert [delivery.message_id for delivery in notes.deliveries] == [one["messageId"]]
-    assert notes.said == []
+    assert notes.calls == []
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"JobsDone"}
 
 
@@ -224,7 +224,7 @@ def test_a_permanent_error_fails_the_job_and_is_reported_to_mojodex(
 ) -> None:
     assert work(notes, raising(PermanentError("refused"))) == {"batchItemFailures": []}
 
-    assert notes.said == [
+    assert notes.calls == [
         ("finish", "a", "failed", {"reason": "refused"}, NOW),
         ("report", "p", "a", "", "refused", NOW),
         ("commit",),
@@ -237,7 +237,7 @@ def test_a_job_without_work_is_skipped_and_not_reported(
 ) -> None:
     assert work(notes, raising(NothingToDoError("deleted"))) == {"batchItemFailures": []}
 
-    assert notes.said == [("finish", "a", "skipped", {"reason": "deleted"}, NOW), ("commit",)]
+    assert notes.calls == [("finish", "a", "skipped", {"reason": "deleted"}, NOW), ("commit",)]
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"JobsSkipped"}
 
 
@@ -248,7 +248,7 @@ def test_a_message_about_a_missing_object_is_skipped_and_becomes_a_dead_letter(
 
     assert work(notes, raising(InvalidMessageError("there is no a")), one) == {"batchItemFailures": []}
 
-    assert notes.said == [
+    assert notes.calls == [
         ("finish", "a", "skipped", {"reason": "there is no a"}, NOW),
         ("commit",),
         ("dead letter", "d", one["messageId"], "there is no a"),
@@ -277,7 +277,7 @@ def test_any_other_error_releases_the_job_and_retries_the_message(
 
     assert failed_ids(work(notes, raising(error), one)) == {one["messageId"]}
 
-    assert notes.said == [("release", "a", error, counts, NOW), ("retry", "q", one["messageId"], delay)]
+    assert notes.calls == [("release", "a", error, counts, NOW), ("retry", "q", one["messageId"], delay)]
     assert {name for _, name in emitted(capsys.readouterr().out)} == {"MessagesReturned"}
 
 
@@ -295,7 +295,7 @@ def test_a_message_is_retried_by_its_own_error_even_if_releasing_the_job_fails(
         "release": ("retry", "q", one["messageId"], (1, None)),
         "retry_later": ("release", "a", first, True, NOW),
     }
-    assert notes.said == [told[broken]]
+    assert notes.calls == [told[broken]]
 
 
 def raising_any(error: Exception) -> Callable[..., None]:
@@ -349,7 +349,7 @@ def test_a_record_is_begun_only_with_enough_time_left(notes: Notes) -> None:
     assert failed_ids(response) == {one["messageId"]}
     assert ran == ["a"]
     assert [key["subject"] for key in notes.begun] == ["a"]
-    assert notes.said == [("retry", "q", one["messageId"], (1, 1))]
+    assert notes.calls == [("retry", "q", one["messageId"], (1, 1))]
 
 
 def test_all_records_of_a_batch_run_at_once(notes: Notes) -> None:

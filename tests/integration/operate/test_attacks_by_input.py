@@ -92,7 +92,7 @@ def test_no_filter_is_sql(operated: Operated, name: str) -> None:
     assert operated.mojodex.run("SELECT count(*) FROM md_background_job") == 1
 
 
-def test_what_looks_like_sql_can_be_found(operated: Operated) -> None:
+def test_text_that_looks_like_sql_can_be_found(operated: Operated) -> None:
     """So that the test above does not pass because nothing is found at all."""
     for n, text in enumerate(SQL):
         operated.add_job(subject=text, occasion=str(n), user_id=text[:255], outcome={"reason": f"a {text} b"})
@@ -154,7 +154,7 @@ def test_no_tampered_cursor_is_sql_or_breaks_the_database(operated: Operated) ->
         is_clean(operated.client.get("/jobs", after=cursor(now, text, text, text)), 200)
 
 
-def test_no_place_among_the_pages_of_a_website_is_sql(operated: Operated) -> None:
+def test_no_cursor_of_website_pages_is_sql(operated: Operated) -> None:
     job_id = operated.add_job("create_from_website", "u https://e.example/", "r", "done", user_id="u")
 
     for text in SQL:
@@ -163,12 +163,12 @@ def test_no_place_among_the_pages_of_a_website_is_sql(operated: Operated) -> Non
         is_clean(operated.client.get(f"/websites/{job_id}", after=text), 422)
 
 
-def test_no_number_is_more_than_a_page(operated: Operated) -> None:
+def test_no_limit_exceeds_a_page(operated: Operated) -> None:
     for limit in ("0", "-1", "201", "1e9", "9" * 30, "9" * 5000, "1;", "0x10", "١", " ", "1,2", "inf"):
         is_clean(operated.client.get("/jobs", limit=limit), *((200, 422) if limit == "١" else (422,)))
 
 
-def test_fields_that_come_twice_or_as_lists_are_not_guessed_at(operated: Operated) -> None:
+def test_repeated_fields_and_lists_are_refused(operated: Operated) -> None:
     """API Gateway joins values of one name with commas."""
     operated.add_job(user_id="user-1")
     for query in ("state=failed&state=done", "process=events&process=events", "limit=1&limit=200"):
@@ -209,7 +209,7 @@ IDS = (
 )
 
 
-def test_what_is_not_exactly_the_id_of_a_job_is_none(operated: Operated) -> None:
+def test_a_job_has_exactly_one_id(operated: Operated) -> None:
     """One job has one id: else what is blocked or remembered by one is reached by another."""
     operated.add_job()
     assert operated.client.get("/jobs/extract_todos.MQ").status == 200
@@ -228,7 +228,7 @@ def test_what_is_not_exactly_the_id_of_a_job_is_none(operated: Operated) -> None
     assert operated.mojodex.rows("SELECT * FROM md_background_audit") == []
 
 
-def test_an_id_can_hold_what_looks_like_sql(operated: Operated) -> None:
+def test_an_id_can_contain_text_that_looks_like_sql(operated: Operated) -> None:
     for text in SQL:
         job_id = JobKey("update_document", text, text).job_id
         assert parse_job_id(job_id) == ("update_document", text, text)
@@ -237,14 +237,14 @@ def test_an_id_can_hold_what_looks_like_sql(operated: Operated) -> None:
         is_clean(operated.client.get(f"/users/{text.replace('/', '')}/activity"), 404)
 
 
-def test_a_very_long_id_is_answered(operated: Operated) -> None:
+def test_a_very_long_id_is_not_found(operated: Operated) -> None:
     for size in (1_000, 100_000):
         job_id = JobKey("events", "x" * size, "").job_id
         is_clean(operated.client.get(f"/jobs/{job_id}"), 404)
         is_clean(operated.client.get(f"/users/{'x' * size}/activity"), 404)
 
 
-def test_no_name_of_a_process_is_made_up(operated: Operated) -> None:
+def test_an_unknown_process_is_refused(operated: Operated) -> None:
     for name in (
         "x",
         "Events",
@@ -268,7 +268,7 @@ def test_no_name_of_a_process_is_made_up(operated: Operated) -> None:
 CR_LF = "x\r\nSet-Cookie: a=b\r\n\r\n<script>alert(1)</script>"
 
 
-def test_nothing_that_is_sent_becomes_a_header(operated: Operated) -> None:
+def test_no_input_becomes_a_header(operated: Operated) -> None:
     """CR LF in ids, filters, forms, cookies, headers and paths."""
     cookie = log_in(operated)
     job_id = operated.add_job(
@@ -302,7 +302,7 @@ def test_nothing_that_is_sent_becomes_a_header(operated: Operated) -> None:
 # Bodies.
 
 
-def test_a_huge_body_is_refused_by_its_bytes(operated: Operated) -> None:
+def test_a_huge_body_is_refused_by_its_size(operated: Operated) -> None:
     """Before anything is looked up: nobody need be known for it."""
     for route in [route for route in RIGHTS if route[0] == "POST"]:
         for body in (b"x" * 1_000_001, "\u20ac".encode() * 400_000):
@@ -359,7 +359,7 @@ def test_no_body_breaks_a_route(operated: Operated, route: tuple[str, str]) -> N
     assert all(job.state in ("failed", "queued") for job in jobs)
 
 
-def test_a_body_in_base64_is_read_as_what_it_is(operated: Operated) -> None:
+def test_a_body_in_base64_is_decoded_first(operated: Operated) -> None:
     cookie = log_in(operated)
     token = csrf_of(cookie)
 
@@ -430,7 +430,7 @@ def test_only_the_author_of_a_document_updates_it(operated: Operated) -> None:
     assert operated.queued("update_document") == []
 
 
-def test_an_error_of_our_own_gives_nothing_away(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_reveals_nothing(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_args: object, **_more: object) -> None:
         raise RuntimeError("SELECT words FROM md_background_job -- operators-secret-0123456789")
 
@@ -458,7 +458,7 @@ def test_an_error_of_our_own_gives_nothing_away(operated: Operated, monkeypatch:
 # The link in a mail.
 
 
-def test_no_link_ends_the_mails_of_somebody_else(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_link_unsubscribes_another_user(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is all that is asked for, so it cannot be made, changed or used for something else."""
     key, event_type = "a-key-that-signs-links", "todo_daily_emails"
     secret = json.dumps({"signing_keys": [key]})

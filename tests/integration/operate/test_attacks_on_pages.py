@@ -215,7 +215,7 @@ def test_no_text_runs_on_the_page_of_a_website(operated: Operated, opened: Conso
 
 
 @pytest.mark.parametrize("hack", HACKS)
-def test_no_filter_runs_where_it_is_shown_again(operated: Operated, opened: Console, hack: str) -> None:
+def test_no_filter_runs_where_it_is_shown(operated: Operated, opened: Console, hack: str) -> None:
     """A link to the console with anything in it, sent to an operator."""
     for n in range(3):
         operated.add_job(subject=str(n), outcome={"reason": hack.lower()}, user_id="u")
@@ -248,7 +248,7 @@ def test_no_text_runs_where_a_users_mail_is_shown(operated: Operated, opened: Co
     assert email not in text
 
 
-def test_links_lead_to_what_they_say(operated: Operated, opened: Console) -> None:
+def test_a_link_leads_to_the_value_that_it_shows(operated: Operated, opened: Console) -> None:
     """A value in a link stays one value of it."""
     for user_id in ("a&state=done", "a#b", "a+b", "a%26b", "a b", "../x", "//evil.example"):
         operated.add_job(subject=user_id, user_id=user_id, outcome={"reason": f"of {user_id}"})
@@ -277,7 +277,7 @@ def test_no_path_runs_in_an_error_page(operated: Operated, opened: Console, path
     assert "script" not in opened.page.text_content("main")  # type: ignore[operator]
 
 
-def test_no_name_runs_in_the_form_to_log_in(operated: Operated, browser: Browser) -> None:
+def test_no_name_runs_in_the_login_form(operated: Operated, browser: Browser) -> None:
     with console(browser) as opened:
         opened.page.goto(f"{opened.url}/login")
         opened.page.fill("#name", ALL.replace("\u2028", ""))
@@ -287,7 +287,7 @@ def test_no_name_runs_in_the_form_to_log_in(operated: Operated, browser: Browser
         opened.is_as_it_was_meant("The name or the secret is wrong.")
 
 
-def test_no_text_runs_when_a_page_brings_itself_up_to_date(operated: Operated, opened: Console) -> None:
+def test_no_text_runs_when_a_page_refreshes_itself(operated: Operated, opened: Console) -> None:
     """The one script of ours puts parts of a new page into the old one."""
     opened.shows("/console")
     fill(operated)
@@ -297,7 +297,7 @@ def test_no_text_runs_when_a_page_brings_itself_up_to_date(operated: Operated, o
     opened.is_as_it_was_meant(f"provider {HACKS[0]}", f"reason {HACKS[0]}")
 
 
-def test_the_policy_stops_what_would_run_all_the_same(operated: Operated, opened: Console) -> None:
+def test_the_policy_stops_unescaped_scripts(operated: Operated, opened: Console) -> None:
     """The second fence: with a page's texts unescaped, still nothing runs."""
     opened.page.goto(f"{opened.url}/console")
     opened.page.evaluate("html => document.querySelector('main').innerHTML = html", ALL)
@@ -311,7 +311,7 @@ def test_the_policy_stops_what_would_run_all_the_same(operated: Operated, opened
     assert any("Content Security Policy" in said for said in opened.complaints)
 
 
-def test_what_the_api_says_is_never_a_page(operated: Operated, opened: Console) -> None:
+def test_no_answer_of_the_api_is_shown_as_a_page(operated: Operated, opened: Console) -> None:
     """Answers that quote what was sent are JSON, and a browser does not guess."""
     job_id = fill(operated)["job"]
     script = urlencode({"limit": "<script>window.hacked=1</script>"})
@@ -429,7 +429,7 @@ def test_no_other_website_frames_the_console(operated: Operated, victim: Console
         assert not [frame for frame in inside if "Mojodex Background" in frame.content()]
 
 
-def test_a_link_on_another_website_brings_no_session(operated: Operated, opened: Console) -> None:
+def test_a_link_on_another_website_sends_no_session(operated: Operated, opened: Console) -> None:
     """SameSite=Strict: even a link that changes nothing comes without the cookie."""
     with evil_website(f'<a href="{opened.url}/console">x</a>') as url:
         opened.page.goto(url)

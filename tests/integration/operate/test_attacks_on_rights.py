@@ -46,14 +46,14 @@ def nothing_has_happened(operated: Operated) -> None:
 # Each route.
 
 
-def test_every_route_is_known_here() -> None:
+def test_every_route_has_an_expected_right() -> None:
     """A new route fails here, until somebody has thought of the right that it needs."""
     assert routes() - set(RIGHTS) == set()
     assert {path for (_, path), right in RIGHTS.items() if right == PUBLIC} <= api.PUBLIC
     assert {path for _, path in routes()} >= api.PUBLIC
 
 
-def test_a_new_route_without_a_right_would_be_found() -> None:
+def test_every_guarded_route_checks_its_right_first() -> None:
     """Of each guarded route, a middleware made by `needs` is the first that runs."""
     app = api.app
     for route in [*app._static_routes, *app._dynamic_routes]:
@@ -73,9 +73,7 @@ def test_nobody_gets_anything_without_credentials(operated: Operated, route: tup
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name_of)
-def test_a_route_takes_the_right_that_it_needs_and_no_other(
-    operated: Operated, route: tuple[str, str]
-) -> None:
+def test_a_route_accepts_only_the_right_that_it_needs(operated: Operated, route: tuple[str, str]) -> None:
     operated.add_job()
     needed = RIGHTS[route]
     others = [right for right in ALL_RIGHTS if right != needed]
@@ -97,7 +95,7 @@ def test_the_session_of_a_reader_operates_nothing(operated: Operated, route: tup
     nothing_has_happened(operated)
 
 
-def test_what_is_public_tells_nothing(operated: Operated) -> None:
+def test_a_public_route_reveals_nothing(operated: Operated) -> None:
     operated.add_job(user_id="user-1", outcome={"reason": "a reason"})
 
     for method, path in [route for route, right in RIGHTS.items() if right == PUBLIC]:
@@ -107,7 +105,7 @@ def test_what_is_public_tells_nothing(operated: Operated) -> None:
         assert not any(word in found.body for word in ("user-1", "a reason", "operator", "mapping-of"))
 
 
-def test_rights_are_not_those_of_the_request_before(operated: Operated) -> None:
+def test_rights_are_not_kept_from_the_previous_request(operated: Operated) -> None:
     """The resolver keeps a context; an execution environment serves one caller after the other."""
     assert operated.client.get("/jobs").status == 200
     # The route fails, and so does the caller's check.
@@ -145,7 +143,7 @@ def test_words_of_users_need_their_own_right(operated: Operated) -> None:
             assert (found.status, words in found.body) == (200, False), path
 
 
-def test_words_are_not_in_what_a_website_or_a_user_is_told_about(operated: Operated) -> None:
+def test_words_are_not_in_answers_about_a_website_or_user(operated: Operated) -> None:
     words = "my doctor said so"
     user_id = operated.mojodex.user(name=words, email="secret@example.com")
     job_id = operated.add_job(
@@ -160,7 +158,7 @@ def test_words_are_not_in_what_a_website_or_a_user_is_told_about(operated: Opera
         assert "secret@example.com" not in found.body
 
 
-def test_a_right_that_is_not_known_is_none(operated: Operated) -> None:
+def test_an_unknown_right_closes_the_api(operated: Operated) -> None:
     for right in ("admin", "READ", "*", "read "):
         assert send(("GET", "/jobs"), with_rights(right)).status == 503
 
@@ -196,7 +194,7 @@ def test_other_methods_do_nothing(operated: Operated, method: str) -> None:
     nothing_has_happened(operated)
 
 
-def test_a_method_in_small_letters_is_guarded_like_the_other(operated: Operated) -> None:
+def test_a_method_in_lower_case_is_guarded_like_any_other(operated: Operated) -> None:
     """The resolver takes it; so whatever is not exactly GET counts as a change."""
     operated.add_job()
     cookie = log_in(operated)
@@ -250,7 +248,7 @@ PATHS = (
 )
 
 
-def test_no_spelling_of_a_path_goes_round_the_check(operated: Operated) -> None:
+def test_no_spelling_of_a_path_bypasses_the_check(operated: Operated) -> None:
     operated.add_job(user_id="user-1")
 
     for path in PATHS:
@@ -269,7 +267,7 @@ def test_the_stage_of_a_path_does_not_make_it_public(operated: Operated) -> None
         assert found.status == 401 or found.headers["location"].endswith("login"), found
 
 
-def test_no_path_leads_a_browser_elsewhere(operated: Operated) -> None:
+def test_no_path_redirects_to_another_host(operated: Operated) -> None:
     """What an answer says as Location is relative, and of nothing that was sent."""
     evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil"}
     for path in (*PATHS, "/console/" + "../" * 50, "/console//evil.example/..", "/console/\r\nx: y"):
@@ -279,7 +277,7 @@ def test_no_path_leads_a_browser_elsewhere(operated: Operated) -> None:
             assert not location.startswith("/"), path
 
 
-def test_after_logging_in_nobody_is_sent_elsewhere(operated: Operated) -> None:
+def test_after_login_no_browser_is_redirected_to_another_host(operated: Operated) -> None:
     form = {"name": "operator", "secret": CREDENTIALS["operator"]}
     for name in ("next", "url", "redirect", "return_to", "continue"):
         for more in (form | {name: "https://evil.example"}, form | {name: "//evil.example"}):
@@ -326,7 +324,7 @@ def test_an_unknown_name_takes_the_same_steps(operated: Operated, monkeypatch: p
     assert steps[0][2] == [(32, 32)]
 
 
-def test_no_cross_origin_answer_is_made() -> None:
+def test_no_answer_allows_another_origin() -> None:
     assert "cors" not in getsource(api).lower()
     assert api.app._cors is None
     assert not api.app._debug

@@ -76,7 +76,7 @@ NOT_BASIC = (
 )
 
 
-def test_what_is_not_http_basic_is_nobody(operated: Operated) -> None:
+def test_credentials_that_are_not_http_basic_are_refused(operated: Operated) -> None:
     for authorization in NOT_BASIC:
         found = send(JOBS, {"authorization": authorization})
         assert (found.status, found.headers["www-authenticate"].partition(" ")[0]) == (401, "Basic")
@@ -106,7 +106,7 @@ WRONG_PAIRS = (
 )
 
 
-def test_a_wrong_name_or_secret_is_answered_the_same(operated: Operated) -> None:
+def test_a_wrong_name_and_a_wrong_secret_get_the_same_answer(operated: Operated) -> None:
     """Neither an answer nor the way to it tells which names there are."""
     known = send(JOBS, basic("reader", "not-the-secret"), address=OTHER_ADDRESS)
 
@@ -116,7 +116,7 @@ def test_a_wrong_name_or_secret_is_answered_the_same(operated: Operated) -> None
         assert (found.status, found.body, found.headers) == (known.status, known.body, known.headers), name
 
 
-def test_the_form_tells_no_names_either(operated: Operated) -> None:
+def test_the_login_form_reveals_no_names(operated: Operated) -> None:
     pages = [log_in_with(name, "x" * 20) for name in ("operator", "nobody", "", "%00", "x" * 9000)]
 
     assert {page.status for page in pages} == {401}
@@ -124,7 +124,7 @@ def test_the_form_tells_no_names_either(operated: Operated) -> None:
     assert all(page.cookies == [] for page in pages)
 
 
-def test_credentials_in_other_places_are_not_taken(operated: Operated) -> None:
+def test_credentials_in_other_places_are_ignored(operated: Operated) -> None:
     """In addresses they would be logged by everybody on the way."""
     query = {"name": "operator", "secret": CREDENTIALS["operator"], "authorization": RIGHT["Authorization"]}
     assert send(JOBS, queryStringParameters=query).status == 401
@@ -137,7 +137,7 @@ def test_credentials_in_other_places_are_not_taken(operated: Operated) -> None:
 # Guessing.
 
 
-def test_who_guesses_must_wait_even_with_the_right_secret(operated: Operated) -> None:
+def test_after_wrong_guesses_even_the_right_secret_must_wait(operated: Operated) -> None:
     with time_machine.travel(utc_now(), tick=False):
         assert guess(refusals.FREE_REFUSALS) == [401] * refusals.FREE_REFUSALS
         found = send(JOBS, RIGHT)
@@ -159,7 +159,7 @@ def test_guesses_in_the_form_count(operated: Operated) -> None:
         assert send(JOBS, RIGHT).status == 429
 
 
-def test_the_wait_grows_and_no_guess_is_looked_at_while_it_lasts(operated: Operated) -> None:
+def test_the_wait_grows_and_no_guess_is_checked_during_it(operated: Operated) -> None:
     """So a day has a hundred guesses, of more secrets than there are atoms."""
     now = utc_now()
     guesses, seconds = 0, 0
@@ -174,7 +174,7 @@ def test_the_wait_grows_and_no_guess_is_looked_at_while_it_lasts(operated: Opera
     assert refusals.wait_after(10**6) == refusals.LONGEST_WAIT
 
 
-def test_a_wait_is_over_when_it_is_said_to_be(operated: Operated) -> None:
+def test_a_wait_ends_at_the_announced_time(operated: Operated) -> None:
     now = utc_now()
     with time_machine.travel(now, tick=False):
         guess(refusals.FREE_REFUSALS)
@@ -209,7 +209,7 @@ def test_a_session_outlives_the_guesses_of_others(operated: Operated) -> None:
         assert send(JOBS, cookie=cookie).status == 200
 
 
-def test_who_has_many_ipv6_addresses_has_one(operated: Operated) -> None:
+def test_addresses_of_one_ipv6_network_count_together(operated: Operated) -> None:
     """A household gets a /64, which is 18 trillion million addresses."""
     with time_machine.travel(utc_now(), tick=False):
         for n in range(refusals.FREE_REFUSALS):
@@ -230,7 +230,7 @@ def test_no_header_changes_the_address(operated: Operated) -> None:
         assert send(JOBS, RIGHT | {"x-forwarded-for": "10.9.9.9"}).status == 429
 
 
-def test_an_address_that_is_none_counts_too(operated: Operated) -> None:
+def test_guesses_from_an_invalid_address_count_too(operated: Operated) -> None:
     with time_machine.travel(utc_now(), tick=False):
         for address in ("", "x", "203.0.113.7, 10.0.0.1", "1.2.3.4:80", "\ud800"):
             guess(1, address=address)
@@ -238,7 +238,7 @@ def test_an_address_that_is_none_counts_too(operated: Operated) -> None:
         assert send(JOBS, RIGHT, address="y").status == 429
 
 
-def test_mistakes_are_forgotten_after_a_day(operated: Operated) -> None:
+def test_guesses_are_forgotten_after_a_day(operated: Operated) -> None:
     now = utc_now()
     with time_machine.travel(now, tick=False):
         guess(refusals.FREE_REFUSALS - 1)
@@ -263,7 +263,7 @@ def test_guesses_count_across_execution_environments(
         database.close()
 
 
-def test_only_the_right_secret_comes_in_while_guesses_cannot_be_counted(
+def test_only_the_right_secret_is_accepted_while_guesses_cannot_be_counted(
     operated: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A backend can publish without the database. A wrong secret is told from a right one, as ever."""
@@ -277,7 +277,7 @@ def test_only_the_right_secret_comes_in_while_guesses_cannot_be_counted(
     database.close()
 
 
-def test_no_table_has_a_secret_an_address_or_a_name_that_was_tried(operated: Operated) -> None:
+def test_no_table_contains_a_tried_secret_name_or_address(operated: Operated) -> None:
     guess(3, basic("somebody", "a-secret-that-is-wrong"), address="198.51.100.77")
 
     (row,) = operated.mojodex.rows("SELECT * FROM md_background_refusal")
@@ -395,7 +395,9 @@ MALFORMED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("how", MALFORMED)
-def test_a_malformed_secret_closes_the_api_and_names_the_field_only(operated: Operated, how: str) -> None:
+def test_a_malformed_secret_closes_the_api_and_the_answer_names_only_the_field(
+    operated: Operated, how: str
+) -> None:
     """Everybody can read the answer: no value is in it, and no credential's name, which may be mistyped."""
     secret, field = MALFORMED[how]
     change_secret(secret)
@@ -421,7 +423,7 @@ def test_no_secret_is_weak() -> None:
             access.Credentials.model_validate(changed(session_keys=[weak]))
 
 
-def test_a_removed_credential_is_nobody_from_then_on(operated: Operated) -> None:
+def test_a_removed_credential_is_refused_at_once(operated: Operated) -> None:
     change_secret(changed("credentials", operator=None))
 
     assert send(JOBS, RIGHT).status == 401
@@ -455,7 +457,7 @@ def answers(operated: Operated) -> Iterator[Answer]:
     yield log_in_with("operator", "x")
 
 
-def test_every_answer_is_secured_errors_included(operated: Operated) -> None:
+def test_every_answer_has_the_security_headers(operated: Operated) -> None:
     statuses = set()
     for found in answers(operated):
         statuses.add(found.status)
@@ -480,7 +482,7 @@ def test_every_answer_is_secured_errors_included(operated: Operated) -> None:
     assert statuses >= {200, 202, 303, 400, 401, 403, 404, 409, 413, 415, 422, 503}
 
 
-def test_no_answer_with_content_is_kept_by_anybody(operated: Operated) -> None:
+def test_no_answer_with_content_may_be_cached(operated: Operated) -> None:
     for route in GUARDED:
         for headers in (RIGHT, {}):
             assert send(route, headers).headers["cache-control"] == "no-store"
@@ -490,7 +492,7 @@ def test_no_answer_with_content_is_kept_by_anybody(operated: Operated) -> None:
         assert found.cookies == []
 
 
-def test_no_other_website_is_asked_whether_it_may(operated: Operated) -> None:
+def test_no_preflight_allows_another_website(operated: Operated) -> None:
     """A preflight is answered like any request that nobody understands."""
     for path in (path_of(path) for _, path in RIGHTS):
         asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
@@ -500,7 +502,7 @@ def test_no_other_website_is_asked_whether_it_may(operated: Operated) -> None:
         assert not [name for name in found.headers if name.startswith("access-control")]
 
 
-def test_no_answer_names_what_it_was_made_with(operated: Operated) -> None:
+def test_no_answer_names_the_software_behind_it(operated: Operated) -> None:
     for route in RIGHTS:
         found = send(route, RIGHT)
         assert not {"server", "x-powered-by", "via"} & set(found.headers)

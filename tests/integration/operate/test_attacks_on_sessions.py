@@ -95,11 +95,11 @@ def test_a_truncated_cookie_opens_nothing(operated: Operated) -> None:
         assert not is_let_in(part), part
 
 
-def test_a_cookie_of_another_key_opens_nothing(operated: Operated) -> None:
+def test_a_cookie_signed_with_another_key_opens_nothing(operated: Operated) -> None:
     assert not is_let_in(minted(keys=[OTHER_KEY]))
 
 
-def test_a_cookie_of_another_salt_opens_nothing(operated: Operated) -> None:
+def test_a_cookie_signed_with_another_salt_opens_nothing(operated: Operated) -> None:
     content = content_of(minted())
 
     for salt in ("csrf", "unsubscribe", "itsdangerous", "Session", ""):
@@ -107,7 +107,7 @@ def test_a_cookie_of_another_salt_opens_nothing(operated: Operated) -> None:
     assert not is_let_in(URLSafeSerializer(KEY, salt="session").dumps(content))
 
 
-def test_a_csrf_token_is_no_cookie_and_a_cookie_no_token(operated: Operated) -> None:
+def test_a_csrf_token_is_not_a_cookie_and_a_cookie_is_not_a_token(operated: Operated) -> None:
     cookie = log_in(operated)
     token = csrf_of(cookie)
 
@@ -115,7 +115,7 @@ def test_a_csrf_token_is_no_cookie_and_a_cookie_no_token(operated: Operated) -> 
     assert send(PAUSE, {"x-csrf-token": cookie}, cookie=cookie).status == 403
 
 
-def test_who_makes_their_own_key_the_first_one_is_not_trusted(operated: Operated) -> None:
+def test_a_key_that_is_not_in_the_secret_is_not_trusted(operated: Operated) -> None:
     """The keys are those of the secret, not what a cookie names."""
     content = content_of(minted())
 
@@ -136,7 +136,7 @@ def test_only_the_exact_name_of_a_cookie_counts(operated: Operated) -> None:
     assert send(FIRST_PAGE, cookies=[f"={COOKIE}={cookie}"]).status == 303
 
 
-def test_a_cookie_goes_over_tls_only_and_no_script_reads_it(operated: Operated) -> None:
+def test_a_cookie_is_sent_over_tls_only_and_no_script_reads_it(operated: Operated) -> None:
     form = {"name": "operator", "secret": CREDENTIALS["operator"]}
     (cookie,) = operated.client.as_(None).send("POST", "/login", form=form).cookies
 
@@ -146,7 +146,7 @@ def test_a_cookie_goes_over_tls_only_and_no_script_reads_it(operated: Operated) 
     assert sorted(attributes) == ["HttpOnly", "Max-Age=3600", "Path=/", "SameSite=Strict", "Secure"]
 
 
-def test_each_login_is_another_session(operated: Operated) -> None:
+def test_each_login_begins_a_new_session(operated: Operated) -> None:
     """A session cannot be fixed: what a browser sends along to log in is not used."""
     planted = minted()
     begun = log_in(operated, headers={"cookie": f"{COOKIE}={planted}"})
@@ -158,7 +158,7 @@ def test_each_login_is_another_session(operated: Operated) -> None:
 # Sessions that have ended.
 
 
-def test_a_cookie_is_not_taken_an_hour_later(operated: Operated) -> None:
+def test_a_cookie_is_refused_an_hour_later(operated: Operated) -> None:
     now = utc_now()
     with time_machine.travel(now, tick=False):
         cookie = log_in(operated)
@@ -168,7 +168,7 @@ def test_a_cookie_is_not_taken_an_hour_later(operated: Operated) -> None:
             assert is_let_in(cookie) == taken
 
 
-def test_a_cookie_of_the_future_is_not_taken(operated: Operated) -> None:
+def test_a_cookie_from_the_future_is_refused(operated: Operated) -> None:
     with time_machine.travel(utc_now() + timedelta(minutes=10), tick=False):
         cookie = minted()
 
@@ -201,7 +201,7 @@ def test_a_renewed_cookie_does_not_prolong_its_session(operated: Operated) -> No
     assert content_of(renewed) == content_of(cookie)
 
 
-def test_what_a_page_does_by_itself_keeps_no_session_alive(operated: Operated) -> None:
+def test_automatic_requests_of_a_page_keep_no_session_alive(operated: Operated) -> None:
     now = utc_now()
     with time_machine.travel(now, tick=False):
         cookie = log_in(operated)
@@ -221,7 +221,7 @@ def test_a_refused_request_renews_no_cookie(operated: Operated) -> None:
         assert (found.status, found.cookies) == (403, [])
 
 
-def test_logging_out_takes_the_cookie_away_also_when_it_would_be_renewed(operated: Operated) -> None:
+def test_logging_out_removes_the_cookie_even_when_it_would_be_renewed(operated: Operated) -> None:
     now = utc_now()
     with time_machine.travel(now, tick=False):
         cookie = log_in(operated)
@@ -250,7 +250,7 @@ def test_the_session_of_a_changed_secret_ends(operated: Operated) -> None:
     assert not is_let_in(cookie)
 
 
-def test_a_session_has_the_rights_that_its_credential_has_now(operated: Operated) -> None:
+def test_a_session_has_the_current_rights_of_its_credential(operated: Operated) -> None:
     cookie = log_in(operated)
     token = csrf_of(cookie)
     change_secret(changed("credentials", "operator", rights=["read"]))
@@ -294,7 +294,7 @@ def test_a_session_changes_nothing_without_its_own_token(operated: Operated, rou
 
 
 @pytest.mark.parametrize("route", CHANGING, ids=name_of)
-def test_another_website_makes_no_browser_change_anything(operated: Operated, route: tuple[str, str]) -> None:
+def test_no_change_comes_from_another_website(operated: Operated, route: tuple[str, str]) -> None:
     """With a session and its token, and with what a browser remembers of HTTP Basic."""
     cookie = log_in(operated)
     credentials = (
@@ -326,7 +326,7 @@ def test_another_website_makes_no_browser_change_anything(operated: Operated, ro
 
 
 @pytest.mark.parametrize("headers", [{}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}])
-def test_what_comes_from_our_own_pages_or_no_browser_is_taken(
+def test_requests_of_our_own_pages_and_of_programs_are_accepted(
     operated: Operated, headers: dict[str, str]
 ) -> None:
     ours = {"host": "api.example.com", "origin": "https://api.example.com"}
@@ -348,7 +348,7 @@ def test_nobody_is_logged_in_by_another_website(operated: Operated) -> None:
         assert (found.status, found.cookies) == (403, [])
 
 
-def test_a_cookie_is_no_use_beside_wrong_basic_credentials(operated: Operated) -> None:
+def test_a_cookie_does_not_help_beside_wrong_basic_credentials(operated: Operated) -> None:
     cookie = log_in(operated)
 
     assert send(("GET", "/jobs"), basic("operator", "x" * 20), cookie=cookie).status == 401
@@ -362,13 +362,13 @@ def test_a_token_serves_only_its_session(operated: Operated) -> None:
     assert send(("POST", "/logout"), {"x-csrf-token": csrf_of(second)}, cookie=second).status == 303
 
 
-def test_who_may_not_read_gets_no_session(operated: Operated) -> None:
+def test_a_credential_without_read_gets_no_session(operated: Operated) -> None:
     form = {"name": "backend", "secret": CREDENTIALS["backend"]}
     found = operated.client.as_(None).send("POST", "/login", form=form)
 
     assert (found.status, found.cookies) == (403, [])
 
 
-def test_the_time_of_a_session_is_limited() -> None:
+def test_the_duration_of_a_session_is_limited() -> None:
     assert access.SESSION_SECONDS <= 3600
     assert access.LONGEST_SESSION_SECONDS <= 12 * 3600

@@ -171,7 +171,7 @@ def test_a_website_shows_its_progress_and_its_pages_with_their_reasons(
     expect(pages.get_by_role("row", name="https://example.com/x")).to_contain_text("robots.txt forbids it")
 
 
-def test_times_are_those_of_the_reader(operated: Operated, browser: Browser, url: str) -> None:
+def test_times_are_shown_in_the_readers_time_zone(operated: Operated, browser: Browser, url: str) -> None:
     at = (NOW - timedelta(minutes=5)).replace(microsecond=0)
     operated.add_job(queued_at=at, finished_at=at)
 
@@ -184,9 +184,7 @@ def test_times_are_those_of_the_reader(operated: Operated, browser: Browser, url
     assert title.endswith(f"{at:%H:%M:%S} UTC")
 
 
-def test_who_may_only_read_sees_no_buttons_and_no_words(
-    operated: Operated, browser: Browser, url: str
-) -> None:
+def test_a_reader_sees_no_buttons_and_no_words(operated: Operated, browser: Browser, url: str) -> None:
     job_id = operated.add_job(outcome={"reason": "x", "answer": "call my doctor"})
 
     page = log_in(browser, url, "reader")
@@ -198,7 +196,7 @@ def test_who_may_only_read_sees_no_buttons_and_no_words(
     assert "doctor" not in page.content()
 
 
-def test_a_wrong_secret_is_told_and_logging_out_ends_the_session(
+def test_a_wrong_secret_is_reported_and_logging_out_ends_the_session(
     operated: Operated, browser: Browser, url: str
 ) -> None:
     page = browser.new_page()

@@ -80,7 +80,7 @@ def test_a_call_is_answered_as_by_mojodexs_own_background(front_door: Operated, 
         assert found.matches(Answer(call["status"], call["body"])), found
 
 
-def test_what_it_answers_ok_is_published(front_door: Operated) -> None:
+def test_each_call_that_is_answered_ok_is_published(front_door: Operated) -> None:
     for call in CALLS:
         if call["sent_by_mojodex"]:
             ask(call)
@@ -99,7 +99,7 @@ def test_what_it_answers_ok_is_published(front_door: Operated) -> None:
     }
 
 
-def test_an_address_that_is_too_long_is_a_failed_job_with_its_reason(front_door: Operated) -> None:
+def test_an_address_that_is_too_long_becomes_a_failed_job_with_its_reason(front_door: Operated) -> None:
     call = next(call for call in CALLS if call["name"] == "a website with 271 characters")
 
     ask(call)
@@ -109,7 +109,7 @@ def test_an_address_that_is_too_long_is_a_failed_job_with_its_reason(front_door:
     assert front_door.queued("create_from_website") == []
 
 
-def test_users_of_a_page_are_those_of_the_first_page(front_door: Operated) -> None:
+def test_later_pages_continue_the_first_page_of_users(front_door: Operated) -> None:
     call = next(call for call in CALLS if call["name"] == "e-mails")
 
     pages = [
@@ -123,7 +123,7 @@ def test_users_of_a_page_are_those_of_the_first_page(front_door: Operated) -> No
 
 
 @pytest.mark.parametrize("name", [None, "reader"])
-def test_whoever_may_not_publish_gets_an_error_that_mojodex_can_read(
+def test_a_caller_without_the_right_gets_an_error_that_mojodex_can_read(
     front_door: Operated, name: str | None
 ) -> None:
     found = ask(CALLS[0], name)
@@ -132,7 +132,7 @@ def test_whoever_may_not_publish_gets_an_error_that_mojodex_can_read(
     assert front_door.queued("create_from_website") == []
 
 
-def test_a_queue_that_is_away_is_an_error_that_mojodex_can_read(
+def test_a_queue_that_is_away_causes_an_error_that_mojodex_can_read(
     front_door: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_args: object) -> None:
@@ -145,7 +145,7 @@ def test_a_queue_that_is_away_is_an_error_that_mojodex_can_read(
     assert (found.status, found.body) == (503, {"error": "Error parsing website : queue: away"})
 
 
-def test_a_website_is_published_also_while_the_database_is_away(
+def test_a_website_is_published_even_while_the_database_is_away(
     front_door: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away() -> None:
@@ -159,7 +159,7 @@ def test_a_website_is_published_also_while_the_database_is_away(
     assert len(front_door.queued("create_from_website")) == 1
 
 
-def test_an_edition_that_no_queue_takes_is_refused(front_door: Operated) -> None:
+def test_an_edition_that_is_too_large_for_a_queue_is_refused(front_door: Operated) -> None:
     call = next(call for call in CALLS if call["name"] == "a text with its edition")
 
     found = ask(call | {"json": call["json"] | {"edition": "x" * 1_000_000}})

@@ -134,7 +134,7 @@ def test_no_query_reads_the_whole_ledger(ledger: Operated, statistics: str) -> N
     assert scans == []
 
 
-def test_the_first_screen_asks_the_database_at_most_five_times(ledger: Operated) -> None:
+def test_the_first_screen_sends_at_most_five_queries(ledger: Operated) -> None:
     ledger.client.get("/console")
 
     with statements() as seen:

@@ -57,7 +57,7 @@ def begin(operated: Operated, key: JobKey) -> Any:
 # Find.
 
 
-def test_jobs_come_newest_first_a_page_at_a_time_each_once(operated: Operated) -> None:
+def test_jobs_are_listed_newest_first_in_pages_each_once(operated: Operated) -> None:
     states = ("queued", "running", "done", "failed", "skipped")
     # Several in one moment, as a schedule claims them.
     for number in range(23):
@@ -96,7 +96,7 @@ def test_jobs_come_newest_first_a_page_at_a_time_each_once(operated: Operated) -
     ],
     ids=itertools.count(),
 )
-def test_jobs_are_found_by(operated: Operated, query: dict[str, str], subjects: set[str]) -> None:
+def test_jobs_are_found_by_filter(operated: Operated, query: dict[str, str], subjects: set[str]) -> None:
     operated.add_job(subject="1", user_id="ann")
     operated.add_job(subject="2", state="done")
     old = NOW - timedelta(days=1)
@@ -111,7 +111,7 @@ def test_jobs_are_found_by(operated: Operated, query: dict[str, str], subjects: 
     assert found["next"] is None
 
 
-def test_a_rare_reason_is_looked_for_page_by_page_and_never_in_the_whole_ledger(operated: Operated) -> None:
+def test_a_rare_reason_is_searched_page_by_page_and_never_in_the_whole_ledger(operated: Operated) -> None:
     for number in range(listing.SCANNED + 100):
         operated.add_job(subject=str(number), queued_at=NOW, finished_at=NOW - timedelta(seconds=number))
     old = NOW - timedelta(days=2)
@@ -140,7 +140,7 @@ def test_a_rare_reason_is_looked_for_page_by_page_and_never_in_the_whole_ledger(
     ],
     ids=str,
 )
-def test_a_filter_that_is_not_valid_is_a_clear_problem(operated: Operated, query: dict[str, Any]) -> None:
+def test_an_invalid_filter_is_refused_with_a_clear_reason(operated: Operated, query: dict[str, Any]) -> None:
     found = operated.client.get("/jobs", **query)
 
     assert (found.status, found.headers["content-type"]) == (422, "application/problem+json")
@@ -150,7 +150,7 @@ def test_a_filter_that_is_not_valid_is_a_clear_problem(operated: Operated, query
 # One job.
 
 
-def test_a_job_tells_its_attempts_what_it_has_paid_and_what_was_done_to_it(operated: Operated) -> None:
+def test_a_job_shows_its_attempts_its_cost_and_its_audit(operated: Operated) -> None:
     started = (NOW - timedelta(minutes=5)).isoformat()
     history = [
         {
@@ -175,7 +175,7 @@ def test_a_job_tells_its_attempts_what_it_has_paid_and_what_was_done_to_it(opera
     assert found["audit"] == []
 
 
-def test_the_users_words_are_shown_only_with_the_right_to_them(operated: Operated) -> None:
+def test_the_users_words_are_shown_only_with_the_right_to_read_them(operated: Operated) -> None:
     outcome = {
         "todos": [{"todo_pk": 3, "evidence": "call my doctor"}],
         "left_out": [{"reason": "it says nothing"}],
@@ -196,11 +196,11 @@ def test_the_users_words_are_shown_only_with_the_right_to_them(operated: Operate
 @pytest.mark.parametrize(
     "job_id", ["extract_todos.MTAw", "extract_todos", "nothing.MQ", "extract_todos.?", "x" * 900]
 )
-def test_a_job_that_is_not_there_is_not_found(operated: Operated, job_id: str) -> None:
+def test_a_missing_job_is_not_found(operated: Operated, job_id: str) -> None:
     assert operated.client.get(f"/jobs/{job_id}").status == 404
 
 
-def test_the_id_of_a_job_is_its_key_and_nothing_else_is_one() -> None:
+def test_the_id_of_a_job_is_its_key_and_nothing_else_is_accepted() -> None:
     for key in (JobKey("extract_todos", "7", ""), JobKey("events", "todo_daily_emails:é 1", DAY)):
         assert parse_job_id(key.job_id) == key
     for wrong in (
@@ -241,7 +241,7 @@ def test_a_retried_job_is_the_same_one_with_all_its_attempts_and_its_message(
     assert begin(operated, parse_job_id(job_id)).attempts == 1
 
 
-def test_a_retried_website_is_read_anew_under_another_occasion(operated: Operated) -> None:
+def test_a_retried_website_is_crawled_again_as_a_new_occasion(operated: Operated) -> None:
     outcome = {"reason": "no page could be stored", "found": 1, "scope": "path", "refresh": True}
     subject = "ann https://example.com/docs/"
     job_id = operated.add_job("create_from_website", subject, "r1", outcome=outcome, user_id="ann")
@@ -277,7 +277,7 @@ def test_a_retried_website_is_read_anew_under_another_occasion(operated: Operate
         ("create_from_website", "r1", "failed", {"reason": "cancelled by x", "found": 0}, "had not begun"),
     ],
 )
-def test_what_a_retry_cannot_do_it_says(
+def test_a_retry_that_is_impossible_is_refused_with_its_reason(
     operated: Operated, process: str, occasion: str, state: str, outcome: Any, why: str
 ) -> None:
     job_id = operated.add_job(process, "1", occasion, state, outcome=outcome)
@@ -304,7 +304,7 @@ def test_only_the_message_of_the_job_that_is_retried_is_published(operated: Oper
     assert operated.job(subject="1").retry_message is None
 
 
-def test_a_message_that_cannot_be_published_now_waits_for_the_redrive(
+def test_a_message_that_cannot_be_published_is_left_to_the_redrive(
     operated: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = operated.add_job()
@@ -421,7 +421,7 @@ def add_page(operated: Operated, key: str, state: str, subject: str, occasion: s
     )
 
 
-def test_a_cancelled_website_keeps_its_progress_and_its_pages_end(operated: Operated) -> None:
+def test_a_cancelled_website_keeps_its_progress_and_its_open_pages_fail(operated: Operated) -> None:
     subject = "ann https://example.com"
     job_id = operated.add_job(
         "create_from_website", subject, "r1", "running", outcome={"found": 2, "waiting": 1}, user_id="ann"
@@ -451,7 +451,7 @@ def test_a_cancelled_website_keeps_its_progress_and_its_pages_end(operated: Oper
     ]
 
 
-def test_a_cancelled_refresh_is_due_again_a_day_later_and_no_other_is(operated: Operated) -> None:
+def test_a_cancelled_refresh_is_postponed_by_a_day_and_no_other_is(operated: Operated) -> None:
     for user, url, in_days in (("ann", "a.example", 0), ("ann", "b.example", 0), ("bob", "a.example", 0)):
         operated.mojodex.run(
             "INSERT INTO md_background_website (user_id, site, repeated_lines, website_url, refresh_at)"
@@ -471,7 +471,7 @@ def test_a_cancelled_refresh_is_due_again_a_day_later_and_no_other_is(operated: 
     assert [row.later for row in due] == [True, False, False]
 
 
-def test_only_what_has_not_ended_can_be_cancelled_and_nothing_else_is(operated: Operated) -> None:
+def test_only_unfinished_jobs_can_be_cancelled(operated: Operated) -> None:
     for subject, state in (("1", "queued"), ("2", "queued"), ("3", "done")):
         operated.add_job(subject=subject, state=state)
     operated.mojodex.run("UPDATE md_background_job SET retry_message = '{}' WHERE subject = '1'")
@@ -494,7 +494,7 @@ def test_a_page_is_cancelled_with_its_website(operated: Operated) -> None:
 # Websites, users, processes.
 
 
-def test_the_pages_of_a_website_come_in_pages(operated: Operated) -> None:
+def test_the_pages_of_a_website_are_listed_in_pages(operated: Operated) -> None:
     subject = "ann https://example.com"
     job_id = operated.add_job(
         "create_from_website", subject, "r1", "done", outcome={"found": 3}, user_id="ann"
@@ -555,7 +555,7 @@ def test_a_process_is_paused_and_resumed_with_its_alarm_once_each(operated: Oper
 
 
 @pytest.mark.parametrize("change", ["pause", "resume"])
-def test_whatever_fails_a_pause_is_recorded_while_it_may_be_one(
+def test_a_pause_stays_recorded_if_the_change_fails(
     operated: Operated, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     if change == "resume":
@@ -572,7 +572,7 @@ def test_whatever_fails_a_pause_is_recorded_while_it_may_be_one(
     assert len(operated.mojodex.rows("SELECT * FROM md_background_paused_process")) == 1
 
 
-def test_a_cancelled_night_leaves_the_todo_to_the_next_one(operated: Operated) -> None:
+def test_a_todo_whose_job_was_cancelled_is_due_again_on_the_next_night(operated: Operated) -> None:
     job_id = operated.add_job("reschedule_todo", "8", DAY, "queued")
 
     operated.client.post(f"/jobs/{job_id}/cancel")
@@ -580,7 +580,7 @@ def test_a_cancelled_night_leaves_the_todo_to_the_next_one(operated: Operated) -
     assert operated.job("reschedule_todo", "8").outcome["attempts_exhausted"] is True
 
 
-def test_what_was_cancelled_is_retried_only_if_it_is_asked_for(operated: Operated) -> None:
+def test_cancelled_jobs_are_retried_only_on_request(operated: Operated) -> None:
     operated.add_job(subject="1")
     job_id = operated.add_job(subject="2", state="queued")
     operated.client.post(f"/jobs/{job_id}/cancel")
@@ -593,7 +593,7 @@ def test_what_was_cancelled_is_retried_only_if_it_is_asked_for(operated: Operate
     assert found == [1, 1]
 
 
-def test_every_change_is_in_the_audit_with_who_and_when(operated: Operated) -> None:
+def test_every_change_is_in_the_audit_with_its_caller_and_time(operated: Operated) -> None:
     job_id = operated.add_job()
     operated.client.post(f"/jobs/{job_id}/retry")
     operated.client.post(f"/jobs/{job_id}/cancel")
@@ -623,7 +623,7 @@ def test_the_api_describes_itself(operated: Operated) -> None:
     assert not any(path.startswith("/console") for path in described["paths"])
 
 
-def test_health_needs_no_credential_and_a_database_that_is_away_is_told(
+def test_health_needs_no_credential_and_reports_a_database_that_is_away(
     operated: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert operated.client.as_(None).get("/healthz").json() == {"status": "ok"}
@@ -638,7 +638,7 @@ def test_health_needs_no_credential_and_a_database_that_is_away_is_told(
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
 
-def test_what_the_api_cannot_do_for_a_reason_of_its_own_gives_nothing_away(
+def test_an_internal_error_reveals_no_words(
     operated: Operated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_args: object, **_named: object) -> None:

@@ -55,7 +55,7 @@ def bounced(operated: Operated, user_id: str) -> None:
         session.commit()
 
 
-def test_a_mail_client_ends_the_mail_with_one_click_from_wherever_it_is(mails: Operated) -> None:
+def test_a_mail_client_unsubscribes_with_one_click_from_any_origin(mails: Operated) -> None:
     user = mails.mojodex.user()
     nobody = mails.client.as_(None)
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
@@ -76,7 +76,7 @@ def test_a_mail_client_ends_the_mail_with_one_click_from_wherever_it_is(mails: O
 
 
 @pytest.mark.parametrize("token", ["", "x", "x.y", "a" * 5000])
-def test_a_link_that_is_not_valid_changes_nothing_and_says_so(mails: Operated, token: str) -> None:
+def test_an_invalid_link_changes_nothing_and_is_reported(mails: Operated, token: str) -> None:
     user = mails.mojodex.user()
     token_of(mails, user)
 
@@ -91,7 +91,7 @@ def test_without_a_key_there_is_no_page(operated: Operated) -> None:
     assert operated.client.as_(None).get("/unsubscribe", token="x").status == 404
 
 
-def test_a_bounced_address_is_told_and_an_operator_lets_it_get_mail_again(mails: Operated) -> None:
+def test_a_bounced_address_is_shown_and_an_operator_can_unblock_it(mails: Operated) -> None:
     user = mails.mojodex.user()
     bounced(mails, user)
 

@@ -153,7 +153,7 @@ def test_a_publisher_that_dies_before_its_commit_publishes_one_page_twice_and_no
     assert states(operated) == {"queued": JOBS - len(twice), "done": len(twice)}
 
 
-def test_the_redrive_publishes_what_an_api_has_committed_that_died_before_it_called_the_redrive(
+def test_the_redrive_publishes_retries_of_an_api_that_died_before_calling_it(
     operated: Operated, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail(operated)
@@ -175,7 +175,7 @@ def test_the_redrive_publishes_what_an_api_has_committed_that_died_before_it_cal
     assert published == len(queue.sent) == queue.sent.total() == JOBS
 
 
-def test_an_api_that_dies_before_its_commit_has_retried_nothing(
+def test_an_api_that_dies_before_its_commit_retries_nothing(
     operated: Operated, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail(operated)
@@ -225,7 +225,7 @@ def test_two_confirmations_at_once_retry_each_job_once(
     assert states(operated) == {"queued": 2_000}
 
 
-def test_the_second_of_two_confirmations_is_told_that_the_number_has_changed(operated: Operated) -> None:
+def test_the_second_of_two_confirmations_is_refused_because_the_number_changed(operated: Operated) -> None:
     fail(operated, 20)
 
     first, second = ask(operated, 20), ask(operated, 20)
