@@ -1,4 +1,4 @@
-"""Unit, integration, stack and structure tests; see README, Tests."""
+"""Unit, integration, stack, structure and simulation tests; README.md describes them under "Tests"."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The API in this process: its handler, called with the events that API Gateway makes of requests."""
+"""The API in this process: its handler, called with API Gateway's events."""
 
 import base64
 import json
@@ -14,13 +14,13 @@ from tests.http_server import QuietHandler, serve
 from tests.lambda_events import FakeContext
 
 ADDRESS = "203.0.113.7"
-# What an HTTP API hands over as text; the bodies of other types are in Base64.
+# An HTTP API passes bodies of these types as text, and all others in Base64.
 TEXT = ("application/json", "text/", "application/xml", "application/javascript")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An answer of the API."""
 
     status: int
     headers: dict[str, str]
@@ -41,7 +41,7 @@ def event(
     body: bytes | None = None,
     address: str = ADDRESS,
 ) -> dict[str, Any]:
-    """The event of a request, in the payload format 2.0."""
+    """Make the event of a request, in payload format 2.0."""
     sent = {name.lower(): value for name, value in (headers or {}).items()}
     cookies = [cookie.strip() for cookie in sent.pop("cookie", "").split(";") if cookie.strip()]
     made: dict[str, Any] = {
@@ -77,19 +77,19 @@ def answer(event: dict[str, Any]) -> Answer:
 
 
 def basic(name: str, secret: str) -> dict[str, str]:
-    """The header of HTTP Basic."""
+    """Make the header of HTTP Basic."""
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()}
 
 
 @dataclass
 class Client:
-    """Sends requests to the API, as one of those who may use it; or as nobody."""
+    """Sends requests to the API with a named credential, or with none."""
 
     credentials: Mapping[str, str]
     name: str | None = "operator"
 
     def as_(self, name: str | None) -> "Client":
-        """The same for another name."""
+        """Return the same client with another credential."""
         return Client(self.credentials, name)
 
     def send(
@@ -126,7 +126,7 @@ class Client:
 
 @contextmanager
 def served() -> Iterator[str]:
-    """Serve the API on loopback, for a browser; its URL."""
+    """Serve the API on loopback for a browser, and yield its URL."""
     one_at_a_time = Lock()
 
     class Handler(QuietHandler):
@@ -141,7 +141,7 @@ def served() -> Iterator[str]:
                 body=body,
                 address="127.0.0.1",
             )
-            # An execution environment of Lambda has one request at a time.
+            # A Lambda execution environment handles one request at a time.
             with one_at_a_time:
                 found = answer(request)
             self.send_response(found.status)

@@ -1,4 +1,4 @@
-"""A browser of the Chromium family, to see a page as a reader does."""
+"""A browser of the Chromium family, to look at a page as a reader does."""
 
 import os
 import shutil
@@ -45,14 +45,14 @@ def _runs(browser: Path) -> bool:
 
 @contextmanager
 def launched_browser() -> Iterator[Browser]:
-    """Run a browser that was found. Without one the test is skipped, or fails if CI=true."""
+    """Run the first browser found. Without one, skip the test, or fail it if CI=true."""
     path = find_browser()
     if path is None:
         # CI must not pass because its browser is missing.
         give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         give_up(MISSING)
     with sync_playwright() as playwright:
-        # Its sandbox does not run as root, as in a container; what is shown is our own.
+        # The sandbox does not run as root, as in a container. The pages are our own.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
             yield browser

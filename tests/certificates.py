@@ -1,4 +1,4 @@
-"""Self-signed certificates for servers of the tests."""
+"""Self-signed certificates for the tests' servers."""
 
 import datetime as dt
 import ssl
@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def certificate(name: str, directory: Path) -> tuple[str, ssl.SSLContext]:
-    """Make a self-signed certificate for `name`: the PEM, and a server's context with it."""
+    """Make a self-signed certificate for `name`; return the PEM and a server's context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)

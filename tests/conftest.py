@@ -1,4 +1,4 @@
-"""The environment that AWS and the template give to a function; nothing here reaches AWS."""
+"""The environment that AWS and the template give a function. No test reaches AWS."""
 
 import os
 

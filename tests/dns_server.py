@@ -1,4 +1,4 @@
-"""A small DNS server on loopback, and a `socket.getaddrinfo` that asks it for the names under .test."""
+"""A small DNS server on loopback, and a `socket.getaddrinfo` that asks it for names under .test."""
 
 import ipaddress
 import socket
@@ -23,10 +23,10 @@ class DnsServer:
 
     Attributes:
         port: of 127.0.0.1.
-        records: of a name, a list of answers; the first one is given first, the last one for ever. An answer
-            is a list of addresses, or the name that the name is another one for. Without one: no such name.
+        records: a list of answers for each name, given in turn; the last one repeats. An answer is a list of
+            addresses, or the target of a CNAME. A name without answers does not exist.
         broken: names for which the server fails.
-        asked: how often each name was asked for, by a name and its type.
+        asked: number of queries by name and type.
     """
 
     port: int
@@ -35,7 +35,7 @@ class DnsServer:
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
-        """What is answered to a query, with what a CNAME leads to."""
+        """Answer a query, following CNAMEs."""
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA | dns.flags.RA
         (question,) = query.question
@@ -58,13 +58,13 @@ class DnsServer:
 
     def _answer(self, name: str, kind: str) -> list[str] | str | None:
         answers = self.records.get(name)
-        # The n-th question for a type gets the n-th answer: a lookup asks for both types.
+        # Count queries by type, because a lookup asks for both types.
         return answers[min(max(self.asked[name, kind], 1), len(answers)) - 1] if answers else None
 
 
 @contextmanager
 def dns_server() -> Iterator[DnsServer]:
-    """Run one on a free port of loopback."""
+    """Run a DNS server on a free port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         dns_of_test = DnsServer(server.getsockname()[1])
@@ -75,7 +75,7 @@ def dns_server() -> Iterator[DnsServer]:
                 if not data:
                     return
                 answer = dns_of_test.answer(dns.message.from_wire(data))
-                # In the order of the records: left to itself it shuffles them.
+                # Keep the order of the records.
                 server.sendto(answer.to_wire(want_shuffle=False), sender)
 
         thread = threading.Thread(target=run, daemon=True)
@@ -89,9 +89,7 @@ def dns_server() -> Iterator[DnsServer]:
 
 
 def getaddrinfo_by(server: DnsServer) -> Any:
-    """A `socket.getaddrinfo` that asks the server, over its socket, for what ends in .test; numbers and all
-    other names go the system's way.
-    """
+    """Make a `socket.getaddrinfo` that asks the server for names under .test, and the system for the rest."""
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers, resolver.port, resolver.lifetime = ["127.0.0.1"], server.port, 3
     system = socket.getaddrinfo

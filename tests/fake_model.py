@@ -1,6 +1,4 @@
-"""A model with a script: an HTTP server of OpenAI's shape that answers what a test tells it to, and keeps
-what it was asked.
-"""
+"""A scripted model: an HTTP server with OpenAI's API that gives a test's answers and keeps all requests."""
 
 import hashlib
 import json
@@ -16,9 +14,7 @@ from tests.http_server import QuietHandler, serve
 
 @dataclass
 class Reply:
-    """One answer: `content` in a chat completion, or a raw HTTP answer when `status` is not 200 or `body` is
-    given.
-    """
+    """An answer: `content` in a chat completion, or raw HTTP if `status` is not 200 or `body` is given."""
 
     content: Any = None
     status: int = 200
@@ -26,16 +22,16 @@ class Reply:
     refusal: str | None = None
     finish_reason: str = "stop"
     delay: float = 0
-    # Spaces before the body, one each fifth of a second, as some proxies keep a connection alive.
+    # Number of spaces before the body, one each 0.2 s, as some proxies keep a connection alive.
     drips: int = 0
-    # Headers, one each fifth of a second.
+    # Number of extra headers, one each 0.2 s.
     header_drips: int = 0
     body: str | None = None
     error_code: str | None = None
     error_param: str | None = None
-    # Beside the numbers of tokens.
+    # Added to the numbers of tokens.
     usage: dict[str, Any] = field(default_factory=dict)
-    # Instead of a completion's own fields, or beside them.
+    # Added to a completion's fields, or replacing them.
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,9 +40,7 @@ Script = Callable[[dict[str, Any]], Reply]
 
 @dataclass
 class FakeModel:
-    """The running server. `script` decides about each request; `calls` holds the requests' bodies, oldest
-    first.
-    """
+    """The running server. `script` answers each request; `calls` has the requests' bodies, oldest first."""
 
     url: str
     script: Script
@@ -54,11 +48,11 @@ class FakeModel:
     # The same for embeddings.
     embed: Script = field(default_factory=lambda: embedded)
     embeddings: list[dict[str, Any]] = field(default_factory=list)
-    # Told of each request before it is answered, and from which port of loopback it comes.
+    # Called with each request and its client's port before the answer.
     asked_from: Callable[[dict[str, Any], int], None] = lambda _request, _port: None
 
     def answers(self, *replies: Reply) -> None:
-        """Give these replies in turn, the last one for ever."""
+        """Give these replies in turn and repeat the last one."""
         waiting = list(replies)
 
         def script(_request: dict[str, Any]) -> Reply:
@@ -72,30 +66,30 @@ CHUNK = re.compile(r'<chunk-(\w+) number="(\d+)">\n(.*?)\n</chunk-\1>', re.DOTAL
 
 
 def prompt_of(request: dict[str, Any]) -> str:
-    """The text of the first message of a request."""
+    """Return the text of the first message of a request."""
     return str(request["messages"][0]["content"])
 
 
 def todos(*steps: tuple[str, str | None, str]) -> Reply:
-    """A valid answer to extract_todos: (description, due_date, evidence) each."""
+    """Make a valid answer to extract_todos from steps of (description, due_date, evidence)."""
     keys = ("description", "due_date", "evidence")
     return Reply({"todos": [dict(zip(keys, step, strict=True)) for step in steps]})
 
 
 def relevance(request: dict[str, Any], irrelevant: Callable[[str], bool] = lambda _: False) -> Reply:
-    """A valid answer to the question which chunks are relevant."""
+    """Make a valid answer to the question which chunks are relevant."""
     chunks = CHUNK.findall(prompt_of(request))
     return Reply({"verdicts": [{"chunk": int(n), "relevant": not irrelevant(text)} for _, n, text in chunks]})
 
 
 def vector(text: str) -> list[float]:
-    """A vector that is the text's own."""
+    """Make a vector that only this text has."""
     digest = hashlib.sha256(text.encode()).digest()
     return [(digest[i % 32] - 128) / 128 + i / 1e6 for i in range(1536)]
 
 
 def embedded(request: dict[str, Any]) -> Reply:
-    """A valid answer to a request for embeddings."""
+    """Make a valid answer to a request for embeddings."""
     data = [
         {"object": "embedding", "index": i, "embedding": vector(text)}
         for i, text in enumerate(request["input"])
@@ -106,7 +100,7 @@ def embedded(request: dict[str, Any]) -> Reply:
 
 @contextmanager
 def fake_model() -> Iterator[FakeModel]:
-    """Run one on a free port of loopback."""
+    """Run a fake model on a free port of loopback."""
 
     class Handler(QuietHandler):
         def do_POST(self) -> None:
@@ -132,7 +126,7 @@ def fake_model() -> Iterator[FakeModel]:
                     time.sleep(0.2)
                 self.wfile.write(body)
             except (BrokenPipeError, ConnectionResetError):
-                # The client did not wait: that is what some tests are about.
+                # Some tests let the client stop waiting.
                 self.close_connection = True
 
     model = FakeModel("", lambda _request: todos())

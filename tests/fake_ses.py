@@ -1,6 +1,4 @@
-"""An SES with a script: an HTTP server of its shape that does with each mail what a test tells it to, and
-keeps what it was sent.
-"""
+"""A scripted SES: an HTTP server with its API that treats each mail as a test says and keeps all requests."""
 
 import json
 import threading
@@ -15,7 +13,7 @@ from tests.http_server import QuietHandler, serve
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer of SES; without a code one of something else."""
+    """An HTTP answer of SES, or without a code, of something in between."""
 
     status: int
     code: str | None = None
@@ -25,8 +23,7 @@ class Answer:
 
 TAKEN = Answer(200)
 THROTTLED = Answer(429, "TooManyRequestsException")
-# What the server does instead of answering: it closes the connection, before or after it took the mail, or
-# says nothing.
+# Instead of answering, the server closes the connection or hangs, before or after it took the mail.
 CLOSE, TAKE_AND_CLOSE, HANG, TAKE_AND_HANG = "close", "take and close", "hang", "take and hang"
 
 type Act = Answer | str
@@ -38,9 +35,9 @@ class FakeSes:
 
     Attributes:
         url: for AWS_ENDPOINT_URL_SESV2.
-        act: what it does with a request, by the request's number (from 1).
+        act: returns the reaction to a request, by the request's number (from 1).
         requests: the bodies of all requests.
-        mails: of those that it took, recipient and raw mail.
+        mails: recipient and raw mail of each mail that it took.
     """
 
     url: str
@@ -50,14 +47,14 @@ class FakeSes:
     connections: set[Any] = field(default_factory=set)
 
     def does(self, *script: Act) -> None:
-        """Do this, in turn, the last for ever."""
+        """React to requests in this order and repeat the last reaction."""
         begin = len(self.requests)
         self.act = lambda number: script[min(number - begin, len(script)) - 1]
 
 
 @contextmanager
 def fake_ses() -> Iterator[FakeSes]:
-    """Run one on a free port of loopback."""
+    """Run a fake SES on a free port of loopback."""
     done, taking = threading.Event(), threading.Lock()
 
     class Handler(QuietHandler):

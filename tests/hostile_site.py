@@ -1,5 +1,6 @@
-"""A website that means ill: each of its pages does another harm to what fetches it. It speaks through bare
-sockets, since no proper server would say what it says.
+"""A hostile website: each of its pages attacks its client in another way.
+
+It uses bare sockets, since no proper server would send such answers.
 """
 
 import gzip
@@ -26,9 +27,9 @@ class Site:
     Attributes:
         host: loopback address that it listens on.
         port: a free one.
-        connections: how many there were.
-        heads: of all requests, as they were sent.
-        done: set when the site stops, for who waits.
+        connections: their number so far.
+        heads: the heads of all requests.
+        done: set when the site stops, so that waiting pages return.
     """
 
     host: str
@@ -40,17 +41,17 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Without a slash at the end."""
+        """The address without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def paths(self) -> list[str]:
-        """What was asked for."""
+        """The requested paths."""
         return [head.split(" ")[1] for head in self.heads]
 
 
-# What a page does with a connection, once the request is there.
+# A page handles a connection after the request was read.
 type Page = Callable[[socket.socket, Site], Any]
 
 
@@ -107,7 +108,7 @@ def answer(
     content_type: str = "text/html",
     length: bool = True,
 ) -> Page:
-    """A page that answers properly."""
+    """Make a page that answers properly."""
     head = [f"HTTP/1.1 {status}", *headers]
     if content_type:
         head.append(f"Content-Type: {content_type}")
@@ -117,17 +118,17 @@ def answer(
 
 
 def redirect(location: str, status: str = "302 Found") -> Page:
-    """A redirect, with a small body."""
+    """Make a redirect with a small body."""
     return answer(HTML, f"Location: {location}", status=status)
 
 
 def raw(*parts: bytes) -> Page:
-    """Sends this and closes."""
+    """Make a page that sends these parts and closes."""
     return lambda connection, _: [connection.sendall(part) for part in parts]
 
 
 def slowly(before: bytes, drip: bytes) -> Page:
-    """Sends the first part at once, then a byte of the other one every half a second, over and over."""
+    """Make a page that sends `before` at once, then `drip` over and over, a byte each half a second."""
 
     def page(connection: socket.socket, site: Site) -> None:
         connection.sendall(before)
@@ -141,7 +142,7 @@ def slowly(before: bytes, drip: bytes) -> Page:
 
 
 def for_ever(before: bytes, more: bytes) -> Page:
-    """Sends the first part, then the other one as fast as it is taken."""
+    """Make a page that sends `before`, then `more` endlessly, as fast as the client reads."""
 
     def page(connection: socket.socket, site: Site) -> None:
         connection.sendall(before)
@@ -152,19 +153,19 @@ def for_ever(before: bytes, more: bytes) -> Page:
 
 
 def silent(_connection: socket.socket, site: Site) -> None:
-    """Takes the request and says nothing."""
+    """Take the request and send nothing."""
     site.done.wait(30)
 
 
 def reset(connection: socket.socket, _site: Site) -> None:
-    """Sends half a head, then a TCP reset."""
+    """Send half a head, then a TCP reset."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @cache
 def zeros_compressed(window: int) -> bytes:
-    """A gigabyte of zeros as gzip (31), zlib (15) or bare deflate (-15): a thousandth of that."""
+    """Compress a gigabyte of zeros as gzip (31), zlib (15) or bare deflate (-15), to about a megabyte."""
     packer = zlib.compressobj(9, zlib.DEFLATED, window)
     begin = packer.flush(zlib.Z_FULL_FLUSH)
     megabyte = packer.compress(ZEROS) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -172,7 +173,7 @@ def zeros_compressed(window: int) -> bytes:
 
 
 def empty_blocks(connection: socket.socket, site: Site) -> None:
-    """Endless gzip that decodes to nothing: a decoded size alone would never end it."""
+    """Make a gzip that decodes to nothing. A limit on the decoded size alone would never stop it."""
     packer = zlib.compressobj(wbits=31)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n"
     connection.sendall(head + packer.flush(zlib.Z_FULL_FLUSH))
@@ -218,7 +219,7 @@ PAGES: dict[str, Callable[[], Page]] = {
     "/redirect-with-endless-body": lambda: for_ever(
         b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Type: text/html\r\n\r\n", ZEROS
     ),
-    # What is not HTTP, or breaks.
+    # Broken HTTP.
     "/broken-chunks": lambda: raw(CHUNKED + b"5\r\nhello\r\nzz\r\n"),
     "/cut-chunks": lambda: raw(CHUNKED + b"ff\r\nhello"),
     "/cut-gzip": lambda: answer(gzip.compress(HTML * 100)[:40], "Content-Encoding: gzip"),
@@ -245,7 +246,7 @@ PAGES: dict[str, Callable[[], Page]] = {
             "ftp://example.org/",
         )
     },
-    # What a page should not be.
+    # Not a page.
     "/text": lambda: answer(b"Hello", content_type="text/plain"),
     "/pdf": lambda: answer(b"%PDF-1.7", content_type="application/pdf"),
     "/endless-pdf": lambda: for_ever(b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n", ZEROS),
@@ -263,7 +264,7 @@ STATUSES = {
 
 
 def hostile_page(path: str) -> Page:
-    """The page of a path: of PAGES, /status/<code>, or one of an endless chain of redirects."""
+    """Return the page of a path: of PAGES, /status/<code>, or one of an endless chain of redirects."""
     path = path.partition("?")[0]
     if path in PAGES:
         return PAGES[path]()
@@ -276,6 +277,6 @@ def hostile_page(path: str) -> Page:
 
 @contextmanager
 def hostile_site(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Site]:
-    """Run it."""
+    """Run the hostile site."""
     with serve_pages(hostile_page, host=host, tls=tls) as site:
         yield site

@@ -1,4 +1,4 @@
-"""What our fake servers have in common: a free port of loopback, a thread for each request, and no noise."""
+"""Base of the fake servers: a free port of loopback, a thread for each request, and no log."""
 
 import threading
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Keeps connections, answers at once, logs nothing."""
+    """A handler that keeps connections alive, answers at once and logs nothing."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def log_message(self, *_args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -21,12 +21,12 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def handle_error(self, *_args: object) -> None:
-        """A client that was killed is not an error of the server."""
+        """Ignore a client that was killed."""
 
 
 @contextmanager
 def serve(handler: type[QuietHandler]) -> Iterator[str]:
-    """Run a server; its URL."""
+    """Run a server and yield its URL."""
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""What AWS hands to a function: events and a context, as factories."""
+"""Factories for the events and the context that AWS passes to a function."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ class FakeContext:
 
 
 def sqs_record(body: str, *, receive_count: int = 1, receipt: str = "receipt") -> dict[str, Any]:
-    """One record of an SQS event."""
+    """Make a record of an SQS event."""
     return {
         "messageId": f"message-{next(_numbers)}",
         "receiptHandle": receipt,
@@ -43,10 +43,10 @@ def sqs_record(body: str, *, receive_count: int = 1, receipt: str = "receipt") -
 
 
 def sqs_event(*bodies: Any) -> dict[str, Any]:
-    """An SQS event; a body that is not text is written as JSON."""
+    """Make an SQS event; a body that is not text becomes JSON."""
     return {"Records": [sqs_record(b if isinstance(b, str) else json.dumps(b)) for b in bodies]}
 
 
 def failed_ids(response: Any) -> set[str]:
-    """Ids of the messages that a partial batch response brings back."""
+    """Return the ids of the messages that a partial batch response reports as failed."""
     return {item["itemIdentifier"] for item in response["batchItemFailures"]}

@@ -1,4 +1,4 @@
-"""A strict reader of our mails: what it returns is safe to open, whatever users and a model put into it."""
+"""A strict reader of our mails: it accepts only mails that are safe to open, whatever text is in them."""
 
 import email
 import re
@@ -42,7 +42,7 @@ TAGS = {
     "a": {"class", "href", "lang", "style"},
 }  # fmt: skip
 LOADS_OR_RUNS = re.compile(r"url\(|@import|expression|behavior|javascript", re.IGNORECASE)
-# What mail clients make a link of by themselves; the name of a scheme is ASCII.
+# Text that mail clients turn into links; the name of a scheme is ASCII.
 LINK_LIKE = re.compile(
     r"[a-z][a-z0-9+.-]*://|\bwww\.|\b(?:javascript|mailto|data):\S|[^\s.]\.[^\W\d_]{2,}", re.IGNORECASE
 )
@@ -51,9 +51,7 @@ ALLOWED_FORMAT_CHARACTERS = "\u200c\u200d\u2060"
 
 @dataclass
 class Html(HTMLParser):
-    """The HTML part, read with a list of what may be in it: our template's tags and attributes, closed in
-    order.
-    """
+    """The HTML part. It may have only our template's tags and attributes, closed in order."""
 
     source: str
     links: list[str] = field(default_factory=list)
@@ -119,22 +117,22 @@ class Html(HTMLParser):
 
 
 def part(message: EmailMessage, kind: str) -> str:
-    """The text of the part of this kind, plain or html, with LF at line ends."""
+    """Return the text of a part, "plain" or "html", with LF at line ends."""
     body = message.get_body((kind,))
     assert body is not None, kind
     return str(body.get_content()).replace("\r\n", "\n")
 
 
 def squeeze(text: str) -> str:
-    """The text without white space, to find it however it was wrapped."""
+    """Remove white space, to find a text however it was wrapped."""
     return "".join(text.split())
 
 
 def check_mail(raw: bytes) -> EmailMessage:
-    """The mail, parsed, after strict checks of its form.
+    """Check the structure of a mail strictly and return it parsed.
 
     Raises:
-        AssertionError: it is not one that we would send.
+        AssertionError: we would not send such a mail.
     """
     _check_bytes(raw)
     message = email.message_from_bytes(raw, policy=default)
@@ -181,16 +179,16 @@ def _check_bytes(raw: bytes) -> None:
     raw.decode("ascii")
     head, _, body = raw.partition(b"\r\n\r\n")
     for line in raw.split(b"\r\n"):
-        assert not {*b"\r\n\0"} & {*line}, "a line ends in something else than CRLF"
+        assert not {*b"\r\n\0"} & {*line}, "a line does not end in CRLF"
     assert max(map(len, head.split(b"\r\n"))) <= 998
     assert max(map(len, body.split(b"\r\n"))) <= 78
 
 
 def _check_headers(message: EmailMessage) -> str | None:
-    """The link in List-Unsubscribe."""
+    """Check the headers and return the link in List-Unsubscribe."""
     assert not message.defects
-    names = [name.lower() for name in message.keys()]  # noqa: SIM118 (a name may be there twice)
-    assert len(names) == len(set(names)), "a header is there twice"
+    names = [name.lower() for name in message.keys()]  # noqa: SIM118 (a name may occur twice)
+    assert len(names) == len(set(names)), "a header occurs twice"
     assert set(names) in (HEADERS, HEADERS | UNSUBSCRIBE_HEADERS)
     for name, value in message.items():
         assert not value.defects, name
@@ -213,14 +211,14 @@ def _check_headers(message: EmailMessage) -> str | None:
 
 
 def _name(raw: bytes, header: str) -> str:
-    """The name before the address; the parser of the default policy puts spaces between encoded words."""
+    """Return the name before the address. The default policy's parser puts spaces between encoded words."""
     unfolded = str(email.message_from_bytes(raw)[header]).replace("\r\n", "")
     found = re.fullmatch("(.*) <[^<>]+>", unfolded)
     return str(make_header(decode_header(found[1]))) if found else ""
 
 
 def _check_shown(text: str) -> None:
-    """Nothing in the text hides, turns the text around, or becomes a link."""
+    """Check that nothing in the text is hidden, reverses it or becomes a link."""
     for character in text:
         assert character == "\n" or category(character) not in ("Cc", "Cs"), repr(character)
         assert category(character) != "Cf" or character in ALLOWED_FORMAT_CHARACTERS, repr(character)
@@ -229,12 +227,12 @@ def _check_shown(text: str) -> None:
 
 
 def text_of(mail: EmailMessage) -> str:
-    """The text part, with its lines joined and without word joiners."""
+    """Return the text part with its lines joined and without word joiners."""
     part = mail.get_body(("plain",))
     assert part is not None
     return joined(part.get_content())
 
 
 def joined(text: str) -> str:
-    """The text with one space for all white space, and without word joiners."""
+    """Replace white space by single spaces and remove word joiners."""
     return re.sub(r"\s+", " ", text.replace("\u2060", ""))

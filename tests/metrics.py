@@ -1,11 +1,11 @@
-"""The metrics that a function has printed, in CloudWatch's embedded metric format."""
+"""The metrics that a function has printed in CloudWatch's embedded metric format."""
 
 import json
 from collections import Counter
 
 
 def emitted(printed: str) -> Counter[tuple[str, str]]:
-    """Sum of each metric of what was printed, by service and name."""
+    """Sum the printed metrics by service and name."""
     sums: Counter[tuple[str, str]] = Counter()
     for line in printed.splitlines():
         if "CloudWatchMetrics" not in line:

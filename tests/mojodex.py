@@ -1,4 +1,4 @@
-"""A Mojodex database to test against: users, tasks and finished executions, as its backend writes them."""
+"""A Mojodex database for tests: users, tasks and finished executions, as its backend writes them."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from maintenance.migrate.migration import VERSION_TABLE
 
 _numbers = itertools.count(1)
-# TRUNCATE makes new files: for so many tables it takes 100 ms, and DELETE 3. But of much, DELETE leaves much.
+# TRUNCATE makes new files and takes 100 ms; DELETE takes 3 ms, but leaves dead rows of large tables.
 EMPTY = f"""
 DO $$
 DECLARE
@@ -26,7 +26,7 @@ BEGIN
         EXECUTE 'TRUNCATE ' || array_to_string(tables, ', ');
         RETURN;
     END IF;
-    -- Foreign keys are not looked at.
+    -- Skip foreign keys.
     SET LOCAL session_replication_role = replica;
     FOREACH its_name IN ARRAY tables LOOP
         EXECUTE 'DELETE FROM ' || its_name;
@@ -42,13 +42,13 @@ class Mojodex:
     engine: Engine
 
     def run(self, sql: str, **values: Any) -> Any:
-        """Run one statement; its only value, if it returns one."""
+        """Run a statement and return its only value, if it has one."""
         with self.engine.begin() as connection:
             result = connection.execute(text(sql), values)
             return result.scalar() if result.returns_rows else None
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
-        """All rows of a query."""
+        """Return all rows of a query."""
         with self.engine.begin() as connection:
             return list(connection.execute(text(sql), values))
 
@@ -65,7 +65,7 @@ class Mojodex:
         email: str | None = None,
         wants_email: bool = True,
     ) -> str:
-        """A user; their id. Their e-mail address is made of it."""
+        """Add a user and return their id. By default, their e-mail address contains it."""
         user_id = f"user-{next(_numbers)}"
         self.run(
             "INSERT INTO md_user (user_id, email, name, language_code, timezone_offset, goal, creation_date,"
@@ -89,7 +89,7 @@ class Mojodex:
         deleted: bool = False,
         extracted: bool = False,
     ) -> int:
-        """A task execution in which the user said these things; its primary key.
+        """Add a task execution in which the user said these things, and return its primary key.
 
         `result` was written `age` ago; `after` is the execution that this one continues.
         """
@@ -152,7 +152,7 @@ class Mojodex:
         return int(pk)
 
     def todo(self, execution_pk: int, description: str, *, completed: bool = False) -> int:
-        """A to-do of an execution; its primary key."""
+        """Add a to-do of an execution and return its primary key."""
         return int(
             self.run(
                 "INSERT INTO md_todo (user_task_execution_fk, description, completed)"
@@ -171,9 +171,9 @@ class Mojodex:
         moved_at: datetime | None = None,
         completed: bool = False,
     ) -> int:
-        """A to-do that was first planned for the first of these dates, and moved to each of the others.
+        """Add a to-do that was planned for the first date and moved to each of the others.
 
-        The last of them was written at `moved_at`, each one before it a day earlier.
+        The last move was written at `moved_at`, and each one before it a day earlier.
         """
         pk = self.todo(execution_pk, description, completed=completed)
         moved_at = moved_at or datetime.now(UTC) - timedelta(days=1)
@@ -189,7 +189,7 @@ class Mojodex:
         return pk
 
     def schedulings(self, todo_pk: int) -> list[tuple[str, str | None]]:
-        """Date and justification of each scheduling of a to-do, oldest first."""
+        """Return date and justification of each scheduling of a to-do, oldest first."""
         return [
             (row.scheduled_date.isoformat(), row.reschedule_justification)
             for row in self.rows(
@@ -200,7 +200,7 @@ class Mojodex:
         ]
 
     def todos_of(self, execution_pk: int) -> list[tuple[str, str]]:
-        """Description and due date of each to-do of an execution, in the order in which they were made."""
+        """Return description and due date of each to-do of an execution, oldest first."""
         return [
             (row.description, row.scheduled_date.isoformat())
             for row in self.rows(
@@ -211,7 +211,7 @@ class Mojodex:
         ]
 
     def is_extracted(self, execution_pk: int) -> bool:
-        """Whether the execution has the mark."""
+        """Return whether the execution has Mojodex's mark `todos_extracted`."""
         return bool(
             self.run(
                 "SELECT todos_extracted IS NOT NULL FROM md_user_task_execution"
@@ -221,11 +221,11 @@ class Mojodex:
         )
 
     def close_circuits(self) -> None:
-        """Let all providers count as back, for whoever begins a job next."""
+        """Close all circuits, so that the next job calls the providers again."""
         self.run("DELETE FROM md_background_circuit")
 
     def job(self, subject: int | str, process: str = "extract_todos") -> Any:
-        """The ledger's row for a subject; None if there is none."""
+        """Return the ledger's row for a subject, or None."""
         rows = self.rows(
             "SELECT * FROM md_background_job WHERE process = :p AND subject = :s", p=process, s=str(subject)
         )

@@ -1,4 +1,4 @@
-"""SES's events as EventBridge puts them on the queue, as factories (SES's developer guide has examples)."""
+"""Factories for SES's events as EventBridge sends them (SES's developer guide has examples)."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ ADDRESS = "ada@example.org"
 
 
 def written(moment: datetime) -> str:
-    """A moment as SES writes it."""
+    """Format a moment as SES does."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
@@ -28,15 +28,15 @@ def ses_event(
     job: str = "2026-12-01-events-todo_daily_emails-user-1",
     **details: Any,
 ) -> dict[str, Any]:
-    """An event: what happened to which mail, and when.
+    """Make an event about a mail.
 
     Args:
         kind: "Send", "Delivery", "Bounce", "Complaint" or "Reject".
-        message_id: SES's.
-        at: when it happened (aware).
-        sent_at: when SES took the mail; without it, at the same moment.
+        message_id: SES's id of the mail.
+        at: when it happened (with a time zone).
+        sent_at: when SES took the mail; by default `at`.
         configuration_set, job: tags of the mail.
-        details: of this kind of event.
+        details: more fields of this kind of event.
     """
     own: dict[str, Any] = {} if kind in ("Send", "Reject") else {"timestamp": written(at)}
     if kind == "Bounce":
@@ -95,7 +95,7 @@ def ses_event(
 
 
 def soft_bounce(message_id: str, at: datetime, **more: Any) -> dict[str, Any]:
-    """A mailbox is full."""
+    """Make an event for a full mailbox."""
     details: dict[str, Any] = {"bounceType": "Transient", "bounceSubType": "MailboxFull"}
     recipients = [{"emailAddress": ADDRESS, "status": "4.2.2"}]
     return ses_event("Bounce", message_id, at, **details, bouncedRecipients=recipients, **more)

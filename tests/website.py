@@ -1,4 +1,4 @@
-"""A website on loopback: pages that a test can change, and what was asked of it."""
+"""A website on loopback, whose pages a test can change and which records its requests."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ WORDS = (
 
 @dataclass
 class Page:
-    """What is answered for one path."""
+    """The answer for one path."""
 
     body: str | bytes
     status: int = 200
@@ -27,7 +27,7 @@ class Page:
 
 @dataclass
 class Website:
-    """The running site. `requests` holds the paths that were asked for, `most` the highest number at once."""
+    """The running site. `requests` has the requested paths, `most` the highest number at once."""
 
     url: str
     pages: dict[str, Page] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Website:
     before: Callable[[str], None] = lambda _path: None
 
     def html(self, path: str, *paragraphs: str, links: tuple[str, ...] = (), head: str = "") -> None:
-        """A page with the site's header and footer."""
+        """Add a page with the site's header and footer."""
         text = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
         menu = "".join(f'<li><a href="{link}">Go to {link}</a></li>' for link in links)
         self.pages[path] = Page(
@@ -50,14 +50,14 @@ class Website:
         )
 
     def simple(self, *paths: str) -> None:
-        """Pages with a paragraph each; the first one links to all others."""
+        """Add pages with a paragraph each. The first one links to all others."""
         first, *others = paths
         self.html(first, WORDS.format(thing=f"thing of {first}"), links=tuple(others))
         for path in others:
             self.html(path, WORDS.format(thing=f"thing of {path}"), links=(first,))
 
     def asked(self) -> list[str]:
-        """The paths of pages that were asked for since the last time, without robots.txt and sitemaps."""
+        """Return the pages requested since the last call, without robots.txt and sitemaps."""
         asked = [p for p in self.requests if not p.endswith((".txt", ".xml", ".gz"))]
         self.requests.clear()
         return asked
@@ -65,7 +65,7 @@ class Website:
 
 @contextmanager
 def website() -> Iterator[Website]:
-    """Run one on a free port of loopback."""
+    """Run a website on a free port of loopback."""
     lock = Lock()
 
     class Handler(QuietHandler):
@@ -88,7 +88,7 @@ def website() -> Iterator[Website]:
                 self.send_header("Content-Length", str(0 if status == 304 else len(body)))
                 self.end_headers()
             finally:
-                # Before the last byte: after it, the client may send its next request.
+                # Count down before the last byte, since the client may then send its next request.
                 with lock:
                     site.running -= 1
             if status != 304:
