@@ -40,7 +40,7 @@ def environments(bundle: Bundle, mojodex: Mojodex) -> tuple[Circuits, Circuits]:
     return Circuits(bundle.database), Circuits(bundle.database)
 
 
-def test_failures_in_a_row_open_it_and_a_success_in_between_does_not(
+def test_failures_in_a_row_open_the_circuit_unless_a_success_is_between(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, _ = environments
@@ -92,7 +92,7 @@ def test_a_failed_probe_is_followed_by_another_a_few_seconds_later(
     assert other.allows(FIRST)
 
 
-def test_the_first_success_closes_it_for_all_environments(
+def test_the_first_success_closes_the_circuit_for_all_environments(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, other = environments
@@ -220,7 +220,7 @@ def seconds_to_probe(mojodex: Mojodex, provider: str) -> float:
     return float(mojodex.run(seconds, p=provider))
 
 
-def test_the_fifth_failure_opens_it_and_the_first_probe_is_due_seconds_later(
+def test_the_fifth_failure_opens_the_circuit_and_a_probe_is_due_seconds_later(
     environments: tuple[Circuits, Circuits], mojodex: Mojodex
 ) -> None:
     circuits, _ = environments

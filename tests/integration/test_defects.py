@@ -476,7 +476,7 @@ def test_defect_14_a_page_that_cannot_be_fetched_loses_nothing(documents: Docume
     documents.site.simple("/", "/a")
     documents.read()
     before = documents.contents()
-    error = "An error has happened on our side, and we are looking into it. Please come back in an hour."
+    error = "An error has happened on our side, and we are looking into it. Please try again in an hour."
     documents.site.html("/a", error)
     documents.site.pages["/a"].status = status
     if not status:

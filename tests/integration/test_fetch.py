@@ -444,7 +444,7 @@ def test_allowing_loopback_allows_nothing_else(ground: Ground) -> None:
         ("fec0::1", False),
     ],
 )
-def test_only_public_addresses_are_public(address: str, public: bool) -> None:
+def test_private_and_special_addresses_are_not_public(address: str, public: bool) -> None:
     assert connections.is_public(ipaddress.ip_address(address)) is public
 
 

@@ -58,7 +58,7 @@ def test_the_schedule_of_extractions_records_the_user(bundle: Bundle, mojodex: M
     assert owner(mojodex, "extract_todos") == ann
 
 
-@pytest.mark.parametrize("hour", [1, 2], ids=["all that is open", "what was planned lately"])
+@pytest.mark.parametrize("hour", [1, 2], ids=["all open ones", "recently planned ones"])
 def test_the_schedule_of_moves_records_the_user(make_bundle: Any, mojodex: Mojodex, hour: int) -> None:
     overdue(mojodex, ann := mojodex.user())
 

@@ -114,7 +114,7 @@ def migrating_behind(
 ) -> Iterator[tuple[Callable[[], None], Future[Any], ThreadPoolExecutor]]:
     """Run a migration until it waits for another session's lock.
 
-    Yields what releases the lock, and the migration.
+    Yields a function that releases the lock, and the migration.
     """
     database, mojodex = fresh
     waiting = (

@@ -18,15 +18,15 @@ def sent(model: FakeModel) -> list[set[str]]:
     return [OPTIONS & call.keys() for call in model.calls]
 
 
-def refusing(*unknown: str, says: bool = True) -> Any:
+def refusing(*unknown: str, names_it: bool = True) -> Any:
     """Return a server's script that answers 400 to a call with one of these options."""
 
     def script(request: dict[str, Any]) -> Reply:
         refused = [name for name in unknown if name in request]
         if not refused:
             return todos()
-        code = "unsupported_parameter" if says else None
-        return Reply(status=400, error_code=code, error_param=refused[0] if says else None)
+        code = "unsupported_parameter" if names_it else None
+        return Reply(status=400, error_code=code, error_param=refused[0] if names_it else None)
 
     return script
 
@@ -59,7 +59,7 @@ def test_an_option_that_a_server_does_not_know_is_left_out_and_remembered(
 def test_all_options_are_left_out_if_a_server_does_not_name_the_unknown_one(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
-    model.script = refusing("max_completion_tokens", says=False)
+    model.script = refusing("max_completion_tokens", names_it=False)
 
     assert [extract(bundle, mojodex) for _ in range(2)] == ["done"] * 2
 

@@ -20,7 +20,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", "local", "preview", directory],
         cwd=ROOT,
-        # Of no use to it: there is no AWS.
+        # The command must not need AWS.
         env=os.environ | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
         capture_output=True,
         text=True,

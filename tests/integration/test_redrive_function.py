@@ -249,7 +249,9 @@ def test_foreign_attributes_do_no_harm(run: Any, letters: Letters, value: str) -
     assert sent_at(record).timestamp() * 1000 == SENT
 
 
-def test_poison_is_recognised_in_a_running_and_in_a_released_job(run: Any, letters: Letters, mojodex: Mojodex) -> None:
+def test_poison_is_recognised_in_a_running_and_in_a_released_job(
+    run: Any, letters: Letters, mojodex: Mojodex
+) -> None:
     """A worker that died leaves the job running; one with an unknown error releases it."""
     for state in ("running", "queued"):
         begun(mojodex, letters.add(state), MAX_RECEIVES, state)

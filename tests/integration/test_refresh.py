@@ -166,7 +166,7 @@ def test_a_website_of_a_deleted_user_is_not_refreshed(documents: Documents) -> N
     assert documents.websites.schedule() == 0
 
 
-# What a refresh costs.
+# The cost of a refresh.
 
 
 def test_a_site_without_changes_costs_one_request_for_each_page_and_no_model(
@@ -229,7 +229,7 @@ def test_an_unchanged_page_is_recorded_with_the_hash_of_its_document(
     assert all(page.fetched_at for page in pages)
 
 
-def test_a_page_that_is_unchanged_by_the_sitemap_is_not_requested(
+def test_a_page_that_the_sitemap_lists_as_unchanged_is_not_requested(
     documents: Documents, refreshing: Refreshing
 ) -> None:
     documents.site.simple("/", "/a", "/b", "/c")

@@ -374,7 +374,7 @@ def test_a_change_by_the_user_during_the_models_call_wins(
     assert WHY not in [why for _, why in mojodex.schedulings(pk)]
 
 
-def test_a_user_who_moves_it_at_the_same_moment_is_waited_for(
+def test_the_save_waits_for_a_user_who_moves_the_todo_at_the_same_moment(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel
 ) -> None:
     pk = overdue(mojodex)
@@ -402,7 +402,9 @@ def test_a_user_who_moves_it_at_the_same_moment_is_waited_for(
     assert len(mojodex.schedulings(pk)) == 2
 
 
-def test_jobs_of_two_days_that_meet_move_it_once(bundle: Bundle, mojodex: Mojodex, model: FakeModel) -> None:
+def test_concurrent_jobs_of_two_days_move_the_todo_once(
+    bundle: Bundle, mojodex: Mojodex, model: FakeModel
+) -> None:
     pk = overdue(mojodex)
     model.script = lambda _request: Reply(move().content, delay=0.5)
 
@@ -413,7 +415,9 @@ def test_jobs_of_two_days_that_meet_move_it_once(bundle: Bundle, mojodex: Mojode
     assert states == ["done", "skipped"]
 
 
-def test_a_new_date_is_newer_than_the_last_whatever_the_clocks_say(bundle: Bundle, mojodex: Mojodex) -> None:
+def test_a_new_scheduling_is_newer_than_the_last_despite_different_clocks(
+    bundle: Bundle, mojodex: Mojodex
+) -> None:
     pk = overdue(mojodex)
     mojodex.run("UPDATE md_todo_scheduling SET creation_date = '2026-12-01T02:31:00Z'")
 

@@ -365,7 +365,7 @@ def test_a_page_that_is_refused_alone_fails_alone(documents: Documents) -> None:
     assert documents.reasons() == {"/b": "the page answers 503"}
     assert (documents.job().state, documents.job().outcome["stored"]) == ("done", 3)
     assert documents.site.requests.count("/b") == 4
-    # The host's first page is fetched again, to check whether the whole host refuses.
+    # The first page is fetched again, to check whether the host refuses everything.
     assert documents.site.requests.count("/") == 2
 
 

@@ -436,7 +436,7 @@ def test_the_documented_query_returns_each_users_spending(mojodex: Mojodex) -> N
         ("events", "talker", 2),
         ("ingest_page", "reader", 4),
         ("update_document", "reader", 8),
-        # Of an earlier release.
+        # A job of an earlier release has no user.
         ("extract_todos", None, 16),
     ):
         mojodex.run(

@@ -442,7 +442,7 @@ def test_the_prompt_holds_only_the_day(
     assert "@example.com" not in prompt
 
 
-def test_unsubscribing_is_a_signed_link(
+def test_the_unsubscribe_link_is_signed(
     make_bundle: Any, ses: FakeSes, mojodex: Mojodex, model: FakeModel
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -540,7 +540,7 @@ def test_a_worker_killed_before_the_mark_has_sent_no_mail(
     assert job(mojodex, user_id).state == "done"
 
 
-def test_after_a_kill_behind_the_mark_no_second_mail_is_sent_and_the_doubt_is_recorded(
+def test_after_a_kill_between_mark_and_answer_no_second_mail_is_sent(
     bundle: Bundle, mojodex: Mojodex, model: FakeModel, ses: FakeSes
 ) -> None:
     user_id = user_with(mojodex, "Call Bob")
@@ -573,7 +573,7 @@ def test_a_lost_answer_of_ses_causes_no_second_mail(
 
 
 @pytest.mark.parametrize(
-    ("says", "opens"),
+    ("answer", "opens"),
     [
         (Answer(503, "ServiceUnavailable"), True),
         (Answer(400, "SendingPausedException"), True),
@@ -588,13 +588,13 @@ def test_an_error_of_ses_that_affects_all_users_opens_its_circuit(
     mojodex: Mojodex,
     ses: FakeSes,
     monkeypatch: pytest.MonkeyPatch,
-    says: Answer,
+    answer: Answer,
     *,
     opens: bool,
 ) -> None:
     monkeypatch.setattr("events.mail.ses.PAUSE_SECONDS", (0, 0.01))
     users = [user_with(mojodex, "Call Bob") for _ in range(7)]
-    ses.does(says)
+    ses.does(answer)
 
     for user_id in users:
         send(bundle, user_id)

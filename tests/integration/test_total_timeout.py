@@ -248,7 +248,7 @@ def test_tls_is_spoken_through_a_proxy(tls: ssl.SSLContext, monkeypatch: pytest.
         assert ask(1, host="localhost", scheme="https") == "hi"
 
 
-def test_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_no_proxy_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     with server(say) as port:
         use_proxy(monkeypatch, 1)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
