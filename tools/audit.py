@@ -15,7 +15,7 @@ UV = ROOT / ".tools" / "uv" / "bin" / "uv"
 
 
 def export(directory: Path) -> Path:
-    """Write what uv.lock holds, development tools included, in the form of the locks in tools/."""
+    """Export uv.lock, including development tools, in the form of the locks in tools/."""
     exported = directory / "uv.lock.txt"
     command = [str(UV), "export", "--quiet", "--frozen", "--no-emit-project", f"--output-file={exported}"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -23,26 +23,26 @@ def export(directory: Path) -> Path:
 
 
 def audit(lock: Path) -> list[dict[str, Any]]:
-    """Ask pip-audit about a lock; each of its packages, with `vulns` or a `skip_reason`."""
+    """Run pip-audit on a lock, and return its packages, each with `vulns` or a `skip_reason`."""
     command = [str(PIP_AUDIT), f"--requirement={lock}", "--disable-pip", "--require-hashes", "--format=json"]
     done = subprocess.run([*command, "--progress-spinner=off"], capture_output=True, text=True, check=False)
     try:
         packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except ValueError:
-        # It ends with the exception when nobody answers.
+        # Without an answer of the index, pip-audit ends with an exception.
         return [{"name": lock.name, "skip_reason": done.stderr.strip().rpartition("\n")[2]}]
     return packages
 
 
 def report(packages: Sequence[dict[str, Any]], *, must_answer: bool) -> tuple[str, int]:
-    """Describe what pip-audit says.
+    """Summarize the results of pip-audit.
 
     Args:
-        packages: see `audit`.
+        packages: as `audit` returns them.
         must_answer: whether a package that could not be looked up is an error.
 
     Returns:
-        The text, and the exit code: 1 when there is a vulnerability.
+        The text, and the exit code: 1 if there is a vulnerability, or a missing answer is an error.
     """
     vulnerabilities = {
         f"{package['name']} {package['version']}: {found['id']}, fixed in {found['fix_versions'] or 'none'}"
@@ -59,11 +59,11 @@ def report(packages: Sequence[dict[str, Any]], *, must_answer: bool) -> tuple[st
 
 
 def main() -> int:
-    """Audit uv.lock and the locks in tools/; returns the exit code."""
+    """Audit uv.lock and the locks in tools/, and return the exit code."""
     with tempfile.TemporaryDirectory() as directory:
         locks = [export(Path(directory)), *sorted((ROOT / "tools").glob("*.txt"))]
         packages = [package for lock in locks for package in audit(lock)]
-    # Other machines may have no network, or an index that does not know vulnerabilities.
+    # Other machines may have no network, or an index without vulnerabilities.
     text, exit_code = report(packages, must_answer=os.environ.get("GITHUB_ACTIONS") == "true")
     print(text)
     return exit_code

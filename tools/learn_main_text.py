@@ -1,11 +1,11 @@
-"""Learn how much each feature counts for the main text, from pages that others labelled.
+"""Learn to find the main text of a page, from pages that others have labelled.
 
 `uv run --with scikit-learn python -m tools.learn_main_text CORPUS …` reads corpora (see `bench.corpora`),
-shows by cross-validation what to expect of pages that were not learned from, and writes
-functions/documents/text/main_text.json. `--held-out CORPUS` is not learned from, only scored.
+prints the scores of a cross-validation, and writes functions/documents/text/main_text.json. A corpus after
+`--held-out` is only scored.
 
-Gradient boosting of small decision trees: a tree for each round, eight leaves at most. Each corpus counts the
-same, and so does each page of it; the pages of bench/pages count a quarter of that.
+The model is gradient boosting of small decision trees: one tree in each round, with at most eight leaves. All
+corpora have the same weight, and so have all pages of a corpus. bench/pages has a quarter of that weight.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from documents.text.page import parse
 
 TARGET = ROOT / "functions" / "documents" / "text" / "main_text.json"
 ROUNDS, LEAVES, RATE, LEAST_LINES_OF_LEAF = 60, 8, 0.12, 30
-# A line of a higher score is main text. Below 0, since a missing line costs more than one too many.
+# A line with a higher score is main text. Below 0, because a missing line costs more than a superfluous one.
 LEAST = -0.4
 # Our own pages are few, and made up.
 WEIGHT_OF_OURS = 0.25
 FOLDS = 5
-# A shorter line is not searched for in a segment, nor in a text.
+# Shorter lines are not searched for in a segment, or in a text.
 SHORT_SEGMENT, SHORT_LINE = 15, 3
 Model = Callable[[Any], Any]
 
@@ -60,17 +60,17 @@ def example(page: LabelledPage) -> Example:
 
 
 def ours() -> list[LabelledPage]:
-    """Read the pages of bench/pages: those of companies and clubs, where the others are of newspapers."""
+    """Read the pages of bench/pages, of companies and clubs. Other corpora mostly have newspapers."""
     return [LabelledPage(page.name, page.html, WholeText(page.main_text)) for page in load_all()]
 
 
 def labels(example: Example) -> tuple[Any, Any]:
-    """Return of each line whether it is main text (1, 0, or -1 if nobody said), and how much it counts."""
+    """Return the label of each line (1 for main text, 0, or -1 if unknown), and its weight."""
     label = example.page.label
     texts = [squashed(placed.line.text) for placed in example.lines]
     if isinstance(label, Segments):
         wanted, unwanted = map(squashed, label.wanted), map(squashed, label.unwanted)
-        sides = [_touches(text, [*side]) for side in (wanted, unwanted) for text in [texts]]
+        sides = [_touches(texts, [*side]) for side in (wanted, unwanted)]
         said = [int(good) if good != bad else -1 for good, bad in zip(*sides, strict=True)]
         return np.array(said), np.ones(len(said))
     whole = squashed(label.text)
@@ -86,7 +86,7 @@ def _touches(texts: Sequence[str], segments: Sequence[str]) -> list[bool]:
 
 
 def learn(corpora: Sequence[Sequence[Example]]) -> Any:
-    """Fit the trees to all lines whose label is known; the last corpus is ours."""
+    """Fit the trees to all labelled lines. The last corpus is ours."""
     from sklearn.ensemble import (  # type: ignore[import-not-found]
         HistGradientBoostingClassifier,
     )
@@ -116,7 +116,7 @@ def learn(corpora: Sequence[Sequence[Example]]) -> Any:
 
 
 def trees_of(model: Any) -> list[Any]:
-    """Write the trees of a model as nested lists (see `main_text.json`)."""
+    """Convert the trees of a model to nested lists, as in `main_text.json`."""
 
     def written(nodes: Any, index: int) -> Any:
         node = nodes[index]
@@ -139,7 +139,7 @@ def texts(examples: Sequence[Example], model: Any) -> list[str]:
 
 
 def cross_validated(corpora: Sequence[Sequence[Example]], number: int) -> list[str]:
-    """Return the texts of a corpus, each found by a model that has not seen its page."""
+    """Return the texts of a corpus, each from a model that was not trained on its page."""
     order = list(range(len(corpora[number])))
     random.Random(1).shuffle(order)
     found: dict[int, str] = {}
@@ -152,7 +152,7 @@ def cross_validated(corpora: Sequence[Sequence[Example]], number: int) -> list[s
 
 
 def main() -> None:
-    """Learn, show what was learned, and write it."""
+    """Learn, print the scores, and write the model."""
     parser = argparse.ArgumentParser(prog="python -m tools.learn_main_text")
     parser.add_argument("corpus", nargs="+", type=Path)
     parser.add_argument("--held-out", nargs="*", type=Path, default=[])

@@ -1,4 +1,4 @@
-"""Make docs/settings.md from template.yaml, and docs/database.md from the models.
+"""Generate docs/settings.md from template.yaml, and docs/database.md from the models.
 
 `python -m tools.pages` fails if a page is out of date; with `--write` it writes the pages.
 """
@@ -99,7 +99,7 @@ def settings_page() -> str:
         rows, notes = [], []
         for name in group["Parameters"]:
             parameter = template["Parameters"][name]
-            # The cell takes the sentences that fit into it; the others follow the table.
+            # Sentences that do not fit into the cell follow the table.
             cell, *others = re.split(r"(?<=\.) (?=[A-Z0-9`])", parameter["Description"])
             while others and len(f"{cell} {others[0]}") <= LONGEST_CELL:
                 cell += f" {others.pop(0)}"

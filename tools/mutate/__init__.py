@@ -1,8 +1,8 @@
-"""Mutation tests: change the code that decides about losing and doubling, and expect a test to fail.
+"""Mutation tests: change code that must lose and double nothing, and expect a test to fail.
 
-`targets` says what is changed and which tests are run; `python_mutants` and `sql_mutants` make the changes;
-`runner` runs the tests; `survivors.toml` explains what no test can kill.
+`targets` lists the modules and their tests, `python_mutants` and `sql_mutants` make the changes, and `runner`
+runs the tests. `survivors.toml` explains the mutants that no test can kill.
 
-Own code, because mutmut 3.8 changes function bodies only, and cosmic-ray 8.7 starts the tests again for each
-mutant and leaves SQL alone.
+This is our own code, because mutmut 3.8 only changes function bodies, and cosmic-ray 8.7 restarts the tests
+for each mutant and does not change SQL.
 """

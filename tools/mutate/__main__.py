@@ -1,4 +1,4 @@
-"""Mutate what decides about losing and doubling, and run its tests: `make mutate`."""
+"""Mutate the code that must lose and double nothing, and run its tests (`make mutate`)."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ ROW = "{:<16} {:>8} {:>8} {:>9} {:>8} {:>8}"
 
 @dataclass(frozen=True)
 class Result:
-    """What came of the mutants of a module."""
+    """The result of a module: its mutants, and those that survived."""
 
     target: Target
     mutants: list[Mutant]
@@ -35,12 +35,12 @@ class Result:
 
     @property
     def killed(self) -> int:
-        """How many mutants a test has killed."""
+        """The number of mutants that a test killed."""
         return len(self.mutants) - len(self.survivors)
 
 
 def mutants_of(target: Target) -> list[Mutant]:
-    """Make the mutants of a module, and of the statement in its file of SQL."""
+    """Make the mutants of a module and of its SQL file."""
     made = mutants((ROOT / target.path).read_text(), str(ROOT / target.path), target.only)
     if target.sql:
         path = ROOT / target.sql
@@ -73,7 +73,7 @@ def run(target: Target, databases: Sequence[Database], directory: Path) -> Resul
 
 
 def table(results: Sequence[Result]) -> str:
-    """Show how many mutants of each module were killed."""
+    """Return a table of the modules with the numbers of their mutants."""
     lines = [ROW.format("module", "mutants", "killed", "survived", "%", "seconds")]
     sums = [0, 0, 0.0]
     for result in results:
@@ -88,25 +88,25 @@ def _row(name: str, made: int, killed: int, seconds: float) -> str:
 
 
 def complaints(results: Sequence[Result], accepted: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Tell what is wrong: too few were killed, or survivors and explanations do not match."""
-    wrong = []
+    """Return the faults: too few were killed, or survivors and explanations do not match."""
+    faults = []
     for result in results:
         reasons = accepted.get(result.target.name, {})
         survived = {mutant.key for mutant in result.survivors}
-        # As it can be put into the file.
+        # In the form of the file.
         unexplained = [json.dumps(key, ensure_ascii=False) for key in sorted(survived - {*reasons})]
-        wrong += [f"{result.target.name}: not explained: {key}" for key in unexplained]
-        wrong += [f"{result.target.name}: does not survive: {key}" for key in sorted({*reasons} - survived)]
+        faults += [f"{result.target.name}: not explained: {key}" for key in unexplained]
+        faults += [f"{result.target.name}: does not survive: {key}" for key in sorted({*reasons} - survived)]
     made, killed = (
         sum(numbers) for numbers in zip(*((len(r.mutants), r.killed) for r in results), strict=True)
     )
     if killed < LEAST_KILLED * made:
-        wrong.append(f"only {killed} of {made} mutants were killed")
-    return wrong
+        faults.append(f"only {killed} of {made} mutants were killed")
+    return faults
 
 
 def main() -> int:
-    """Mutate the modules that are asked for, and print what survived; return the exit code."""
+    """Mutate the requested modules, print the survivors, and return the exit code."""
     parser = argparse.ArgumentParser(prog="make mutate")
     parser.add_argument("module", nargs="*", help=", ".join(target.name for target in TARGETS))
     parser.add_argument("--forks", type=int, default=len(os.sched_getaffinity(0)))
@@ -115,20 +115,20 @@ def main() -> int:
         parser.error(f"there is no module {', '.join(sorted(unknown))}")
     accepted = tomllib.loads(ACCEPTED.read_text())
     results = []
-    # Whoever ends this process does not want to keep its servers.
+    # Exit normally, so that the servers are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        # Else a test of hypothesis would begin with what it learned from another mutant.
+        # Otherwise, a test of hypothesis would begin with the failures of another mutant.
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(directory / "hypothesis")
         with runner.databases(directory, asked.forks) as databases:
             for target in TARGETS:
                 if not asked.module or target.name in asked.module:
                     results.append(run(target, databases, directory))
                     print(table(results[-1:]).splitlines()[1], flush=True)
-    wrong = complaints(results, accepted)
-    print("\n".join(["", table(results), *wrong]))
-    return int(bool(wrong))
+    faults = complaints(results, accepted)
+    print("\n".join(["", table(results), *faults]))
+    return int(bool(faults))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Import all that the tests of a target need, except what depends on its module."""
+"""Import the modules that a target's tests need, except those that depend on its module."""
 
 import ast
 import gc
@@ -14,12 +14,12 @@ NOT_OURS = (".venv", ".tools")
 
 
 def preload(target: Target) -> set[str]:
-    """Import the tests, and forget the module and whatever imports it; a fork imports these again.
+    """Import the tests. Then unload the target's module and its importers, which a fork imports again.
 
     Returns:
-        The names of what was forgotten, without the tests.
+        The names of the unloaded modules, without tests.
     """
-    # Pytest's own plugins; hypothesis is imported at the end of each run.
+    # Pytest's plugins, and hypothesis, which is imported at the end of each run.
     for plugin in entry_points(group="pytest11"):
         plugin.load()
     importlib.import_module("hypothesis")
@@ -37,14 +37,14 @@ def preload(target: Target) -> set[str]:
         package, _, last = name.rpartition(".")
         if package in sys.modules:
             vars(sys.modules[package]).pop(last, None)
-    # Nothing of this is garbage, so a fork need not look at it.
+    # Freeze the objects, so that a fork's garbage collection skips them.
     gc.collect()
     gc.freeze()
     return {name for name in stale if name.partition(".")[0] != "tests"}
 
 
 def _path(module: ModuleType) -> Path | None:
-    """Return the file of a module of this repository."""
+    """Return the file of a module of this repository, None for other modules."""
     if not (name := getattr(module, "__file__", None)):
         return None
     path = Path(name)

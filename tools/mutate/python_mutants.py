@@ -1,8 +1,8 @@
-"""Mutants of a Python module: each has one small change, of the kind that a mistake would make.
+"""Make mutants of a Python module. Each has one small change, like a typical mistake.
 
-Not changed, because neither loses nor doubles anything: annotations, docstrings, log lines and what is only
-logged (`about`), the words of an error, keys of dictionaries (their entries are dropped), and decorators
-without which nothing works at all.
+Some parts can neither lose nor double anything and are not changed: annotations, docstrings, log lines and
+their values (`about`), the words of errors, keys of dictionaries (but their entries are dropped), and
+decorators without which nothing works.
 """
 
 import ast
@@ -17,7 +17,7 @@ from typing import Any
 from tools.mutate.sql_mutants import IS_SQL, changes
 
 type New = ast.AST | list[ast.AST]
-# What stands instead of a node, and how the change is shown.
+# The replacement of a node, and the short texts before and after.
 type Change = tuple[New, str, str]
 
 OTHER_OPERATOR: dict[type[ast.AST], type[ast.AST]] = {
@@ -65,10 +65,10 @@ class Mutant:
     """A changed module.
 
     Attributes:
-        key: its name in survivors.toml; it does not depend on line numbers.
+        key: its name in survivors.toml, without line numbers.
         line: of the change.
-        lines: one of them is executed whenever the change has an effect; None if it has one on import.
-        before, after: what was changed, in short.
+        lines: the change only has an effect if one of them is executed; None if it has one on import.
+        before, after: the change in short.
         code: the compiled module, or the text of a statement that the module reads.
     """
 
@@ -82,14 +82,14 @@ class Mutant:
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where a node stands in its parent."""
+    """The place of a node in its parent."""
 
     owner: ast.AST
     field: str
     index: int | None
 
     def compile_with(self, new: New, tree: ast.Module, path: str) -> CodeType | None:
-        """Compile the module with something else in this place; None if that is no Python."""
+        """Compile the module with a replacement here; None if that is not valid Python."""
         before = getattr(self.owner, self.field)
         nodes = new if isinstance(new, list) else [new]
         if self.index is None:
@@ -106,7 +106,7 @@ class _Slot:
 
 @dataclass(frozen=True)
 class _Around:
-    """What a node is in: the function, the lines of its statement, and the node above it."""
+    """The surroundings of a node: the function, the lines of its statement, and its parent."""
 
     scope: str = ""
     lines: range | None = None
@@ -121,7 +121,7 @@ def mutants(source: str, path: str, only: Sequence[str] = ()) -> list[Mutant]:
     Args:
         source: its text.
         path: of the file, for tracebacks.
-        only: the functions, classes and constants that are changed; () for all.
+        only: the functions, classes and constants to change; () for all.
     """
     tree = ast.parse(source)
     seen: Counter[str] = Counter()
@@ -139,13 +139,13 @@ def mutants(source: str, path: str, only: Sequence[str] = ()) -> list[Mutant]:
 
 
 def named(key: str, seen: Counter[str]) -> str:
-    """Number equal keys."""
+    """Return the key, with a number if it was seen before."""
     seen[key] += 1
     return key if seen[key] == 1 else f"{key} ({seen[key]})"
 
 
 def shown(text: str) -> str:
-    """Show a piece of code in one line."""
+    """Return a piece of code as one short line."""
     line = " ".join(text.split()) or "nothing"
     return line if len(line) <= LINE else f"{line[: LINE - 1]}…"
 
@@ -158,7 +158,7 @@ def _located(new: New, old: ast.AST) -> New:
 
 
 def _walk(node: ast.AST, around: _Around) -> Iterator[tuple[_Slot, ast.AST, _Around]]:
-    """Visit what may be changed, each with its place."""
+    """Yield the nodes that may be changed, with their places."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "type_params", "bases", "decorator_list", "keys"):
             continue
@@ -311,7 +311,7 @@ def _call(node: ast.Call, around: _Around) -> Iterator[Change]:
         return
     for index, keyword in enumerate(node.keywords):
         if ast.unparse(keyword) == "strict=False":
-            # The default, which ruff wants to be said.
+            # The default, which ruff wants to see.
             continue
         new = _with(node, keywords=_without(node.keywords, index))
         yield new, f"{name}({ast.unparse(keyword)})", f"{name}()"
@@ -337,7 +337,7 @@ def _expression(node: ast.Expr, around: _Around) -> Iterator[Change]:
 
 
 def _assignment(node: ast.Assign, around: _Around) -> Iterator[Change]:
-    """Names are left: without them, the function fails anyway."""
+    """Drop assignments, except those to names, without which the function fails anyway."""
     if all(isinstance(target, ast.Attribute | ast.Subscript) for target in node.targets):
         yield from _dropped(node, around)
 

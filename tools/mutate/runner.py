@@ -1,8 +1,7 @@
-"""Run tests against mutants: one fork for each, of a process that has imported nearly everything already.
+"""Run tests against mutants, each in a fork of a process that has imported nearly all modules.
 
-A fork imports the mutant instead of the module, lets pytest run the tests that execute the changed line, the
-quickest first, and ends at the first failure. Each place for a fork has a Postgres of its own, which all of
-its forks use, one after the other.
+A fork imports the mutant instead of the module. Its pytest runs the tests that execute the changed line,
+quickest first, up to the first failure. Forks that run at the same time have different Postgres servers.
 """
 
 import json
@@ -34,10 +33,10 @@ from tools.mutate.imports import preload
 from tools.mutate.python_mutants import Mutant
 from tools.mutate.targets import ROOT, Target
 
-# A fork that takes this much longer than its tests took before hangs: the mutant is killed.
+# After this multiple of its tests' usual time, and these seconds, a fork is killed, and so is its mutant.
 PATIENCE, SECONDS_TO_START = 5, 15
 MEMORY_BYTES = 4 * 2**30
-# What a database is made again from, when a fork died in the middle of a test.
+# Template for a new database, after a fork died in the middle of a test.
 PRISTINE = "pristine"
 END_SESSIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -47,12 +46,12 @@ TOOL = 4
 
 
 class MutationError(Exception):
-    """The tests cannot be run, or fail without any mutant."""
+    """The tests cannot be run, or fail without a mutant."""
 
 
 @dataclass(frozen=True)
 class Test:
-    """What is known of a test that passes."""
+    """A test that passes: its time, and the lines that it executes."""
 
     name: str
     seconds: float
@@ -60,7 +59,7 @@ class Test:
 
 
 class _Import(MetaPathFinder, Loader):
-    """Imports a module from other code than that of its file."""
+    """An importer that replaces the code of one module."""
 
     def __init__(self, name: str, path: str, code: CodeType) -> None:
         self._name, self._path, self._code = name, path, code
@@ -77,7 +76,7 @@ class _Import(MetaPathFinder, Loader):
 
 
 class _Plugin:
-    """For pytest: gives the tests the Postgres, chooses and orders them, and says which one fails."""
+    """A plugin of pytest: provides Postgres, chooses and orders tests, and writes down the failed one."""
 
     def __init__(
         self, database: postgres.Database, chosen: Sequence[str] | None = None, killer: Path | None = None
@@ -103,10 +102,10 @@ class _Plugin:
 
 
 class _Watch:
-    """For pytest: notes which lines of a module each test executes, and how long it takes.
+    """A plugin of pytest: records which lines of a module each test executes, and its time.
 
     Args:
-        names: the module and those that import it; they may cache what it has made.
+        names: the module and its importers, whose caches must be cleared.
         code: of the module.
     """
 
@@ -125,7 +124,7 @@ class _Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        # What a test before has cached, this one must execute again.
+        # This test must execute what an earlier test has cached.
         for name in self._names & sys.modules.keys():
             for value in vars(sys.modules[name]).values():
                 if hasattr(value, "cache_clear"):
@@ -147,7 +146,7 @@ def _functions(code: CodeType) -> Iterator[CodeType]:
 
 @contextmanager
 def databases(directory: Path, number: int) -> Iterator[list[postgres.Database]]:
-    """Start as many servers, each with Mojodex's tables and ours."""
+    """Start `number` servers, each with Mojodex's tables and ours."""
     with ExitStack() as stack:
         started = []
         for index in range(number):
@@ -161,7 +160,7 @@ def databases(directory: Path, number: int) -> Iterator[list[postgres.Database]]
 
 
 def _forked(act: Callable[[], int], log: Path) -> int:
-    """Do something in a fork, with its output in a file; return the fork's id. It ends with the exit code."""
+    """Run `act` in a fork that exits with its result, log the output, and return the fork's id."""
     sys.stdout.flush()
     sys.stderr.flush()
     if pid := os.fork():
@@ -200,7 +199,7 @@ def _pytest(target: Target, code: CodeType | str, files: Sequence[str], *plugins
 
 
 def _replace_statement(target: Target, statement: str) -> None:
-    """Let `read_sql` read another statement from the target's file."""
+    """Make `read_sql` return another statement for the target's file."""
     from mojodex import sql
 
     read, changed = sql.read_sql, ROOT / str(target.sql)
@@ -212,10 +211,10 @@ def _replace_statement(target: Target, statement: str) -> None:
 
 
 def measure(target: Target, database: postgres.Database, directory: Path) -> list[Test]:
-    """Run a target's tests without any change.
+    """Run a target's tests without a mutant, and return them with their times and lines.
 
     Raises:
-        MutationError: one fails.
+        MutationError: a test fails.
     """
     stale = preload(target)
     code = compile((ROOT / target.path).read_text(), str(ROOT / target.path), "exec", dont_inherit=True)
@@ -236,7 +235,7 @@ def measure(target: Target, database: postgres.Database, directory: Path) -> lis
 
 
 def chosen(mutant: Mutant, tests: Sequence[Test], kills: Counter[str], most_seconds: float) -> list[Test]:
-    """Return the tests that may kill a mutant: first those that killed most others, then the quickest."""
+    """Return the tests that may kill a mutant: those that killed most others first, then the quickest."""
     touched = [test for test in tests if mutant.lines is None or not test.lines.isdisjoint(mutant.lines)]
     found, seconds = list[Test](), 0.0
     for test in sorted(touched, key=lambda test: (-kills[test.name] / (0.1 + test.seconds), test.seconds)):
@@ -263,7 +262,7 @@ def outcomes(
     free: Sequence[postgres.Database],
     directory: Path,
 ) -> Iterator[tuple[Mutant, bool]]:
-    """Run the tests against each mutant, as many at once as there are databases; tell whether it survives."""
+    """Run the tests against each mutant, one at a time for each database; yield whether it survives."""
     waiting, places, kills = list(reversed(mutants)), list(free), Counter[str]()
     forks: dict[int, _Fork] = {}
     poll = select.poll()
@@ -291,7 +290,7 @@ def outcomes(
                 places.append(fork.database)
                 yield fork.mutant, os.waitstatus_to_exitcode(status) == 0
                 if fork.killer.exists():
-                    # The latest count most: neighbours are killed by the same test.
+                    # The latest kills count most, because one test often kills neighbours.
                     for name in kills:
                         kills[name] //= 2
                     kills[fork.killer.read_text()] += 64
@@ -305,7 +304,7 @@ def outcomes(
 
 
 def _kill(fork: _Fork) -> None:
-    # With whatever it has started.
+    # With all processes that it started.
     with suppress(ProcessLookupError):
         os.killpg(fork.pid, signal.SIGKILL)
 
@@ -322,7 +321,7 @@ def _start(
 
 
 def _renew(database: postgres.Database) -> None:
-    """Make the database as it was."""
+    """Restore the database from its template."""
     _run(
         database,
         f"DROP DATABASE {database.dbname} WITH (FORCE)",

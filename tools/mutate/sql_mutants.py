@@ -1,14 +1,14 @@
-"""Mutants of a SQL statement: conditions, assignments and guards that are dropped or turned round."""
+"""Make mutants of an SQL statement: drop or reverse its conditions, assignments and guards."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-# An upper-case word beside others: no sentence of ours has these.
+# Upper-case words that none of our sentences has.
 IS_SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|WHERE|AND|OR)\b")
 TOKEN = re.compile(r"'[^']*'|[(),]|\b[A-Z]{2,}\b")
-# They end a condition, a list of assignments or a clause, if they stand at its own depth.
+# They end a condition, a list of assignments or a clause at the same depth.
 ENDS = {
     *("WHERE", "RETURNING", "ORDER", "GROUP", "LIMIT", "FOR", "THEN", "ELSE", "END", "SELECT", "FROM", "ON"),
     *("JOIN", "LEFT", "HAVING", "UNION", "VALUES", "SET", "WHEN"),
@@ -21,7 +21,7 @@ class Change:
     """A changed statement.
 
     Attributes:
-        before, after: what was changed, in short.
+        before, after: the change in short.
         text: the whole statement.
     """
 
@@ -35,7 +35,7 @@ class _Token:
     text: str
     start: int
     end: int
-    # Of what it stands in; a bracket stands in what is around it.
+    # Number of brackets around it. A bracket is not inside of itself.
     depth: int
 
 
@@ -64,7 +64,7 @@ def _change(text: str, start: int, end: int, new: str) -> Change:
 
 
 def _end(text: str, tokens: list[_Token], index: int, depth: int) -> int:
-    """Return where the clause ends that begins after the token."""
+    """Return the end of the clause that begins after the token."""
     for token in tokens[index + 1 :]:
         if token.depth < depth or (token.depth == depth and token.text in ENDS):
             return token.start
@@ -72,7 +72,7 @@ def _end(text: str, tokens: list[_Token], index: int, depth: int) -> int:
 
 
 def _conditions(text: str, tokens: list[_Token]) -> Iterator[Change]:
-    """Drop each condition, turn its `=` round, and swap AND and OR."""
+    """Drop each condition, negate its `=`, and swap AND and OR."""
     for index, token in enumerate(tokens):
         is_bracket = token.text == "("
         if not is_bracket and token.text not in ("WHERE", "WHEN"):
@@ -128,7 +128,7 @@ def _clauses(text: str, tokens: list[_Token]) -> Iterator[Change]:
 
 
 def _choices(text: str, tokens: list[_Token]) -> Iterator[Change]:
-    """Take one side of COALESCE and of CASE."""
+    """Replace COALESCE and CASE by one of their sides."""
     for index, token in enumerate(tokens):
         if token.text == "COALESCE":
             depth = token.depth + 1
@@ -142,7 +142,7 @@ def _choices(text: str, tokens: list[_Token]) -> Iterator[Change]:
 
 
 def _in_place(text: str) -> Iterator[Change]:
-    """Change comparisons, NOT, signs, numbers, texts and lists where they stand."""
+    """Change comparisons, NOT, signs, numbers, texts and lists in place."""
     for match in re.finditer(r"(\S+) (<=|>=|<>|<|>) (\S+)", text):
         yield _change(text, *match.span(), f"{match[1]} {TURNED[match[2]]} {match[3]}")
     for match in re.finditer(r"\bNOT (?!MATERIALIZED)(\S+)", text):

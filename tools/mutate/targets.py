@@ -1,10 +1,10 @@
-"""What is mutated, and with which tests. The runner picks those tests that execute the changed line."""
+"""The modules to mutate, with their tests. The runner picks the tests that execute the changed line."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# How long it takes is not about addresses.
+# The parts that decide about addresses, without those about time.
 DIALLED = (
     *("PORTS", "GLOBAL_UNICAST", "NOT_PUBLIC", "ISATAP, ISATAP_MASK"),
     *("is_public", "check_port", "_Dialling._addresses", "Adapter"),
@@ -19,13 +19,13 @@ class Target:
     """A module whose mutants the tests must kill.
 
     Attributes:
-        name: for MODULE=… and in survivors.toml.
-        module: as it is imported.
+        name: in MODULE=… and in survivors.toml.
+        module: its import name.
         path: of its source, from the root.
-        tests: files below tests/, those first that are quick.
+        tests: files below tests/, quick ones first.
         only: the functions, classes and constants to mutate; () for all.
-        sql: a statement in a file of its own that the module reads; it is mutated, too.
-        seconds: tests beyond this many are not run for one mutant.
+        sql: the file of a statement that the module reads, which is mutated, too.
+        seconds: the most time of tests for one mutant.
     """
 
     name: str
@@ -70,7 +70,7 @@ TARGETS = (
         ("unit/test_redrive.py", "integration/test_redrive_function.py"),
     ),
     _layer("republishing", *OPERATED, "integration/test_redrive_function.py"),
-    _operate("jobs.retry", *OPERATED, sql="functions/operate/retry.sql"),
+    _operate("jobs.retry", *OPERATED, sql="functions/operate/jobs/retry.sql"),
     _operate("jobs.cancel", *OPERATED),
     _layer("mail_ledger", "integration/test_mail_feedback.py"),
     _layer("feedback", "unit/test_feedback.py"),
@@ -112,7 +112,7 @@ TARGETS = (
     _documents(
         "web.fetch",
         "integration/test_fetch.py",
-        only=("SCHEMES", "LONGEST_HOST", "FetchSettings", "_request"),
+        only=("FetchSettings", "_request"),
     ),
     _documents("web.connections", "integration/test_fetch.py", only=DIALLED),
     _documents(
@@ -134,7 +134,7 @@ TARGETS = (
         "create_from_website.publishing",
         *("integration/test_publishing.py", "integration/test_documents_killed.py"),
     ),
-    # Nearly all of these tests execute each line, and what kills a mutant may be among the slow ones.
+    # Nearly all of these tests execute each line, and a slow one may be the one that kills a mutant.
     _documents(
         "create_from_website.recorder",
         *(*REFRESHES, "integration/test_create_from_website.py"),
