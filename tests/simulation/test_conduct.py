@@ -1,4 +1,4 @@
-"""How the bundle behaved on the way: each check finds what it is for, and nothing else."""
+"""The bundle's behaviour during a run: each check finds its own fault and nothing else."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -128,7 +128,7 @@ def test_a_job_is_not_published_again_while_its_message_waits(run: Any) -> None:
         {"receives": 1, "received_at": 2900.0},
         {"sender": ""},
     ],
-    ids=["it is a dead letter soon", "it is in work", "the backend has sent it"],
+    ids=["soon a dead letter", "in work", "sent by the backend"],
 )
 def test_a_job_may_be_published_again_beside_an_exempt_message(run: Any, other: dict[str, Any]) -> None:
     _publish_again(run, **other)
@@ -142,6 +142,6 @@ def test_every_message_names_its_user(run: Any) -> None:
 
     assert len(list(conduct.grouped(run))) == 2
 
-    # What the backend made up keeps the group that the backend gave it.
+    # A message that the backend sent keeps the group from the backend.
     run.asked.bad[body] = "there is no such user"
     assert not list(conduct.grouped(run))

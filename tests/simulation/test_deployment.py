@@ -1,4 +1,4 @@
-"""What the simulation reads from the template."""
+"""The settings that the simulation reads from the template."""
 
 from simulation.deployment import Schedule, Source, deployment
 
@@ -19,7 +19,7 @@ def test_queues_and_parameters_in_an_environment_are_resolved() -> None:
 
     assert environment["INGEST_PAGE_QUEUE_URL"] == "https://sqs.example.com/IngestPageQueue"
     assert environment["CRAWL_PAGE_LIMIT"] == "100"
-    # A condition that does not hold: the web app's address stands in.
+    # The condition is false, so the web app's address is used.
     assert environment["CONTACT_URL"] == "https://app.example.com"
 
 

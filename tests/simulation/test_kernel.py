@@ -1,4 +1,4 @@
-"""The kernel: virtual time, processes that die, and what takes the place of threads."""
+"""The kernel: virtual time, processes that die, and replacements for threads."""
 
 import time
 

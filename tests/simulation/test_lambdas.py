@@ -1,4 +1,4 @@
-"""Lambda, as it is modelled: batches, deaths, environments, schedules."""
+"""The model of Lambda: batches, killed environments, schedules."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ VISIBILITY, TIMEOUT, WINDOW = 600, 60, 5
 
 
 class Bundle:
-    """One worker with a queue and one schedule; what each invocation got, and when."""
+    """A worker with a queue and a schedule, which record each invocation's input and time."""
 
     def __init__(self) -> None:
         self.kernel = Kernel(1, START)

@@ -1,4 +1,4 @@
-"""The plan of a seed: enough of each situation, and stretches in which one dependency is away alone."""
+"""The plan of a seed has enough of each situation, and times in which only one dependency is away."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_a_burst_of_work_meets_an_outage_of_the_model(plans: list[Plan]) -> None
     for plan in plans:
         (outage,) = [f for f in plan.faults if f.kind == "outage" and f.target == "model"] or [None]
         if outage is None:
-            # Another outage has this stretch for itself.
+            # Another outage is alone in this time.
             continue
         ended = [w for w in plan.work if w.kind == "execution" and -30 <= outage.at - w.at <= 330]
         assert len(ended) >= BURST / 2
@@ -51,6 +51,6 @@ def test_thirty_days_have_three_thousand_jobs_and_five_hundred_faults() -> None:
     plan = make_plan(1, 30, deployment())
 
     assert len(plan.faults) >= 500
-    # Each overdue to-do, to-do of an execution and user with a to-do makes jobs of its own.
+    # Each overdue to-do, execution and user with to-dos adds jobs.
     assert len(plan.work) >= 2000
     assert all(fault.at + fault.seconds <= 30 * DAY for fault in plan.faults if fault.kind == "outage")

@@ -1,4 +1,4 @@
-"""After an outage beside which nothing else went wrong, what was due is done within two schedule periods."""
+"""After an outage without other faults, all due work is done within two schedule periods."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The history of a broken promise: the lines of the trace about its job, and no others."""
+"""The history of a broken promise has only the lines of the trace about its job."""
 
 import pytest
 

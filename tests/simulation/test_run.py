@@ -1,4 +1,4 @@
-"""A short form of the simulation, each run in a process of its own: it patches the bundle's modules."""
+"""A short simulation. Each run has its own process, because it patches the bundle's modules."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""A plan that fails becomes a shorter one that fails in the same way."""
+"""A failing plan is shortened to one that fails in the same way."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ CULPRIT = Fault(1000, "cut")
 
 
 class World:
-    """A world in which one fault breaks a promise, as long as there is work."""
+    """A world in which one fault breaks a promise if there is work."""
 
     def __init__(self) -> None:
         self.runs = 0

@@ -1,4 +1,4 @@
-"""The built template, deployed to the local emulator, with real Postgres and a model with a script."""
+"""The built template, deployed to the local emulator, with a real Postgres and a scripted model."""
 
 import json
 import time
@@ -18,15 +18,15 @@ from local.runtime.stack import PREFIXES
 from tests.fake_model import FakeModel, embedded, fake_model, todos
 from tests.mojodex import Mojodex
 
-# Pages of a website that are stored at most, so that a hostile one is not looked at for minutes.
+# Most pages of a website, so that a hostile one does not take minutes.
 CRAWL_PAGE_LIMIT = 20
 
-# Long enough for this machine at its slowest; a test that waits for it in vain fails with what it waited for.
+# Long enough for a slow machine. A test that waits longer fails with the missing condition.
 PATIENCE_SECONDS = 90
 
 
 def eventually(what: str, condition: Callable[[], Any], instead: Callable[[], object] = str) -> Any:
-    """Wait until the condition holds; its value. If it never does, `instead` tells what is the case."""
+    """Wait until the condition is true and return its value. On failure, `instead` describes the state."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         if value := condition():
@@ -43,11 +43,11 @@ class Deployed:
     directory: Path
     mojodex: Mojodex
     model: FakeModel
-    # Which process its methods are about; PREFIXES has what the template calls it.
+    # The process that the methods work with. PREFIXES has its name in the template.
     process: str = "extract_todos"
 
     def of(self, process: str) -> "Deployed":
-        """The same, for another process."""
+        """Return the same bundle for another process."""
         return replace(self, process=process)
 
     @property
@@ -73,19 +73,19 @@ class Deployed:
         assert not answer.get("Failed")
 
     def schedule(self) -> int:
-        """Fire the schedule function of a process that has one; how many messages it published."""
+        """Run the process's schedule function and return the number of published messages."""
         answer, succeeded = self.stack.invoke(f"{self.prefix}ScheduleFunction")
         assert succeeded, answer
         return int(answer["published"])
 
     def pending(self) -> int:
-        """Messages in the queue, hidden ones included."""
+        """Count the messages in the queue, including hidden ones."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.stack.client("sqs").get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def wait_for(self, pk: int | str, state: str) -> Any:
-        """Wait until the job of a subject is in this state; its row."""
+        """Wait until the job of a subject is in this state and return its row."""
         row = None
 
         def reached() -> bool:
@@ -97,7 +97,7 @@ class Deployed:
         return row
 
     def worker_logs(self) -> str:
-        """The last lines that the worker function has logged."""
+        """Return the last log lines of the worker function."""
         return "\n".join(self.stack.logs(self.worker)[-20:])
 
     def wait_until_drained(self) -> None:
@@ -105,7 +105,7 @@ class Deployed:
         eventually("the queue is empty", lambda: self.pending() == 0)
 
     def dead_letters(self) -> list[tuple[str, str]]:
-        """Take all dead letters out: (body, reason)."""
+        """Remove all dead letters and return (body, reason) of each."""
         sqs = self.stack.client("sqs")
         letters = []
         while got := sqs.receive_message(
@@ -120,7 +120,7 @@ class Deployed:
 
     @contextmanager
     def quick_redelivery(self) -> Iterator[None]:
-        """Messages of a dead worker come back after 5 seconds instead of 12 or 30 minutes."""
+        """Let a dead worker's messages become visible after 5 seconds instead of 12 or 30 minutes."""
         sqs, visibility = self.stack.client("sqs"), "VisibilityTimeout"
         kept = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[visibility])["Attributes"]
         sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes={visibility: "5"})
@@ -131,7 +131,7 @@ class Deployed:
 
     @contextmanager
     def few_receives(self) -> Iterator[None]:
-        """Messages are dead letters after two receives instead of ten."""
+        """Make messages dead letters after two receives instead of ten."""
         sqs, name = self.stack.client("sqs"), "RedrivePolicy"
         kept = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=[name])["Attributes"]
         few = json.dumps({**json.loads(kept[name]), "maxReceiveCount": 2})
@@ -142,13 +142,13 @@ class Deployed:
             sqs.set_queue_attributes(QueueUrl=self.queue_url, Attributes=kept)
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that run the worker function."""
+        """Return the processes that run the worker function."""
         function = self.stack.function_name(self.worker)
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 environment = process.environ()
-                # Another stack on this machine may have a function of the same name.
+                # Another stack on this machine can have a function of the same name.
                 if (
                     environment.get("AWS_LAMBDA_FUNCTION_NAME") == function
                     and environment.get("AWS_ENDPOINT_URL") == self.stack.endpoint
@@ -157,7 +157,7 @@ class Deployed:
         return found
 
     def kill_workers(self) -> int:
-        """SIGKILL every process that runs the worker function; how many there were."""
+        """SIGKILL every process of the worker function and return their number."""
         killed = 0
         for process in self.workers():
             with suppress(psutil.Error):
@@ -166,7 +166,7 @@ class Deployed:
         return killed
 
     def let_leases_run_out(self) -> None:
-        """What 150 seconds do: jobs that are running can be taken over."""
+        """Expire the leases of all running jobs, as 150 seconds would."""
         self.mojodex.run(
             "UPDATE md_background_job SET started_at = started_at - interval '10 minutes'"
             " WHERE state = 'running'"
@@ -178,7 +178,7 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     directory = tmp_path_factory.mktemp("stack") / "run"
     deploy.build()
     with fake_model() as model:
-        # Two cores: more cold starts at once are only slower.
+        # On two cores, more cold starts at once are only slower.
         parameters = {
             "LlmBaseUrl": model.url,
             "LlmTimeoutSeconds": "10",
@@ -186,9 +186,9 @@ def _deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             **{f"{prefix}Concurrency": "2" for prefix in PREFIXES.values()},
         }
         stack = local_stack.up(directory, parameters=parameters)
-        # At the full hour they would fire in the middle of a test.
+        # Schedules could run in the middle of a test at the full hour.
         stack.stop_schedules()
-        # Where the tests' websites are.
+        # The tests' websites are on loopback.
         stack.open_loopback()
         engine = create_engine(stack.database.url, pool_pre_ping=True)
         try:

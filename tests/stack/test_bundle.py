@@ -69,7 +69,7 @@ def test_a_worker_killed_between_answer_and_commit_loses_and_doubles_nothing(dep
     deployed.model.script = script
     with deployed.quick_redelivery():
         with deployed.mojodex.engine.begin() as connection:
-            # The save waits for this row, and so the worker dies with the answer in its hands.
+            # The save waits for this locked row, so the worker dies after it got the answer.
             lock = "SELECT 1 FROM md_user_task_execution WHERE user_task_execution_pk = :e FOR UPDATE"
             connection.execute(text(lock), {"e": pk})
             deployed.send(message(pk))
@@ -98,7 +98,7 @@ def test_a_worker_killed_between_commit_and_message_deletion_doubles_nothing(dep
 
     deployed.model.script = script
     with deployed.quick_redelivery():
-        # Two records of one invocation: the quick one's message stays until the slow one has ended, too.
+        # Two records of one invocation: the quick one's message stays until the slow one is done, too.
         deployed.send(message(quick), message(slow))
         deployed.wait_for(quick, "done")
         deployed.wait_for(slow, "running")
@@ -162,7 +162,7 @@ def test_jobs_are_retried_while_the_database_restarts(deployed: Deployed) -> Non
     deployed.send(message(after))
     job = deployed.wait_for(after, "done")
 
-    # Warm workers hold connections to the server that is gone: they notice before they use one.
+    # Warm workers notice broken connections before they use one.
     assert job.attempts == 1
     assert deployed.mojodex.todos_of(after) == ONE_TODO
 
@@ -220,7 +220,7 @@ def test_no_port_is_open_beyond_loopback(deployed: Deployed) -> None:
     connections = psutil.net_connections("inet")
     listening = [c for c in connections if c.status == psutil.CONN_LISTEN and c.pid in ours]
 
-    # Postgres and the emulator, which also serves the API.
+    # At least Postgres and the emulator, which also serves the API.
     assert len(listening) >= 2
     assert {c.laddr.ip for c in listening} <= {"127.0.0.1", "::1"}
     assert urlsplit(deployed.stack.operate_url).port in {c.laddr.port for c in listening}

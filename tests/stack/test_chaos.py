@@ -12,7 +12,7 @@ from local.runtime import deploy
 SEED = 20261124
 
 
-# A stack of its own, whose functions have other times; it is killed and waited for, for two minutes.
+# It has its own stack with shorter times, and needs two minutes.
 @pytest.mark.timeout(600)
 def test_given_faults_of_every_kind_when_they_end_then_nothing_is_lost_or_doubled(
     tmp_path: Path,

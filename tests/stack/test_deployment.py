@@ -19,19 +19,19 @@ SAID = "I'll send the offer to Bob tomorrow."
 GOOD = todos(("Send the offer to Bob", TOMORROW, SAID))
 ONE_TODO = [("Send the offer to Bob", TOMORROW)]
 SECOND_VERSION = "second version of the worker"
-# Longer than a job takes here, so what is held for longer is a killed worker's.
+# Longer than a job takes here, so only a killed worker's message is hidden for longer.
 SECONDS_HELD = 20
 
 
 @pytest.fixture
 def second_build(tmp_path: Path) -> Path:
-    """The build with another worker of extract_todos, in code and description."""
+    """The build with a changed worker of extract_todos, in code and description."""
     build = tmp_path / "build"
     shutil.copytree(BUILD_DIRECTORY, build)
     code = build / "ExtractTodosWorkerFunction" / "extract_todos"
     with (code / "worker.py").open("a") as worker:
         worker.write(f'\nfrom mojodex.observability import logger\nlogger.info("{SECOND_VERSION}")\n')
-    # Its bytecode is not checked against the source.
+    # Bytecode is not checked against its source.
     for compiled in (code / "__pycache__").glob("worker.*"):
         compiled.unlink()
     template = build / "template.yaml"
@@ -43,7 +43,7 @@ def second_build(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def redeployed(deployed: Deployed) -> Iterator[Deployed]:
-    """Afterwards the stack is as the other tests expect it."""
+    """The bundle, restored after the test."""
     try:
         with deployed.quick_redelivery():
             yield deployed
@@ -92,5 +92,5 @@ def test_a_deployment_in_the_middle_of_the_load_loses_nothing(
     assert all(redeployed.mojodex.todos_of(pk) == ONE_TODO for pk in pks)
     assert redeployed.dead_letters() == []
     assert any(SECOND_VERSION in line for line in redeployed.stack.logs(redeployed.worker))
-    # It came in the middle: the emulator kills what runs of the old version.
+    # The emulator killed running workers of the old version.
     assert max(redeployed.mojodex.job(pk).attempts for pk in pks) > 1

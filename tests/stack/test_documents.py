@@ -1,4 +1,4 @@
-"""The deployed bundle and websites: they become documents, workers are killed, hostile ones do no harm."""
+"""The deployed bundle reads websites: with killed workers, and with a hostile site."""
 
 import json
 import sys
@@ -19,14 +19,14 @@ from tests.hostile_site import Page, answer, hostile_page, raw, redirect, serve_
 from tests.stack.conftest import CRAWL_PAGE_LIMIT, Deployed, eventually
 from tests.website import Website, website
 
-# What a document holds: place and text of each of its chunks. By the paths of its pages.
+# Place and text of each chunk of a document. Documents are keyed by the paths of their pages.
 type Chunks = tuple[tuple[int, str], ...]
 type Documents = dict[str, Chunks]
 
 
 @dataclass
 class Reader:
-    """A user who has a website read."""
+    """A user for whom the bundle reads a website."""
 
     deployed: Deployed
     user_id: str
@@ -38,7 +38,7 @@ class Reader:
         self.deployed.of("create_from_website").send(json.dumps(body))
 
     def job(self, request: str = "r1") -> Any:
-        """The website's row in the ledger; None if there is none."""
+        """Return the website's row of the ledger, or None."""
         rows = self.deployed.mojodex.rows(
             "SELECT * FROM md_background_job WHERE process = 'create_from_website' AND subject = :s"
             " AND occasion = :o",
@@ -48,7 +48,7 @@ class Reader:
         return rows[0] if rows else None
 
     def wait(self, request: str = "r1") -> Any:
-        """Wait until the website has ended; its row."""
+        """Wait until the website's job has finished and return its row."""
         return eventually(
             "the website has ended",
             lambda: (job := self.job(request)) and job.finished_at and job,
@@ -56,12 +56,12 @@ class Reader:
         )
 
     def read(self, request: str = "r1") -> Any:
-        """All of it."""
+        """Ask for the website and wait until it was read."""
         self.ask(request)
         return self.wait(request)
 
     def documents(self) -> Documents:
-        """What the user has, as one reader sees it at this moment."""
+        """Return the user's documents in one snapshot."""
         found: dict[str, list[tuple[int, str]]] = {}
         for row in self.deployed.mojodex.rows(
             "SELECT name, index AS place, chunk_text FROM md_document"
@@ -74,7 +74,7 @@ class Reader:
 
     @contextmanager
     def watched(self) -> Iterator[list[Documents]]:
-        """Looks at the documents over and over; gives all that was ever seen, each state once."""
+        """Read the documents over and over, and collect each distinct state."""
         seen: list[Documents] = []
         stop = Event()
 
@@ -100,13 +100,13 @@ def site() -> Iterator[Website]:
 
 @pytest.fixture
 def reader(deployed: Deployed, site: Website) -> Callable[[], Reader]:
-    """Makes users; the model finds everything relevant."""
+    """Make users. The model finds everything relevant."""
     deployed.model.script = relevance
     return lambda: Reader(deployed, deployed.mojodex.user(), site.url)
 
 
 def story(about: str) -> list[str]:
-    """A text of several chunks, like no other one."""
+    """Make a unique text of several chunks."""
     return [
         f"Chapter {number} of the story of {about} tells how the old mill learned to make {about}, and how"
         f" long that took. In the year {1921 + number} nobody near had seen such a thing, and whoever"
@@ -116,7 +116,7 @@ def story(about: str) -> list[str]:
 
 
 def fill(site: Website, *things: str) -> None:
-    """A first page that leads to one for each thing."""
+    """Add a first page that links to one page for each thing."""
     paths = tuple(f"/{thing}" for thing in things)
     site.html("/", *story("everything"), links=paths)
     for thing in things:
@@ -124,7 +124,7 @@ def fill(site: Website, *things: str) -> None:
 
 
 def hold(site: Website, path: str) -> tuple[Event, Event]:
-    """Let one page wait: an event that says that it was asked for, and one that lets it go on."""
+    """Hold a page back. Return an event that is set when it is requested, and one that releases it."""
     asked, go_on = Event(), Event()
 
     def before(requested: str) -> None:
@@ -139,11 +139,11 @@ def hold(site: Website, path: str) -> tuple[Event, Event]:
 def test_a_website_becomes_documents_and_is_not_paid_for_twice(
     deployed: Deployed, site: Website, reader: Callable[[], Reader], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its progress is told all the while; the schedule, which looks for what stands still, finds nothing."""
+    """Its progress is always visible, and the schedule finds nothing that stands still."""
     fill(site, "paper", "pens", "ink", "twine", "glue")
     ann = reader()
     asked, go_on = hold(site, "/ink")
-    # Started before a page waits for it, which is given up after 20 seconds.
+    # Start the function first, because the crawler gives up a held page after 20 seconds.
     scheduled = [deployed.stack.invoke("DocumentsScheduleFunction")]
 
     began = time.monotonic()
@@ -165,7 +165,7 @@ def test_a_website_becomes_documents_and_is_not_paid_for_twice(
     documents = ann.documents()
     assert sorted(documents) == ["/", "/glue", "/ink", "/paper", "/pens", "/twine"]
     assert all(len(chunks) > 2 for chunks in documents.values())
-    # What repeats is kept once: where the crawl began.
+    # Boilerplate is kept once, on the page where the crawl began.
     assert [path for path in documents if "rights reserved" in str(documents[path])] == ["/"]
     assert str(documents).count("rights reserved") == 1
     calls = len(deployed.model.calls), len(deployed.model.embeddings)
@@ -192,10 +192,10 @@ def test_a_killed_crawler_continues_from_its_checkpoint(
     with crawler.quick_redelivery():
         disturbed.ask()
         assert asked.wait(60)
-        # Fetched is what comes before it, and some of what comes after it.
+        # The pages before it are fetched, and some of the later ones.
         staged = "SELECT url FROM md_background_page WHERE user_id = :u AND state = 'staged'"
         eventually(
-            "what comes before is staged",
+            "the pages before are staged",
             lambda: len(deployed.mojodex.rows(staged, u=disturbed.user_id)) == 4,
         )
         assert crawler.kill_workers() >= 1
@@ -224,7 +224,7 @@ def test_a_worker_killed_while_it_ingests_a_page_leaves_no_partial_document(
     thinking, go_on = Event(), Event()
 
     def after_a_while(request: dict[str, Any], reply: Callable[[dict[str, Any]], Reply]) -> Reply:
-        # The other pages go through: what they have stays.
+        # The other pages are ingested and stay.
         if "make paper" in str(request):
             thinking.set()
             go_on.wait(60)
@@ -346,13 +346,13 @@ def test_a_hostile_website_is_read_within_its_limits_of_time_and_memory(
 
 
 def process_peak(pid: int) -> int:
-    """The most memory that a process had at once, in MiB."""
+    """Return the peak memory of a process in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
 
 
 def memory_of(function: str) -> int:
-    """What the template gives to a function, in MiB."""
+    """Return the memory of a function in the template, in MiB."""
     template = (ROOT / "template.yaml").read_text()
     resource = template.partition(f"\n  {function}:\n")[2]
     return int(yaml.safe_load(resource.partition("MemorySize: ")[2].partition("\n")[0]))
@@ -364,7 +364,7 @@ def test_two_websites_on_one_host_share_its_two_slots(
     at_once, both = [], Event()
 
     def before(_path: str) -> None:
-        # Its first pages wait for the other worker, whose start takes a while.
+        # The first pages wait until the other worker has started.
         both.wait(15)
         at_once.append(site.running + other.running)
 
@@ -377,7 +377,7 @@ def test_two_websites_on_one_host_share_its_two_slots(
             for page in each.pages.values():
                 page.delay = 0.1
 
-        # In a batch of its own each, so that two workers have them.
+        # Send each in a batch of its own, so that two workers get them.
         ann.ask()
         eventually("the first one is begun", ann.job)
         bob.ask()

@@ -1,7 +1,7 @@
-"""What SES tells of mails, through the deployed queue and worker, and the rule that is to feed them.
+"""SES's events about mails, through the deployed queue and worker, and the rule that feeds them.
 
-The emulator's SES keeps its event destination and publishes nothing, and, as on AWS, nobody else may put an
-event of "aws.ses" on the bus. So the rule is asked what it matches, and its queue gets what it would pass on.
+The emulator's SES keeps its event destination but publishes nothing. As on AWS, nobody else may put an
+event of "aws.ses" on the bus. So the test asks the rule for matches and sends the matching events itself.
 """
 
 import json
@@ -15,7 +15,7 @@ NOW = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
 
 
 def configuration_set(deployed: Deployed) -> str:
-    """The name of the stack's own configuration set, as the worker knows it."""
+    """Return the name of the stack's configuration set from the worker's environment."""
     function = deployed.stack.client("lambda").get_function_configuration(
         FunctionName=deployed.stack.function_name("MailFeedbackWorkerFunction")
     )
@@ -24,7 +24,7 @@ def configuration_set(deployed: Deployed) -> str:
 
 
 def matched(deployed: Deployed, *events: dict[str, Any]) -> list[dict[str, Any]]:
-    """Which of these events the rule passes on to the queue."""
+    """Return the events that the rule passes on to the queue."""
     bus = deployed.stack.client("events")
     queue = deployed.stack.outputs["MailFeedbackQueueArn"]
     (name,) = bus.list_rule_names_by_target(TargetArn=queue)["RuleNames"]

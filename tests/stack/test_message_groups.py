@@ -1,4 +1,4 @@
-"""What the deployed functions publish carries its user. The emulator keeps the group and acts on none."""
+"""Messages of the deployed functions have their user as group. The emulator keeps and ignores groups."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.website import website
 
 @contextmanager
 def paused(deployed: Deployed) -> Iterator[None]:
-    """The worker takes no messages meanwhile."""
+    """Pause the worker's event source meanwhile."""
     functions = deployed.stack.client("lambda")
     name = deployed.stack.function_name(deployed.worker)
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -22,7 +22,7 @@ def paused(deployed: Deployed) -> Iterator[None]:
 
 
 def groups(deployed: Deployed, messages: int) -> Counter[str]:
-    """Take so many messages out of the queue; how many there are of each group."""
+    """Remove a number of messages from the queue and count them by group."""
     sqs, found = deployed.stack.client("sqs"), Counter[str]()
 
     def all_are_there() -> bool:

@@ -1,4 +1,4 @@
-"""The API through the emulator's API Gateway, and what it changes in the deployed bundle."""
+"""The API through the emulator's API Gateway, and its effects in the deployed bundle."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def test_without_credentials_only_the_health_check_answers(call: Any) -> None:
     for path in ("jobs", "openapi.json", "users/ann/activity"):
         assert call("GET", path, None).status_code == 401
     assert call("POST", "update_document", None).json() == {
-        "error": "Send a name and a secret, as HTTP Basic."
+        "error": "Send a name and a secret as HTTP Basic."
     }
     assert call("GET", "console", None).headers["Location"] == "login"
 

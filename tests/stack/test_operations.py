@@ -1,4 +1,4 @@
-"""What nobody asks for: the ledger is purged, and the dashboard is there."""
+"""Operations without a request: the ledger is purged, and the dashboard exists."""
 
 import json
 import time

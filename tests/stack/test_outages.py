@@ -1,7 +1,7 @@
-"""A dependency that is away for long: everything heals by itself, with the deployed functions.
+"""Long outages of a dependency, from which the deployed functions recover without help.
 
 Times are scaled down: messages are dead letters after two receives instead of ten, and the redrive runs every
-few seconds instead of every five minutes. So half a minute here is what some hours are on AWS.
+few seconds instead of every five minutes. So half a minute here corresponds to some hours on AWS.
 """
 
 import time
@@ -21,7 +21,7 @@ GOOD = todos(("Send the offer to Bob", TOMORROW, SAID))
 ONE_TODO = [("Send the offer to Bob", TOMORROW)]
 JOBS = 30
 OUTAGE_SECONDS = 30
-# Of the first jobs, which do not know yet that the model is away: two workers with ten each ask two models.
+# Calls before the circuit opens: two workers with ten jobs each call two models.
 FIRST_CALLS = 2 * 10 * 2
 
 
@@ -32,7 +32,7 @@ def quick(deployed: Deployed) -> Iterator[Deployed]:
 
 
 def redrive(deployed: Deployed) -> int:
-    """What the schedule does every five minutes; how many messages it returned."""
+    """Run the redrive once and return the number of redriven messages."""
     answer, succeeded = deployed.stack.invoke("RedriveScheduleFunction")
     assert succeeded, answer
     return int(answer["extract_todos"])
@@ -44,7 +44,7 @@ def states(deployed: Deployed) -> dict[str, int]:
 
 
 def heals(deployed: Deployed) -> None:
-    """Wait until all is done, with nobody's help but the redrive's."""
+    """Wait until all jobs are done, with only the redrive's help."""
 
     def done() -> bool:
         redrive(deployed)
@@ -64,7 +64,7 @@ def test_a_long_outage_of_the_model_fails_no_job_and_causes_few_calls(quick: Dep
     while time.monotonic() < end:
         time.sleep(2)
         returned += redrive(quick)
-        # None is published twice while its message lives.
+        # No job is published twice while its message exists.
         assert quick.schedule() == 0
     failed_calls = len(quick.model.calls)
     assert returned >= JOBS
@@ -83,7 +83,7 @@ def test_a_long_outage_of_the_model_fails_no_job_and_causes_few_calls(quick: Dep
     assert all(quick.mojodex.todos_of(pk) == ONE_TODO for pk in pks)
     assert {quick.mojodex.job(pk).attempts for pk in pks} == {1}
     assert len(good) == JOBS
-    # Of the second model, which nobody has asked since, it may still be open.
+    # The second model's circuit can still be open, because no job has called it since.
     assert quick.mojodex.run("SELECT count(*) FROM md_background_circuit WHERE provider = 'gpt-5-mini'") == 0
 
 
@@ -95,7 +95,7 @@ def test_a_long_outage_of_the_database_fails_no_job(quick: Deployed) -> None:
         quick.send(*(f'{{"user_task_execution_pk": {pk}}}' for pk in pks[10:20]))
         quick.send(*(f'{{"user_task_execution_pk": {pk}}}' for pk in pks[20:]))
         time.sleep(OUTAGE_SECONDS)
-        # All are dead letters, and none of them has a job.
+        # All messages are dead letters without a job.
         assert not quick.stack.invoke("RedriveScheduleFunction")[1]
 
     heals(quick)

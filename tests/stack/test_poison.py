@@ -1,6 +1,4 @@
-"""A message that kills its worker every time does not keep the others from finishing, and its history can be
-read when it is a dead letter.
-"""
+"""A poison message does not keep others from finishing, and its history can be read as a dead letter."""
 
 import json
 from collections.abc import Iterator
@@ -18,14 +16,15 @@ TOMORROW = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
 SAID = "I'll send the offer to Bob tomorrow."
 ONE_TODO = [("Send the offer to Bob", TOMORROW)]
 POISON = "This one is too much."
-# As in template.yaml.
+# The same as in template.yaml.
 MAX_RECEIVE_COUNT = 10
 
 
 @pytest.fixture
 def quick(deployed: Deployed) -> Iterator[Deployed]:
-    """Messages of a dead worker come back after 8 seconds, long enough for a cold start; their jobs can be
-    taken over by then.
+    """A dead worker's messages become visible after 8 seconds, long enough for a cold start.
+
+    Their leases have expired by then.
     """
     sqs, queue_url = deployed.stack.client("sqs"), deployed.queue_url
     try:
@@ -39,7 +38,7 @@ def quick(deployed: Deployed) -> Iterator[Deployed]:
 
 
 def kill_who_asks_from(deployed: Deployed, port: int) -> None:
-    """SIGKILL the worker that has this port, as Lambda does when it is out of memory."""
+    """SIGKILL the worker that uses this port, as Lambda does when it is out of memory."""
     for worker in deployed.workers():
         with suppress(psutil.Error):
             if any(connection.laddr.port == port for connection in worker.net_connections("tcp")):
@@ -52,7 +51,7 @@ def log_lines(deployed: Deployed, message: str, subject: int) -> list[Any]:
     return [line for line in lines if (line.get("message"), line.get("subject")) == (message, str(subject))]
 
 
-# Ten times the eight seconds, and the start of the stack, on a machine that is busy.
+# Ten times eight seconds and the start of the stack, on a busy machine.
 @pytest.mark.timeout(600)
 def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_the_others_are_done(
     quick: Deployed,
@@ -80,7 +79,7 @@ def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_the_others_ar
     )["Messages"]
     sqs.delete_message(QueueUrl=quick.dead_letter_queue_url, ReceiptHandle=letter["ReceiptHandle"])
     assert json.loads(letter["Body"]) == {"user_task_execution_pk": poison}
-    # Its history: one row, and one line for each worker that took the job over from a dead one.
+    # The history is one row, and one log line for each takeover.
     job = quick.mojodex.job(poison)
     assert (job.state, job.attempts) == ("running", MAX_RECEIVE_COUNT)
     taken_over = log_lines(quick, "lease expired, job is taken over", poison)

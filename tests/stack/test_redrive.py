@@ -1,4 +1,4 @@
-"""`make redrive`: what an operator's mistake made dead letters is done when it is mended, once."""
+"""`make redrive`: dead letters of an operator's mistake are done once after it is corrected."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,15 +13,15 @@ from tests.stack.conftest import Deployed, eventually
 TOMORROW = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
 SAID = "I'll send the offer to Bob tomorrow."
 ONE_TODO = [("Send the offer to Bob", TOMORROW)]
-# Port 9 of loopback: nobody listens there.
+# Nothing listens on port 9 of loopback.
 NOWHERE = "http://127.0.0.1:9/v1"
 
 
 @pytest.fixture
 def dead(deployed: Deployed) -> list[int]:
-    """Executions whose messages are dead letters, because the model's address was wrong; it is right now.
+    """Executions whose messages became dead letters because the model's address was wrong; now it is right.
 
-    With them is a message that is not valid.
+    One invalid message is among them.
     """
     pks = [deployed.mojodex.execution(SAID) for _ in range(12)]
     bodies = [json.dumps({"user_task_execution_pk": pk}) for pk in pks]
@@ -48,8 +48,8 @@ def test_redriven_dead_letters_are_done_once(deployed: Deployed, dead: list[int]
     (reason,) = redriven.reasons.values()
     assert "Invalid JSON" in reason
     assert all(deployed.mojodex.todos_of(pk) == ONE_TODO for pk in dead)
-    # What is not valid is there again, and nothing else.
-    letters = eventually("the one that is not valid", deployed.dead_letters)
+    # Only the invalid message is a dead letter again.
+    letters = eventually("the invalid message is back", deployed.dead_letters)
     assert [body for body, _reason in letters] == ["{oops"]
 
 

@@ -33,14 +33,14 @@ WORDS = Reply({"subject": "Your day", "greeting": "Hi!", "intro": "Calm.", "line
 
 
 def answers(request: dict[str, Any]) -> Reply:
-    """What both prompts ask for."""
+    """Answer both prompts."""
     wanted = request["response_format"]["json_schema"]["name"]
     return moved_to() if wanted == "Rescheduling" else WORDS
 
 
 @pytest.fixture(scope="module")
 def _ses(_deployed: Deployed) -> Iterator[FakeSes]:
-    """Both processes have their hour; mails go to an SES with a script."""
+    """Set both processes' hours to now, and send mails to a scripted SES."""
     offsets = {
         "RescheduleTodo": (NIGHT - datetime.now(UTC)).total_seconds(),
         "Events": (MORNING - datetime.now(UTC)).total_seconds(),
@@ -63,7 +63,7 @@ def ses(_ses: FakeSes, deployed: Deployed) -> FakeSes:
 
 
 def overdue(deployed: Deployed, day: date = BEFORE) -> tuple[str, int]:
-    """A user and their overdue to-do."""
+    """Add a user and their overdue to-do."""
     user_id = deployed.mojodex.user()
     execution = deployed.mojodex.execution("x", user_id=user_id, extracted=True)
     return user_id, deployed.mojodex.scheduled(execution, "Call Bob", day)
@@ -85,7 +85,7 @@ def test_an_overdue_todo_is_moved_and_the_mail_has_the_reason(deployed: Deployed
     night.wait_for(todo, "done")
     assert deployed.mojodex.schedulings(todo) == [(BEFORE.isoformat(), None), (LATER.isoformat(), WHY)]
     assert night.schedule() == 0
-    # The mail is six hours of the clocks later, which Postgres does not know of.
+    # The mail's clock is six hours ahead, which Postgres does not know.
     assert morning.schedule() == 1
     morning.wait_for(job_of(user_id), "done")
 
@@ -132,7 +132,7 @@ def test_a_worker_killed_while_it_sends_leads_to_no_second_mail(
 
     with morning.quick_redelivery():
         morning.send(message(user_id))
-        eventually("SES has the mail in its hands", lambda: ses.requests)
+        eventually("SES has received the mail", lambda: ses.requests)
         assert morning.kill_workers() >= 1
         morning.let_leases_run_out()
         job = morning.wait_for(job_of(user_id), "failed")

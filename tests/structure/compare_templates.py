@@ -5,10 +5,10 @@ Run it from the repository's root, for example against the template of an earlie
     git show 867be93:template.yaml > /tmp/before.yaml
     .venv/bin/python -m tests.structure.compare_templates /tmp/before.yaml template.yaml
 
-Loops are expanded and globals merged beforehand, so only what is deployed counts, not how it is written. A
-change that several resources have is printed once, and descriptions are counted only. What a role allows is
-compared by itself, because a right may move between the role and a policy beside it. The exit code is 1 when
-anything of the first template is not in the second.
+Loops are expanded and globals merged beforehand, so only deployed values count, not the notation. A
+change that several resources share is printed once, and descriptions are only counted. Rights of roles are
+compared separately, because a right can move between a role and a policy beside it. The exit code is 1 if
+the second template lacks anything of the first.
 """
 
 import json
@@ -42,7 +42,7 @@ def differences(path: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def rights(template: dict[str, Any]) -> dict[str, set[str]]:
-    """What each role allows, its own policies and those beside it: one line an action and target."""
+    """Return the rights of each role, from its own and separate policies, one line an action and target."""
     resources = template["Resources"]
     documents: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for name, resource in resources.items():
@@ -65,7 +65,7 @@ def rights(template: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def _target(value: Any) -> Any:
-    """What holds when the condition does."""
+    """Return the value that applies if its condition is true."""
     return value["If"][1] if isinstance(value, dict) and "If" in value else value
 
 
@@ -83,7 +83,7 @@ def _kind(value: Any) -> str:
 
 
 def report(before: dict[str, Any], after: dict[str, Any]) -> tuple[list[str], int]:
-    """Describe the differences; returns the lines, and how much was lost."""
+    """Describe the differences; return the lines and the number of lost values."""
     lines, lost = [], 0
     for section in SECTIONS:
         old, new = before.get(section, {}), after.get(section, {})
@@ -100,7 +100,7 @@ def report(before: dict[str, Any], after: dict[str, Any]) -> tuple[list[str], in
                 path = line.split()[1].rstrip(":")
                 if path.endswith("Description"):
                     changes["~ a description"].append(name)
-                # How rights are spread is told below.
+                # Rights are compared below.
                 elif path != "Properties.Policies":
                     changes[line].append(name)
         lines += [f"{line}\n    {', '.join(dict.fromkeys(names))}" for line, names in changes.items()]
@@ -116,7 +116,7 @@ def report(before: dict[str, Any], after: dict[str, Any]) -> tuple[list[str], in
 
 
 def main(before: Path, after: Path) -> int:
-    """Print the report; returns the exit code."""
+    """Print the report and return the exit code."""
     lines, lost = report(expanded(before), expanded(after))
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if lost else 0

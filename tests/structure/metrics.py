@@ -1,4 +1,4 @@
-"""Which metrics the code emits, read from its calls of `count`."""
+"""The metrics that the code emits, read from its calls of `count`."""
 
 import ast
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from pathlib import Path
 from tests import ROOT
 from tests.structure.template import functions
 
-# What f-strings in `count` stand for: how a job ended (`worker`, `crawl`), a page (`ingest_page`), a mail.
+# Values of f-strings in `count`: outcomes of a job (`worker`, `crawl`), of a page (`ingest_page`), of a mail.
 ENDINGS = {
     "Jobs": ("Done", "Failed", "Skipped", "Repeated", "Continued", "Crawled"),
     "Pages": ("Stored", "Unchanged"),
-    # What SES tells of mails (`feedback.FACTS`).
+    # SES's events about mails (`feedback.FACTS`).
     "Emails": ("Complained", "Bounced", "Rejected", "Delivered", "SoftBounced"),
 }
 
 
 @cache
 def emitted() -> dict[tuple[str, frozenset[str]], set[str]]:
-    """What `count` is called with: name and names of the dimensions, and of which services it can be."""
+    """Return each metric by its name and dimensions, with the services that can emit it."""
     services: dict[str, set[str]] = {}
     for function in functions().values():
         folder = function["Handler"].partition(".")[0]
@@ -34,15 +34,15 @@ def emitted() -> dict[tuple[str, frozenset[str]], set[str]]:
             named = everybody if service is None else {service} if service else of
             metrics.setdefault((name, dimensions), set()).update(named)
             if "model" in dimensions:
-                # `count` adds these up for the whole stack.
+                # `count` also sums these for the whole stack.
                 metrics[name, frozenset({"scope"})] = {"stack"}
     return metrics
 
 
 def calls(path: Path) -> Iterator[tuple[str, frozenset[str], str | None]]:
-    """Name and names of the dimensions of a metric that a file counts, and the service that it names.
+    """Yield name, dimensions and service of each metric that a file counts.
 
-    The service is '' if it names none, so that it is the function's own; None if it is a variable.
+    The service is '' for the function's own, and None if it is a variable.
     """
     for node in ast.walk(ast.parse(path.read_text())):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "count"):

@@ -18,7 +18,7 @@ def expanded(path: Path) -> dict[str, Any]:
     """Expand one template as AWS::LanguageExtensions does.
 
     Raises:
-        ValueError: it is no template, or a loop in it cannot be expanded.
+        ValueError: the text is not a template, or one of its loops cannot be expanded.
     """
     loaded, problems = decode(str(path))
     if problems:
@@ -38,7 +38,7 @@ def _plain(value: Any) -> Any:
         return {str(name).removeprefix("Fn::"): _plain(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    # Strings carry their place in the file.
+    # cfn-lint's strings have a position in the file.
     return str(value) if isinstance(value, str) else value
 
 
@@ -63,7 +63,7 @@ def functions() -> dict[str, dict[str, Any]]:
 
 
 def sqs_sources() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Each function that a queue feeds: its logical id, its properties, and those of the event source."""
+    """Logical id, properties and event source of each function that a queue feeds."""
     return [
         (name, function, event["Properties"])
         for name, function in functions().items()
@@ -73,10 +73,10 @@ def sqs_sources() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 
 def deployed(**parameters: str) -> dict[str, dict[str, Any]]:
-    """Each resource that a deployment with these parameters makes, the others at their defaults.
+    """Return the resources of a deployment with these parameters and defaults for all others.
 
     Raises:
-        ValueError: a condition has a form that is not understood.
+        ValueError: a condition has an unknown form.
     """
     given = {name: str(parameter.get("Default", "")) for name, parameter in template()["Parameters"].items()}
     given |= parameters

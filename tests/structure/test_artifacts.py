@@ -1,4 +1,4 @@
-"""What `make build` has built for AWS."""
+"""The artifacts that `make build` makes for AWS."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def test_the_layer_and_each_function_are_within_125_megabytes() -> None:
 
 @pytest.mark.parametrize("name", [*functions(), "MojodexLayer"])
 def test_bytecode_is_compiled_and_not_checked_against_dates(name: str) -> None:
-    """SAM dates every file 1980, which dated bytecode never matches. PEP 552: flags 1, unchecked hash."""
+    """SAM dates every file 1980, so dated bytecode would never match. PEP 552: flags 1, unchecked hash."""
     directory = BUILD / name
     sources = [path for path in directory.rglob("*.py") if "template" not in path.name]
 
@@ -91,12 +91,12 @@ def test_libraries_keep_their_metadata_and_are_for_arm64() -> None:
 
 
 def test_the_layer_describes_the_services_that_we_use_and_no_others() -> None:
-    """botocore brings four hundred; the layer's Makefile keeps those that it names."""
+    """botocore describes 400 services; the layer's Makefile keeps the ones that it names."""
     sources = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "shared" / "mojodex").rglob("*.py")]
     used = {name for path in sources for name in re.findall(r'\.client\(\s*"([a-z0-9-]+)"', path.read_text())}
     kept = {path.name for path in (LAYER / "botocore" / "data").iterdir() if path.is_dir()}
 
-    # Powertools' SecretsProvider makes that client.
+    # Powertools' SecretsProvider makes this client.
     assert kept == used | {"secretsmanager"} == {"secretsmanager", "sesv2", "sqs"}
 
 
@@ -116,7 +116,7 @@ for code in sorted(locale_identifiers()):
 
 
 def test_dates_are_the_same_as_with_all_locales_of_babel(tmp_path: Path) -> None:
-    """The layer's Makefile leaves most of its locales out."""
+    """The layer's Makefile leaves out most of Babel's locales."""
 
     def dates(*path: Path) -> str:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONUTF8": "1"}
@@ -128,12 +128,12 @@ def test_dates_are_the_same_as_with_all_locales_of_babel(tmp_path: Path) -> None
     whole = dates(ours)
 
     assert len(whole.splitlines()) > 1000
-    # Alone: the layer's other libraries are for another processor.
+    # Copy babel alone, because the layer's other libraries are for another processor.
     shutil.copytree(LAYER / "babel", tmp_path / "babel")
     assert dates(tmp_path, ours) == whole
 
 
-# All handlers, and what they import later: for a page, a PDF, a date, a call of a model, the database, AWS.
+# All handlers, and their lazy imports for a page, a PDF, a date, a model, the database and AWS.
 EVERYTHING = """
 import importlib, sys, warnings
 warnings.simplefilter("error")
@@ -168,7 +168,7 @@ print(*(file for file in files if "site-packages" in file))
 
 
 def test_the_build_removes_nothing_that_is_imported() -> None:
-    """The libraries of this machine are whole; those that are built lack what the Makefiles remove."""
+    """The libraries of this machine are complete; the built ones lack the files that the Makefiles remove."""
     handlers = [function["Handler"].rpartition(".")[0] for function in functions().values()]
 
     printed = subprocess.run(
@@ -178,7 +178,7 @@ def test_the_build_removes_nothing_that_is_imported() -> None:
         text=True,
         check=True,
     ).stdout
-    # Without the ending, which names the processor for which a module was compiled.
+    # Drop the suffix, which names the processor of a compiled module.
     imported = {path.partition("site-packages/")[2].partition(".")[0] for path in printed.split()}
     kept = {
         str(path.relative_to(folder)).partition(".")[0]

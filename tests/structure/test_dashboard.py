@@ -1,4 +1,4 @@
-"""The dashboard shows metrics that there are, with exactly their dimensions, and every one of ours."""
+"""The dashboard shows existing metrics with their exact dimensions, and all metrics of ours."""
 
 import json
 import re
@@ -12,16 +12,16 @@ from tests import ROOT
 from tests.structure.metrics import emitted
 from tests.structure.template import functions, resources, sqs_sources, template
 
-# What stands for the namespace of the stack.
+# Stands for the namespace of the stack.
 OURS = "<Ours>"
-# Dimension, and the attribute of which resource is its value.
+# Dimension, the resource type, and the attribute that is its value.
 AWS = {
     "AWS/SQS": ("QueueName", "AWS::SQS::Queue", ".QueueName"),
     "AWS/Lambda": ("FunctionName", "AWS::Serverless::Function", ""),
     "AWS/SES": ("ses:configuration-set", "AWS::SES::ConfigurationSet", ""),
     "AWS/ApiGateway": ("ApiId", "AWS::ApiGatewayV2::Api", ""),
 }
-# Developer guides of SQS, Lambda, API Gateway and SES: metrics that have this dimension and no other.
+# Metrics with only this dimension, from the developer guides of SQS, Lambda, API Gateway and SES.
 AWS_METRICS = {
     "AWS/SQS": {
         "ApproximateAgeOfOldestMessage",
@@ -37,7 +37,7 @@ SEARCH = re.compile(r"""SEARCH\('\{"([<>\w]+)",([\w,]+)\} MetricName="(\w+)"', '
 
 
 def substituted(text: str) -> str:
-    """What !Sub leaves, with the names in place of the values."""
+    """Return the text of !Sub with names in place of values."""
     return re.sub(r"\$\{([^!}]+)\}", r"<\1>", text).replace("${!", "${")
 
 
@@ -46,25 +46,25 @@ def body() -> str:
     text, variables = dashboard["DashboardBody"]["Sub"]
     assert variables == {
         "Ours": template()["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"],
-        # There may be no API.
+        # The API is optional.
         "ApiId": {"If": ["HasOperateApi", {"Ref": "OperateHttpApi"}, "none"]},
     }
     return str(text)
 
 
 def everything() -> list[dict[str, Any]]:
-    """All widgets, from top to bottom."""
+    """Return all widgets from top to bottom."""
     shown: list[dict[str, Any]] = json.loads(substituted(body()))["widgets"]
     return shown
 
 
 def widgets() -> list[dict[str, Any]]:
-    """The properties of the widgets with metrics."""
+    """Yield the properties of the widgets with metrics."""
     return [w["properties"] for w in everything() if w["type"] == "metric"]
 
 
 def lines(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Namespace, name and dimensions of each metric of a widget; a search has dimensions without values."""
+    """Yield namespace, name and dimensions of each metric of a widget. A search has no dimension values."""
     before: list[str] = []
     for line in widget["metrics"]:
         options = line[-1] if isinstance(line[-1], dict) else {}
@@ -95,7 +95,7 @@ def test_a_metric_on_the_dashboard_exists_with_exactly_these_dimensions(
     dimension, kind, attribute = AWS[namespace]
     assert name in AWS_METRICS[namespace]
     assert list(dimensions) == [dimension]
-    # The name of a variable stands for the API.
+    # A variable's name stands for the API.
     value = dimensions[dimension].replace("<ApiId>", "<OperateHttpApi>")
     assert value in {f"<{logical_id}{attribute}>" for logical_id in resources(kind)}
 
@@ -157,7 +157,7 @@ def test_the_dashboard_names_its_section_of_the_runbook() -> None:
 
 
 def test_rows_of_the_dashboard_are_full() -> None:
-    """CloudWatch lays widgets out from left to right; one that does not fit begins a row of 24 columns."""
+    """CloudWatch lays out widgets in rows of 24 columns. One that does not fit begins a new row."""
     width = 0
     for widget in everything():
         width += widget["width"]
@@ -167,7 +167,7 @@ def test_rows_of_the_dashboard_are_full() -> None:
 
 
 def test_the_dashboard_begins_with_the_current_faults() -> None:
-    """Every alarm, then age and depth of the queues, dead letters and failed jobs; all else is below."""
+    """All alarms come first, then age and depth of the queues, dead letters and failed jobs."""
     _, alarms, *rest = everything()
     graphs = [list(lines(widget["properties"])) for widget in rest[:4]]
     queues = {

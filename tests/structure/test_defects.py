@@ -1,4 +1,4 @@
-"""Defects of Mojodex's Flask Background that show in how the bundle is put together."""
+"""Defects of Mojodex's Flask Background that concern the bundle's template and build."""
 
 import re
 import tomllib
@@ -6,7 +6,7 @@ import tomllib
 from tests import ROOT
 from tests.structure.template import deployed, functions, resources, template
 
-# What can be called, or lets others call, from outside of the account's own queues and schedules.
+# Resources that can be called, or let others call, other than through the account's queues and schedules.
 PUBLIC = (
     *("AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::ApiGateway::", "AWS::ApiGatewayV2::"),
     *("AWS::Lambda::Url", "AWS::Lambda::Permission", "AWS::CloudFront::"),
@@ -16,20 +16,20 @@ SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:operate-AbCdEf"
 
 
 def public(**parameters: str) -> dict[str, str]:
-    """The public resources of a deployment, with their types."""
+    """Return the public resources of a deployment with their types."""
     found = {name: resource["Type"] for name, resource in deployed(**parameters).items()}
     return {name: kind for name, kind in found.items() if kind.startswith(PUBLIC)}
 
 
 def test_defect_26_nothing_can_be_called_without_aws_credentials() -> None:
-    """It published a port and asked for no authentication. Here queues and schedules start the functions."""
+    """It published a port without authentication. Here queues and schedules start the functions."""
     events = {e["Type"] for f in functions().values() for e in f.get("Events", {}).values()}
 
     assert template()["Parameters"]["OperateApi"]["Default"] == "off"
     assert public() == {}
     assert not any("FunctionUrlConfig" in function for function in functions().values())
     assert events <= {"SQS", "ScheduleV2"}
-    # Its function and its role are not there, either.
+    # The API's function and role do not exist, either.
     assert not {name for name in deployed() if name.startswith("Operate")}
 
 
@@ -57,7 +57,7 @@ def test_the_http_api_limits_requests_logs_no_addresses_and_answers_no_other_web
     limits = stage["DefaultRouteSettings"]
     assert 0 < limits["ThrottlingRateLimit"] <= 50
     assert 0 < limits["ThrottlingBurstLimit"] <= 50
-    # Addresses name users.
+    # Logged addresses would contain user ids.
     assert "AccessLogSettings" not in stage
 
 
@@ -70,7 +70,7 @@ def test_no_function_logs_whole_requests() -> None:
 
 
 def test_a_queue_accepts_an_aws_service_only_for_a_resource_of_ours() -> None:
-    """Otherwise anybody's rule, in any account, could send to it through that service."""
+    """Otherwise a rule in any AWS account could send to the queue through that service."""
     policies = resources("AWS::SQS::QueuePolicy")
 
     assert policies
@@ -88,7 +88,7 @@ def test_a_queue_accepts_an_aws_service_only_for_a_resource_of_ours() -> None:
 
 
 def test_defect_27_every_library_is_locked_by_version_and_hash() -> None:
-    """On current releases of its libraries no job completed. The layer holds what the lock file says."""
+    """With current releases of its libraries, no job completed. The layer has the locked versions."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     locked = {package["name"]: package for package in lock["package"]}

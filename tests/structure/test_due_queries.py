@@ -1,4 +1,4 @@
-"""The due queries: what their comments promise."""
+"""The due queries match their comments."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two floors: processes stand on the layer and on nothing else of ours. Heavy libraries only where needed."""
+"""A process imports only itself and the layer. Heavy libraries are imported only where needed."""
 
 import ast
 import os
@@ -39,7 +39,7 @@ def test_a_process_imports_only_itself_and_the_layer(process: str) -> None:
     for path in (ROOT / "functions" / process).rglob("*.py"):
         ours = {name for name in modules(path) if name.partition(".")[0] in OURS}
         if process == "operate":
-            # It publishes what the others receive.
+            # It publishes the other processes' messages.
             ours = {name for name in ours if not name.endswith(".message")}
         assert {name.partition(".")[0] for name in ours} <= {process, "mojodex"}, path
 
@@ -81,7 +81,7 @@ def test_parsers_have_no_network_and_the_fetcher_uses_the_database_only_for_host
             assert not found, path
 
 
-# What takes long to import: what asks a model; what parses pages and PDFs, and babel, for trafilatura.
+# Libraries that import slowly: for models, and for pages and PDFs (trafilatura needs babel).
 MODEL, PAGES = {"openai", "jinja2"}, {"bs4", "trafilatura", "babel", "pypdfium2"}
 
 

@@ -1,4 +1,4 @@
-"""What a machine downloads is locked: the tools with all that they need, and the actions of GitHub."""
+"""All downloads are locked: the tools with their dependencies, and GitHub's actions."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Log calls: fields that logging keeps for itself would raise only when the line is written."""
+"""Log calls use no reserved field, which would raise only when the line is written."""
 
 import ast
 import logging

@@ -1,4 +1,4 @@
-"""Rules that the template keeps."""
+"""Rules for the template."""
 
 import importlib
 import json
@@ -26,7 +26,7 @@ DEAD_LETTER_QUEUES = {name for name, queue in QUEUES.items() if "RedrivePolicy" 
 
 
 def named(reference: dict[str, str]) -> str:
-    """The logical id in !GetAtt X.Arn."""
+    """Return the logical id in !GetAtt X.Arn."""
     return reference["GetAtt"].partition(".")[0]
 
 
@@ -43,7 +43,7 @@ def test_a_queue_hides_a_message_long_enough(
     queue = QUEUES[named(source["Queue"])]
 
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + source["MaximumBatchingWindowInSeconds"]
-    # A worker without jobs holds none.
+    # A worker without jobs has no lease.
     if lease := function["Environment"]["Variables"].get("LEASE_SECONDS"):
         assert function["Timeout"] < int(lease) < queue["VisibilityTimeout"]
     else:
@@ -79,7 +79,7 @@ def test_dead_letters_are_kept_longer_than_messages() -> None:
 
 
 def test_the_ledger_keeps_jobs_longer_than_messages_live_and_schedules_look_back() -> None:
-    """Otherwise what has ended is done and paid for again. A redriven message has a second life."""
+    """Otherwise finished jobs run and cost again. A redriven message lives a second time."""
     kept = KEPT.days * DAY
 
     assert kept >= 2 * max(queue["MessageRetentionPeriod"] for queue in QUEUES.values())
@@ -92,22 +92,22 @@ def test_queues_are_encrypted(name: str) -> None:
 
 
 def statements(function: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the function's role allows. With a role that SAM makes, it could receive from every queue."""
+    """Return the statements of a function's role. SAM's own role could receive from every queue."""
     role = resources("AWS::IAM::Role")[named(function["Role"])]
     documents = [policy["PolicyDocument"] for policy in [*role["Policies"], *policies(function).values()]]
-    # What is there under a condition is allowed here.
+    # Assume that conditions are true.
     return [s["If"][1] if "If" in s else s for document in documents for s in document["Statement"]]
 
 
 def policies(function: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Policies beside the function's role that give it more, by logical id."""
+    """Return the separate policies of a function's role by logical id."""
     role = {"Ref": named(function["Role"])}
     return {name: it for name, it in resources("AWS::IAM::Policy").items() if role in it["Roles"]}
 
 
 @pytest.mark.parametrize("name", functions())
 def test_a_function_is_created_after_its_policies(name: str) -> None:
-    """A policy beside its role is there before the function, and with it what invokes it."""
+    """A separate policy must exist before the function and its triggers."""
     needed = template()["Resources"][name].get("DependsOn", [])
 
     assert set(policies(functions()[name])) == set([needed] if isinstance(needed, str) else needed)
@@ -127,7 +127,7 @@ MAPPING = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-s
 
 
 def resource(target: dict[str, Any]) -> str:
-    """What a policy names: a parameter, a resource, or the pattern of an ARN."""
+    """Return the target of a policy: a parameter, a resource, or the pattern of an ARN."""
     if "If" in target:
         _, target, _ = target["If"]
     if "Sub" in target:
@@ -136,13 +136,13 @@ def resource(target: dict[str, Any]) -> str:
 
 
 def queues_of(variables: dict[str, Any]) -> set[str]:
-    """Logical ids of the queues that a function's variables name, one each or all in one."""
+    """Return the queues that a function's variables name, as logical ids."""
     alone = {value["Ref"] for key, value in variables.items() if key.endswith("QUEUE_URL")}
     return alone | in_one(variables, "QUEUES") | in_one(variables, "QUEUE_URLS")
 
 
 def in_one(variables: dict[str, Any], name: str) -> set[str]:
-    """Logical ids of the resources that one variable names, as a JSON object."""
+    """Return the logical ids of the resources that a variable names in a JSON object."""
     return set(re.findall(r"\$\{(\w+)\}", variables.get(name, {}).get("Sub", "")))
 
 
@@ -184,7 +184,7 @@ def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_other
         receives_from = DEAD_LETTER_QUEUES
     sends_to = queues_of(variables) - receives_from
     if name == "CreateFromWebsiteWorkerFunction":
-        # A website that outlasts an invocation goes on in a new message.
+        # A crawl that outlasts an invocation continues with a new message.
         sends_to |= receives_from
 
     may: dict[str, set[str]] = {}
@@ -198,7 +198,7 @@ def test_a_function_receives_from_the_queue_that_feeds_it_and_sends_to_the_other
 
     assert may.get("sqs:ReceiveMessage", set()) == receives_from
     assert may.get("sqs:SendMessage", set()) == sends_to
-    # Lambda stops a function that it sees in a loop with its own queue, after some 16 rounds.
+    # Lambda stops a function in a loop with its own queue after about 16 rounds.
     allowed = functions()[name].get("RecursiveLoop", "Terminate") == "Allow"
     assert allowed == bool(sends_to & receives_from)
 
@@ -220,7 +220,7 @@ def test_no_two_functions_share_a_role() -> None:
 def test_every_setting_is_supplied_and_every_variable_is_used(name: str) -> None:
     function = functions()[name]
     module = importlib.import_module(function["Handler"].rpartition(".")[0])
-    # Where several modules need them, they are in one of their own.
+    # Settings that several modules need are in `environment`.
     settings = getattr(module, "environment", module).settings
     fields = type(settings).model_fields
 
@@ -247,7 +247,7 @@ def test_every_queue_has_its_alarm() -> None:
         queue = str({"GetAtt": f"{named(source['Queue'])}.QueueName"})
         process = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
         assert ("ApproximateAgeOfOldestMessage", queue) in watched, name
-        # Of the dead letters, those that do not return by themselves.
+        # Only dead letters that the redrive leaves.
         assert ("DeadLettersLeft", process) in watched, name
 
 
@@ -277,7 +277,7 @@ def test_a_probe_outlasts_a_call_of_the_model() -> None:
 
 
 def description(alarm: dict[str, Any]) -> str:
-    """What an alarm says of itself, with the parameters by their names."""
+    """Return the description of an alarm, with its parameters' names."""
     text = alarm["AlarmDescription"]
     text = text["Sub"] if isinstance(text, dict) else text
     if isinstance(text, list):
@@ -328,18 +328,18 @@ def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(name: str) -> Non
 def test_a_worker_that_is_killed_at_each_retry_raises_the_alarm(
     name: str, function: dict[str, Any], source: dict[str, Any]
 ) -> None:
-    """Its batch is retried after the queue's visibility timeout only: never in many periods in a row."""
+    """Its batch is retried only after the visibility timeout, so it never fails in many periods in a row."""
     (alarm,) = [a for a in ALARMS.values() if watches(a, "Errors", name)]
     looks_back = alarm["Period"] * alarm["EvaluationPeriods"]
     queue = QUEUES[named(source["Queue"])]
 
     assert looks_back // queue["VisibilityTimeout"] >= alarm["DatapointsToAlarm"]
-    # One crash, as a deployment may bring it, wakes nobody.
+    # One crash, for example by a deployment, raises no alarm.
     assert alarm["DatapointsToAlarm"] > 1
 
 
 def watches(alarm: dict[str, Any], metric: str, function: str) -> bool:
-    """Whether an alarm is on this metric of Lambda's, of this function."""
+    """Return whether an alarm watches this Lambda metric of this function."""
     return (alarm["MetricName"], alarm["Dimensions"]) == (
         metric,
         [{"Name": "FunctionName", "Value": {"Ref": function}}],
@@ -347,7 +347,7 @@ def watches(alarm: dict[str, Any], metric: str, function: str) -> bool:
 
 
 def test_a_schedule_that_does_not_run_raises_the_alarm_before_its_mails_are_late() -> None:
-    """A mail may be two hours late. The schedule runs on each hour; one run more must fit in."""
+    """A mail may be two hours late. The schedule runs each hour, so one more run must fit in."""
     (failed,) = [a for a in ALARMS.values() if watches(a, "Errors", "EventsScheduleFunction")]
     (silent,) = [a for a in ALARMS.values() if watches(a, "Invocations", "EventsScheduleFunction")]
 
@@ -381,20 +381,20 @@ def test_one_old_dead_letter_does_not_hide_an_alarm_for_many(
 
 
 def test_a_log_level_deploys_and_drops_no_metric() -> None:
-    """Lambda takes a line without a level, as a metric is, for INFO."""
+    """Lambda takes a line without a level, such as a metric, for INFO."""
     function = template()["Globals"]["Function"]
     condition, debug, other = function["LoggingConfig"]["ApplicationLogLevel"]["If"]
 
     assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == {"Ref": "LogLevel"}
     assert set(template()["Parameters"]["LogLevel"]["AllowedValues"]) <= set(logging.getLevelNamesMapping())
-    # cfn-lint sorts what is compared.
+    # cfn-lint sorts the compared values.
     assert template()["Conditions"][condition] == {"Equals": ["DEBUG", {"Ref": "LogLevel"}]}
     assert (debug, other) == ("DEBUG", "INFO")
 
 
 @pytest.mark.parametrize("name", functions())
 def test_a_run_that_failed_is_not_repeated_by_lambda(name: str) -> None:
-    """Scheduler invokes asynchronously, and Lambda's own retries are not those of the schedule."""
+    """Scheduler invokes asynchronously, and Lambda's own retries are separate from the schedule's."""
     function = functions()[name]
     schedules = [e["Properties"] for e in function.get("Events", {}).values() if e["Type"] == "ScheduleV2"]
 
@@ -411,7 +411,7 @@ def test_names_are_short_enough_under_any_stack_name() -> None:
             if event["Type"] == "ScheduleV2":
                 assert re.fullmatch(r"[a-z-]{1,64}", event["Properties"]["Name"])
                 assert event["Properties"]["GroupName"]["Ref"] in groups
-    # CloudFormation makes all other names, and shortens them.
+    # CloudFormation makes and shortens all other names.
     assert not any("Name" in properties for properties in groups.values())
     named_by_us = {
         kind["Type"]
@@ -426,7 +426,7 @@ def test_names_are_short_enough_under_any_stack_name() -> None:
     "name", ["DatabaseSecretArn", "LlmSecretArn", "UnsubscribeSecretArn", "OperateSecretArn"]
 )
 def test_a_secret_parameter_takes_only_a_whole_arn(name: str) -> None:
-    """Without the six characters at its end a policy would not match the secret."""
+    """Without the six characters at its end, a policy would not match the secret."""
     pattern = template()["Parameters"][name]["AllowedPattern"]
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mojodex/database"
 
@@ -440,13 +440,13 @@ def test_a_parameter_is_described_and_constrained(name: str) -> None:
     parameter = template()["Parameters"][name]
 
     assert parameter["Description"]
-    # Lists of ids and a version that only Azure knows have no form that could be checked.
+    # Lists of ids and Azure's version have no form that a pattern could check.
     if name not in ("VpcSubnetIds", "VpcSecurityGroupIds", "LlmApiVersion"):
         assert {"AllowedPattern", "AllowedValues", "MinValue", "MinLength"} & set(parameter)
 
 
 def test_the_default_concurrency_leaves_connections_of_the_database_free() -> None:
-    """Sum of concurrency x pool under 60 % of the 100 connections that PostgreSQL allows by default."""
+    """The sum of concurrency x pool stays under 60 % of PostgreSQL's default of 100 connections."""
     parameters = template()["Parameters"]
     connections = sum(
         parameters[source["ScalingConfig"]["MaximumConcurrency"]["Ref"]]["Default"]

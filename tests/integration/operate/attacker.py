@@ -1,4 +1,4 @@
-"""What attacks on the API have in common: its routes, raw events, sessions, and other secrets."""
+"""Shared parts of attacks on the API: its routes, raw events, sessions, and other secrets."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.integration.operate.conftest import SECRET, Operated
 COOKIE = access.COOKIE
 FORM = "application/x-www-form-urlencoded"
 PUBLIC = "public"
-# Of each route, the right that it needs. A new route is missing here, and a test says so.
+# The right that each route needs. A test fails if a new route is missing here.
 RIGHTS: dict[tuple[str, str], str] = {
     ("GET", "/"): PUBLIC,
     ("GET", "/healthz"): PUBLIC,
@@ -28,7 +28,7 @@ RIGHTS: dict[tuple[str, str], str] = {
     ("GET", "/console.css"): PUBLIC,
     ("GET", "/console.js"): PUBLIC,
     ("GET", "/favicon.ico"): PUBLIC,
-    # Whoever has a mail has its token, and no credentials.
+    # Readers of a mail have its token and no credentials.
     ("GET", "/unsubscribe"): PUBLIC,
     ("POST", "/unsubscribe"): PUBLIC,
     ("POST", "/create_document_from_website"): "publish",
@@ -58,26 +58,26 @@ RIGHTS: dict[tuple[str, str], str] = {
     ("POST", "/console/users/<user_id>/lift"): "operate",
 }
 GUARDED = [route for route, right in RIGHTS.items() if right != PUBLIC]
-# Mail clients post to the page of a mail's link from anywhere; its token is what counts.
+# Mail clients post to a mail's link from any origin; only its token counts.
 CHANGING = [route for route in RIGHTS if route[0] != "GET" and route[1] != "/unsubscribe"]
-# Those that a browser's session may use.
+# Routes that a browser's session may use.
 OF_A_SESSION = [route for route in CHANGING if RIGHTS[route] != PUBLIC]
 PARTS = {"job_id": "extract_todos.MQ", "user_id": "user-1", "name": "events", "change": "pause"}
 
 
 def name_of(route: tuple[str, str]) -> str:
-    """The name of a route in the name of a test."""
+    """Name a route in the id of a test."""
     return " ".join(route)
 
 
 def routes() -> set[tuple[str, str]]:
-    """All routes of the app."""
+    """Return all routes of the app."""
     app = api.app
     return {(route.method, str(route.path)) for route in [*app._static_routes, *app._dynamic_routes]}
 
 
 def path_of(route: str) -> str:
-    """A path that leads to a route."""
+    """Return a path that leads to a route."""
     return re.sub(r"<(\w+)>", lambda part: PARTS[part[1]], route)
 
 
@@ -91,7 +91,7 @@ def send(
     address: str = ADDRESS,
     **changes: Any,
 ) -> Answer:
-    """Send a request that has nothing wrong with it but what is told."""
+    """Send a request that is correct except for the given changes."""
     method, path = route
     sent = dict(headers or {})
     if method not in ("GET", "HEAD", "OPTIONS"):
@@ -105,7 +105,7 @@ def send(
 
 
 def cookie_of(answer: Answer) -> str:
-    """The value of the cookie that an answer sets."""
+    """Return the value of the cookie that an answer sets."""
     (cookie,) = answer.cookies
     found = re.fullmatch(rf"{COOKIE}=([^;]*); .*", cookie)
     assert found, cookie
@@ -113,7 +113,7 @@ def cookie_of(answer: Answer) -> str:
 
 
 def log_in(operated: Operated, name: str = "operator", **more: Any) -> str:
-    """Begin a session as a browser does; the cookie's value."""
+    """Begin a session as a browser does and return the cookie's value."""
     form = {"name": name, "secret": operated.client.credentials[name]}
     found = operated.client.as_(None).send("POST", "/login", form=form, **more)
     assert found.status == 303
@@ -121,14 +121,14 @@ def log_in(operated: Operated, name: str = "operator", **more: Any) -> str:
 
 
 def minted(now: datetime | None = None, name: str = "operator", keys: list[str] | None = None) -> str:
-    """A cookie that the API itself could have made, then, with these keys."""
+    """Make a cookie as the API would at this time with these keys."""
     credentials = access.Credentials.model_validate(SECRET | {"session_keys": keys or SECRET["session_keys"]})
     caller = Caller(name, credentials.credentials[name].rights)
     return access.begin_session(credentials, caller, now or utc_now())
 
 
 def csrf_of(cookie: str) -> str:
-    """The CSRF token of a session, as it stands in its pages."""
+    """Return the CSRF token from the pages of a session."""
     page = send(("GET", "/console"), cookie=cookie)
     found = re.search(r'name="csrf" value="([^"]+)"', page.body)
     assert found, page
@@ -136,7 +136,7 @@ def csrf_of(cookie: str) -> str:
 
 
 def is_let_in(cookie: str) -> bool:
-    """Whether a cookie opens the console."""
+    """Return whether a cookie opens the console."""
     found = send(("GET", "/console"), cookie=cookie)
     assert found.status in (200, 303), found
     assert found.status == 200 or found.headers["location"].endswith("login")
@@ -144,14 +144,14 @@ def is_let_in(cookie: str) -> bool:
 
 
 def change_secret(secret: Any) -> None:
-    """Let the secret with the credentials hold something else."""
+    """Replace the secret with the credentials."""
     text = secret if isinstance(secret, str) else json.dumps(secret)
     boto3.client("secretsmanager").update_secret(SecretId="operate", SecretString=text)
     secrets._provider.cache_clear()
 
 
 def changed(*path: str, **values: Any) -> dict[str, Any]:
-    """The secret of the tests with other values at a place in it; None takes a field out."""
+    """Return the tests' secret with changed values at one place. None removes a field."""
     secret: dict[str, Any] = deepcopy(SECRET)
     place = secret
     for name in path:

@@ -1,4 +1,4 @@
-"""The API on a real Postgres, with queues and secrets of moto."""
+"""The API with a real Postgres, and queues and secrets of moto."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ SECRET = {
 
 @dataclass
 class Operated:
-    """The API with what it stands on."""
+    """The API with its database, queues and AWS calls."""
 
     client: Client
     mojodex: Mojodex
@@ -49,11 +49,11 @@ class Operated:
     calls: list[tuple[str, dict[str, Any]]]
 
     def queued(self, process: str) -> list[Any]:
-        """Take all messages out of a queue: their bodies."""
+        """Remove all messages from a queue and return their bodies."""
         return [json.loads(message["Body"]) for message in self.messages(process)]
 
     def messages(self, process: str) -> list[Any]:
-        """Take all messages out of a queue."""
+        """Remove and return all messages of a queue."""
         found = []
         url = self.queue_urls[process]
         while got := self.sqs.receive_message(
@@ -68,7 +68,7 @@ class Operated:
         return found
 
     def republish(self) -> int:
-        """Do what the redrive does for retried jobs."""
+        """Publish retried jobs, as the redrive does."""
         return republish_all(
             environment.database, self.queue_urls, Deadline(FakeContext(120).get_remaining_time_in_millis)
         )
@@ -81,7 +81,7 @@ class Operated:
         state: str = "failed",
         **columns: Any,
     ) -> str:
-        """Put a job into the ledger; its id."""
+        """Add a job to the ledger and return its id."""
         from operate.jobs.job_id import JobKey
 
         now = utc_now()
@@ -111,7 +111,7 @@ class Operated:
         return JobKey(process, subject, occasion).job_id  # type: ignore[arg-type]
 
     def job(self, process: str = "extract_todos", subject: str = "1") -> Any:
-        """The newest row of a subject."""
+        """Return the newest row of a subject."""
         return self.mojodex.rows(
             "SELECT * FROM md_background_job WHERE process = :p AND subject = :s ORDER BY queued_at DESC",
             p=process,
@@ -120,13 +120,13 @@ class Operated:
 
 
 class FakeAws:
-    """Lambda and CloudWatch: schedules are called in this process, other calls are remembered."""
+    """Lambda and CloudWatch: runs schedules in this process and records other calls."""
 
     def __init__(self, schedules: dict[str, Callable[[], Any]], calls: list[tuple[str, dict[str, Any]]]):
         self.schedules, self.calls = schedules, calls
 
     def invoke(self, **arguments: Any) -> dict[str, Any]:
-        """Call a schedule."""
+        """Run a schedule."""
         self.calls.append(("invoke", arguments))
         run = self.schedules.get(arguments["FunctionName"])
         if run and arguments.get("InvocationType") != "Event":
@@ -139,7 +139,7 @@ class FakeAws:
 
 @pytest.fixture
 def schedules() -> dict[str, Callable[[], Any]]:
-    """What the API can invoke, by name."""
+    """Return the functions that the API can invoke by name."""
     return {}
 
 

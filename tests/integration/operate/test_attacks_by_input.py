@@ -1,4 +1,4 @@
-"""Attacks by what a request says: SQL, cursors, ids, headers, and bodies of every bad form."""
+"""Attacks by the content of requests: SQL, cursors, ids, headers and malformed bodies."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from tests.integration.operate.attacker import FORM, GUARDED, RIGHTS, csrf_of, l
 from tests.integration.operate.conftest import CREDENTIALS, Operated
 
 OPERATOR = basic("operator", CREDENTIALS["operator"])
-# What answers must never quote: of Python, of PostgreSQL, of AWS, of the secret.
+# Answers must never quote these parts of Python, PostgreSQL, AWS and the secret.
 LEAKS = (
     *("Traceback", 'File "', ".py", "site-packages", "sqlalchemy", "pg8000", "CROSS JOIN"),
     *("md_background", "botocore", "arn:aws", *CREDENTIALS.values(), "a-session-key", "LIMIT :most"),
@@ -49,7 +49,7 @@ SQL = (
     "😀",
     "x" * 512,
 )
-# Neither PostgreSQL nor a person can do anything with these.
+# Text that PostgreSQL cannot store, or that is too long.
 NOT_TEXT = ("\0", "a\0b", "x" * 513)
 MOMENTS = (
     *("infinity", "-infinity", "now", "epoch", "NaN", "1e400", "0", "2026-13-01T00:00:00Z", "'; --", "\0"),
@@ -59,14 +59,14 @@ MOMENTS = (
 
 
 def is_clean(found: Answer, *statuses: int) -> bool:
-    """Whether an answer has one of these statuses and gives nothing away."""
+    """Check that an answer has one of these statuses and reveals nothing."""
     assert found.status in statuses, found
     assert not [leak for leak in LEAKS if leak in found.body + str(found.headers)], found
     return True
 
 
 def cursor(*place: Any) -> str:
-    """A cursor that says this."""
+    """Make a cursor with this content."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
@@ -75,7 +75,7 @@ def cursor(*place: Any) -> str:
 
 @pytest.mark.parametrize("name", ["user", "subject", "reason", "url", "process", "state"])
 def test_no_filter_is_sql(operated: Operated, name: str) -> None:
-    """What is looked for is looked for, wildcards included; the ledger is the same afterwards."""
+    """Filters are searched literally, wildcards included, and the ledger stays the same."""
     operated.add_job(user_id="user-1")
     closed = name in ("process", "state")
 
@@ -87,13 +87,13 @@ def test_no_filter_is_sql(operated: Operated, name: str) -> None:
         is_clean(page, 422 if closed else 200)
     for text in NOT_TEXT:
         is_clean(operated.client.get("/jobs", **{name: text}), 422)
-        # The console knows no subject.
+        # The console has no filter for subjects.
         is_clean(operated.client.get("/console", **{name: text}), 200 if name == "subject" else 422)
     assert operated.mojodex.run("SELECT count(*) FROM md_background_job") == 1
 
 
 def test_text_that_looks_like_sql_can_be_found(operated: Operated) -> None:
-    """So that the test above does not pass because nothing is found at all."""
+    """Without this, the test above could pass because nothing is found at all."""
     for n, text in enumerate(SQL):
         operated.add_job(subject=text, occasion=str(n), user_id=text[:255], outcome={"reason": f"a {text} b"})
 
@@ -147,9 +147,9 @@ def test_no_tampered_cursor_is_sql_or_breaks_the_database(operated: Operated) ->
         for path in ("/jobs", "/console", "/users/{user}/activity"):
             user = operated.mojodex.user() if "{user}" in path else ""
             found = operated.client.get(path.format(user=user), after=after)
-            # Without anything in it, it is none.
+            # An empty cursor counts as none.
             is_clean(found, *((200, 422) if not after else (422,)))
-    # What can be a place is one, and nothing more.
+    # A well-formed cursor is only a position.
     for text in SQL:
         is_clean(operated.client.get("/jobs", after=cursor(now, text, text, text)), 200)
 
@@ -169,7 +169,7 @@ def test_no_limit_exceeds_a_page(operated: Operated) -> None:
 
 
 def test_repeated_fields_and_lists_are_refused(operated: Operated) -> None:
-    """API Gateway joins values of one name with commas."""
+    """API Gateway joins repeated values with commas."""
     operated.add_job(user_id="user-1")
     for query in ("state=failed&state=done", "process=events&process=events", "limit=1&limit=200"):
         name = query.partition("=")[0]
@@ -182,7 +182,7 @@ def test_repeated_fields_and_lists_are_refused(operated: Operated) -> None:
 
 
 def test_nobody_retries_more_than_they_have_confirmed(operated: Operated) -> None:
-    """A filter that is misspelt fits everything; the count does not."""
+    """A misspelt filter matches everything, but its count differs."""
     for n in range(3):
         operated.add_job(subject=str(n))
 
@@ -202,7 +202,7 @@ IDS = (
     *("extract_todos..MQ", "extract_todos.MQ==", "extract_todos.MQ=", "extract_todos.MR", "extract_todos.M"),
     *("extract_todos.MQMQ!", "extract_todos. MQ", "extract_todos.M Q", "extract_todos.MQ%3D"),
     *("EXTRACT_TODOS.MQ", "extract_todos.MQ.MQ.MQ", "no_process.MQ", "extract_todos.\u041cQ"),
-    # Bytes that are NUL, or no UTF-8: cut off, half a surrogate pair, too long.
+    # NUL bytes or invalid UTF-8: truncated, half a surrogate pair, overlong.
     *("extract_todos.AA", "extract_todos.gA", "extract_todos.7aCA", "extract_todos.wIA"),
     *("extract_todos.//8", "extract_todos.__8", "extract_todos.+w", "__class__.MQ", "extract_todos'.MQ"),
     *("extract_todos.JzsgLS0" + "x" * 20_000, "../../etc/passwd", "%2e%2e"),
@@ -210,7 +210,7 @@ IDS = (
 
 
 def test_a_job_has_exactly_one_id(operated: Operated) -> None:
-    """One job has one id: else what is blocked or remembered by one is reached by another."""
+    """With a second id, a blocked job could still be reached."""
     operated.add_job()
     assert operated.client.get("/jobs/extract_todos.MQ").status == 200
 
@@ -269,7 +269,7 @@ CR_LF = "x\r\nSet-Cookie: a=b\r\n\r\n<script>alert(1)</script>"
 
 
 def test_no_input_becomes_a_header(operated: Operated) -> None:
-    """CR LF in ids, filters, forms, cookies, headers and paths."""
+    """Ids, filters, forms, cookies, headers and paths contain CR LF."""
     cookie = log_in(operated)
     job_id = operated.add_job(
         "events", f"todo_daily_emails:{CR_LF}", CR_LF, user_id=CR_LF, outcome={"reason": CR_LF}
@@ -303,7 +303,7 @@ def test_no_input_becomes_a_header(operated: Operated) -> None:
 
 
 def test_a_huge_body_is_refused_by_its_size(operated: Operated) -> None:
-    """Before anything is looked up: nobody need be known for it."""
+    """It is refused before any look-up, even without credentials."""
     for route in [route for route in RIGHTS if route[0] == "POST"]:
         for body in (b"x" * 1_000_001, "\u20ac".encode() * 400_000):
             for headers in ({}, OPERATOR):
@@ -371,7 +371,7 @@ def test_a_body_in_base64_is_decoded_first(operated: Operated) -> None:
 
     for body in ("!", "A", "AAAAA", "\xff", "=", "A=B", "csrf"):
         is_clean(post(body), 400, 403)
-    # A token that is not encoded is none.
+    # A body that is not encoded has no valid token.
     is_clean(post(urlencode({"csrf": token})), 400, 403)
     assert post(base64.b64encode(urlencode({"csrf": token}).encode()).decode()).status == 303
 
@@ -434,7 +434,12 @@ def test_an_internal_error_reveals_nothing(operated: Operated, monkeypatch: pyte
     def broken(*_args: object, **_more: object) -> None:
         raise RuntimeError("SELECT words FROM md_background_job -- operators-secret-0123456789")
 
-    for name in ("job_list.find", "retry.matching", "front_door.queues.publish", "cancel.cancel"):
+    for name in (
+        "jobs.listing.find",
+        "jobs.retry.matching",
+        "front_door.queues.publish",
+        "jobs.cancel.cancel",
+    ):
         monkeypatch.setattr(f"operate.{name}", broken)
     monkeypatch.setattr("operate.jobs.routes.cancel", broken)
     job_id = operated.add_job()
@@ -446,7 +451,7 @@ def test_an_internal_error_reveals_nothing(operated: Operated, monkeypatch: pyte
         operated.client.send("POST", f"/jobs/{job_id}/cancel"),
         operated.client.post("/create_document_from_website", website),
     ]
-    # Also where no route has been found yet.
+    # The same for an error before a route is found.
     monkeypatch.setattr("operate.access.basic", broken)
     found += [operated.client.get(path_of(path)) for method, path in GUARDED if method == "GET"]
 
@@ -459,7 +464,7 @@ def test_an_internal_error_reveals_nothing(operated: Operated, monkeypatch: pyte
 
 
 def test_no_link_unsubscribes_another_user(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token is all that is asked for, so it cannot be made, changed or used for something else."""
+    """The token is the only credential, so nobody can make or change one, or use it for anything else."""
     key, event_type = "a-key-that-signs-links", "todo_daily_emails"
     secret = json.dumps({"signing_keys": [key]})
     boto3.client("secretsmanager").create_secret(Name="unsubscribe", SecretString=secret)

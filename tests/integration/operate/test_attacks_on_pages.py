@@ -1,4 +1,4 @@
-"""Attacks on people: what users, websites and models fill in, in Chromium; and pages of other websites."""
+"""Attacks on people in Chromium: text from users, websites and models, and pages of other websites."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.browser import launched_browser
 from tests.http_server import QuietHandler, serve
 from tests.integration.operate.conftest import CREDENTIALS, Operated
 
-# Whatever a text may break out of, each time with a script.
+# Texts that break out of each context with a script.
 HACKS = (
     "<script>window.hacked = 1</script>",
     "\"'><img src=x onerror=window.hacked=1>",
@@ -29,7 +29,7 @@ HACKS = (
     "\u2028<style>@import '//evil.example'</style>\x1b]0;x\x07<x onclick=window.hacked=1>",
 )
 ALL = " ".join(HACKS)
-# What is in a page that its templates do not put there.
+# Elements of a page that do not come from its templates.
 INJECTED = """
 () => {
   const tags = ["img", "svg", "iframe", "object", "embed", "base", "style", "textarea", "x"];
@@ -57,22 +57,22 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Console:
-    """The console in a browser, logged in."""
+    """The console in a logged-in browser."""
 
     url: str
     page: Page
-    # What the browser has refused, asked for elsewhere, or said.
+    # Refusals, requests to other hosts and console messages of the browser.
     complaints: list[str] = field(default_factory=list)
 
     def shows(self, path: str, *texts: str) -> str:
-        """Open a page, and check that nothing of it is injected and that it shows these texts; its text."""
+        """Open a page, check that it has no injected element and shows these texts, and return its text."""
         answer = self.page.goto(self.url + path)
         assert answer is not None
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         return self.is_as_it_was_meant(*texts)
 
     def is_as_it_was_meant(self, *texts: str) -> str:
-        """Check that nothing of the page is injected, and that it shows these texts; all its text."""
+        """Check that the page has no injected element and shows these texts, and return its text."""
         assert self.page.evaluate(INJECTED) == []
         assert self.complaints == []
         text: str = self.page.evaluate(
@@ -86,7 +86,7 @@ class Console:
 
 @contextmanager
 def console(browser: Browser, **options: Any) -> Iterator[Console]:
-    """The API behind a browser's context."""
+    """A browser's page on the API."""
     with served() as url:
         context = browser.new_context(**options)
         page = context.new_page()
@@ -97,7 +97,7 @@ def console(browser: Browser, **options: Any) -> Iterator[Console]:
                 opened.complaints.append(request.url)
 
         def hear(said: Any) -> None:
-            # An answer that is an error is expected of some requests, and of one for an icon.
+            # Some requests, and the one for an icon, are answered with an error.
             if said.type == "error" and "Failed to load resource" not in said.text:
                 opened.complaints.append(said.text)
 
@@ -110,7 +110,7 @@ def console(browser: Browser, **options: Any) -> Iterator[Console]:
 
 
 def log_in(console: Console, name: str = "operator") -> None:
-    """Log in by the form."""
+    """Log in with the form."""
     console.page.goto(f"{console.url}/login")
     console.page.fill("#name", name)
     console.page.fill("#secret", CREDENTIALS[name])
@@ -125,11 +125,11 @@ def opened(operated: Operated, browser: Browser) -> Iterator[Console]:
         yield ready
 
 
-# What is shown.
+# Shown texts.
 
 
 def fill(operated: Operated) -> dict[str, str]:
-    """A job of each kind, with hacks in each field; their ids."""
+    """Add a job of each kind with hacks in each field, and return their ids."""
     now, ours = utc_now().isoformat(), operated.mojodex
     ids = {
         "job": operated.add_job(
@@ -178,7 +178,7 @@ def fill(operated: Operated) -> dict[str, str]:
 
 
 def test_no_text_runs_on_the_first_page(operated: Operated, opened: Console) -> None:
-    """Subject, occasion, user, reason (twice), circuits, who paused, and what operators did."""
+    """It shows subject, occasion, user, reason (twice), circuits, pauses and the audit."""
     fill(operated)
 
     opened.shows(
@@ -189,7 +189,7 @@ def test_no_text_runs_on_the_first_page(operated: Operated, opened: Console) -> 
 
 
 def test_no_text_runs_on_the_page_of_a_job(operated: Operated, opened: Console) -> None:
-    """Subject, occasion, user, outcome's keys and values, history, models' names, who has done what."""
+    """It shows subject, occasion, user, outcome, history, models' names and the audit."""
     ids = fill(operated)
 
     text = opened.shows(
@@ -201,7 +201,7 @@ def test_no_text_runs_on_the_page_of_a_job(operated: Operated, opened: Console) 
 
 
 def test_no_text_runs_on_the_page_of_a_website(operated: Operated, opened: Console) -> None:
-    """The address that a user gave; addresses and reasons of pages, which the website gave."""
+    """It shows the user's address, and addresses and reasons of the website's pages."""
     ids = fill(operated)
 
     opened.shows(
@@ -216,7 +216,7 @@ def test_no_text_runs_on_the_page_of_a_website(operated: Operated, opened: Conso
 
 @pytest.mark.parametrize("hack", HACKS)
 def test_no_filter_runs_where_it_is_shown(operated: Operated, opened: Console, hack: str) -> None:
-    """A link to the console with anything in it, sent to an operator."""
+    """An attacker sends an operator a link to the console with any filter."""
     for n in range(3):
         operated.add_job(subject=str(n), outcome={"reason": hack.lower()}, user_id="u")
     hack = hack.replace("\x1b", "").replace("\x07", "")
@@ -227,7 +227,7 @@ def test_no_filter_runs_where_it_is_shown(operated: Operated, opened: Console, h
 
 
 def test_no_text_runs_where_a_users_mail_is_shown(operated: Operated, opened: Console) -> None:
-    """The user's id and websites, and why their address is blocked."""
+    """It shows the user's id and websites, and the reason of their mail block."""
     user_id, email = f"user {HACKS[1]}", "a@example.com"
     operated.mojodex.user(email=email, name=HACKS[0])
     operated.mojodex.run("UPDATE md_user SET user_id = :u", u=user_id)
@@ -249,7 +249,7 @@ def test_no_text_runs_where_a_users_mail_is_shown(operated: Operated, opened: Co
 
 
 def test_a_link_leads_to_the_value_that_it_shows(operated: Operated, opened: Console) -> None:
-    """A value in a link stays one value of it."""
+    """A value in a link stays a single value."""
     for user_id in ("a&state=done", "a#b", "a+b", "a%26b", "a b", "../x", "//evil.example"):
         operated.add_job(subject=user_id, user_id=user_id, outcome={"reason": f"of {user_id}"})
         opened.shows("/console")
@@ -288,7 +288,7 @@ def test_no_name_runs_in_the_login_form(operated: Operated, browser: Browser) ->
 
 
 def test_no_text_runs_when_a_page_refreshes_itself(operated: Operated, opened: Console) -> None:
-    """The one script of ours puts parts of a new page into the old one."""
+    """Our only script copies parts of a new page into the old one."""
     opened.shows("/console")
     fill(operated)
 
@@ -298,7 +298,7 @@ def test_no_text_runs_when_a_page_refreshes_itself(operated: Operated, opened: C
 
 
 def test_the_policy_stops_unescaped_scripts(operated: Operated, opened: Console) -> None:
-    """The second fence: with a page's texts unescaped, still nothing runs."""
+    """The Content-Security-Policy is a second defence: even unescaped texts do not run."""
     opened.page.goto(f"{opened.url}/console")
     opened.page.evaluate("html => document.querySelector('main').innerHTML = html", ALL)
     opened.page.evaluate(
@@ -312,7 +312,7 @@ def test_the_policy_stops_unescaped_scripts(operated: Operated, opened: Console)
 
 
 def test_no_answer_of_the_api_is_shown_as_a_page(operated: Operated, opened: Console) -> None:
-    """Answers that quote what was sent are JSON, and a browser does not guess."""
+    """Answers that quote the request are JSON, and browsers must not sniff their type."""
     job_id = fill(operated)["job"]
     script = urlencode({"limit": "<script>window.hacked=1</script>"})
     for path in (f"/jobs/{job_id}", "/jobs?reason=%3Cscript%3E", f"/jobs?{script}"):
@@ -321,12 +321,12 @@ def test_no_answer_of_the_api_is_shown_as_a_page(operated: Operated, opened: Con
         assert opened.page.query_selector("img, svg, iframe, script") is None
 
 
-# What other websites make a browser do. For a browser, localhost and 127.0.0.1 are two websites.
+# Requests that other websites cause. For a browser, localhost and 127.0.0.1 are two websites.
 
 
 @contextmanager
 def evil_website(html: str) -> Iterator[str]:
-    """A website with one page."""
+    """Serve a website with one page."""
 
     class Handler(QuietHandler):
         def do_GET(self) -> None:
@@ -365,7 +365,7 @@ FETCHES = """
 
 @pytest.fixture(params=["a session", "HTTP Basic"])
 def victim(request: pytest.FixtureRequest, operated: Operated, browser: Browser) -> Iterator[Console]:
-    """An operator's browser, with a session or with what it remembers of HTTP Basic."""
+    """An operator's browser, with a session or remembered HTTP Basic credentials."""
     if request.param == "a session":
         with console(browser) as ready:
             log_in(ready)
@@ -373,7 +373,7 @@ def victim(request: pytest.FixtureRequest, operated: Operated, browser: Browser)
         return
     remembered = {"username": "operator", "password": CREDENTIALS["operator"]}
     with console(browser, http_credentials=remembered) as ready:
-        # It asks once, and from then on a browser sends them to every path.
+        # After the first answer, a browser sends the credentials to every path.
         for path in ("/jobs", "/console"):
             ready.page.goto(ready.url + path)
             assert ready.page.url == ready.url + path
@@ -381,7 +381,7 @@ def victim(request: pytest.FixtureRequest, operated: Operated, browser: Browser)
 
 
 def nothing_was_done(operated: Operated) -> bool:
-    """Whether no change was made."""
+    """Return whether no change was made."""
     return operated.calls == [] and not operated.mojodex.rows("SELECT * FROM md_background_audit")
 
 
@@ -396,7 +396,7 @@ def test_no_form_of_another_website_changes_anything(
         victim.page.wait_for_url(f"{victim.url}/**")
 
     assert nothing_was_done(operated)
-    # The victim can: it is the website that may not.
+    # The operator's own click works, so only the website is refused.
     victim.page.goto(f"{victim.url}/console")
     victim.page.click("#events-pause")
     victim.page.wait_for_url("**/console")
@@ -417,7 +417,7 @@ def test_no_script_of_another_website_reads_or_changes_anything(operated: Operat
 
 
 def test_no_other_website_frames_the_console(operated: Operated, victim: Console) -> None:
-    """Clickjacking: the operator would press our button under theirs."""
+    """Clickjacking: the operator would click our button under the attacker's."""
     frame = f'<iframe src="{victim.url}/console"></iframe><object data="{victim.url}/console"></object>'
     with evil_website(frame) as url:
         victim.page.goto(url)
@@ -425,12 +425,12 @@ def test_no_other_website_frames_the_console(operated: Operated, victim: Console
 
         inside = [frame for frame in victim.page.frames if frame != victim.page.main_frame]
         assert inside
-        # Neither the console nor the form to log in, which a frame without the cookie would get.
+        # No frame shows the console, nor the login form that a frame without the cookie would get.
         assert not [frame for frame in inside if "Mojodex Background" in frame.content()]
 
 
 def test_a_link_on_another_website_sends_no_session(operated: Operated, opened: Console) -> None:
-    """SameSite=Strict: even a link that changes nothing comes without the cookie."""
+    """SameSite=Strict: even a harmless link sends no cookie."""
     with evil_website(f'<a href="{opened.url}/console">x</a>') as url:
         opened.page.goto(url)
         opened.page.click("a")

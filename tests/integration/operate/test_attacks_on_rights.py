@@ -1,4 +1,4 @@
-"""Attacks on rights: each route for whom it is not, and routes reached by ways that are not meant."""
+"""Attacks on rights: each route without its right, and unintended ways to reach a route."""
 
 import ast
 from copy import deepcopy
@@ -28,7 +28,7 @@ ALL_RIGHTS = ("publish", "read", "read-content", "operate")
 
 
 def with_rights(*rights: str) -> dict[str, str]:
-    """The header of a credential that has only these; it is added to the secret."""
+    """Add a credential with only these rights to the secret and return its header."""
     secret: dict[str, Any] = deepcopy(SECRET)
     secret["credentials"]["some"] = {"secret": "s" * 20, "rights": list(rights)}
     change_secret(secret)
@@ -36,7 +36,7 @@ def with_rights(*rights: str) -> dict[str, str]:
 
 
 def nothing_has_happened(operated: Operated) -> None:
-    """Nothing was changed, invoked or published."""
+    """Check that nothing was changed, invoked or published."""
     assert operated.calls == []
     assert operated.mojodex.rows("SELECT * FROM md_background_audit") == []
     assert operated.job().state == "failed"
@@ -47,14 +47,14 @@ def nothing_has_happened(operated: Operated) -> None:
 
 
 def test_every_route_has_an_expected_right() -> None:
-    """A new route fails here, until somebody has thought of the right that it needs."""
+    """A new route fails this test until its right is listed."""
     assert routes() - set(RIGHTS) == set()
     assert {path for (_, path), right in RIGHTS.items() if right == PUBLIC} <= api.PUBLIC
     assert {path for _, path in routes()} >= api.PUBLIC
 
 
 def test_every_guarded_route_checks_its_right_first() -> None:
-    """Of each guarded route, a middleware made by `needs` is the first that runs."""
+    """The first middleware of each guarded route is made by `needs`."""
     app = api.app
     for route in [*app._static_routes, *app._dynamic_routes]:
         if route.path not in api.PUBLIC:
@@ -87,7 +87,7 @@ def test_a_route_accepts_only_the_right_that_it_needs(operated: Operated, route:
 
 @pytest.mark.parametrize("route", [route for route in GUARDED if RIGHTS[route] == "operate"], ids=name_of)
 def test_the_session_of_a_reader_operates_nothing(operated: Operated, route: tuple[str, str]) -> None:
-    """With its own token, as if its forms had the buttons."""
+    """The session sends its own token, as if its pages had the buttons."""
     operated.add_job()
     cookie = log_in(operated, "reader")
 
@@ -100,15 +100,15 @@ def test_a_public_route_reveals_nothing(operated: Operated) -> None:
 
     for method, path in [route for route, right in RIGHTS.items() if right == PUBLIC]:
         found = send((method, path))
-        # Without a token, there is no such page.
+        # The page of a mail's link needs a token.
         assert found.status in (200, 204, 400, 401, 404), path
         assert not any(word in found.body for word in ("user-1", "a reason", "operator", "mapping-of"))
 
 
 def test_rights_are_not_kept_from_the_previous_request(operated: Operated) -> None:
-    """The resolver keeps a context; an execution environment serves one caller after the other."""
+    """The resolver keeps its context between requests of one execution environment."""
     assert operated.client.get("/jobs").status == 200
-    # The route fails, and so does the caller's check.
+    # An error in the route must not keep the caller, either.
     assert operated.client.get("/jobs", after="x").status == 422
     assert operated.client.as_("backend").get("/jobs").status == 403
     assert operated.client.as_(None).get("/jobs").status == 401
@@ -133,7 +133,7 @@ def test_words_of_users_need_their_own_right(operated: Operated) -> None:
 
     assert words in answer(event("GET", f"/jobs/{job_id}", headers=with_words)).body
     assert words in answer(event("GET", f"/console/jobs/{job_id}", headers=with_words)).body
-    # A list never has them.
+    # Lists never contain words.
     assert words not in answer(event("GET", "/jobs", headers=with_words)).body
     assert words not in answer(event("GET", "/console", headers=with_words)).body
     for rights in (["read"], ["read", "operate"], ["read", "operate", "publish"]):
@@ -195,7 +195,7 @@ def test_other_methods_do_nothing(operated: Operated, method: str) -> None:
 
 
 def test_a_method_in_lower_case_is_guarded_like_any_other(operated: Operated) -> None:
-    """The resolver takes it; so whatever is not exactly GET counts as a change."""
+    """The resolver accepts it, so any method except GET counts as a change."""
     operated.add_job()
     cookie = log_in(operated)
 
@@ -208,7 +208,7 @@ def test_a_method_in_lower_case_is_guarded_like_any_other(operated: Operated) ->
 
 
 def test_no_get_changes_anything(operated: Operated) -> None:
-    """Links are followed, by people and by programs; a token is not asked for."""
+    """People and programs follow links without a token."""
     operated.add_job()
     cookie = log_in(operated)
 
@@ -259,7 +259,7 @@ def test_no_spelling_of_a_path_bypasses_the_check(operated: Operated) -> None:
 
 
 def test_the_stage_of_a_path_does_not_make_it_public(operated: Operated) -> None:
-    """The resolver takes the stage off; what is left is not looked up among the public paths."""
+    """The resolver removes the stage, and the rest is not compared with the public paths."""
     for path in ("/login/console", "/healthz/jobs", "//jobs", "/console.css/jobs"):
         made = event("GET", path)
         made["requestContext"]["stage"] = path.split("/")[1]
@@ -268,7 +268,7 @@ def test_the_stage_of_a_path_does_not_make_it_public(operated: Operated) -> None
 
 
 def test_no_path_redirects_to_another_host(operated: Operated) -> None:
-    """What an answer says as Location is relative, and of nothing that was sent."""
+    """The Location of an answer is relative and contains no input."""
     evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil"}
     for path in (*PATHS, "/console/" + "../" * 50, "/console//evil.example/..", "/console/\r\nx: y"):
         for headers in ({}, evil):
@@ -285,18 +285,18 @@ def test_after_login_no_browser_is_redirected_to_another_host(operated: Operated
             assert (found.status, found.headers["location"]) == (303, "console")
 
 
-# What the code must not do.
+# Rules for the code.
 
 
 def test_secrets_are_only_compared_in_constant_time() -> None:
-    """An unknown name takes the same steps: one lookup, one comparison of hashes of one length."""
+    """An unknown name takes the same steps: one look-up and one comparison of hashes."""
     tree = ast.parse(Path(access.__file__).read_text())
     check = next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "check_secret")
     calls = [ast.unparse(n.func) for n in ast.walk(check) if isinstance(n, ast.Call)]
 
     assert calls.count("hmac.compare_digest") == 1
     assert calls.count("_digest") == 2
-    # No way out before the comparison.
+    # No early return before the comparison.
     assert [type(step) for step in check.body][-1] is ast.Return
     assert not any(isinstance(n, ast.If | ast.Raise | ast.Try) for n in ast.walk(check))
     assert sum(isinstance(n, ast.Return) for n in ast.walk(check)) == 1
@@ -305,7 +305,7 @@ def test_secrets_are_only_compared_in_constant_time() -> None:
 
 
 def test_an_unknown_name_takes_the_same_steps(operated: Operated, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No wall clock: what is called, and how often, is the same."""
+    """The number of comparisons is the same; the test does not measure time."""
     compared: list[tuple[int, int]] = []
 
     def compare(first: bytes, second: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Attacks on secrets: guessing them, reading them in answers and logs; and a secret that is malformed."""
+"""Attacks on secrets: guessing them, and reading them in answers and logs. Malformed secrets."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ OTHER_ADDRESS = "198.51.100.9"
 
 
 def guess(times: int, headers: dict[str, str] = WRONG, **more: Any) -> list[int]:
-    """Send wrong credentials; the statuses."""
+    """Send wrong credentials and return the statuses."""
     return [send(JOBS, headers, **more).status for _ in range(times)]
 
 
@@ -58,7 +58,7 @@ NOT_BASIC = (
     "Basic  ",
     "Bearer x",
     "Digest username=operator",
-    # No colon; not Base64; not ASCII; none of both.
+    # No colon, not Base64, or not ASCII.
     "Basic " + base64.b64encode(b"operator").decode(),
     "Basic operator:operators-secret-0123456789",
     "Basic " + base64.b64encode("opérator:x".encode()).decode(),
@@ -67,7 +67,7 @@ NOT_BASIC = (
     "Basic ö",
     "Basic " + base64.urlsafe_b64encode(b"\xff\xfe:\xff").decode(),
     "Basic " + "A" * 100_000,
-    # Two headers, which API Gateway joins.
+    # API Gateway joins two headers.
     RIGHT["Authorization"] + "," + RIGHT["Authorization"],
     RIGHT["Authorization"] + ", Basic x",
     "Basic x, " + RIGHT["Authorization"],
@@ -81,7 +81,7 @@ def test_credentials_that_are_not_http_basic_are_refused(operated: Operated) -> 
         found = send(JOBS, {"authorization": authorization})
         assert (found.status, found.headers["www-authenticate"].partition(" ")[0]) == (401, "Basic")
         assert "not HTTP Basic" in found.body, authorization
-    # None is a guess: nobody is locked out by them.
+    # None counts as a guess, so they lock nobody out.
     assert operated.mojodex.rows("SELECT * FROM md_background_refusal") == []
 
 
@@ -99,7 +99,7 @@ WRONG_PAIRS = (
     ("operator", CREDENTIALS["operator"][:-1]),
     ("operator", CREDENTIALS["operator"].upper()),
     ("operator", "operator:" + CREDENTIALS["operator"]),
-    # What an unknown name is compared with.
+    # An unknown name is compared with this key.
     ("nobody", SECRET["session_keys"][0]),
     ("__class__", "x" * 20),
     ("n" * 50_000, "s" * 50_000),
@@ -107,7 +107,7 @@ WRONG_PAIRS = (
 
 
 def test_a_wrong_name_and_a_wrong_secret_get_the_same_answer(operated: Operated) -> None:
-    """Neither an answer nor the way to it tells which names there are."""
+    """Neither the answer nor its steps reveal the existing names."""
     known = send(JOBS, basic("reader", "not-the-secret"), address=OTHER_ADDRESS)
 
     for n, (name, secret) in enumerate(WRONG_PAIRS):
@@ -125,7 +125,7 @@ def test_the_login_form_reveals_no_names(operated: Operated) -> None:
 
 
 def test_credentials_in_other_places_are_ignored(operated: Operated) -> None:
-    """In addresses they would be logged by everybody on the way."""
+    """Proxies log addresses, and with them credentials in a query."""
     query = {"name": "operator", "secret": CREDENTIALS["operator"], "authorization": RIGHT["Authorization"]}
     assert send(JOBS, queryStringParameters=query).status == 401
     for header in ("x-authorization", "proxy-authorization", "x-api-key", "x-forwarded-authorization"):
@@ -145,7 +145,7 @@ def test_after_wrong_guesses_even_the_right_secret_must_wait(operated: Operated)
         assert found.status == 429
         assert int(found.headers["retry-after"]) == found.json()["retry_after"] > 0
         assert send(JOBS, WRONG).status == 429
-        # The console's form counts with HTTP Basic.
+        # Guesses in the console's form and in HTTP Basic count together.
         page = log_in_with("operator", CREDENTIALS["operator"])
         assert (page.status, page.cookies) == (429, [])
         assert int(page.headers["retry-after"]) > 0
@@ -160,7 +160,7 @@ def test_guesses_in_the_form_count(operated: Operated) -> None:
 
 
 def test_the_wait_grows_and_no_guess_is_checked_during_it(operated: Operated) -> None:
-    """So a day has a hundred guesses, of more secrets than there are atoms."""
+    """This allows about a hundred guesses a day."""
     now = utc_now()
     guesses, seconds = 0, 0
     while seconds < 86_400:
@@ -182,12 +182,12 @@ def test_a_wait_ends_at_the_announced_time(operated: Operated) -> None:
 
     with time_machine.travel(now + timedelta(seconds=wait), tick=False):
         assert send(JOBS, RIGHT).status == 200
-        # And the mistakes are forgotten.
+        # A right secret resets the count.
         assert operated.mojodex.rows("SELECT * FROM md_background_refusal") == []
 
 
 def test_others_need_not_wait(operated: Operated) -> None:
-    """Whoever guesses locks out neither other addresses nor other names."""
+    """Guesses do not lock out other addresses or other names."""
     here = "203.0.113.7"
     names = [f"name-{n}" for n in range(100)]
     other = next(n for n in names if refusals.hashed(here, n) != refusals.hashed(here, "operator"))
@@ -221,7 +221,7 @@ def test_addresses_of_one_ipv6_network_count_together(operated: Operated) -> Non
 
 
 def test_no_header_changes_the_address(operated: Operated) -> None:
-    """API Gateway says who has sent a request; a header is what anybody likes."""
+    """The client's address comes from API Gateway, because anybody can send any header."""
     with time_machine.travel(utc_now(), tick=False):
         for n in range(refusals.FREE_REFUSALS):
             headers = dict.fromkeys(("x-forwarded-for", "x-real-ip", "forwarded", "via"), f"10.0.0.{n}")
@@ -250,7 +250,7 @@ def test_guesses_are_forgotten_after_a_day(operated: Operated) -> None:
 def test_guesses_count_across_execution_environments(
     operated: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda runs as many as there are requests at the same time."""
+    """Lambda runs one environment for each request at the same time."""
     databases = []
     with time_machine.travel(utc_now(), tick=False):
         for _ in range(refusals.FREE_REFUSALS):
@@ -266,7 +266,7 @@ def test_guesses_count_across_execution_environments(
 def test_only_the_right_secret_is_accepted_while_guesses_cannot_be_counted(
     operated: Operated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backend can publish without the database. A wrong secret is told from a right one, as ever."""
+    """A backend can publish without the database. Wrong secrets are still refused."""
     away = operated.settings.model_copy(update={"database_secret_arn": "none"})
     database = Database(away)
     monkeypatch.setattr(environment, "database", database)
@@ -284,12 +284,12 @@ def test_no_table_contains_a_tried_secret_name_or_address(operated: Operated) ->
     assert not any(word in str(row) for word in ("somebody", "a-secret", "198.51.100.77"))
 
 
-# What logs and answers say.
+# Logs and answers.
 
 
 @pytest.fixture
 def logged() -> Iterator[StringIO]:
-    """All that is logged, by our logger as Lambda gets it, and by libraries at the lowest level."""
+    """Collect all log lines of our logger, and of libraries at the lowest level."""
     lines = StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logger.registered_formatter)
@@ -307,7 +307,7 @@ def logged() -> Iterator[StringIO]:
 def test_no_secret_cookie_or_word_is_logged_or_answered(
     operated: Operated, logged: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every route, with every kind of credential, right and wrong, at the level DEBUG."""
+    """Every route is called with right and wrong credentials of every kind, at level DEBUG."""
     words, tried = "my doctor said so", "a-wrong-secret-that-was-tried"
     history = [{"started": "2026-11-24T01:00:00+00:00", "error": "X", "reason": "r"}]
     operated.add_job(user_id="user-1", outcome={"reason": "r", "evidence": words}, history=history)
@@ -343,7 +343,7 @@ def test_no_secret_cookie_or_word_is_logged_or_answered(
         assert secret not in text, secret
     for found in tells:
         told = found.body + str(found.headers)
-        # A page has its own token; whoever may, reads the words; and a form shows what was looked for.
+        # Pages contain their own token, words for callers with the right, and the searched text.
         assert not [secret for secret in secrets if secret in told and secret != token], found
 
 
@@ -398,7 +398,7 @@ MALFORMED: dict[str, tuple[Any, str]] = {
 def test_a_malformed_secret_closes_the_api_and_the_answer_names_only_the_field(
     operated: Operated, how: str
 ) -> None:
-    """Everybody can read the answer: no value is in it, and no credential's name, which may be mistyped."""
+    """Anybody can read the answer, so it contains no value and no name of a credential."""
     secret, field = MALFORMED[how]
     change_secret(secret)
     values = ("operator", "Mistyped", TOO_SHORT, "x x", "ops", "admin", "debug", *CREDENTIALS.values())
@@ -415,7 +415,7 @@ def test_a_malformed_secret_closes_the_api_and_the_answer_names_only_the_field(
 
 
 def test_no_secret_is_weak() -> None:
-    """What can be tried a hundred times a day has 20 characters at least."""
+    """A secret that can be tried a hundred times a day needs at least 20 characters."""
     for weak in ("", "x" * 19, "password password password", "x" * 19 + "\n", "x" * 19 + "ö", None):
         with pytest.raises(ValidationError):
             access.Credentials.model_validate(changed("credentials", "operator", secret=weak or ""))
@@ -429,11 +429,11 @@ def test_a_removed_credential_is_refused_at_once(operated: Operated) -> None:
     assert send(JOBS, RIGHT).status == 401
 
 
-# What the headers of answers say.
+# Headers of answers.
 
 
 def answers(operated: Operated) -> Iterator[Answer]:
-    """Answers of each route and each kind."""
+    """Yield answers of each route and kind."""
     operated.add_job()
     cookie = log_in(operated)
     for route in RIGHTS:
@@ -465,7 +465,7 @@ def test_every_answer_has_the_security_headers(operated: Operated) -> None:
         parts = headers["content-security-policy"].split("; ")
         policy = dict(part.split(" ", 1) for part in parts)
         assert policy.pop("default-src") == policy.pop("base-uri") == "'none'"
-        # Nothing frames us, nothing else gets our forms, no script but our file runs.
+        # No site may frame us, forms go only to us, and only our script file runs.
         assert policy.pop("frame-ancestors") == "'none'"
         assert set(policy.values()) == {"'self'"}
         assert int(headers["strict-transport-security"].removeprefix("max-age=")) >= 31_536_000
@@ -473,7 +473,7 @@ def test_every_answer_has_the_security_headers(operated: Operated) -> None:
         assert headers["referrer-policy"] == "same-origin"
         assert headers["cross-origin-opener-policy"] == "same-origin"
         assert headers["cross-origin-resource-policy"] == "same-origin"
-        # No other website reads any of it.
+        # No other website can read an answer.
         assert not [name for name in headers if name.startswith("access-control")]
         assert headers["content-type"].partition(";")[0] in (
             *("text/html", "text/css", "text/javascript", "application/json", "application/problem+json"),
@@ -493,11 +493,11 @@ def test_no_answer_with_content_may_be_cached(operated: Operated) -> None:
 
 
 def test_no_preflight_allows_another_website(operated: Operated) -> None:
-    """A preflight is answered like any request that nobody understands."""
+    """A preflight is answered like any unknown request."""
     for path in (path_of(path) for _, path in RIGHTS):
         asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
         found = answer(event("OPTIONS", path, headers=asked | {"host": "api.example"}))
-        # The page of a mail's link takes what comes from anywhere, and has no such method.
+        # The page of a mail's link accepts any origin, but has no such method.
         assert found.status in ((404,) if path == "/unsubscribe" else (403, 303)), path
         assert not [name for name in found.headers if name.startswith("access-control")]
 

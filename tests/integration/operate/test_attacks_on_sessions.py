@@ -1,4 +1,4 @@
-"""Attacks on the session of a browser: its cookie, its end, and requests that other websites make it send."""
+"""Attacks on a browser's session: its cookie, its end, and requests that other websites cause."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ PAUSE = ("POST", "/console/processes/<name>/<change>")
 
 
 def content_of(cookie: str) -> object:
-    """What a cookie says, whoever has signed it."""
+    """Return the content of a cookie, with any signature."""
     return URLSafeTimedSerializer(KEY, salt="session").loads_unsafe(cookie)[1]
 
 
@@ -41,7 +41,7 @@ def content_of(cookie: str) -> object:
 
 
 def test_a_cookie_of_the_api_opens_the_console(operated: Operated) -> None:
-    """Without this, the tests below would prove nothing."""
+    """If this fails, the tests below prove nothing."""
     assert is_let_in(minted())
     assert is_let_in(log_in(operated))
 
@@ -60,7 +60,7 @@ FORGED = (
     "%00",
     "x" * 100_000,
     URLSafeTimedSerializer("x" * 20, salt="session").dumps({"name": "operator"}),
-    # Nothing is unpacked before its signature is checked.
+    # The signature is checked before the content is unpacked.
     ".eJw" + "A" * 4000 + ".x.x",
 )
 
@@ -116,21 +116,21 @@ def test_a_csrf_token_is_not_a_cookie_and_a_cookie_is_not_a_token(operated: Oper
 
 
 def test_a_key_that_is_not_in_the_secret_is_not_trusted(operated: Operated) -> None:
-    """The keys are those of the secret, not what a cookie names."""
+    """Only the secret's keys count, and not a key that a cookie brings."""
     content = content_of(minted())
 
     assert not is_let_in(URLSafeTimedSerializer([OTHER_KEY, "x" * 20], salt="session").dumps(content))
 
 
 def test_only_the_exact_name_of_a_cookie_counts(operated: Operated) -> None:
-    """Any website of our domain may set such a cookie: for a browser its name does not begin with __Host-."""
+    """Any site of our domain can set such a cookie, as its name does not exactly begin with __Host-."""
     cookie = minted()
     spaces = ("\t", "\x0b", "\x85", "\xa0", "\u2000", "\u3000")
     names = [COOKIE.upper(), COOKIE.removeprefix("__Host-")]
 
     for name in names + [f"{space}{COOKIE}" for space in spaces] + [f"{COOKIE}{space}" for space in spaces]:
         assert send(FIRST_PAGE, cookies=[f"{name}={cookie}"]).status == 303, name
-        # So does the local emulator hand them over.
+        # The local emulator passes cookies in this form.
         in_header = {"headers": {"cookie": f"a=b;{name}={cookie}"}}
         assert answer(event("GET", "/console") | in_header).status == 303, name
     assert send(FIRST_PAGE, cookies=[f"={COOKIE}={cookie}"]).status == 303
@@ -147,7 +147,7 @@ def test_a_cookie_is_sent_over_tls_only_and_no_script_reads_it(operated: Operate
 
 
 def test_each_login_begins_a_new_session(operated: Operated) -> None:
-    """A session cannot be fixed: what a browser sends along to log in is not used."""
+    """Session fixation is impossible: a cookie that is sent with a login is not used."""
     planted = minted()
     begun = log_in(operated, headers={"cookie": f"{COOKIE}={planted}"})
 
@@ -155,7 +155,7 @@ def test_each_login_begins_a_new_session(operated: Operated) -> None:
     assert csrf_of(begun) != csrf_of(planted) != csrf_of(log_in(operated))
 
 
-# Sessions that have ended.
+# The end of sessions.
 
 
 def test_a_cookie_is_refused_an_hour_later(operated: Operated) -> None:
@@ -271,7 +271,7 @@ def test_a_removed_key_ends_its_sessions_and_an_older_one_does_not_sign(operated
     assert is_let_in(newer)
 
 
-# Requests that another website makes a browser send.
+# Requests that another website causes.
 
 
 @pytest.mark.parametrize("route", OF_A_SESSION, ids=name_of)
@@ -285,17 +285,17 @@ def test_a_session_changes_nothing_without_its_own_token(operated: Operated, rou
 
     for token in ("", "x", session_id, "\ud800", other_session, other_key, other_salt, unsigned):
         found = send(route, {"x-csrf-token": token}, cookie=cookie)
-        assert (found.status, "not of this session" in found.body) == (403, True), token
+        assert (found.status, "does not belong to this session" in found.body) == (403, True), token
     body = f"csrf={other_session}".encode()
     assert send(route, body=body, content_type=FORM, cookie=cookie).status == 403
     assert send(route, cookie=cookie, queryStringParameters={"csrf": csrf_of(cookie)}).status == 403
-    # With it, the request gets further.
+    # With the token, the request passes this check.
     assert send(route, {"x-csrf-token": csrf_of(cookie)}, cookie=cookie).status not in (401, 403)
 
 
 @pytest.mark.parametrize("route", CHANGING, ids=name_of)
 def test_no_change_comes_from_another_website(operated: Operated, route: tuple[str, str]) -> None:
-    """With a session and its token, and with what a browser remembers of HTTP Basic."""
+    """A session with its token is refused, and so are remembered HTTP Basic credentials."""
     cookie = log_in(operated)
     credentials = (
         ({"x-csrf-token": csrf_of(cookie)}, cookie),
@@ -309,7 +309,7 @@ def test_no_change_comes_from_another_website(operated: Operated, route: tuple[s
         {"sec-fetch-site": ""},
         {"sec-fetch-site": "same-origin, cross-site"},
         {**ours, "sec-fetch-site": "cross-site"},
-        # A browser that is too old for that.
+        # Old browsers send only an origin.
         {**ours, "origin": "https://evil.example.com"},
         {**ours, "origin": "https://api.example.com.evil.example"},
         {**ours, "origin": "https://api.example.com:8443"},
@@ -355,7 +355,7 @@ def test_a_cookie_does_not_help_beside_wrong_basic_credentials(operated: Operate
 
 
 def test_a_token_serves_only_its_session(operated: Operated) -> None:
-    """Of two people who are logged in, neither can use the other's token."""
+    """Two logged-in people cannot use each other's token."""
     first, second = log_in(operated), log_in(operated, "reader")
 
     assert send(("POST", "/logout"), {"x-csrf-token": csrf_of(first)}, cookie=second).status == 403

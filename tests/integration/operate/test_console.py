@@ -18,7 +18,7 @@ from tests.integration.operate.conftest import CREDENTIALS, Operated
 SAID = "I'll send the offer to Bob soon."
 WIDTHS = (360, 768, 1280, 1600)
 NOW = utc_now()
-# What makes the page wider than the window.
+# Finds elements that make the page wider than the window.
 TOO_WIDE = """
 () => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
   .filter((element) => element.getBoundingClientRect().right > innerWidth)
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-# What browsers complain of, in scripts and of the Content-Security-Policy.
+# Complaints of browsers about scripts and the Content-Security-Policy.
 complaints: list[str] = []
 
 
@@ -41,7 +41,7 @@ def url(operated: Operated, browser: Browser) -> Iterator[str]:
     complaints.clear()
     with served() as url:
         yield url
-        # What is open asks again every few seconds.
+        # Open pages refresh every few seconds.
         for context in browser.contexts:
             context.close()
     assert complaints == []
@@ -61,7 +61,7 @@ def log_in(browser: Browser, url: str, name: str = "operator", **context: Any) -
 
 
 def fill(operated: Operated) -> None:
-    """A night in which some things went wrong."""
+    """Add the jobs of a night with some failures."""
     user = operated.mojodex.user()
     for number in range(30):
         operated.add_job(subject=str(100 + number), state="done", user_id=user)
@@ -234,7 +234,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off_at_any_width(
             assert page.evaluate(TOO_WIDE) == [], (path, width)
         violations = Axe().run(page).response["violations"]
         assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in violations] == [], path
-    # The page of an error is looked at, too.
+    # An error page is checked, too.
     complaints[:] = [complaint for complaint in complaints if not complaint.endswith("/console/x")]
 
 

@@ -1,6 +1,6 @@
-"""Each call that Mojodex's backend and scheduler make is answered as by Mojodex's own Background.
+"""Each call of Mojodex's backend and scheduler is answered as Mojodex's own Background answers it.
 
-What that answers is in `tests/mojodex_calls.json`, recorded by `python -m bench.front_door`, which also runs
+The answers are in `tests/mojodex_calls.json`, recorded by `python -m bench.front_door`, which also runs
 Mojodex's own code against this bundle.
 """
 
@@ -22,9 +22,9 @@ from tests.integration.conftest import Bundle
 from tests.integration.operate.conftest import CREDENTIALS, Operated
 
 CALLS = json.loads((ROOT / "tests" / "mojodex_calls.json").read_text())["calls"]
-# On this day, the clock of each user of the fixture is a real one.
+# On this day, each user of the fixture has a real time zone.
 WEDNESDAY = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
-# Nothing of Mojodex sends these, and theirs has no better answer.
+# Mojodex never sends these, and its own Background has no better answer.
 OTHERWISE = {
     "a website, all fields null": 400,
     "a website that is a number": 400,

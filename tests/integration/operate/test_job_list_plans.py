@@ -1,4 +1,4 @@
-"""No query of the list, the overview or a retry reads the whole ledger, and the first screen asks little."""
+"""No query of the list, the overview or a retry reads the whole ledger, and the first screen needs few."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ FROM (
     FROM generate_series(1, {JOBS}) AS i
 ) AS numbered
 """
-# What is known of the table's contents, and what was known before its first ANALYZE.
+# With the table's statistics, and without them, as before its first ANALYZE.
 ANALYZE = f"ANALYZE {LEDGER}"
 FORGET = f"""
 WITH forgotten AS (
@@ -86,7 +86,7 @@ QUERIES: dict[str, Callable[[Session], Any]] = {
 
 @contextmanager
 def statements() -> Iterator[list[tuple[str, Any]]]:
-    """Collect the statements that are run meanwhile, with their parameters."""
+    """Collect the statements that run meanwhile, with their parameters."""
     seen: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -100,7 +100,7 @@ def statements() -> Iterator[list[tuple[str, Any]]]:
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's nodes."""
+    """Yield the nodes of a plan."""
     yield plan
     for below in plan.get("Plans", []):
         yield from nodes(below)

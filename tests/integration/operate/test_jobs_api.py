@@ -1,4 +1,4 @@
-"""The jobs API: what became of a job, and what an operator can do about it."""
+"""The jobs API: the outcome of a job, and an operator's ways to change it."""
 
 import itertools
 from contextlib import suppress
@@ -28,7 +28,7 @@ TOMORROW = (NOW + timedelta(days=1)).date().isoformat()
 SAID = "I'll send the offer to Bob soon."
 DAY = "2026-11-27"
 SENT = "2026-11-27T08:00:00.123+00:00"
-# A failed job of each process that can be retried: subject, occasion, the message that asks for it.
+# A failed job of each process that can be retried: subject, occasion and its message.
 RETRIED: dict[str, tuple[str, str, Any]] = {
     "extract_todos": ("7", "", ExtractTodos(user_task_execution_pk=7)),
     "reschedule_todo": (
@@ -59,7 +59,7 @@ def begin(operated: Operated, key: JobKey) -> Any:
 
 def test_jobs_are_listed_newest_first_in_pages_each_once(operated: Operated) -> None:
     states = ("queued", "running", "done", "failed", "skipped")
-    # Several in one moment, as a schedule claims them.
+    # Several jobs have the same time, as a schedule claims them.
     for number in range(23):
         process = PROCESSES[number % 6]
         at = NOW - timedelta(minutes=number // 4)
@@ -232,7 +232,7 @@ def test_a_retried_job_is_the_same_one_with_all_its_attempts_and_its_message(
     assert type(message).model_validate_json(sent["Body"]) == message
     assert sent["Attributes"]["MessageGroupId"] == user
     if process == "update_document":
-        # Its occasion is when it was sent, so it is sent as of then.
+        # Its occasion is the send time, so the retry keeps it.
         millis = int(sent["MessageAttributes"]["sent_at"]["StringValue"])
         assert datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds") == SENT
     row = operated.job(process, subject)
@@ -274,7 +274,13 @@ def test_a_retried_website_is_crawled_again_as_a_new_occasion(operated: Operated
         ("update_document", f"{SENT} 0badcafe", "failed", {"reason": "x"}, "is not kept"),
         ("update_document", SENT, "failed", {"reason": "x"}, "did not keep its user"),
         ("events", DAY, "failed", {"reason": "gave up", "sending_since": SENT}, "send it twice"),
-        ("create_from_website", "r1", "failed", {"reason": "cancelled by x", "found": 0}, "had not begun"),
+        (
+            "create_from_website",
+            "r1",
+            "failed",
+            {"reason": "cancelled by x", "found": 0},
+            "before its first page",
+        ),
     ],
 )
 def test_a_retry_that_is_impossible_is_refused_with_its_reason(
@@ -405,7 +411,7 @@ def test_a_mail_that_is_being_sent_cannot_be_cancelled(operated: Operated) -> No
 
     assert (answer.status, answer.json()["detail"]) == (
         409,
-        "It has just ended, or its mail may be out already. Look at it again.",
+        "It has just ended, or its mail may already be sent. Look at it again.",
     )
     assert operated.job("events", "todo_daily_emails:ann").state == "running"
 
@@ -479,7 +485,7 @@ def test_only_unfinished_jobs_can_be_cancelled(operated: Operated) -> None:
     answers = [operated.client.post(f"/jobs/extract_todos.{part}/cancel") for part in ("MQ", "Mw", "OQ")]
 
     assert [answer.status for answer in answers] == [200, 409, 404]
-    assert answers[1].json()["detail"] == "It is done already."
+    assert answers[1].json()["detail"] == "It is already done."
     rows = operated.mojodex.rows("SELECT * FROM md_background_job ORDER BY subject")
     assert [row.state for row in rows] == ["failed", "queued", "done"]
     assert (rows[0].retry_message, rows[0].finished_at is not None) == (None, True)

@@ -1,4 +1,4 @@
-"""Mail's way back, through the API: unsubscribing, and addresses that get no mail."""
+"""Unsubscribing through the API, and blocked addresses."""
 
 import dataclasses
 import json

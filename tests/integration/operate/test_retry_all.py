@@ -1,4 +1,4 @@
-"""Ten thousand failed jobs, retried by one request: accepted at once, published and run once each."""
+"""Ten thousand failed jobs are retried by one request: accepted at once, published and run once each."""
 
 import json
 import time
@@ -29,24 +29,24 @@ SELECT 'extract_todos', CAST(i AS text), '', 'failed', 1, :now, :now, :now,
     jsonb_build_object('reason', CAST(:reason AS text)), 'ann'
 FROM generate_series(1, :jobs) AS i
 """
-# What others' jobs look like after a process has died that held their rows in a transaction.
+# Ends the open transaction of a process that died.
 KILL = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE application_name = 'mojodex-background' AND state = 'idle in transaction'
 """
-# A request that takes longer is not "at once"; API Gateway's own limit is 30 s.
+# A request that takes longer is not "at once"; API Gateway's limit is 30 s.
 SECONDS = 10
 
 
 class ApiDiedError(BaseException):
-    """The process of the API is gone: nothing after this line has run."""
+    """The process of the API died, so nothing after this line has run."""
 
 
 class FakeQueue:
-    """Takes messages instead of SQS.
+    """A queue that takes messages instead of SQS.
 
     Attributes:
-        sent: by the key of an execution, how often its message was sent.
+        sent: number of messages by the key of their execution.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,13 +64,13 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
 
 
 def fail(operated: Operated, number: int = JOBS) -> None:
-    """Let so many jobs have failed for one reason, and others for another one."""
+    """Add a number of jobs that failed for one reason, and others for another one."""
     operated.mojodex.run(FAILED, now=NOW, reason=REASON, jobs=number)
     operated.add_job("events", "todo_daily_emails:bob", "2026-11-27")
 
 
 def states(operated: Operated) -> dict[str, int]:
-    """How many jobs of extract_todos are in each state."""
+    """Count the jobs of extract_todos by state."""
     rows = operated.mojodex.rows(
         "SELECT state, count(*) AS jobs FROM md_background_job WHERE process = 'extract_todos' GROUP BY state"
     )
@@ -78,13 +78,13 @@ def states(operated: Operated) -> dict[str, int]:
 
 
 def ask(operated: Operated, confirm: int | None = None) -> Any:
-    """Ask to retry all that have failed for the reason."""
+    """Ask to retry all jobs that failed for the reason."""
     body = {"process": "extract_todos", "reason": REASON, "since": (NOW - timedelta(hours=1)).isoformat()}
     return operated.client.post("/jobs/retry", body | ({} if confirm is None else {"confirm": confirm}))
 
 
 def run(subject: str) -> str:
-    """Receive a job's message, as its worker does: what came of it."""
+    """Receive a job's message as its worker does, and return the result."""
     delivery = jobs.Delivery("message", NOW + queues.RETENTION)
     with environment.database.session() as session:
         job = jobs.begin(
@@ -135,7 +135,7 @@ def test_a_publisher_that_dies_before_its_commit_publishes_one_page_twice_and_no
         queue.publish(url, messages)
         pages += 1
         if pages == 7:
-            # The messages are out, and the commit will not be.
+            # The messages are sent, but the commit does not follow.
             assert operated.mojodex.run(KILL) == 1
 
     monkeypatch.setattr(republishing.queues, "publish", publish_and_die)
@@ -166,7 +166,7 @@ def test_the_redrive_publishes_retries_of_an_api_that_died_before_calling_it(
         ask(operated, JOBS)
     sent_by_api = queue.sent.total()
 
-    # Whoever asks again finds nothing left to retry.
+    # A second request finds nothing to retry.
     again = ask(operated).json()
     published = operated.republish()
 
@@ -211,7 +211,7 @@ def test_two_confirmations_at_once_retry_each_job_once(
     def confirm(database: Database) -> int:
         return database.with_db_session(retry.retry_all, wanted, 2_000, "operator", utc_now())
 
-    # As in two execution environments, each with a connection of its own.
+    # Two connections, as of two execution environments.
     other = Database(environment.settings)
     try:
         with ThreadPoolExecutor(2) as pool:
