@@ -1,4 +1,4 @@
-"""What travels on the queue of events."""
+"""The messages on the queue of events."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from mojodex.messages import LocalDate, Message, UserId
 
 PROCESS = "events"
 
-# A new event is a name here, its due work (schedule.py), and a generator and a channel (worker.py).
+# A new event needs a name here, its due work (schedule.py), and a generator and a channel (worker.py).
 EventType = Literal["todo_daily_emails"]
 
 
@@ -14,10 +14,10 @@ class SendEvent(Message):
     """Send one event to one user: `{"event_type": "todo_daily_emails", "user_id": "…"}`.
 
     Attributes:
-        event_type: which.
-        user_id: to whom.
-        local_date: the user's day for which the schedule found it due; without it, the one on which the
-            message was sent. A user gets an event once a day.
+        event_type: name of the event.
+        user_id: the recipient.
+        local_date: the user's day for which it is due; by default the day on which the message was sent. A
+            user gets an event once a day.
     """
 
     event_type: EventType

@@ -21,7 +21,7 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Publish what is due. EventBridge Scheduler invokes it; the event does not matter."""
+    """Publish due work. EventBridge Scheduler invokes it; the event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     # A second event adds its own due work here.
     return publish_due(database, audience.due_work(settings, now), now, deadline)

@@ -36,7 +36,7 @@ model = Model(settings, circuits)
 
 def _run(message: SendEvent, job: Job, deadline: Deadline) -> None:
     delivery.check_not_begun(job)
-    # A second event type would be told apart here, by the message's `event_type`.
+    # A second event type would branch here, on `message.event_type`.
     mail = content.todo_daily_emails(database, model.paid_by(job), settings, message, job, deadline)
     delivery.deliver(database, circuits, settings, mail, job, deadline)
 
@@ -49,7 +49,7 @@ def _occasion(message: SendEvent, sent: datetime) -> str:
 
 
 def _cleanup(_session: Session, job: Job, _state: str, _reason: str) -> dict[str, Any]:
-    # Whatever the reason: an earlier attempt may have sent the mail, so nobody may retry it.
+    # An earlier attempt may have sent the mail, so no operator may retry the job.
     sending = (job.progress or {}).get("sending_since")
     return {"sending_since": sending} if sending else {}
 

@@ -1,4 +1,4 @@
-"""Who is due for the daily to-do e-mail. Apart from its generator, which the schedule need not import."""
+"""Find the users who are due for the daily to-do e-mail. The schedule imports only this."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,11 +14,11 @@ from mojodex.queries import sign_of_life
 from mojodex.schedule import DueWork, ScheduleSettings
 from mojodex.sql import read_sql
 
-# How long after its hour somebody still gets the e-mail whom an outage has missed.
+# Hours after its hour in which a mail that an outage delayed is still sent.
 HOURS_LATE = 2
-# Users that one statement looks at, so that none takes long, however few of them are due.
+# Users per statement, so that none takes long, even if few of them are due.
 USERS_PER_PAGE = 1000
-# Who was told that the mail pauses gets it again after a sign of life.
+# A paused user gets mails again after a sign of life.
 DUE = read_sql(Path(__file__).with_name("due.sql")).format(
     sign_of_life=sign_of_life("willing.user_id", "pause.paused_at"),
     mail_block=mail_block("willing.user_id", ":now"),
@@ -29,10 +29,10 @@ class AudienceSettings(ScheduleSettings):
     """Settings of the audience.
 
     Attributes:
-        daily_todo_email_time: hour of the user's wall clock, 0 to 21, at which the daily e-mail goes out.
-        send_empty_todo_emails: whether it also goes to users for whom it has nothing.
-        dormant_after_days: with 0 the e-mail never pauses.
-        default_timezone_offset: minutes, for users whose offset is not known.
+        daily_todo_email_time: hour of the user's wall clock, 0 to 21, at which it is sent.
+        send_empty_todo_emails: whether users without to-dos get it, too.
+        dormant_after_days: 0 if the e-mail never pauses.
+        default_timezone_offset: minutes, for users without an offset.
     """
 
     daily_todo_email_time: int = Field(ge=0, le=23 - HOURS_LATE)
@@ -42,7 +42,7 @@ class AudienceSettings(ScheduleSettings):
 
 
 def due_work(settings: AudienceSettings, now: datetime) -> Iterator[DueWork]:
-    """Describe who is due at `now` (aware): in each time window, users with an offset and users without."""
+    """Describe the users who are due at `now` (aware), by time window, with an offset and without."""
     hour, default = settings.daily_todo_email_time, settings.default_timezone_offset
     for window in local_windows(now, hour, hour + 1 + HOURS_LATE):
         parameters = {
@@ -50,7 +50,7 @@ def due_work(settings: AudienceSettings, now: datetime) -> Iterator[DueWork]:
             "after_user_id": "",
             "last_offset": window.last_offset,
             "local_date": window.local_date,
-            # On Monday from Friday on: what was moved after Friday's e-mail is told, too.
+            # Monday's mail also tells the moves since Friday's.
             "previous_working_day": previous_working_day(window.local_date),
             "default_timezone_offset": default,
             "send_empty": settings.send_empty_todo_emails,

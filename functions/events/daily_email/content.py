@@ -1,6 +1,4 @@
-"""The daily to-do e-mail: collect what today holds and what was moved, let a model find friendly words for
-it, check them, and put the mail together.
-"""
+"""Write the daily to-do e-mail: collect to-dos, ask a model for words, check and compose them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -36,18 +34,18 @@ from mojodex.text import well_formed
 PROMPT = read_prompt(Path(__file__).with_name("todo_daily_emails.mpt"))
 # Mojodex's name of the event in md_event.
 MD_EVENT_TYPE = "todo_daily_email"
-# To-dos that the model is asked for a line about; those beyond get ours.
+# To-dos in the prompt; the others get a line of ours.
 TODOS_SHOWN = 40
-# Of a description, title or reason, for the prompt; the mail itself shows less.
+# Characters of a description, title or reason in the prompt; the mail shows fewer.
 TEXT_CHARS = 500
-# A model that is away is waited for. If it asks for longer, or after that time, the mail goes out without it:
-# a mail about today is of no use tomorrow.
+# How long after its job was queued a mail waits for an unavailable model. Then it uses our own words: a mail
+# about today is useless tomorrow.
 LONGEST_WAIT = timedelta(minutes=5)
-# What was moved since the last mail is told, if that is no longer ago.
+# The mail tells the moves since the last mail, unless that is longer ago.
 LONGEST_SILENCE = timedelta(days=14)
-# Without a sign of life for so long, the user is told that the mail pauses, once.
+# After this time without a sign of life, one mail announces the pause.
 PAUSES_AFTER = timedelta(days=14)
-# What the ledger says of a user whose address gets no mail.
+# Reasons in the ledger.
 WHY_BLOCKED: dict[Kind, str] = {
     "complaint": "the user has marked a mail as spam",
     "bounce": "mails to the user's address bounce",
@@ -59,8 +57,8 @@ class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
     """Settings of the generator.
 
     Attributes:
-        default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
-        send_empty_todo_emails: whether a mail also goes to users for whom it has nothing.
+        default_timezone_offset: minutes, for users without an offset (see `clock.local_time`).
+        send_empty_todo_emails: whether users without to-dos get a mail, too.
         dormant_after_days: with 0 the mail never pauses.
     """
 
@@ -69,12 +67,9 @@ class TodoDailyEmailsSettings(ModelSettings, EmailSettings):
     dormant_after_days: int = Field(default=0, ge=0)
 
 
-# What is collected.
-
-
 @dataclass(frozen=True)
 class Todo:
-    """An open to-do for today; `id` is short and for the model; `planned_for` is set when it is overdue."""
+    """An open to-do for today. `id` names it to the model; `planned_for` is set if it is overdue."""
 
     todo_pk: int
     id: str
@@ -85,7 +80,7 @@ class Todo:
 
 @dataclass(frozen=True)
 class Moved:
-    """An open to-do that was moved to a later day, and why."""
+    """An open to-do that was moved to a later day, with the reason."""
 
     todo_pk: int
     description: str
@@ -96,9 +91,9 @@ class Moved:
 
 @dataclass(frozen=True)
 class Today:
-    """What a user's day holds. `address` and `name` are as the user gave them.
+    """A user's day. `address` and `name` are as the user gave them.
 
-    `paused_at`: since when the mail pauses, if this is the last one until the user gives a sign of life.
+    `paused_at`: when the pause begins, if this is the last mail until a sign of life.
     """
 
     user: User
@@ -111,11 +106,11 @@ class Today:
 
     @property
     def about(self) -> list[int]:
-        """Return the keys of all its to-dos: what the model's words are about."""
+        """Return the keys of all its to-dos. Kept words of the model are valid for exactly these."""
         return [todo.todo_pk for todo in self.todos] + [todo.todo_pk for todo in self.moved]
 
 
-# What the model answers. It gets these models' JSON schema, docstrings included.
+# The model's answer. The model gets the JSON schema of these classes, docstrings included.
 
 
 class Line(Answer):
@@ -153,15 +148,15 @@ def todo_daily_emails(
 
     Raises:
         InvalidMessageError: there is no such user.
-        NothingToDoError: the user does not want it, has nothing to read in it, their address gets no mail
-            now, or the day is over.
+        NothingToDoError: the user does not want it, it would be empty, the address is blocked, or the day is
+            over.
         PermanentError: the user's address is not valid.
-        TransientError: as `Database.session`; the model is away, and may still be waited for.
+        TransientError: as `Database.session`; the model is unavailable, and there is time to wait.
     """
     now = utc_now()
     day = date.fromisoformat(job.occasion)
     today = database.with_db_session(collect, message, day, now, settings)
-    # Before anything is paid for.
+    # First, because a model costs money.
     check_address(today.address)
     unsubscribing = unsubscribe(settings, message.user_id, message.event_type)
     link = unsubscribing.link if unsubscribing else None
@@ -200,7 +195,7 @@ def local_date(session: Session, user_id: str, moment: datetime, default_timezon
 def collect(
     session: Session, message: SendEvent, day: date, now: datetime, settings: TodoDailyEmailsSettings
 ) -> Today:
-    """Read what the user's day holds, as plain data.
+    """Read the user's day as plain data.
 
     Args:
         session: the caller's.
@@ -262,7 +257,7 @@ def collect(
 
 
 def _was_told(session: Session, user_id: str) -> bool:
-    """Tell whether the user was told that the mail pauses, and has given no sign of life since."""
+    """Tell whether a mail announced the pause, and the user has given no sign of life since."""
     paused_at = session.scalar(select(BackgroundPause.paused_at).filter_by(user_id=user_id))
     has_sign = select(HAS_SIGN_OF_LIFE).where(MdUser.user_id == user_id)
     return paused_at is not None and not session.scalar(has_sign, {"sign_of_life_since": paused_at})
@@ -270,10 +265,8 @@ def _was_told(session: Session, user_id: str) -> bool:
 
 @cache
 def _user() -> Select[*tuple[Any, ...]]:
-    """Select the user, when they got the last mail before :today's, whether they gave a sign of life, and the
-    kind of the block for which their address gets no mail at :now.
-
-    There is no such mail if that was before :earliest.
+    """Select a user, the end of their last mail's job between :earliest and :today, whether they gave a sign
+    of life, and the kind of their mail block at :now.
     """
     job = BackgroundJob
     last_mail = (
@@ -296,7 +289,7 @@ def _user() -> Select[*tuple[Any, ...]]:
 
 @cache
 def _todos_to_tell() -> Select[*tuple[Any, ...]]:
-    """Open to-dos of :user_id until :day, and those that were moved since :since."""
+    """Select the open to-dos of :user_id until :day, and those that were moved since :since."""
     query, executions, newest = open_todos(bindparam("user_id"))
     return query.add_columns(executions.c.title, newest).where(
         or_(
@@ -319,10 +312,10 @@ def _result_title(session: Session, user_task_execution_pk: int) -> str:
 
 
 def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> DailyEmail | None:
-    """Ask the model for words, or take those of an earlier attempt; None if the mail uses our own.
+    """Ask the model for words, or reuse those of an earlier attempt; None if the mail uses our own.
 
     Raises:
-        TransientError: it is away, and may still be waited for.
+        TransientError: the model is unavailable, and there is time to wait.
     """
     if kept := job.kept_answer(today.about):
         return DailyEmail.model_validate(kept)
@@ -332,7 +325,7 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
         "moved": today.moved[:TODOS_SHOWN],
     }
     try:
-        # Whatever is wrong with the words, ours stand in for them: no reason to ask and pay again.
+        # Our own words replace any bad ones, so nothing is asked and paid for twice.
         return model.ask(
             PROMPT,
             variables,
@@ -355,7 +348,7 @@ def think(model: Model, today: Today, job: jobs.Job, deadline: Deadline) -> Dail
 def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str | None) -> Content:
     """Compose the mail's content: the model's words where they are usable, ours elsewhere.
 
-    Each to-do is there once, with its own description; the model's line only stands beneath it.
+    Each to-do appears once, with its own description. The model's line only follows it.
 
     Args:
         answer: the model's words, None if there are none.
@@ -396,7 +389,7 @@ def compose(answer: DailyEmail | None, today: Today, webapp_uri: str, link: str 
 
 
 def _lines(answer: DailyEmail, today: Today) -> dict[str, str]:
-    """Return the model's line for each to-do that has exactly one, by the to-do's id."""
+    """Return the model's lines by the to-do's id. A to-do with two lines gets none."""
     given = [(line.id, said) for line in answer.lines or [] if line.id and (said := _said(line.line))]
     often = Counter(name for name, _ in given)
     known = {todo.id for todo in today.todos}
@@ -404,5 +397,5 @@ def _lines(answer: DailyEmail, today: Today) -> dict[str, str]:
 
 
 def _said(text: str | None) -> str:
-    """Clean a text of the model for the mail; '' if nothing is left of it."""
+    """Clean a text of the model for the mail; '' if nothing is left."""
     return plain(text or "", TEXT_CHARS)

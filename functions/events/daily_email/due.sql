@@ -1,30 +1,28 @@
 -- Select the users on one page who get their daily to-do e-mail now.
 --
--- It is the hour for it, they want it, they did not get it today, and there is something to tell. The query
--- reads users by their offset, from an index. So its cost follows how many users have this hour.
+-- Their local time is in the window, they want it, they did not get it today, and it would not be empty. The query
+-- reads users by offset, from an index, so its cost follows the number of users in this window.
 --
 -- Columns
 --   subject                     the event and the user
 --   occasion, local_date        the user's local date
 --   user_id
 --   after_offset, after_user_id
---                               After a full page: one row without a subject, with the parameters of the
---                               next.
+--                               After a full page, one row without a subject has the next parameters.
 -- Parameters
 --   after_offset, after_user_id
---                               the user behind whom the page begins; first page: the first offset that has
---                               this hour (minutes, UTC minus local time), and ''
---   last_offset                 the last offset that has this hour
---   without_offset              whether the page is of the users for whom no offset is known, instead
+--                               the user after whom the page begins; on the first page: the first offset of
+--                               the window (minutes, UTC minus local time), and ''
+--   last_offset                 the last offset of the window
+--   without_offset              whether the page has the users without an offset instead
 --   local_date                  the local date of these users
---   default_timezone_offset     offset of users for whom none is known
---   previous_working_day        what was moved since this local day began is told
---   may_pause                   whether users are left out who were told that the e-mail pauses, and have given
---                               no sign of life since
---   send_empty                  whether users get the e-mail for whom there is nothing to tell
+--   default_timezone_offset     for users without an offset
+--   previous_working_day        moves since the start of this local day count
+--   may_pause                   whether to leave out users whose mail pauses and who gave no sign of life since
+--   send_empty                  whether to send an empty mail
 --   page_size                   users in a page, due or not
--- {sign_of_life} is `mojodex/sign_of_life.sql`, since the user was told. {mail_block} is `mojodex/mail_block.sql`, at
--- :now, a parameter that `mojodex.jobs.claim` gives: users whose address gets no mail are left out.
+-- {sign_of_life} is `mojodex/sign_of_life.sql` since the pause began. {mail_block} is `mojodex/mail_block.sql` at
+-- :now, which `mojodex.jobs.claim` supplies; it leaves out blocked addresses.
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
     -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.

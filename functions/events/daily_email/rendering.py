@@ -1,4 +1,4 @@
-"""The daily mail's content becomes HTML and text. The model and the users give words; all markup is ours."""
+"""Render the daily mail as HTML and text. Users and the model supply words only; all markup is ours."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,14 +14,14 @@ from events.mail.mime import LONGEST_SUBJECT, Rendered
 from events.mail.plain_text import plain
 from mojodex.localized_dates import locale_for, long_day
 
-# What reads well at the size that it is set in; a sentence or two of the model's fit into 400.
+# Characters that read well at their font size. One or two sentences fit into 400.
 LONGEST_GREETING = 100
 LONGEST_SENTENCES = 400
 LONGEST_DESCRIPTION = 300
 LONGEST_TITLE = 120
-# Of each list. Nobody reads on; the rest is in the web app.
+# Of each list. The web app has the rest.
 MOST_SHOWN = 40
-# Gmail cuts a mail off at 102 kB. As base64 this is 99 kB.
+# Gmail truncates a mail at 102 kB. As base64 this is 99 kB.
 MOST_BYTES = 72_000
 TEXT_COLUMNS = 76
 
@@ -39,10 +39,10 @@ class TodoLine:
     """A to-do of today.
 
     Attributes:
-        description: what is to be done.
-        line: a friendly word on it; may be empty.
-        task_title: of the task that it comes from; may be empty.
-        planned_for: the day it was planned for, if it is overdue.
+        description: of the to-do.
+        line: a friendly sentence; may be empty.
+        task_title: of its task; may be empty.
+        planned_for: its day, if it is overdue.
     """
 
     description: str
@@ -58,7 +58,7 @@ class MovedLine:
     Attributes:
         description, task_title: as of a `TodoLine`.
         date: its new day.
-        reason: why; may be empty.
+        reason: for the move; may be empty.
     """
 
     description: str
@@ -69,9 +69,9 @@ class MovedLine:
 
 @dataclass(frozen=True)
 class Content:
-    """What a mail says: plain text, from users and a model, not trusted; the links are ours.
+    """A mail's content: untrusted plain text of users and a model; the links are ours.
 
-    `pause` is our own sentence, of the last mail before a pause; '' in all others.
+    `pause` is our sentence in the last mail before a pause; '' in all others.
     """
 
     language_code: str | None
@@ -88,7 +88,7 @@ class Content:
 
 
 def render(content: Content) -> Rendered:
-    """Render the mail, with all untrusted text cleaned, and no longer than mail clients show."""
+    """Render the mail, clean all untrusted text, and shorten it to what mail clients show."""
     content = _cleaned(content)
     words = words_for(content.language_code)
     locale = locale_for(content.language_code)
@@ -96,12 +96,12 @@ def render(content: Content) -> Rendered:
         "content": content,
         "words": words,
         "lang": "-".join(filter(None, (locale.language, locale.script, locale.territory))),
-        # No mail client sets Mongolian from top to bottom.
+        # No mail client writes Mongolian from top to bottom.
         "direction": "rtl" if locale.text_direction == "rtl" else "ltr",
         "day": partial(long_day, language_code=content.language_code),
         "wrap": _wrap,
     }
-    # One of each always fits.
+    # One entry of each list always fits.
     for most in range(MOST_SHOWN, 0, -1):
         variables |= {
             "todos": content.todos[:most],
@@ -126,7 +126,7 @@ def _cleaned(content: Content) -> Content:
     words = words_for(content.language_code)
     return replace(
         content,
-        # A mail needs a subject, whatever is left of the one that it was given.
+        # A mail needs a subject, even if nothing is left of the given one.
         subject=plain(content.subject, LONGEST_SUBJECT)
         or words.subject(len(content.todos), len(content.moved)),
         greeting=plain(content.greeting, LONGEST_GREETING),

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from mojodex.localized_dates import locale_for
 
-# What is said of none, of one, and of {n}.
+# Phrases for none, for one, and for {n}.
 Forms = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Words:
-    """Fixed words of one language. What `{date}` stands for comes from `language.day`.
+    """Fixed words of one language. `localized_dates` fills `{date}`.
 
     Attributes:
         language: which language it is (en, fr, de, es).
@@ -52,15 +52,15 @@ class Words:
     overdue_lines: tuple[str, ...]
 
     def subject(self, today: int, moved: int) -> str:
-        """Return the subject of a mail with so many to-dos of today, and so many with a new date."""
+        """Return the subject for the numbers of to-dos today, and of moved ones."""
         return _count(self.subjects_moved, moved) if moved and not today else _count(self.subjects, today)
 
     def greeting(self, name: str | None) -> str:
-        """Return the salutation; `name` may be unknown or empty."""
+        """Return the greeting; `name` may be None or empty."""
         return self.hello_name.format(name=name) if name else self.hello
 
     def intro(self, today: int, moved: int) -> str:
-        """Say how many to-dos there are today, and how many have a new date."""
+        """Tell the numbers of to-dos today, and of moved ones."""
         return f"{_count(self.intro_today, today)} {_count(self.intro_moved, moved)}".strip()
 
     def line(self, position: int) -> str:
@@ -72,7 +72,7 @@ class Words:
         return self.overdue_lines[position % len(self.overdue_lines)]
 
     def more(self, left_out: int) -> str:
-        """Return the end of a list that leaves out so many; '' for none."""
+        """Return the end of a list that leaves out some to-dos; '' for none."""
         return _count(self.more_todos, left_out)
 
 
@@ -230,5 +230,5 @@ WORDS = {words.language: words for words in (ENGLISH, FRENCH, GERMAN, SPANISH)}
 
 
 def words_for(language_code: str | None) -> Words:
-    """Return the fixed words: those of any kind of a language that we have, English for everything else."""
+    """Return the fixed words of a language, whatever its region; English for any other."""
     return WORDS.get(locale_for(language_code).language, ENGLISH)

@@ -1,16 +1,14 @@
-"""The e-mail channel: a mail goes out at most once.
+"""Send a mail at most once.
 
-SES cannot be told to send a mail only once, so the ledger must. Before the call the job is marked "sending",
-in a transaction of its own, and whom the mail's link unsubscribes is remembered; after it the message id, the
-`md_event` and the job's end are saved in another. SES may have told of the mail even before that.
+SES has no way to send only once, so the ledger decides. One transaction before the call marks the job as
+sending and stores the token of the unsubscribe link. One after it saves the message id, the `md_event` and the
+job's end. Feedback of SES may arrive even earlier.
 
-    killed before the mark   nothing was sent; the message is retried and the mail is sent
-    killed after the mark    nobody knows whether SES took it; the next delivery of the message finds the mark
-                             and ends the job as failed, with that reason, instead of sending a second mail
-    killed after the save    the message is retried and answered without work
+    killed before the mark   nothing was sent; the message is retried, and the mail is sent
+    killed after the mark    SES may have it; the next delivery finds the mark and fails the job
+    killed after the save    the next delivery finds the job done
 
-When the mail was not sent, the mark gives way to what was paid for, the model's words, and the message is
-retried later.
+If SES did not take the mail, the model's words replace the mark, and the message is retried.
 """
 
 from dataclasses import dataclass
@@ -31,27 +29,27 @@ from mojodex.errors import OPERATOR_SECONDS, TransientError
 from mojodex.observability import count
 from mojodex.schema import BackgroundPause, MdEvent
 
-# A send is not begun with less time than this left, so that what SES answers is saved.
+# Seconds that must be left before a send, so that SES's answer can be saved.
 SECONDS_NEEDED = 15
-# Its circuit's name.
+# Name of its circuit.
 SES = "SES"
-# While SES gives no answer, each probe may cost somebody their mail.
+# While SES gives no answer, each probe may lose a mail.
 SECONDS_UNTIL_MAIL_AT_RISK = 300
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that is ready to go.
+    """A mail that is ready to be sent.
 
     Attributes:
         user_id, to_name, to_address: the user's.
-        md_event_type: what Mojodex calls the event.
-        event_type: which event it is, as in its message.
+        md_event_type: Mojodex's name of the event.
+        event_type: its name in the message.
         unsubscribe: see `mime.unsubscribe`.
-        rendered: what it says.
-        outcome: what the ledger will say of it, without any words.
-        kept: what the ledger keeps if SES does not take it now, so that it need not be paid for again.
-        paused_at: if it tells the user that no other comes until they give a sign of life: since when.
+        rendered: its subject and parts.
+        outcome: of its job, without any user's words.
+        kept: the model's words, which the ledger keeps if SES does not take the mail.
+        paused_at: when the pause begins, if this mail announces one.
     """
 
     user_id: str
@@ -67,10 +65,10 @@ class Mail:
 
 
 def check_not_begun(job: jobs.Job) -> None:
-    """Check that no earlier attempt may have sent the mail.
+    """Check that no earlier attempt can have sent the mail.
 
     Raises:
-        NotKnownIfSentError: one may have.
+        NotKnownIfSentError: one can.
     """
     if job.progress and "sending_since" in job.progress:
         raise NotKnownIfSentError("it is not known whether the mail was sent: the worker died while sending")
@@ -87,7 +85,7 @@ def deliver(
     """Send a mail and end its job.
 
     Raises:
-        TransientError: it was not sent; SES is away; as `ses.send`, `Database.session`, `jobs.finish`.
+        TransientError: it was not sent; SES is unavailable; as `ses.send`, `Database.session`, `jobs.finish`.
         NotKnownIfSentError, PermanentError: as `mime.as_bytes`, `ses.send`.
     """
     now = utc_now()
@@ -106,25 +104,25 @@ def deliver(
             raise TransientError("too little time left to send", retry_after=1)
         database.with_db_session(_mark, mail, job, now)
         message_id = _send(circuits, settings, mail, raw, job)
-    # A database that is away for a moment must not make it unknown that the mail was sent.
+    # A short outage of the database must not lose the fact that the mail was sent.
     database.with_db_session_patiently(deadline, _save, mail, job, message_id, utc_now())
     count("EmailsSent")
 
 
 def _mark(session: Session, mail: Mail, job: jobs.Job, now: datetime) -> None:
-    """Mark the job as sending, and remember whom the mail's link unsubscribes. Commits."""
+    """Mark the job as sending, and store the token of the unsubscribe link. Commits."""
     if mail.unsubscribe and mail.unsubscribe.token_id:
         unsubscribing.remember(session, mail.unsubscribe.token_id, mail.user_id, mail.event_type, now)
     jobs.save_progress(session, job, {"sending_since": now.isoformat()})
 
 
 def _tag(job: jobs.Job) -> str:
-    """Return what SES's events will say which job the mail is of."""
+    """Return the tag by which SES's events name the job."""
     return ses.tag(f"{job.occasion}-{job.process}-{job.subject}")
 
 
 def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, job: jobs.Job) -> str:
-    """Send the mail, tell SES's circuit, and return SES's id of the message; raises as `ses.send`."""
+    """Send the mail, report to SES's circuit, and return SES's message id; raises as `ses.send`."""
     try:
         message_id = ses.send(settings, raw, to_address=mail.to_address, job=_tag(job))
     except TransientError as error:
@@ -141,7 +139,7 @@ def _send(circuits: Circuits, settings: EmailSettings, mail: Mail, raw: bytes, j
 
 
 def _save(session: Session, mail: Mail, job: jobs.Job, message_id: str, now: datetime) -> None:
-    """Write the event, the pause that it tells of, whose mail it is, and the end of the job, or nothing."""
+    """Save the event, its pause, the mail and the end of the job in one transaction."""
     content = {"subject": mail.rendered.subject, "body": mail.rendered.text, "email": mail.to_address}
     session.add(
         MdEvent(event_type=mail.md_event_type, user_id=mail.user_id, message=content, creation_date=now)

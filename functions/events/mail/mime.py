@@ -1,4 +1,4 @@
-"""An e-mail as bytes: who sends it, to which address, and with which headers."""
+"""Write an e-mail as bytes: sender, address, headers and parts."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ LONGEST_ADDRESS = 254
 LOCAL_PART = re.compile(r"(?=.{1,64}\Z)[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DOMAIN = re.compile(rf"({LABEL}\.)+(?=[a-z]){LABEL}", re.ASCII | re.IGNORECASE)
-# Words that a header may hold as they are, wherever in it; anything else is encoded.
+# Words that need no encoding anywhere in a header.
 ATOMS = re.compile("[A-Za-z0-9!'*+-][A-Za-z0-9!'*+ -]{0,59}")
 # RFC 5322 allows a line of 998 bytes. A token has up to 500.
 LINK = re.compile("https?://[!-;=?-~]{1,900}")
@@ -55,7 +55,7 @@ def _host(url: str) -> str:
 
 
 class EmailSettings(Settings):
-    """Who sends mails, and what their links lead to.
+    """The sender of mails, and the targets of their links.
 
     Attributes:
         email_sender: address that SES may send from.
@@ -110,7 +110,7 @@ class EmailSettings(Settings):
     @field_validator("unsubscribe_secret_arn")
     @classmethod
     def _with_its_page(cls, arn: str | None, info: ValidationInfo) -> str | None:
-        # A URL that is not valid was complained of already, and is not in `data`.
+        # An invalid URL was reported already, and is not in `data`.
         if {"unsubscribe_url", "operate_url"} <= info.data.keys():
             if arn is None and info.data["unsubscribe_url"] is not None:
                 raise ValueError("it is needed with UNSUBSCRIBE_URL")
@@ -127,7 +127,7 @@ def _address(address: str) -> str:
     """
     local_part, _, domain = address.rpartition("@")
     try:
-        # IDNA makes ASCII of full-width characters, "@" and "," among them: all of the result is looked at.
+        # IDNA turns full-width characters into ASCII, even "@" and ",", so the whole result is checked.
         domain = domain.encode("idna").decode("ascii")
     except UnicodeError:
         domain = ""
@@ -154,9 +154,6 @@ def check_address(address: str) -> str:
         raise PermanentError("the user's e-mail address is not valid") from None
 
 
-# The mail.
-
-
 @dataclass(frozen=True)
 class Unsubscribe:
     """The link that ends the mails of one kind to one user.
@@ -172,7 +169,7 @@ class Unsubscribe:
 
 
 def unsubscribe(settings: EmailSettings, user_id: str, event_type: str) -> Unsubscribe | None:
-    """Return the link that ends the mails of this type to this user; None if there is no page for it.
+    """Return the link that unsubscribes this user from this type; None if there is no page for it.
 
     For a page of others its `token` is `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` of
     `user_id` and `event_type`, and stays valid, as an old mail may be read years later. That of our own page
@@ -215,9 +212,8 @@ def as_bytes(
     Raises:
         PermanentError: the user's address is not one that SES could send to, or the link is too long.
     """
-    # By hand, because `EmailMessage` decodes and folds the values that it is given: it reads a line break out
-    # of encoded words in a name, sets two encoded words side by side without the space that they need, and
-    # makes an encoded word of a long link.
+    # By hand, because `EmailMessage` decodes and folds its values: it finds a line break in the encoded words of
+    # a name, drops the space between two encoded words, and encodes a long link.
     head = {
         "From": _mailbox(settings.email_sender_name, settings.email_sender),
         "To": _mailbox(to_name or "", check_address(to_address)),
@@ -234,7 +230,7 @@ def as_bytes(
     message["Message-ID"] = make_msgid(domain=settings.email_sender.rpartition("@")[2])
     # RFC 3834: no automatic answers, please.
     message["Auto-Submitted"] = "auto-generated"
-    # Lines of 76 bytes, whatever the text holds.
+    # Lines of 76 bytes for any text.
     message.set_content(rendered.text, cte="base64")
     message.add_alternative(rendered.html, subtype="html", cte="base64")
     return (

@@ -1,4 +1,4 @@
-"""What users and a model wrote, made safe to show in a mail."""
+"""Make texts of users and the model safe to show in a mail."""
 
 import re
 from unicodedata import category
@@ -7,7 +7,7 @@ from mojodex.text import well_formed
 
 WHITE_SPACE = re.compile(r"\s+")
 NO_BREAK_SPACES = "\u00a0\u202f"
-# The zero-width (non-)joiner makes words in Persian and families in emoji; anywhere else it only hides.
+# Persian words and family emoji need the zero-width (non-)joiner; elsewhere it only hides text.
 JOINERS = "\u200c\u200d"
 STRAY_JOINERS = re.compile(f"(?<!\\S)[{JOINERS}]+|[{JOINERS}]+(?!\\S)|(?<=[{JOINERS}])[{JOINERS}]+")
 # An address ends at a space, a bracket, a quotation mark, or a script that is written without spaces.
@@ -17,17 +17,17 @@ URL = re.compile(
     r"[^\s<>()\"'«»\u2e80-\U0010ffff]*",
     re.IGNORECASE,
 )
-# What could be a dot of a host name; not that of "3.5".
+# A dot that could be part of a host name; not that of "3.5".
 DOT_OF_NAME = re.compile(r"(?<=\S)\.(?=[^\W\d_]|\d+\.\d)")
 WORD_JOINER = "\u2060"
 
 
 def plain(text: str, most: int) -> str:
-    """Make one line of a text, that hides nothing and that no mail client turns into a link.
+    """Make a text one line without hidden characters or anything that mail clients turn into links.
 
     Args:
         text: from a user or a model; anything.
-        most: longest result in characters, at least 2; what is longer ends with "…", at a word's end.
+        most: characters of the result, at least 2. A longer text is cut at a word's end, with "…".
     """
     text = "".join(
         c for c in well_formed(text) if category(c) not in ("Cc", "Cf") or c.isspace() or c in JOINERS
@@ -46,7 +46,7 @@ def _cut(text: str, most: int) -> str:
     while end and _belong_together(text[end - 1], text[end]):
         end -= 1
     end = end or most - 1
-    # A word that is longer than half of it is cut, as are scripts without spaces.
+    # A word longer than half of it, or a script without spaces, is cut anywhere.
     space = text.rfind(" ", end // 2, end + 1)
     return text[: space if space > 0 else end].rstrip(WORD_JOINER).rstrip() + "…"
 

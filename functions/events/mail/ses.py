@@ -1,4 +1,4 @@
-"""The way of a mail to SES. What SES answers is classified here, once."""
+"""Send a mail through SES, and classify its answer."""
 
 import random
 import re
@@ -25,16 +25,16 @@ TRIES = 3
 PAUSE_SECONDS = (0.5, 2.0)
 # "Daily message quota exceeded."
 DAILY_QUOTA = re.compile(r"daily\b.*\bquota", re.IGNORECASE)
-# An answer that comes later leaves it open whether the mail was sent. Quick refusals, the pauses and a last
-# answer that is slow fit into 15 seconds.
+# Without an answer in that time, it is unknown whether the mail was sent. Quick refusals, the pauses and one
+# slow answer fit into 15 seconds.
 ANSWER_SECONDS = 8
-# Names of what a mail is about, on the events that SES publishes: its limits.
+# SES's limits of a tag's value.
 NOT_IN_TAG = re.compile("[^A-Za-z0-9_-]")
 LONGEST_TAG = 256
 
 
 class NotKnownIfSentError(PermanentError):
-    """The mail was handed over and no answer came. A second try could be a second mail, so there is none."""
+    """SES got the mail and gave no answer. A second try could send a second mail, so there is none."""
 
 
 class ThrottledError(TransientError):
@@ -50,8 +50,8 @@ def _session() -> boto3.Session:
 
 
 def _client() -> "SESV2Client":
-    """Make a client for one mail. It costs 25 ms more than a kept one, whose connection may have died while
-    Lambda was frozen: that looks the same as an answer that was lost.
+    """Make a client for one mail, in 25 ms. The connection of a cached one may have died while Lambda was
+    frozen, which looks like a lost answer.
     """
     # One attempt: SendEmail has no idempotency token, so a second one may be a second mail.
     config = CLIENT_CONFIG.merge(
@@ -63,7 +63,7 @@ def _client() -> "SESV2Client":
 
 
 def tag(text: str) -> str:
-    """Return a text as the value of a tag."""
+    """Turn a text into a valid tag value."""
     return NOT_IN_TAG.sub("-", text)[:LONGEST_TAG]
 
 
@@ -74,13 +74,13 @@ def send(settings: EmailSettings, raw: bytes, *, to_address: str, job: str) -> s
         settings: the sender's.
         raw: from `as_bytes`.
         to_address: the user's.
-        job: tells SES's events apart; goes into the tag `job`.
+        job: value of the tag `job`, by which SES's events name the job.
 
     Returns:
         SES's id of the message.
 
     Raises:
-        TransientError: it was not sent; SES is busy or away, or an operator has to put something right.
+        TransientError: it was not sent; SES is busy or unavailable, or an operator must fix something.
         PermanentError: it was not sent; SES refuses this mail.
         NotKnownIfSentError: no answer came.
     """
@@ -97,7 +97,7 @@ def send(settings: EmailSettings, raw: bytes, *, to_address: str, job: str) -> s
 
 
 def _send_once(settings: EmailSettings, raw: bytes, to_address: str, job: str) -> str:
-    # None of botocore's own texts is kept: they may quote the address.
+    # botocore's texts may quote the address, so none is kept.
     try:
         with closing(_client()) as client:
             answer = client.send_email(
@@ -110,7 +110,7 @@ def _send_once(settings: EmailSettings, raw: bytes, to_address: str, job: str) -
     except aws_errors.ClientError as error:
         raise _refusal(error) from None
     except (aws_errors.HTTPClientError, aws_errors.SSLError, ResponseParserError, KeyError):
-        # An SSLError may come in the middle of an answer, and a KeyError from one that says nothing.
+        # An SSLError can interrupt an answer; an empty answer raises KeyError.
         raise NotKnownIfSentError("it is not known whether SES took the mail") from None
     except aws_errors.BotoCoreError as error:
         raise TransientError(f"SES cannot be reached ({type(error).__name__})") from None
@@ -122,17 +122,17 @@ def _refusal(error: aws_errors.ClientError) -> PermanentError | TransientError:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     message = error.response["Error"].get("Message", "")
     if code.startswith(("TooManyRequests", "Throttl")):
-        # The quota of a day and the rate of a second have the same code.
+        # The daily quota and the rate per second share one code.
         if DAILY_QUOTA.search(message):
             return TransientError("SES does not send now (daily quota)", retry_after=OPERATOR_SECONDS)
         return ThrottledError("SES is busy")
     if code.startswith("ServiceUnavailable"):
         return TransientError("SES is not available")
     if status >= 500:
-        # Something went wrong in SES, or in a gateway before it, perhaps after it took the mail.
+        # SES or a gateway failed, perhaps after SES took the mail.
         return NotKnownIfSentError("it is not known whether SES took the mail")
     not_verified = "not verified" in message
     if code == "BadRequestException" or (code == "MessageRejected" and not not_verified):
         return PermanentError(f"SES refuses the mail ({code})")
-    # The quota, the account, a permission, the configuration set, the sender: not the user's fault.
+    # Quota, account, permission, configuration set or sender: an operator must act, not the user.
     return TransientError(f"SES does not send now ({code})", retry_after=OPERATOR_SECONDS)
