@@ -1,8 +1,8 @@
 """Send a mail at most once.
 
 SES has no way to send only once, so the ledger decides. One transaction before the call marks the job as
-sending and stores the token of the unsubscribe link. One after it saves the message id, the `md_event` and the
-job's end. Feedback of SES may arrive even earlier.
+sending and stores the token of the unsubscribe link. One after it saves the message id, the `md_event` and
+the job's end. Feedback of SES may arrive even earlier.
 
     killed before the mark   nothing was sent; the message is retried, and the mail is sent
     killed after the mark    SES may have it; the next delivery finds the mark and fails the job

@@ -212,8 +212,8 @@ def as_bytes(
     Raises:
         PermanentError: the user's address is not one that SES could send to, or the link is too long.
     """
-    # By hand, because `EmailMessage` decodes and folds its values: it finds a line break in the encoded words of
-    # a name, drops the space between two encoded words, and encodes a long link.
+    # By hand, because `EmailMessage` decodes and folds its values: it finds a line break in the encoded words
+    # of a name, drops the space between two encoded words, and encodes a long link.
     head = {
         "From": _mailbox(settings.email_sender_name, settings.email_sender),
         "To": _mailbox(to_name or "", check_address(to_address)),
