@@ -1,1 +1,1 @@
-"""mail_feedback: what SES tells of the mails that were sent."""
+"""mail_feedback: record SES's feedback about sent mails."""

@@ -1,6 +1,6 @@
-"""What travels on the queue of mail_feedback: SES's events, as EventBridge passes them on.
+"""The messages on the queue of mail_feedback: SES's events, in EventBridge's envelope.
 
-AWS writes them, and may add fields at any time: unlike in our own messages, an unknown field is no error.
+AWS may add fields at any time. So, unlike in our own messages, unknown fields are allowed.
 """
 
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-# SES counts in milliseconds since 1970. What is far from that is no moment that PostgreSQL should see.
+# SES was not there before 2000. The bounds keep absurd years from PostgreSQL.
 Moment = Annotated[
     AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))
 ]
@@ -20,7 +20,7 @@ class _Part(BaseModel):
 
 
 class SentMail(_Part):
-    """The mail that an event is about. Its recipient and its headers are not read."""
+    """The mail of an event. Its recipient and headers are not read."""
 
     message_id: str = Field(pattern=r"^[!-~]{1,200}$")
     timestamp: Moment
@@ -28,19 +28,19 @@ class SentMail(_Part):
 
 
 class Occurrence(_Part):
-    """What happened, and when."""
+    """A moment in a mail's life."""
 
     timestamp: Moment
 
 
 class Recipient(_Part):
-    """A recipient of a bounced mail; `status` is what their server answered."""
+    """A recipient of a bounced mail; `status` is their server's answer."""
 
     status: str = ""
 
 
 class BounceDetails(Occurrence):
-    """Why a mail bounced."""
+    """The kind of a bounce, and its recipients."""
 
     bounce_type: Literal["Permanent", "Transient", "Undetermined"]
     bounce_sub_type: str = ""
@@ -48,27 +48,27 @@ class BounceDetails(Occurrence):
 
 
 class ComplaintDetails(Occurrence):
-    """What somebody has complained about."""
+    """The kind of a complaint."""
 
     complaint_sub_type: str | None = None
     complaint_feedback_type: str | None = None
 
 
 class RejectDetails(_Part):
-    """Why SES refused a mail that it had taken."""
+    """SES's reason to reject a mail that it had accepted."""
 
     reason: str = ""
 
 
 class Send(_Part):
-    """SES has taken a mail."""
+    """SES accepted the mail."""
 
     event_type: Literal["Send"]
     mail: SentMail
 
 
 class Delivery(_Part):
-    """The recipient's server has taken it."""
+    """The recipient's server accepted it."""
 
     event_type: Literal["Delivery"]
     mail: SentMail
@@ -76,7 +76,7 @@ class Delivery(_Part):
 
 
 class Bounce(_Part):
-    """The recipient's server does not take it."""
+    """The recipient's server refused it."""
 
     event_type: Literal["Bounce"]
     mail: SentMail
@@ -84,7 +84,7 @@ class Bounce(_Part):
 
 
 class Complaint(_Part):
-    """The recipient has marked it as spam."""
+    """The recipient marked it as spam."""
 
     event_type: Literal["Complaint"]
     mail: SentMail
@@ -92,7 +92,7 @@ class Complaint(_Part):
 
 
 class Reject(_Part):
-    """SES has found something in it that it does not send."""
+    """SES found forbidden content and did not send it."""
 
     event_type: Literal["Reject"]
     mail: SentMail
@@ -100,7 +100,7 @@ class Reject(_Part):
 
 
 class SesEvent(BaseModel):
-    """An event of SES's in EventBridge's envelope."""
+    """An event of SES in EventBridge's envelope."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

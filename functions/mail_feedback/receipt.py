@@ -1,4 +1,4 @@
-"""What an event of SES's says about its mail. None of the remote server's own words is kept."""
+"""Turn an event of SES into facts about its mail, without any words of the remote server."""
 
 import re
 from dataclasses import replace
@@ -7,20 +7,20 @@ from mail_feedback.message import Bounce, Complaint, Delivery, Reject, SesEvent
 from mojodex.errors import InvalidMessageError
 from mojodex.feedback import Mail
 
-# RFC 3463. A server may write anything behind it, the address for example.
+# RFC 3463. The server's text after it may contain the address.
 STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 NOT_IN_REASON = re.compile("[^A-Za-z0-9 -]")
 LONGEST_WORD = 40
-# RFC 6591: somebody says that the mail is no spam.
+# RFC 6591: the recipient reports that the mail is not spam.
 NOT_SPAM = "not-spam"
 
 
 def receipt(event: SesEvent, configuration_set: str) -> Mail:
-    """Return what an event says about its mail.
+    """Return the facts of an event about its mail.
 
     Args:
-        event: SES's.
-        configuration_set: name of ours.
+        event: of SES.
+        configuration_set: name of our own.
 
     Raises:
         InvalidMessageError: the mail is not ours.
@@ -38,7 +38,7 @@ def receipt(event: SesEvent, configuration_set: str) -> Mail:
         case Complaint():
             return _complained(mail, detail)
         case Reject():
-            # SES does not say when: at once.
+            # SES gives no time of a rejection, which is immediate.
             return replace(mail, rejected_at=mail.sent_at, reasons=_reason("rejection", detail.reject.reason))
     return mail
 
@@ -62,6 +62,6 @@ def _complained(mail: Mail, detail: Complaint) -> Mail:
 
 
 def _reason(about: str, word: str, status: str = "") -> frozenset[str]:
-    """Write what SES says about a "bounce", for example "bounce: General 5.1.1"."""
+    """Write a reason from SES's words, for example "bounce: General 5.1.1"."""
     said = f"{NOT_IN_REASON.sub('', word)[:LONGEST_WORD]} {status}".strip()
     return frozenset([f"{about}: {said or 'no reason given'}"])

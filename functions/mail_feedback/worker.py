@@ -1,7 +1,7 @@
-"""Save what SES tells of mails, a batch in one transaction.
+"""Save SES's feedback about mails, a batch in one transaction.
 
-There are no jobs here, and so no rows in the ledger: two events a mail would double it, and to save one
-twice changes nothing.
+It needs no jobs and no rows in the ledger: two events per mail would double it, and saving one twice changes
+nothing.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ from mojodex.feedback import Mail
 from mojodex.observability import count, logger
 from mojodex.worker import QueueSettings, parse, refuse, retry_later
 
-# A transaction is not begun with less time than this left.
+# Seconds that must be left before a transaction begins.
 SECONDS_NEEDED = 20
 
 
@@ -41,7 +41,7 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Save a batch of SES's events, and return the ids of the messages to retry."""
+    """Save a batch of SES's events, and return the ids of messages to retry."""
     deadline = Deadline(context.get_remaining_time_in_millis)
     records = {record["messageId"]: record for record in event["Records"]}
     failed: dict[str, Exception] = {}
@@ -59,10 +59,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def _read(record: dict[str, Any]) -> Mail | None:
-    """Return what a message says of a mail; None if it is not valid.
+    """Return a message's facts about its mail; None if the message is invalid.
 
     Raises:
-        TransientError: it is not valid, and the dead-letter queue did not accept it.
+        TransientError: it is invalid, and the dead-letter queue did not accept it.
     """
     try:
         return receipt(parse(record["body"], SesEvent), settings.ses_configuration_set)
@@ -72,10 +72,10 @@ def _read(record: dict[str, Any]) -> Mail | None:
 
 
 def _save_all(mails: dict[str, Mail], deadline: Deadline) -> dict[str, Exception]:
-    """Save all; if that meets an unknown error, each alone, so that one cannot hold up the others.
+    """Save all. After an unknown error, save each alone, so that one cannot hold up the others.
 
     Returns:
-        The errors of those that were not saved, by the ids of their messages.
+        The errors of the unsaved ones, by message id.
     """
     try:
         _save(mails.values(), deadline)
@@ -107,5 +107,5 @@ def _save(mails: Collection[Mail], deadline: Deadline) -> None:
     for fact, times in new.items():
         count(f"Emails{fact.title().replace('_', '')}", times)
     if complaints := [0.0] * new.get("delivered", 0) + [1.0] * new.get("complained", 0):
-        # Its average is the share of mails that were complained about.
+        # Its average is the share of mails with a complaint.
         count("EmailComplaintShare", complaints)
