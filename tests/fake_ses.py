@@ -1,4 +1,4 @@
-"""A scripted SES: an HTTP server with its API that treats each mail as a test says and keeps all requests."""
+"""A scripted SES: an HTTP server with its API that follows a test's script and keeps all requests."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Each execution environment has its own copy of what a module keeps in memory."""
+"""Each execution environment has its own copy of a module's state in memory."""
 
 from typing import Any
 

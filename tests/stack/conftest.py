@@ -165,7 +165,7 @@ class Deployed:
                 killed += 1
         return killed
 
-    def let_leases_run_out(self) -> None:
+    def expire_leases(self) -> None:
         """Expire the leases of all running jobs, as 150 seconds would."""
         self.mojodex.run(
             "UPDATE md_background_job SET started_at = started_at - interval '10 minutes'"

@@ -75,11 +75,11 @@ def test_a_worker_killed_between_answer_and_commit_loses_and_doubles_nothing(dep
             deployed.send(message(pk))
             assert answered.wait(60)
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            eventually("the worker waits to save", lambda: deployed.mojodex.run(waiting))
+            eventually("the worker is waiting to save", lambda: deployed.mojodex.run(waiting))
             assert deployed.kill_workers() >= 1
         assert deployed.mojodex.todos_of(pk) == []
         assert deployed.mojodex.job(pk).state == "running"
-        deployed.let_leases_run_out()
+        deployed.expire_leases()
         deployed.wait_for(pk, "done")
         deployed.wait_until_drained()
 
@@ -89,11 +89,11 @@ def test_a_worker_killed_between_answer_and_commit_loses_and_doubles_nothing(dep
 
 def test_a_worker_killed_between_commit_and_message_deletion_doubles_nothing(deployed: Deployed) -> None:
     quick, slow = deployed.mojodex.execution(SAID), deployed.mojodex.execution("I'm slow. " + SAID)
-    go_on = threading.Event()
+    resume = threading.Event()
 
     def script(request: dict[str, Any]) -> Reply:
         if "I'm slow" in prompt_of(request):
-            go_on.wait(60)
+            resume.wait(60)
         return GOOD
 
     deployed.model.script = script
@@ -103,8 +103,8 @@ def test_a_worker_killed_between_commit_and_message_deletion_doubles_nothing(dep
         deployed.wait_for(quick, "done")
         deployed.wait_for(slow, "running")
         assert deployed.kill_workers() >= 1
-        go_on.set()
-        deployed.let_leases_run_out()
+        resume.set()
+        deployed.expire_leases()
         deployed.wait_for(slow, "done")
         deployed.wait_until_drained()
 

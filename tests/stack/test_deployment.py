@@ -77,7 +77,7 @@ def test_a_deployment_in_the_middle_of_the_load_loses_nothing(
 
     for _ in range(6):
         publish(10)
-    eventually("the load is being worked on", lambda: in_state("running"))
+    eventually("jobs of the load are running", lambda: in_state("running"))
     with ThreadPoolExecutor(1) as threads:
         deployment = threads.submit(redeployed.stack.deploy, redeployed.directory, second_build)
         while not deployment.done():
@@ -86,7 +86,7 @@ def test_a_deployment_in_the_middle_of_the_load_loses_nothing(
             time.sleep(0.1)
         deployment.result()
     publish(10)
-    eventually("all are done", all_are_done, redeployed.worker_logs)
+    eventually("all jobs are done", all_are_done, redeployed.worker_logs)
     redeployed.wait_until_drained()
 
     assert all(redeployed.mojodex.todos_of(pk) == ONE_TODO for pk in pks)

@@ -50,7 +50,7 @@ class Reader:
     def wait(self, request: str = "r1") -> Any:
         """Wait until the website's job has finished and return its row."""
         return eventually(
-            "the website has ended",
+            "the website's job has finished",
             lambda: (job := self.job(request)) and job.finished_at and job,
             lambda: f"{self.job(request)}\n{self.deployed.of('ingest_page').worker_logs()}",
         )
@@ -125,15 +125,15 @@ def fill(site: Website, *things: str) -> None:
 
 def hold(site: Website, path: str) -> tuple[Event, Event]:
     """Hold a page back. Return an event that is set when it is requested, and one that releases it."""
-    asked, go_on = Event(), Event()
+    asked, resume = Event(), Event()
 
     def before(requested: str) -> None:
         if requested == path:
             asked.set()
-            go_on.wait(60)
+            resume.wait(60)
 
     site.before = before
-    return asked, go_on
+    return asked, resume
 
 
 def test_a_website_becomes_documents_and_is_not_paid_for_twice(
@@ -142,7 +142,7 @@ def test_a_website_becomes_documents_and_is_not_paid_for_twice(
     """Its progress is always visible, and the schedule finds nothing that stands still."""
     fill(site, "paper", "pens", "ink", "twine", "glue")
     ann = reader()
-    asked, go_on = hold(site, "/ink")
+    asked, resume = hold(site, "/ink")
     # Start the function first, because the crawler gives up a held page after 20 seconds.
     scheduled = [deployed.stack.invoke("DocumentsScheduleFunction")]
 
@@ -152,7 +152,7 @@ def test_a_website_becomes_documents_and_is_not_paid_for_twice(
     eventually("the first page is read", lambda: (ann.job().outcome or {}).get("found") == 6, ann.job)
     underway = ann.job()
     scheduled.append(deployed.stack.invoke("DocumentsScheduleFunction"))
-    go_on.set()
+    resume.set()
     job = ann.wait()
     seconds = time.monotonic() - began
     scheduled.append(deployed.stack.invoke("DocumentsScheduleFunction"))
@@ -187,7 +187,7 @@ def test_a_killed_crawler_continues_from_its_checkpoint(
     fill(site, "paper", "pens", "ink", "twine", "glue", "wax", "chalk")
     undisturbed, disturbed = reader(), reader()
     undisturbed.read()
-    asked, go_on = hold(site, "/twine")
+    asked, resume = hold(site, "/twine")
 
     with crawler.quick_redelivery():
         disturbed.ask()
@@ -201,8 +201,8 @@ def test_a_killed_crawler_continues_from_its_checkpoint(
         assert crawler.kill_workers() >= 1
         kept = {row.url.removeprefix(site.url) for row in deployed.mojodex.rows(staged, u=disturbed.user_id)}
         site.asked()
-        go_on.set()
-        crawler.let_leases_run_out()
+        resume.set()
+        crawler.expire_leases()
         job = disturbed.wait()
         crawler.wait_until_drained()
 
@@ -221,13 +221,13 @@ def test_a_worker_killed_while_it_ingests_a_page_leaves_no_partial_document(
     undisturbed, disturbed = reader(), reader()
     undisturbed.read()
     expected = undisturbed.documents()
-    thinking, go_on = Event(), Event()
+    thinking, resume = Event(), Event()
 
     def after_a_while(request: dict[str, Any], reply: Callable[[dict[str, Any]], Reply]) -> Reply:
         # The other pages are ingested and stay.
         if "make paper" in str(request):
             thinking.set()
-            go_on.wait(60)
+            resume.wait(60)
         return reply(request)
 
     if call == "chat":
@@ -238,8 +238,8 @@ def test_a_worker_killed_while_it_ingests_a_page_leaves_no_partial_document(
         disturbed.ask()
         assert thinking.wait(60)
         assert worker.kill_workers() >= 1
-        go_on.set()
-        worker.let_leases_run_out()
+        resume.set()
+        worker.expire_leases()
         job = disturbed.wait()
         worker.wait_until_drained()
 
@@ -264,11 +264,11 @@ def test_a_worker_killed_while_it_updates_a_document_leaves_no_partial_document(
     site.html("/", *story("everything")[:6], *new_story)
     bob.read()
     new = bob.documents()
-    thinking, go_on = Event(), Event()
+    thinking, resume = Event(), Event()
 
     def after_a_while(request: dict[str, Any]) -> Reply:
         thinking.set()
-        go_on.wait(60)
+        resume.wait(60)
         return embedded(request)
 
     deployed.model.embed = after_a_while
@@ -278,8 +278,8 @@ def test_a_worker_killed_while_it_updates_a_document_leaves_no_partial_document(
         assert thinking.wait(60)
         assert worker.kill_workers() >= 1
         assert ann.documents() == old
-        go_on.set()
-        worker.let_leases_run_out()
+        resume.set()
+        worker.expire_leases()
         assert worker.wait_for(pk, "done").attempts == 2
         worker.wait_until_drained()
 
@@ -379,9 +379,9 @@ def test_two_websites_on_one_host_share_its_two_slots(
 
         # Send each in a batch of its own, so that two workers get them.
         ann.ask()
-        eventually("the first one is begun", ann.job)
+        eventually("the first job has begun", ann.job)
         bob.ask()
-        eventually("the other one is begun", bob.job)
+        eventually("the second job has begun", bob.job)
         first = ann.job()
         both.set()
         jobs = ann.wait(), bob.wait()

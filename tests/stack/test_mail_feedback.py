@@ -63,7 +63,7 @@ def test_the_events_of_ses_are_saved_and_block_an_address(
     feedback.send(*map(json.dumps, passed_on))
 
     eventually(
-        "both are saved",
+        "both events are saved",
         lambda: (
             (there := saved(deployed)).keys() == {"m1", "m2"}
             and there["m1"].bounced_at == there["m2"].delivered_at == NOW
@@ -82,7 +82,7 @@ def test_an_invalid_message_becomes_a_dead_letter_and_a_valid_one_is_handled(dep
 
     feedback.send("nonsense", json.dumps(good), json.dumps(ses_event("Delivery", "m4", NOW)))
 
-    eventually("the good one is saved", lambda: "m3" in saved(deployed), feedback.worker_logs)
+    eventually("the valid event is saved", lambda: "m3" in saved(deployed), feedback.worker_logs)
     feedback.wait_until_drained()
     reasons = sorted(reason for _, reason in feedback.dead_letters())
     assert len(reasons) == 2

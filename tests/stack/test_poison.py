@@ -37,7 +37,7 @@ def quick(deployed: Deployed) -> Iterator[Deployed]:
         deployed.stack.set_environment(deployed.worker, LEASE_SECONDS="150")
 
 
-def kill_who_asks_from(deployed: Deployed, port: int) -> None:
+def kill_worker_at_port(deployed: Deployed, port: int) -> None:
     """SIGKILL the worker that uses this port, as Lambda does when it is out of memory."""
     for worker in deployed.workers():
         with suppress(psutil.Error):
@@ -62,13 +62,13 @@ def test_a_message_that_kills_its_worker_becomes_a_dead_letter_and_the_others_ar
 
     def kill(request: dict[str, Any], port: int) -> None:
         if POISON in prompt_of(request):
-            kill_who_asks_from(quick, port)
+            kill_worker_at_port(quick, port)
 
     quick.model.asked_from = kill
     quick.send(*[json.dumps({"user_task_execution_pk": pk}) for pk in (poison, *others)])
     jobs = [quick.wait_for(pk, "done") for pk in others]
-    eventually("half of the tries", lambda: quick.mojodex.job(poison).attempts >= MAX_RECEIVE_COUNT / 2)
-    eventually("all of the tries", lambda: quick.mojodex.job(poison).attempts == MAX_RECEIVE_COUNT)
+    eventually("half of the attempts", lambda: quick.mojodex.job(poison).attempts >= MAX_RECEIVE_COUNT / 2)
+    eventually("all attempts", lambda: quick.mojodex.job(poison).attempts == MAX_RECEIVE_COUNT)
     quick.wait_until_drained()
 
     assert [quick.mojodex.todos_of(pk) for pk in others] == [ONE_TODO] * 9

@@ -102,11 +102,11 @@ def test_a_worker_killed_before_it_saves_a_new_date_moves_the_todo_once(
 ) -> None:
     night = deployed.of("reschedule_todo")
     _, todo = overdue(deployed)
-    thinking, go_on = Event(), Event()
+    thinking, resume = Event(), Event()
 
     def script(_request: dict[str, Any]) -> Reply:
         thinking.set()
-        go_on.wait(30)
+        resume.wait(30)
         return moved_to()
 
     deployed.model.script = script
@@ -114,8 +114,8 @@ def test_a_worker_killed_before_it_saves_a_new_date_moves_the_todo_once(
         night.send(json.dumps({"todo_pk": todo}))
         assert thinking.wait(60)
         assert night.kill_workers() >= 1
-        go_on.set()
-        night.let_leases_run_out()
+        resume.set()
+        night.expire_leases()
         assert night.wait_for(todo, "done").attempts == 2
         night.wait_until_drained()
 
@@ -134,7 +134,7 @@ def test_a_worker_killed_while_it_sends_leads_to_no_second_mail(
         morning.send(message(user_id))
         eventually("SES has received the mail", lambda: ses.requests)
         assert morning.kill_workers() >= 1
-        morning.let_leases_run_out()
+        morning.expire_leases()
         job = morning.wait_for(job_of(user_id), "failed")
         morning.wait_until_drained()
 
@@ -148,11 +148,11 @@ def test_a_mail_is_sent_later_if_its_worker_is_killed_before_sending(
 ) -> None:
     morning = deployed.of("events")
     user_id, _ = overdue(deployed)
-    thinking, go_on = Event(), Event()
+    thinking, resume = Event(), Event()
 
     def script(_request: dict[str, Any]) -> Reply:
         thinking.set()
-        go_on.wait(30)
+        resume.wait(30)
         return WORDS
 
     deployed.model.script = script
@@ -160,8 +160,8 @@ def test_a_mail_is_sent_later_if_its_worker_is_killed_before_sending(
         morning.send(message(user_id))
         assert thinking.wait(60)
         assert morning.kill_workers() >= 1
-        go_on.set()
-        morning.let_leases_run_out()
+        resume.set()
+        morning.expire_leases()
         morning.wait_for(job_of(user_id), "done")
         morning.wait_until_drained()
 

@@ -31,7 +31,7 @@ JOBS = {
 BAD = {"{": "message: Invalid JSON", '{"todo_pk": 99}': "there is no todo"}
 
 
-def told(job: Job) -> str:
+def error_text(job: Job) -> str:
     return f"background {job.process} {job.subject} {job.occasion}: {job.reason}"
 
 
@@ -52,7 +52,7 @@ FOUND = Found(
     events=[("ann", DAY)],
     documents={"http://a/": CHUNKS},
     undisturbed={"http://a/": CHUNKS},
-    errors=[told(job) for job in JOBS.values() if job.state == "failed"],
+    errors=[error_text(job) for job in JOBS.values() if job.state == "failed"],
     waiting={"events": 0},
     dead=[("{", "message: Invalid JSON: EOF"), ('{"todo_pk": 99}', "there is no todo 99")],
     said=lambda subject: REFUSED.get(subject, []),
@@ -65,7 +65,7 @@ def without(*names: str, **instead: Job) -> dict[str, Any]:
     kept = {**{name: job for name, job in JOBS.items() if name not in names}, **instead}
     return {
         "jobs": list(kept.values()),
-        "errors": [told(job) for job in kept.values() if job.state == "failed"],
+        "errors": [error_text(job) for job in kept.values() if job.state == "failed"],
     }
 
 

@@ -339,7 +339,7 @@ def check(body: bytes, charset: str | None) -> None:
         assert line.text == " ".join(line.text.split()) != ""
         assert "\0" not in line.text
         line.text.encode()
-    # What repeats is gone, whatever it is.
+    # Dropping all lines as repeated must work, too.
     main_lines(tree, frozenset(hashes))
 
 
@@ -520,7 +520,7 @@ def test_a_tag_of_hundreds_of_attributes_loses_them_and_keeps_its_text(attribute
         # A value of many words, quotes and brackets is one attribute.
         f"<p class=a data-x='{'"a" b=c> < ' * 500}'>{LONG}</p>",
         f'<p class=a alt="{"two words " * 500}">{LONG}</p>',
-        # What looks like a tag in a script, style or comment is none.
+        # Text in a script, style or comment only looks like a tag.
         f"<script>if (i<b) {{ {'x = 1; ' * 500} }}</script><p class=a>{LONG}</p>",
         f"<SCRIPT>if (i<b && c == '<p {'x=1 ' * 500}</SCRIPT><p class=a>{LONG}</p>",
         f"<!-- i <b {'x = 1; ' * 500} --><p class=a>{LONG}</p>",
@@ -586,7 +586,7 @@ def test_the_canonical_address_is_read(link: str, expected: str | None) -> None:
     assert canonical(tree_of(link), URL) == expected
 
 
-# What repeats
+# Boilerplate
 
 
 def test_the_smallest_blocks_are_hashed_by_their_collapsed_text() -> None:

@@ -15,7 +15,7 @@ from mojodex.tokens import count_tokens
 SITES = load_sites()
 QUESTIONS = [question for site in SITES for question in site.questions]
 HERE, THERE = "https://a.example/here", "https://a.example/there"
-PASSAGE = "the boat sails at nine and comes back at noon"
+PASSAGE = "the boat sails at nine and comes home at noon"
 FOOTERS = "//footer | //*[@id='fuss'] | //*[@class='footer']"
 
 
@@ -39,10 +39,10 @@ def answer(rank: int | None) -> Answer:
     [
         (f"We say: {PASSAGE}!", True),
         ("The   BOAT | sails at\nnine and", True),
-        ("and comes back at noon. Bring a coat.", True),
+        ("and comes home at noon. Bring a coat.", True),
         ("the boat sails at", False),
-        ("the boat sails and at nine comes back", False),
-        ("the boats sail at nine and come back", False),
+        ("the boat sails and at nine comes home", False),
+        ("the boats sail at nine and come home", False),
     ],
 )
 def test_half_of_a_passage_is_enough_if_its_words_are_consecutive(text: str, held: bool) -> None:

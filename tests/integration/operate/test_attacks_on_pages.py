@@ -69,9 +69,9 @@ class Console:
         answer = self.page.goto(self.url + path)
         assert answer is not None
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-        return self.is_as_it_was_meant(*texts)
+        return self.check_texts(*texts)
 
-    def is_as_it_was_meant(self, *texts: str) -> str:
+    def check_texts(self, *texts: str) -> str:
         """Check that the page has no injected element and shows these texts, and return its text."""
         assert self.page.evaluate(INJECTED) == []
         assert self.complaints == []
@@ -273,7 +273,7 @@ PATHS = (
 def test_no_path_runs_in_an_error_page(operated: Operated, opened: Console, path: str) -> None:
     opened.page.goto(opened.url + path)
 
-    opened.is_as_it_was_meant()
+    opened.check_texts()
     assert "script" not in opened.page.text_content("main")  # type: ignore[operator]
 
 
@@ -284,7 +284,7 @@ def test_no_name_runs_in_the_login_form(operated: Operated, browser: Browser) ->
         opened.page.fill("#secret", ALL.replace("\u2028", ""))
         opened.page.click("text=Log in >> nth=-1")
         opened.page.wait_for_selector("[role=alert]")
-        opened.is_as_it_was_meant("The name or the secret is wrong.")
+        opened.check_texts("The name or the secret is wrong.")
 
 
 def test_no_text_runs_when_a_page_refreshes_itself(operated: Operated, opened: Console) -> None:
@@ -294,7 +294,7 @@ def test_no_text_runs_when_a_page_refreshes_itself(operated: Operated, opened: C
 
     opened.page.evaluate("update()")
 
-    opened.is_as_it_was_meant(f"provider {HACKS[0]}", f"reason {HACKS[0]}")
+    opened.check_texts(f"provider {HACKS[0]}", f"reason {HACKS[0]}")
 
 
 def test_the_policy_stops_unescaped_scripts(operated: Operated, opened: Console) -> None:
