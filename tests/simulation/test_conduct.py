@@ -36,7 +36,7 @@ def run() -> Any:
     )
 
 
-def test_nothing_is_broken_where_nothing_happened(run: Any) -> None:
+def test_a_run_without_events_breaks_no_promise(run: Any) -> None:
     assert conduct.broken(run) == []
 
 

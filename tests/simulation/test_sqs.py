@@ -121,7 +121,7 @@ def test_a_tenant_with_few_messages_in_flight_is_not_noisy(queue: Queue, dice: r
     assert received == ["big"] * 5
 
 
-def test_without_groups_nobody_is_noisy(queue: Queue, dice: random.Random) -> None:
+def test_without_groups_no_tenant_is_noisy(queue: Queue, dice: random.Random) -> None:
     _send(queue, *(str(number) for number in range(100)))
     queue.receive(50, 0, dice)
 

@@ -21,7 +21,7 @@ def test_the_purge_deletes_jobs_that_finished_long_ago(deployed: Deployed) -> No
     assert [row.subject for row in deployed.mojodex.rows("SELECT * FROM md_background_job")] == ["young"]
 
 
-def test_the_dashboard_names_what_was_deployed(deployed: Deployed) -> None:
+def test_the_dashboard_names_the_deployed_resources(deployed: Deployed) -> None:
     name = deployed.stack.outputs["DashboardName"]
 
     body = json.loads(deployed.stack.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])

@@ -49,7 +49,7 @@ def test_the_layer_imports_only_itself() -> None:
         assert imported(path) & OURS <= {"mojodex"}, path
 
 
-def test_nothing_but_its_tests_imports_the_evaluation() -> None:
+def test_only_its_tests_import_the_evaluation() -> None:
     for folder in ("functions", "shared", "local", "bench", "chaos", "simulation", "tools"):
         for path in (ROOT / folder).rglob("*.py"):
             assert "evals" not in imported(path), path

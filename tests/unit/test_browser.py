@@ -36,7 +36,7 @@ def test_a_browser_of_macos_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert browser.find_browser() == installed
 
 
-def test_a_command_that_only_says_how_to_install_the_browser_is_passed_over(tmp_path: Path) -> None:
+def test_a_command_that_only_explains_how_to_install_the_browser_is_skipped(tmp_path: Path) -> None:
     install(tmp_path / "chromium-browser", exit_code=1)
     assert browser.find_browser() is None
 

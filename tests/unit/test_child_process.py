@@ -87,7 +87,7 @@ def test_a_crashing_parser_fails_only_its_page(reader: ChildProcess) -> None:
     assert chunks(reader, PAGE) == here()
 
 
-def test_a_pdf_that_takes_too_much_memory_says_so_and_the_next_page_is_read(reader: ChildProcess) -> None:
+def test_a_pdf_that_takes_too_much_memory_is_refused_and_the_next_page_is_read(reader: ChildProcess) -> None:
     """PDFium aborts its process when memory is exhausted."""
     with pytest.raises(UnreadableError, match="it breaks the parser, or takes more than 300 MB of memory"):
         chunks(reader, hostile_files.pdf_many_letters())

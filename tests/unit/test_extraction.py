@@ -310,7 +310,7 @@ def test_an_open_todo_beyond_those_shown_still_counts_as_known() -> None:
     assert left_out[0].reason == "it is on the list already"
 
 
-def test_the_prompt_renders_for_a_user_of_whom_little_is_known() -> None:
+def test_the_prompt_renders_for_a_user_without_goal_and_company() -> None:
     user = User("the user", "en", goal="", company="", today=FRIDAY, time="09:00")
 
     text = PROMPT.render(user=user, task=task(SAID))

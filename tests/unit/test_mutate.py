@@ -40,7 +40,7 @@ def made(*lines: str) -> set[tuple[str, str]]:
         ("with suppress(a): b()", "with suppress(a): …", "…"),
     ],
 )
-def test_a_mistake_that_somebody_could_make_is_a_mutant(line: str, before: str, after: str) -> None:
+def test_a_plausible_mistake_is_a_mutant(line: str, before: str, after: str) -> None:
     assert (before, after) in made(line)
 
 

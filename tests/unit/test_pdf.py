@@ -86,7 +86,7 @@ def texts(document: FPDF) -> list[str]:
     return [line.text for line in lines(document)]
 
 
-def test_rows_become_a_paragraph_and_a_hyphen_at_their_end_is_undone() -> None:
+def test_rows_become_a_paragraph_and_a_hyphen_at_the_end_of_a_row_is_removed() -> None:
     page = written(
         "Dynamic languages are more difficult to compile than stati-",
         "cally typed ones, since their well-known dialects, and the well-",
@@ -228,7 +228,7 @@ def test_japanese_is_joined_without_spaces() -> None:
     ]
 
 
-def test_a_hyphen_goes_if_the_text_has_the_word_without_it() -> None:
+def test_a_hyphen_is_removed_if_the_text_has_the_word_without_it() -> None:
     page = [*rows("We call it Trace", hyphen=True), *rows("Monkey, and TraceMonkey it is.", y=688)]
 
     assert [line.text for line in lines_of_pages([page], frozenset())] == [
@@ -287,7 +287,7 @@ def test_ligatures_and_letters_beyond_the_first_plane_are_whole() -> None:
     assert found == ["We found fine ovens \U0001f950"]
 
 
-def test_an_entry_of_a_table_of_contents_has_no_dots_and_is_no_heading() -> None:
+def test_an_entry_of_a_table_of_contents_has_no_dots_and_is_not_a_heading() -> None:
     entries = written("Rolls " + ". " * 40 + "12", "Bread " + "." * 60 + " 14", size=16)
 
     assert lines(paper(both(entries, written(SENTENCE, SENTENCE, SENTENCE, y=300))))[:2] == [

@@ -213,7 +213,7 @@ def test_long_lists_are_cut_and_show_the_number_of_the_rest() -> None:
 
 
 @pytest.mark.parametrize("character", ["&", "'", "😀", "م", "w"])
-def test_a_mail_is_never_so_long_that_it_is_clipped(character: str) -> None:
+def test_a_mail_is_never_long_enough_to_be_clipped(character: str) -> None:
     long = character * 1000
     full = content(
         todos=todos(*[long] * 50, line=long, task_title=long, planned_for=OVERDUE),

@@ -39,7 +39,7 @@ def test_the_user_agent_field_is_read_as_protego_reads_it(field: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Other", "Other/1.0 MojodexBackground", "*Other", ""])
-def test_a_group_of_others_is_not_ours(name: str) -> None:
+def test_a_group_of_another_crawler_is_not_ours(name: str) -> None:
     assert robots(f"User-agent: {name}\nDisallow: /private/".encode()).allows(PAGE)
 
 
@@ -66,7 +66,7 @@ def test_a_rule_ends_a_group() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_ends_of_lines_and_a_byte_order_mark_change_nothing(end: str, mark: bytes) -> None:
+def test_line_endings_and_a_byte_order_mark_do_not_matter(end: str, mark: bytes) -> None:
     lines = (
         "User-agent: *",
         "Disallow: /private/",

@@ -80,7 +80,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return publish
 
 
-def test_each_page_is_published_before_it_is_committed_and_the_next_one_begins_behind_it(
+def test_each_page_is_published_before_its_commit_and_the_next_page_follows_it(
     publish: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = Notes(([1, 2], {"after": 7}), ([3], {"after": 9}), ([], None))

@@ -201,7 +201,7 @@ def test_a_message_can_be_delivered_again_until_its_retention_ends(notes: Notes)
 
 
 @pytest.mark.parametrize("state", ["done", "failed"])
-def test_a_job_that_has_ended_is_not_run_again(
+def test_a_finished_job_is_not_run_again(
     notes: Notes, state: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes.state = state

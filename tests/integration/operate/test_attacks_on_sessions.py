@@ -294,7 +294,7 @@ def test_a_session_changes_nothing_without_its_own_token(operated: Operated, rou
 
 
 @pytest.mark.parametrize("route", CHANGING, ids=name_of)
-def test_no_change_comes_from_another_website(operated: Operated, route: tuple[str, str]) -> None:
+def test_another_website_can_change_nothing(operated: Operated, route: tuple[str, str]) -> None:
     """A session with its token is refused, and so are remembered HTTP Basic credentials."""
     cookie = log_in(operated)
     credentials = (
