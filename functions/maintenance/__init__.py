@@ -1,1 +1,1 @@
-"""Migrate the database, and purge the rows of ours that nobody needs any more."""
+"""Migrate the database, redrive dead letters, and purge old rows."""

@@ -1,4 +1,4 @@
-"""Delete old jobs, pages, mails, changes of operators and refused credentials: their tables stop growing."""
+"""Delete old jobs, pages, mails, audit rows and refused credentials, so that their tables stop growing."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,9 +41,9 @@ from mojodex.schema import (
 KEPT = timedelta(days=30)
 AUDIT_KEPT = timedelta(days=365)
 REFUSALS_KEPT = timedelta(days=1)
-# What became of mails. A block for good outlives them (see `feedback`), and a pause lasts a week.
+# Longer than a pause of mails, which lasts a week. Permanent blocks have rows of their own (see `feedback`).
 MAILS_KEPT = timedelta(days=90)
-# Rows in one transaction. It takes some ten milliseconds, so no lock is held for longer.
+# Rows per transaction. It holds its locks for some ten milliseconds.
 PAGE_SIZE = 500
 
 FINAL = ("done", "failed", "skipped")
@@ -58,7 +58,7 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Purge whatever the event is, and answer with how many rows were deleted."""
+    """Purge, and return the numbers of deleted rows. The event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     before = now - KEPT
     purged = {
@@ -83,8 +83,8 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 def old_jobs(before: datetime) -> ColumnElement[bool]:
     """Select the jobs that ended before a moment (aware), except failures that still prevent a paid retry.
 
-    Only the ledger knows that a to-do could not be moved. While that to-do is open and nobody has moved it
-    since, the schedule of reschedule_todo would find it again without the row, and pay for the same failure.
+    Only the ledger records that a to-do could not be moved. While the to-do is open and unmoved, its schedule
+    would find it again without the row, and pay for the same failure.
     """
     job, todo, scheduling = BackgroundJob, MdTodo, MdTodoScheduling
     moved_since = (
@@ -101,7 +101,7 @@ def old_jobs(before: datetime) -> ColumnElement[bool]:
         .correlate(job)
         .exists()
     )
-    # A job that only ran out of attempts gets another night anyway.
+    # A job that only ran out of attempts gets another night.
     may_try_again = job.outcome["attempts_exhausted"].astext == "true"
     failed_move = and_(
         job.process == RESCHEDULE_TODO, job.state == "failed", may_try_again.is_distinct_from(true())
@@ -112,7 +112,7 @@ def old_jobs(before: datetime) -> ColumnElement[bool]:
 
 
 def old_pages(before: datetime) -> ColumnElement[bool]:
-    """Select the pages that were found and have ended before a moment (aware), with all of their website."""
+    """Select the ended pages that were found, and whose website ended, before a moment (aware)."""
     page, job = BackgroundPage, BackgroundJob
     website_needed = (
         select(job.state)
@@ -135,9 +135,7 @@ def _purge(
     old: ColumnElement[bool],
     deadline: Deadline,
 ) -> int:
-    """Delete the old rows of a table, one page of rows in each transaction.
-
-    When the time is nearly up, leave the rest to the next run.
+    """Delete the old rows of a table, a page of rows per transaction, until the time is nearly up.
 
     Args:
         database: holds the table.
@@ -148,25 +146,25 @@ def _purge(
     Returns:
         How many rows were deleted.
     """
-    deleted, place = 0, None
+    deleted, last = 0, None
     while deadline.seconds_left() > SECONDS_NEEDED:
-        # Continue behind the last page, so that rows that stay are read only once.
-        behind = old if place is None else and_(old, moment >= place)
+        # Continue after the last page, so that rows that stay are read only once.
+        rest = old if last is None else and_(old, moment >= last)
         with database.session() as session:
-            moments = session.scalars(_delete_page(moment, behind)).all()
+            moments = session.scalars(_delete_page(moment, rest)).all()
             session.commit()
         if not moments:
             return deleted
         deleted += len(moments)
-        place = max(moments)
+        last = max(moments)
     logger.warning("purge ran out of time")
     return deleted
 
 
 def _delete_page(moment: InstrumentedAttribute[Any], old: ColumnElement[bool]) -> Any:
-    """Build the DELETE of the oldest of the old rows; it returns their moments.
+    """Build the DELETE of the oldest old rows; it returns their moments.
 
-    By ctid, it reads no other row. It skips rows that others have locked, so two runs at once share the work.
+    By ctid, it reads no other row. It skips locked rows, so two concurrent runs share the work.
     """
     table = moment.class_
     ctid: ColumnElement[Any] = literal_column("ctid")

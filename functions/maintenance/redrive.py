@@ -1,11 +1,10 @@
-"""Return valid messages from the dead-letter queues to their queues, once the cause has passed. Publish what
-somebody retries, and tell which processes are paused.
+"""Return valid dead letters to their queues, publish jobs that operators retry, and count paused processes.
 
-SQS moves a message to the dead-letter queue after its last receive, whatever made the receives fail. After an
-outage, nearly all of these messages are valid. Three kinds stay there, each with its reason:
+SQS moves a message to the dead-letter queue after its last receive, whatever the error. After an outage,
+nearly all of them are valid. Three kinds stay there, each with its reason:
 
-    not valid   a worker has put it there
-    poison      its workers died, or met an unknown error, as often as it was received
+    invalid     a worker put it there
+    poison      its workers died, or met an unknown error, at each receive
     not begun   it was returned for days without a trace in the ledger: its worker dies before it begins
 """
 
@@ -30,10 +29,10 @@ from mojodex.republishing import republish_all
 from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import BackgroundJob, BackgroundPausedProcess
 
-# Looked at together, and in one statement.
+# Sorted together, with one statement.
 LETTERS_AT_ONCE = 500
-# A message without a trace in the ledger stays only after both. The ledger names one message of a job, and a
-# second one may return for as long as an outage lasts. An old message may have waited in a paused queue.
+# A message without a trace in the ledger stays only after both limits. The ledger names one message of a job;
+# a second one may return throughout an outage. An old message may have waited in a paused queue.
 MOST_REDRIVES_WITHOUT_BEGIN, LONGEST_WITHOUT_BEGIN = 10, RETENTION
 
 
@@ -41,7 +40,7 @@ class Settings(DatabaseSettings):
     """Settings of this schedule.
 
     Attributes:
-        queues: for each process, the addresses of its queue and of its dead-letter queue.
+        queues: URLs of the queue and the dead-letter queue, by process.
     """
 
     queues: Json[dict[str, tuple[str, str]]]
@@ -49,12 +48,12 @@ class Settings(DatabaseSettings):
 
 @dataclass(frozen=True)
 class Sorted:
-    """Dead letters of a process.
+    """The dead letters of a process, by what to do with them.
 
     Attributes:
         to_return: valid ones, oldest first.
-        to_set_aside: those that get a reason why they stay.
-        to_leave: those that have one.
+        to_set_aside: those that stay, with the reason to add.
+        to_leave: those that have a reason.
     """
 
     to_return: list[DeadLetter]
@@ -68,17 +67,17 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Redrive whatever the event is, and answer how many messages of each process were returned.
+    """Redrive, and return the number of returned messages by process. The event does not matter.
 
     Raises:
-        ExceptionGroup: what could not be finished. What was not returned or published waits.
+        ExceptionGroup: the errors of what could not be finished; it waits for the next run.
     """
     deadline = Deadline(context.get_remaining_time_in_millis)
     returned: dict[str, int] = {}
     errors: list[Exception] = []
     try:
         count_paused(settings.queues)
-        # First, because somebody waits for it.
+        # First, because an operator waits for it.
         republished = republish_all(
             database, {name: url for name, (url, _) in settings.queues.items()}, deadline
         )
@@ -91,7 +90,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             returned[process] = redrive(process, queue_url, dead_letter_queue_url, deadline)
         except Exception as error:
             errors.append(error)
-    # Of the service "redrive", all processes together: an alarm watches this one.
+    # Of the service "redrive", for all processes: an alarm watches this one.
     count("MessagesRedriven", sum(returned.values()))
     if errors:
         raise ExceptionGroup("dead letters wait for the next run", errors)
@@ -99,7 +98,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def count_paused(processes: Collection[str]) -> None:
-    """Tell how many processes are paused, for the alarm that nobody forgets it.
+    """Count the paused processes, for the alarm on a forgotten pause.
 
     Raises:
         TransientError: as `Database.session`.
@@ -112,12 +111,12 @@ def count_paused(processes: Collection[str]) -> None:
 def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: Deadline) -> int:
     """Redrive the dead letters of one process, oldest first.
 
-    A run that dies in between leaves a message in two places at worst, which the ledger makes harmless.
+    A run that dies midway can leave a message in both queues, which the ledger makes harmless.
 
     Args:
         process: name of the process.
         queue_url, dead_letter_queue_url: of its queues.
-        deadline: when the invocation ends. What there is no time for waits for the next run.
+        deadline: when the invocation ends. The rest waits for the next run.
 
     Returns:
         How many messages were returned.
@@ -135,7 +134,7 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
             queues.redrive(queue_url, dead_letter_queue_url, found.to_return)
             database.with_db_session(note, found, utc_now())
         except TransientError:
-            # The next run must find them, so that an outage's end is not followed by minutes of waiting.
+            # Visible to the next run, so that the end of an outage is not followed by minutes of waiting.
             queues.show(dead_letter_queue_url, [*left, *letters])
             raise
         returned += len(found.to_return)
@@ -143,19 +142,19 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
         if deadline.seconds_left() < SECONDS_NEEDED:
             logger.warning("redrive ran out of time", extra={"queue_of": process})
             break
-    # Only now, or they would be received again.
+    # Not earlier, or they would be received again.
     queues.show(dead_letter_queue_url, left)
     if returned or left:
         about = {"queue_of": process, "returned": returned, "left": len(left)}
         logger.info("dead letters sorted", extra=about)
     count("MessagesRedriven", returned, service=process)
-    # Also when there are none, so that the alarm ends.
+    # Zero, too, so that the alarm ends.
     count("DeadLettersLeft", len(left), service=process)
     return returned
 
 
 def attempts_of(session: Session, letters: Collection[DeadLetter]) -> dict[str, int]:
-    """Return the attempts of the jobs that these messages began and that have not ended, by message id."""
+    """Return the attempts of the open jobs that these messages began, by message id."""
     begun = select(BackgroundJob.message_id, BackgroundJob.attempts).where(
         _has_not_ended([letter.message_id for letter in letters])
     )
@@ -163,7 +162,7 @@ def attempts_of(session: Session, letters: Collection[DeadLetter]) -> dict[str, 
 
 
 def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int], now: datetime) -> Sorted:
-    """Sort dead letters by what becomes of them.
+    """Sort dead letters by what to do with them.
 
     Args:
         letters: of one dead-letter queue.
@@ -192,9 +191,9 @@ def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int], now: date
 
 
 def note(session: Session, found: Sorted, now: datetime) -> None:
-    """Tell the ledger until when these messages live. Commits.
+    """Write into the ledger when these messages expire. Commits.
 
-    A job whose message was set aside can be claimed by its schedule: it has half of its attempts left.
+    The schedule can claim a job whose message was set aside: half of its attempts are left.
     """
     for letters, expires_at in (
         (found.to_return, now + RETENTION),

@@ -18,9 +18,9 @@ from mojodex.database import connect_arguments
 from mojodex.observability import logger
 from mojodex.schema import Base
 
-# The package that has env.py and `versions`.
+# The package with env.py and `versions`.
 SCRIPTS = "maintenance:migrate"
-# Mojodex may use Alembic, too. Its table would be alembic_version.
+# Mojodex may use Alembic, too, with the table alembic_version.
 VERSION_TABLE = "md_background_migration"
 # How long to wait for another session's lock. Mojodex's own statements on that table queue up meanwhile.
 LOCK_TIMEOUT = "30s"
@@ -44,7 +44,7 @@ def migrate(secret: dict[str, Any]) -> dict[str, Any]:
         sqlalchemy.exc.DBAPIError: a lock was not to be had, a Mojodex table is missing, or the user lacks a
             right.
     """
-    # To build the index of a large table takes longer than the other functions' statements may.
+    # Building the index of a large table takes longer than other functions' statements may.
     arguments = connect_arguments(secret) | {"timeout": None}
     engine = create_engine(URL.create("postgresql+pg8000"), connect_args=arguments, poolclass=NullPool)
     event.listen(engine, "set_connection_execution_options", _end_transaction)

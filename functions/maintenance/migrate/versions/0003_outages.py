@@ -1,4 +1,4 @@
-"""Remember each job's message, and which providers are away.
+"""Add each job's message, and the unavailable providers.
 
 The columns have no default, so that adding them takes a moment. Jobs that are under way get their values when
 they are begun next.

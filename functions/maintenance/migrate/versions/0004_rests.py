@@ -1,4 +1,4 @@
-"""Remember which hosts have asked us to slow down, and which pages were refused for that.
+"""Add the rests of hosts, and the refusals of pages.
 
 The columns have no default, so that adding them takes a moment.
 """

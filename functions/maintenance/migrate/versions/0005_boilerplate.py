@@ -1,4 +1,4 @@
-"""Remember which page keeps what repeats on a website.
+"""Add the page that keeps a website's boilerplate.
 
 Websites of an earlier release get theirs when they are read next.
 """

@@ -1,7 +1,7 @@
-"""Remember how a document was made, and when its page was fetched.
+"""Add a document's recipe, and when its page was fetched.
 
-The columns have no default, so that adding them takes a moment. A document without a recipe is made anew when
-its page is read next.
+The columns have no default, so adding them takes a moment. The next read of its page renews a document without a
+recipe.
 """
 
 import sqlalchemy as sa

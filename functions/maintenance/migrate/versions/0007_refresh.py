@@ -1,4 +1,4 @@
-"""Remember when a website is to be refreshed, and which pages are missing.
+"""Add when a website is refreshed next, and its missing pages.
 
 Websites of an earlier release are due at once: `now()` is one moment for all of them, so that adding the
 column takes a moment, too. The schedule takes them a few at a time.

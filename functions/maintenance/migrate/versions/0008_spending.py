@@ -1,4 +1,4 @@
-"""Remember what each job has paid to models, and what each process has paid on a day.
+"""Add the cost of models, by job and by process and day.
 
 The column has no default, so that adding it takes a moment.
 """

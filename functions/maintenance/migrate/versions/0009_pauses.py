@@ -1,4 +1,4 @@
-"""Remember whose daily mail pauses, because they have given no sign of life."""
+"""Add the pauses of daily mails."""
 
 import sqlalchemy as sa
 from alembic import op

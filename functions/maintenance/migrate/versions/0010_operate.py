@@ -1,4 +1,4 @@
-"""Make jobs findable by their user, keep the attempts that failed, and remember what operators do.
+"""Add jobs' users and failed attempts, and the audit of operators.
 
 The columns have no default, so that adding them takes a moment.
 """

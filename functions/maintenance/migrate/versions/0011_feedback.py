@@ -1,4 +1,4 @@
-"""Remember what became of each mail, which addresses get none, and whom a link unsubscribes."""
+"""Add the delivery of mails, mail blocks, and tokens of unsubscribe links."""
 
 import sqlalchemy as sa
 from alembic import op
