@@ -2,22 +2,22 @@
 --
 -- A to-do is overdue when it is open and the date of its newest scheduling is before its user's local date.
 -- Overdue to-dos are moved every night. So nearly all of them were planned for the last working day or since,
--- and an index finds these. The cost follows what was planned for these days, not what is open or was moved
--- before. due_everything.sql finds the rest.
+-- and an index finds these. The cost follows the schedulings of these days, not all open or moved to-dos.
+-- due_everything.sql finds the rest.
 --
 -- Columns
 --   subject               key of the to-do
 --   occasion, local_date  the user's local date
 --   user_id               whose to-do
---   after_date, after_pk  After a full page: one row without a subject, with the parameters of the next.
+--   after_date, after_pk  After a full page, one row without a subject has the next parameters.
 -- Parameters
---   after_date, after_pk  the scheduling behind which the page begins; first page: the last working day, and 0
---   last_date             the youngest date that is over anywhere on earth
+--   after_date, after_pk  the scheduling after which the page begins; first the last working day, and 0
+--   last_date             the newest date that has ended anywhere on earth
 --   local_dates, first_offsets, last_offsets
---                         arrays of one length: a user has this local date, and night, when their offset is
+--                         arrays of one length: it is night of this local date for users whose offset is
 --                         between the two (minutes, UTC minus local time); see `mojodex.clock.local_windows`
 --   default_timezone_offset
---                         offset of users for whom none is known
+--                         for users without an offset
 --   page_size             schedulings in a page, most of which are not due
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
@@ -66,7 +66,7 @@ overdue AS MATERIALIZED (
     WHERE newest.todo_scheduling_pk = page.todo_scheduling_pk
 ),
 -- From here to the end of `due`, due.sql and due_everything.sql are the same; a test compares them.
--- MATERIALIZED: the ledger is read only for to-dos of users who have night.
+-- MATERIALIZED: the ledger is read only for to-dos of users whose local time is at night.
 at_night AS MATERIALIZED (
     SELECT
         CAST(overdue.todo_pk AS text) AS subject,

@@ -8,15 +8,15 @@
 --   subject               key of the to-do
 --   occasion, local_date  the user's local date
 --   user_id               whose to-do
---   after_pk              After a full page: one row without a subject, with the parameter of the next.
+--   after_pk              After a full page, one row without a subject has the next parameter.
 -- Parameters
---   after_pk              key of the to-do behind which the page begins; first page: 0
---   last_date             the youngest date that is over anywhere on earth
+--   after_pk              key of the to-do after which the page begins; first 0
+--   last_date             the newest date that has ended anywhere on earth
 --   local_dates, first_offsets, last_offsets
---                         arrays of one length: a user has this local date, and night, when their offset is
+--                         arrays of one length: it is night of this local date for users whose offset is
 --                         between the two (minutes, UTC minus local time); see `mojodex.clock.local_windows`
 --   default_timezone_offset
---                         offset of users for whom none is known
+--                         for users without an offset
 --   page_size             open to-dos in a page, most of which are not due
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
@@ -57,7 +57,7 @@ overdue AS MATERIALIZED (
     WHERE newest.scheduled_date <= :last_date
 ),
 -- From here to the end of `due`, due.sql and due_everything.sql are the same; a test compares them.
--- MATERIALIZED: the ledger is read only for to-dos of users who have night.
+-- MATERIALIZED: the ledger is read only for to-dos of users whose local time is at night.
 at_night AS MATERIALIZED (
     SELECT
         CAST(overdue.todo_pk AS text) AS subject,

@@ -1,7 +1,7 @@
 """Add a document's recipe, and when its page was fetched.
 
-The columns have no default, so adding them takes a moment. The next read of its page renews a document without a
-recipe.
+The columns have no default, so adding them takes a moment. A document without a recipe is renewed when its
+page is read next.
 """
 
 import sqlalchemy as sa
