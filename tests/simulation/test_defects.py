@@ -4,7 +4,7 @@ from simulation.defects import DEFECTS
 from tests.simulation.test_run import simulate
 
 # Those that one day of one seed finds; `python -m simulation --defects` looks for all of them.
-FOUND_EARLY, SEED = ("R8-nothing-kept", "back-off-never", "circuits-never-open"), 5
+FOUND_EARLY, SEED = ("R8-nothing-kept", "back-off-never", "circuits-never-open"), 7
 
 
 def test_defects_that_are_put_back_are_found() -> None:
