@@ -72,12 +72,8 @@ def _show(running: stack.Stack) -> list[str]:
 
 def _last_logs(running: stack.Stack) -> list[str]:
     """Return the last log lines of each worker, without metrics."""
-    processes = (
-        *("ExtractTodos", "RescheduleTodo", "Events"),
-        *("CreateFromWebsite", "IngestPage", "UpdateDocument", "MailFeedback"),
-    )
     return [
         line
-        for process in processes
-        for line in [line for line in running.logs(f"{process}WorkerFunction") if '"_aws"' not in line][-10:]
+        for prefix in stack.PREFIXES.values()
+        for line in [line for line in running.logs(f"{prefix}WorkerFunction") if '"_aws"' not in line][-10:]
     ]

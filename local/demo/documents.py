@@ -20,9 +20,9 @@ from local.demo.site import (
     UNLINKED,
     Site,
 )
-from local.demo.stage import FINAL, SECONDS_TO_DRAIN, DemoError, Stage
+from local.demo.stage import SECONDS_TO_DRAIN, DemoError, Stage
 from local.runtime import model, terminal, website
-from local.runtime.website import Learned
+from local.runtime.website import FINAL, Learned
 
 HOSTILE = "/partners"
 # Pages that are skipped or fail, each with a part of its reason.

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, text
 from local.demo.seed import Account
 from local.runtime import model
 from local.runtime.stack import Stack
+from local.runtime.website import FINAL
 
 SECONDS_TO_DRAIN = 180
-FINAL = ("done", "failed", "skipped")
 JOBS = text("SELECT * FROM md_background_job WHERE process = :process ORDER BY queued_at, subject")
 
 
