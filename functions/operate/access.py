@@ -1,17 +1,17 @@
-"""Who may do what: named credentials with rights, sent as HTTP Basic or exchanged for a session.
+"""Named credentials and their rights, sent as HTTP Basic or exchanged for a session.
 
-The secret `OperateSecretArn` has them:
+The secret `OperateSecretArn` holds them:
 
     {"session_keys": ["…"],
      "credentials": {"backend": {"secret": "…", "rights": ["publish"]},
                      "ops": {"secret": "…", "rights": ["read", "read-content", "operate"]}}}
 
-    publish       publish messages, as Mojodex's own Background takes them
+    publish       publish messages through the routes of Mojodex's own Background
     read          see jobs, websites and the console, without any user's words
-    read-content  see what a job's outcome says in full
-    operate       retry, cancel, pause, let an address get mail again
+    read-content  see whole outcomes of jobs
+    operate       retry, cancel, pause, lift mail blocks
 
-A change of the secret takes effect within five minutes. A session ends when its credential goes or changes.
+A change of the secret takes effect within five minutes. Changing or removing a credential ends its sessions.
 """
 
 import hashlib
@@ -37,21 +37,20 @@ from operate.problems import Problem
 
 Right = Literal["publish", "read", "read-content", "operate"]
 
-# Short, for a session that is not used; and for one that is.
+# An unused session ends after the first, a used one after the second.
 SESSION_SECONDS = 3600
 LONGEST_SESSION_SECONDS = 12 * 3600
-# A used session is renewed no more often than this.
 RENEWED_AFTER_SECONDS = 300
-# With this prefix, a browser takes it only over TLS (or from this machine), and no other host can set it.
+# Browsers accept this prefix only over TLS (or from this machine), and let no other host set the cookie.
 COOKIE = "__Host-mojodex-session"
-# What `requests` sends of an address is Latin-1, and browsers send UTF-8: ASCII is the same in both.
+# ASCII, because `requests` sends Latin-1 and browsers send UTF-8.
 Secret = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[!-~]+$")]
 FIELDS = ("session_keys", "credentials", "secret", "rights")
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 class Credential(BaseModel):
-    """A secret, and what its owner may do."""
+    """A secret and the rights of its owner."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     secret: Secret
@@ -59,10 +58,10 @@ class Credential(BaseModel):
 
 
 class Credentials(BaseModel):
-    """What the secret holds.
+    """The content of the secret.
 
     Attributes:
-        session_keys: sign sessions; the newest one, the last, signs new ones.
+        session_keys: keys that sign sessions. The last one, which is the newest, signs new sessions.
         credentials: by name.
     """
 
@@ -73,12 +72,12 @@ class Credentials(BaseModel):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request.
+    """The sender of a request.
 
     Attributes:
         name: of the credential.
-        rights: what it may do.
-        session: of a browser; None for HTTP Basic.
+        rights: of the credential.
+        session: the browser's; None for HTTP Basic.
     """
 
     name: str
@@ -92,8 +91,8 @@ class Session:
 
     Attributes:
         session_id: random.
-        csrf_token: what a form of this session must send along.
-        renewed: the cookie's new value; None while the old one will do.
+        csrf_token: token that each form of this session must send.
+        renewed: new value of the cookie; None if it was renewed recently.
     """
 
     session_id: str
@@ -105,7 +104,7 @@ def read_credentials(arn: str) -> Credentials:
     """Read the credentials.
 
     Raises:
-        TransientError: the secret cannot be read, or is not valid; it names the field.
+        TransientError: the secret cannot be read, or is not valid. The message names the field.
     """
     try:
         return Credentials.model_validate(read_secret(arn))
@@ -115,12 +114,12 @@ def read_credentials(arn: str) -> Credentials:
 
 
 def _field(path: str) -> str:
-    """Return the path of a field without names of credentials, since everybody can read it."""
+    """Return a field's path without names of credentials, because anybody can read the message."""
     return ".".join(part if part in FIELDS else "*" for part in path.split("."))
 
 
 def basic(authorization: str) -> tuple[str, str]:
-    """Return the name and the secret of an `Authorization` header.
+    """Return the name and the secret in an `Authorization` header.
 
     Raises:
         Problem: 401, it is not HTTP Basic.
@@ -136,21 +135,21 @@ def basic(authorization: str) -> tuple[str, str]:
 
 
 def check_secret(credentials: Credentials, name: str, secret: str) -> Caller | None:
-    """Return whose secret it is; None if it is wrong. The time does not tell whether the name exists."""
+    """Return the caller, or None if the secret is wrong. The time does not reveal whether the name exists."""
     known = credentials.credentials.get(name)
     expected = known.secret if known else credentials.session_keys[0]
-    # Hashes have one length, so that the time does not tell the secret's.
+    # Digests have one length, so the time does not reveal the length of the secret.
     matches = hmac.compare_digest(_digest(expected), _digest(secret))
     return Caller(name, known.rights) if known and matches else None
 
 
 def begin_session(credentials: Credentials, caller: Caller, now: datetime) -> str:
-    """Return the value of a new session's cookie."""
+    """Return the cookie value of a new session."""
     return _session_value(credentials, caller.name, secrets.token_urlsafe(12), now.timestamp())
 
 
 def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller | None:
-    """Return who a session's cookie belongs to; None if it is forged, too old, or of a changed credential."""
+    """Return the caller of a session's cookie; None if it is forged, too old, or its credential changed."""
     try:
         content, signed_at = _sessions(credentials).loads(
             cookie, max_age=SESSION_SECONDS, return_timestamp=True
@@ -172,10 +171,10 @@ def read_session(credentials: Credentials, cookie: str, now: datetime) -> Caller
 
 
 def check_csrf(credentials: Credentials, session: Session | None, token: str) -> None:
-    """Check the token that came with a form.
+    """Check the CSRF token of a form.
 
     Raises:
-        Problem: 403, it is not that of the session.
+        Problem: 403, the token is not the session's.
     """
     try:
         session_id: Any = _csrf(credentials).loads(token)
@@ -186,30 +185,30 @@ def check_csrf(credentials: Credentials, session: Session | None, token: str) ->
         or not isinstance(session_id, str)
         or not hmac.compare_digest(session_id.encode(), session.session_id.encode())
     ):
-        raise Problem(403, "Forbidden", "The form is not of this session. Load the page again.")
+        raise Problem(403, "Forbidden", "The form does not belong to this session. Load the page again.")
 
 
 def check_same_origin(headers: Mapping[str, str]) -> None:
-    """Check that no other website makes the browser send this.
+    """Check that no other website made the browser send this request.
 
-    Browsers send `Sec-Fetch-Site`; those before 2023 only an `Origin`. What is not a browser sends neither.
+    Browsers send `Sec-Fetch-Site`. Browsers before 2023 send only `Origin`. Other clients send neither.
 
     Raises:
-        Problem: 403, another website does.
+        Problem: 403, another website did.
     """
     site = headers.get("sec-fetch-site")
     if site is None and "origin" in headers:
-        its_host = headers["origin"].rpartition("//")[2]
-        site = "same-origin" if its_host == headers.get("host") else "cross-site"
+        origin_host = headers["origin"].rpartition("//")[2]
+        site = "same-origin" if origin_host == headers.get("host") else "cross-site"
     if site not in (None, "same-origin", "none"):
-        raise Problem(403, "Forbidden", "Another website has sent this request.")
+        raise Problem(403, "Forbidden", "Another website sent this request.")
 
 
 def body_of(event: Mapping[str, Any]) -> str:
-    """Return the body of a request; bytes that are no UTF-8 are replaced.
+    """Return the body of a request, with invalid UTF-8 replaced.
 
     Raises:
-        Problem: 400, it is not the Base64 that it is said to be.
+        Problem: 400, the body should be Base64 but is not.
     """
     body: str = event.get("body") or ""
     if not event.get("isBase64Encoded"):
@@ -221,12 +220,12 @@ def body_of(event: Mapping[str, Any]) -> str:
 
 
 def form_of(event: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a form that a browser sends; of several with one name, the last."""
+    """Return the fields of a posted form. If a name occurs twice, the last value counts."""
     return dict(parse_qsl(body_of(event), keep_blank_values=True))
 
 
 def cookie(value: str | None) -> Cookie:
-    """Return the cookie of a session; without a value, what deletes it."""
+    """Return the session's cookie. Without a value, it deletes the browser's cookie."""
     return Cookie(
         COOKIE,
         value or "",
@@ -242,8 +241,9 @@ def _digest(text: str) -> bytes:
 
 
 def _session_value(credentials: Credentials, name: str, session_id: str, begun_at: float) -> str:
-    of = _digest(credentials.credentials[name].secret).hex()
-    value: str = _sessions(credentials).dumps({"name": name, "id": session_id, "begun": begun_at, "of": of})
+    digest = _digest(credentials.credentials[name].secret).hex()
+    content = {"name": name, "id": session_id, "begun": begun_at, "of": digest}
+    value: str = _sessions(credentials).dumps(content)
     return value
 
 
@@ -256,18 +256,18 @@ def _csrf(credentials: Credentials) -> URLSafeSerializer:
 
 
 def caller_of(router: Router) -> Caller:
-    """Return who sends the request that a router answers."""
+    """Return the caller of the request that a router is answering."""
     caller: Caller = router.context["caller"]
     return caller
 
 
 def needs(right: Right) -> Callable[[Any, Callable[[Any], Response[Any]]], Response[Any]]:
-    """Return a middleware that lets only callers with this right pass; `context["caller"]` is the caller."""
+    """Return middleware that admits only callers (`context["caller"]`) with this right."""
 
     def check(app: Any, next_middleware: Callable[[Any], Response[Any]]) -> Response[Any]:
         caller = app.context.get("caller")
         if caller is None:
-            raise Problem(401, "Unauthorized", "Send a name and a secret, as HTTP Basic.")
+            raise Problem(401, "Unauthorized", "Send a name and a secret as HTTP Basic.")
         if right not in caller.rights:
             raise Problem(403, "Forbidden", f"{caller.name} lacks the right {right}.")
         return next_middleware(app)

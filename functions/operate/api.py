@@ -1,4 +1,4 @@
-"""The handler of the API: authenticate, resolve the route, answer errors, and secure each answer."""
+"""The API's handler: authenticate, resolve the route, answer errors, and set security headers."""
 
 import json
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from operate.jobs import routes
 from operate.pages import HTML
 from operate.problems import Problem, not_found
 
-# SQS takes messages up to 1 MiB, and what an edition needs around it is little.
+# SQS takes messages up to 1 MiB. The body's edition is nearly all of its message.
 LARGEST_BODY_BYTES = 1_000_000
-# Bodies that are accepted. Mojodex's routes check theirs themselves.
+# Accepted content types. Mojodex's routes check their own.
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-# These need no credential.
+# Paths that need no credential.
 PUBLIC = {"/", "/healthz", "/login", "/console.css", "/console.js", "/favicon.ico", "/unsubscribe"}
 SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000",
@@ -54,24 +54,24 @@ def openapi() -> Response[str]:
 
 @app.get("/unsubscribe", include_in_schema=False)
 def unsubscribe_page() -> Response[str]:
-    """Show the page that a mail's link leads to; changes nothing."""
-    return _unsubscribing(unsubscribe.page)
+    """Show the page behind a mail's link. Changes nothing."""
+    return _unsubscribe(unsubscribe.page)
 
 
 @app.post("/unsubscribe", include_in_schema=False)
-def unsubscribing() -> Response[str]:
-    """End the mails, or start them again."""
+def submit_unsubscribe() -> Response[str]:
+    """End the user's mails, or start them again."""
     body = access.body_of(app.current_event.raw_event)
-    return _unsubscribing(lambda token, *rest: unsubscribe.submit(token, body, *rest))
+    return _unsubscribe(lambda token, *rest: unsubscribe.submit(token, body, *rest))
 
 
-def _unsubscribing(answer: Callable[[str, Database, list[str]], unsubscribe.Page]) -> Response[str]:
+def _unsubscribe(answer: Callable[[str, Database, list[str]], unsubscribe.Page]) -> Response[str]:
     arn = environment.settings.unsubscribe_secret_arn
     if arn is None:
         raise not_found("page")
     token = (app.current_event.query_string_parameters or {}).get("token", "")
     status, html = answer(token, environment.database, signing_keys(read_secret(arn)))
-    # The token is in the address.
+    # No referrer, because the address holds the token.
     return Response(status, HTML, html, {"Referrer-Policy": "no-referrer"})
 
 
@@ -91,16 +91,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")
-    # What a page does by itself does not keep a session alive.
-    by_itself = "x-live" in event.get("headers", {})
-    # A route that sets the cookie, to log out, has the last word.
-    if caller and caller.session and caller.session.renewed and not by_itself and not answer.get("cookies"):
+    # An open page polls, which must not keep a session alive.
+    polls = "x-live" in event.get("headers", {})
+    # Logging out sets the cookie itself.
+    if caller and caller.session and caller.session.renewed and not polls and not answer.get("cookies"):
         answer["cookies"] = [str(access.cookie(caller.session.renewed))]
     return answer
 
 
 def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
-    """Find out who sends a request, and check its form; None if nobody need be known.
+    """Check a request and return its caller; None for a public path.
 
     Raises:
         Problem: 400, 401, 403, 413, 415, 429.
@@ -110,8 +110,8 @@ def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
     request = event["requestContext"]["http"]
     path, changes = event.get("rawPath", "/"), request["method"] not in ("GET", "HEAD")
     if len((event.get("body") or "").encode("utf-8", "replace")) > LARGEST_BODY_BYTES:
-        raise Problem(413, "Content too large", f"A body has {LARGEST_BODY_BYTES} bytes at most.")
-    # A mail client posts to it from wherever it is (RFC 8058).
+        raise Problem(413, "Content too large", f"The body may have at most {LARGEST_BODY_BYTES} bytes.")
+    # Mail clients post to it from other origins (RFC 8058).
     if changes and path != "/unsubscribe":
         access.check_same_origin(headers)
     if path in PUBLIC:
@@ -133,21 +133,21 @@ def _admit(event: dict[str, Any], now: datetime) -> Caller | None:
 def _caller_of_session(
     credentials: access.Credentials, event: dict[str, Any], headers: dict[str, str], now: datetime
 ) -> Caller:
-    """Return whose session a request's cookie belongs to.
+    """Return the caller whose session cookie a request has.
 
     Raises:
-        Problem: 401, it has no session.
+        Problem: 401, it has no valid session.
     """
     caller = None
-    # API Gateway takes cookies out of the headers; the local emulator does not.
+    # API Gateway moves cookies out of the headers; the local emulator does not.
     for cookie in event.get("cookies") or headers.get("cookie", "").split(";"):
-        # Only spaces: a browser lets any website of the domain set a cookie whose name begins with another
-        # white space, and such a name does not begin with `__Host-`.
+        # Strip only spaces. Browsers let another site of the domain set a cookie whose name begins with, say,
+        # a tab and then `__Host-`.
         name, _, value = cookie.strip(" ").partition("=")
         if name == access.COOKIE:
             caller = access.read_session(credentials, value, now)
     if caller is None:
-        raise Problem(401, "Unauthorized", "Send a name and a secret, as HTTP Basic.")
+        raise Problem(401, "Unauthorized", "Send a name and a secret as HTTP Basic.")
     return caller
 
 
@@ -159,7 +159,7 @@ def _check_body(body: str, content_type: str) -> None:
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in (JSON, FORM):
-        raise Problem(415, "Unsupported media type", f"A body is {JSON} or {FORM}.")
+        raise Problem(415, "Unsupported media type", f"The body must be {JSON} or {FORM}.")
     if kind == JSON:
         try:
             json.loads(body)
@@ -185,19 +185,19 @@ def _unknown_error(error: Exception) -> Response[str]:
 
 @app.not_found
 def _no_route(_error: NotFoundError) -> Response[str]:
-    return _response(app.current_event.path, Problem(404, "Not found", "There is no such address."))
+    return _response(app.current_event.path, not_found("address"))
 
 
 def _unknown(error: Exception) -> Problem:
-    """Log an error that nobody has thought of; return what is said about it."""
-    # Its own text is left out: it may quote a user's words.
+    """Log an unexpected error and return the problem to answer with."""
+    # Without the error's text, which may quote a user's words.
     where = {"error": type(error).__name__, "where": format_tb(error.__traceback__)}
     logger.error("unknown error", extra=where)
-    return Problem(500, "Internal error", "The log says more.")
+    return Problem(500, "Internal error", "The function's log has the details.")
 
 
 def _refuse(event: dict[str, Any], error: Problem | TransientError) -> dict[str, Any]:
-    """Answer a request that no route has seen."""
+    """Return the handler's answer to a request that failed outside of its route."""
     response = _response(event.get("rawPath", "/"), error)
     return {
         "statusCode": response.status_code,
@@ -208,7 +208,7 @@ def _refuse(event: dict[str, Any], error: Problem | TransientError) -> dict[str,
 
 
 def _response(path: str, error: Problem | TransientError) -> Response[str]:
-    """Make the answer to an error: a page for a browser, `error` for a Mojodex backend, else a problem."""
+    """Return the answer to an error: a console page, `error` for a Mojodex backend, or a problem."""
     if isinstance(error, TransientError):
         logger.warning("request cannot be served now", extra={"reason": str(error)})
         error = Problem(503, "Not available", str(error), retry_after=int(error.retry_after or 5))

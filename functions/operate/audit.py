@@ -1,4 +1,4 @@
-"""Who changed what, and when: one row for each change, in the transaction of the change."""
+"""The audit log: one row for each operator's change, written in the transaction of the change."""
 
 from datetime import datetime
 from typing import Any
@@ -17,10 +17,10 @@ def record(
     Args:
         session: that of the change.
         who: name of the credential.
-        action: what was done.
-        target: to what: a job's id, a process, a user.
+        action: such as "retry".
+        target: what changed: a job's id, a process, a user.
         now: the present moment (aware).
-        details: what else there is to know, without a user's words.
+        details: more facts, without a user's words.
     """
     session.add(BackgroundAudit(at=now, who=who, action=action, target=target, details=details))
     logger.info("operator's change", extra={"who": who, "action": action, "target": target})

@@ -9,12 +9,12 @@ class Settings(DatabaseSettings):
     """Settings of the API.
 
     Attributes:
-        operate_secret_arn: secret with the credentials, see `access`.
-        unsubscribe_secret_arn: secret with the keys of the links in mails; without it there is no page.
-        queue_urls: of each process, where its messages go.
-        schedules: of each process that has one, the name of its schedule's function; and of `redrive`.
-        event_source_mappings: of each process, the UUID of what feeds its worker.
-        age_alarms: of each process, the alarm that its messages are old.
+        operate_secret_arn: secret with the credentials; see `access`.
+        unsubscribe_secret_arn: secret with the keys of links in mails. Without it, no unsubscribe page.
+        queue_urls: by process.
+        schedules: function names of schedules and of `redrive`, by process and by "redrive".
+        event_source_mappings: UUIDs of the mappings that feed the workers, by process.
+        age_alarms: names of the alarms for old messages, by process.
     """
 
     operate_secret_arn: str

@@ -1,7 +1,7 @@
-"""The routes of Mojodex's own Background, for a Mojodex backend and scheduler that do not know this bundle.
+"""The routes of Mojodex's own Background, for an unmodified Mojodex backend and scheduler.
 
-The paths, fields and answers are theirs (hoomano/mojodex, `background/app`). Each request becomes the message
-that a new backend would publish by itself.
+Paths, fields and answers are those of `background/app` in hoomano/mojodex. A website or document is published
+as the same message that an adapted backend publishes. The other routes run a schedule.
 """
 
 import json
@@ -41,7 +41,7 @@ PATHS = {
 INVALID = (400, {"error": "invalid inputs"})
 OK = (200, {"success": "ok"})
 LARGEST_KEY = 2**31 - 1
-# Mojodex answers at most this many users at a time.
+# Of one answer, as in Mojodex.
 MOST_USERS = 50
 # A schedule's clock may be a little behind ours.
 CLOCK_TOLERANCE = timedelta(seconds=1)
@@ -56,8 +56,8 @@ WHERE process = :process
 type Answer = tuple[int, dict[str, Any]]
 
 
-def _answering(prefix: str, work: Callable[[dict[str, Any]], Answer]) -> Response[str]:
-    """Answer a request as Mojodex's Background does: JSON, with `error` if it cannot be done."""
+def _answer(error_prefix: str, work: Callable[[dict[str, Any]], Answer]) -> Response[str]:
+    """Do the work and answer as Mojodex's Background does: JSON, with `error` after a failure."""
     try:
         request = json.loads(router.current_event.body or "")
         is_json = router.current_event.headers.get("content-type", "").startswith("application/json")
@@ -68,22 +68,22 @@ def _answering(prefix: str, work: Callable[[dict[str, Any]], Answer]) -> Respons
         status, answer = INVALID
     except TransientError as error:
         logger.warning("request cannot be served now", extra={"reason": str(error)})
-        status, answer = 503, {"error": f"{prefix} : {error}"}
+        status, answer = 503, {"error": f"{error_prefix} : {error}"}
     return Response(status, "application/json", json.dumps(answer))
 
 
 @router.get("/")
 def welcome() -> Response[str]:
-    """Answer that the service is there."""
+    """Confirm that the service runs."""
     return Response(200, "text/html", "Welcome to Mojodex Background Service.")
 
 
 @router.post("/create_document_from_website", middlewares=[needs("publish")])
 def create_document_from_website() -> Response[str]:
-    """Learn a website."""
+    """Publish the message that makes documents of a website."""
 
     def work(request: dict[str, Any]) -> Answer:
-        # Mojodex's backend lets addresses pass that have blanks, or are too long to be kept.
+        # Mojodex's backend accepts addresses with blanks, and addresses too long for a document's name.
         user_id, website_url = _text(request["user_id"]), re.sub(r"\s", "%20", request["website_url"])
         if len(website_url) > LONGEST_WEBSITE_URL:
             environment.database.with_db_session(_fail_website, user_id, website_url)
@@ -92,12 +92,12 @@ def create_document_from_website() -> Response[str]:
         _publish(CREATE_FROM_WEBSITE, message, user_id)
         return OK
 
-    return _answering("Error parsing website", work)
+    return _answer("Error parsing website", work)
 
 
 @router.post("/update_document", middlewares=[needs("publish")])
 def update_document() -> Response[str]:
-    """Bring a document up to date; only its author may."""
+    """Publish the message that updates a document, if the user is its author."""
 
     def work(request: dict[str, Any]) -> Answer:
         user_id, key, edition = _text(request["user_id"]), request["document_pk"], request.get("edition")
@@ -105,48 +105,47 @@ def update_document() -> Response[str]:
             return 404, {"error": "Error updating document : document_pk is not a number"}
         document_pk = int(key or 0)
         document = MdDocument
-        its_kind = select(document.document_type).where(
+        type_query = select(document.document_type).where(
             document.document_pk == min(document_pk, LARGEST_KEY), document.author_user_id == user_id
         )
         with environment.database.session() as session:
-            kind = session.scalar(its_kind)
-        if kind is None:
+            document_type = session.scalar(type_query)
+        if document_type is None:
             return 404, {"error": "Document not found for this user"}
-        learned = kind == "learned_by_mojo"
-        message = UpdateDocument(
-            user_id=user_id, document_pk=document_pk, edition=edition if learned else None
-        )
+        if document_type != "learned_by_mojo":
+            edition = None
+        message = UpdateDocument(user_id=user_id, document_pk=document_pk, edition=edition)
         _publish(UPDATE_DOCUMENT, message, user_id)
         return OK
 
-    return _answering("Error updating document", work)
+    return _answer("Error updating document", work)
 
 
 @router.post("/extract_todos", middlewares=[needs("publish")])
 def extract_todos() -> Response[str]:
-    """Find the task executions that have ended, and publish them."""
+    """Run the schedule of `extract_todos` and answer the task executions that it queued."""
 
     def work(_request: dict[str, Any]) -> Answer:
         return 200, {"user_task_execution_pks": sorted(map(int, _queued_by("extract_todos")))}
 
-    return _answering("Error in extract todos route", work)
+    return _answer("Error in extract todos route", work)
 
 
 @router.post("/reschedule_todo", middlewares=[needs("publish")])
 def reschedule_todo() -> Response[str]:
-    """Find the overdue to-dos of users whose local time is at night, and publish them."""
+    """Run the schedule of `reschedule_todo` and answer the to-dos that it queued."""
 
     def work(_request: dict[str, Any]) -> Answer:
         return 200, {"todo_pks": sorted(map(int, _queued_by("reschedule_todo")))}
 
-    return _answering("Error in reschedule todos route", work)
+    return _answer("Error in reschedule todos route", work)
 
 
 @router.post("/events_generation", middlewares=[needs("publish")])
 def events_generation() -> Response[str]:
-    """Find the users who get their mail now, publish all of them, and answer a page of them.
+    """Run the schedule of `events` and answer one page of the users that it queued.
 
-    Mojodex's scheduler asks for one page after the other, until one is not full.
+    Mojodex's scheduler requests pages until one is not full.
     """
 
     def work(request: dict[str, Any]) -> Answer:
@@ -157,19 +156,19 @@ def events_generation() -> Response[str]:
             return 404, {"error": f"Error generating events : Unknown event type {event_type}"}
         if most < 0 or offset < 0:
             return 404, {"error": "Error generating events : n_events and offset must not be negative"}
-        # The pages are those of one hour, since the schedule has queued all with the first one.
+        # The first page's request queues all users. So later pages read what was queued this hour.
         subjects = _queued_by("events", this_hour=True)
         user_ids = sorted(subject.partition(":")[2] for subject in subjects)
         return 200, {"user_ids": user_ids[offset : offset + most]}
 
-    return _answering("Error generating events", work)
+    return _answer("Error generating events", work)
 
 
 def _text(value: object) -> str:
-    """Return a key, which may be a text or a number, as text.
+    """Return a key, a text or a number, as text.
 
     Raises:
-        ValueError: it is neither, or PostgreSQL takes no such text.
+        ValueError: it is neither, or PostgreSQL would refuse the text.
     """
     if isinstance(value, bool) or not isinstance(value, str | int) or b"\0" in str(value).encode():
         raise ValueError
@@ -177,7 +176,7 @@ def _text(value: object) -> str:
 
 
 def _fail_website(session: Session, user_id: str, website_url: str) -> None:
-    """Put a job into the ledger that has failed, because no document can have this name. Commits."""
+    """Record a failed job, because the address is too long for a document's name. Commits."""
     now = utc_now()
     key = {"process": CREATE_FROM_WEBSITE, "subject": f"{user_id} {website_url[:LONGEST_WEBSITE_URL]}"}
     occasion, reason = now.isoformat(), f"its address is longer than {LONGEST_WEBSITE_URL} characters"
@@ -194,7 +193,7 @@ def _publish(process: str, message: Message, user_id: str) -> None:
 
 
 def _queued_by(process: str, *, this_hour: bool = False) -> list[str]:
-    """Run a schedule; return the subjects of the jobs that were queued by it, or since the hour has begun."""
+    """Run a schedule and return the subjects of jobs queued since its start, or since this hour began."""
     now = utc_now()
     run_schedule(environment.settings.schedules[process])
     since = now.replace(minute=0, second=0, microsecond=0) if this_hour else now - CLOCK_TOLERANCE

@@ -1,4 +1,4 @@
-"""Check a name and a secret, and slow down whoever guesses."""
+"""Check a name and a secret, and slow down guessing."""
 
 from datetime import datetime
 
@@ -9,12 +9,12 @@ from operate.problems import Problem
 
 
 def identify(credentials: access.Credentials, name: str, secret: str, address: str, now: datetime) -> Caller:
-    """Return who sends a name and a secret.
+    """Return the caller with this name and secret.
 
     Args:
-        credentials: those that are valid.
-        name, secret: what was sent.
-        address: the network address that has sent them.
+        credentials: the valid ones.
+        name, secret: as sent.
+        address: network address of the sender.
         now: the present moment (aware).
 
     Raises:
@@ -31,7 +31,7 @@ def identify(credentials: access.Credentials, name: str, secret: str, address: s
             elif has_refusals:
                 refusals.forget(session, hashed)
     except TransientError:
-        # To publish a website needs no database. Secrets are too long to be guessed while it is away.
+        # Publishing a website needs no database. Secrets are too long to guess during an outage.
         if caller is None:
             raise
     if caller is None:

@@ -1,4 +1,4 @@
-"""Addresses that get no mail, because they bounced or their user has complained."""
+"""Addresses that get no mail, because mails bounced or the user complained."""
 
 from mojodex import mail_ledger
 from mojodex.clock import utc_now
@@ -7,10 +7,10 @@ from operate.problems import not_found
 
 
 def lift(user_id: str, who: str) -> None:
-    """Lift what keeps a user's present address from getting mail.
+    """Lift the block of a user's current address.
 
     Raises:
-        Problem: 404, nothing does.
+        Problem: 404, there is none.
         TransientError: as `Database.session`.
     """
     now = utc_now()

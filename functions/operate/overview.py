@@ -1,4 +1,4 @@
-"""Read the state of everything: three queries, each bounded, however many jobs there are."""
+"""Read the state of all processes in three queries that stay bounded, however large the ledger is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 from operate.jobs.job_id import PROCESSES
 from operate.jobs.retry import RETRYABLE
 
-# Jobs of a process and a state are counted up to here; those that are done, up to there: they are the most,
-# and nobody needs their exact number at 3 a.m.
+# Jobs of one process and state are counted up to these numbers, which are exact enough at 3 a.m.
 COUNTED = 2_000
 COUNTED_DONE = 1_000
-# Of the failures of a day, the newest of each process are grouped.
+# Of each process, this many of today's newest failures are grouped by reason.
 GROUPED = 2_000
 GROUPS = 30
-# Which schedule finds the work of a process; a page is found by its website.
+# The schedule that finds the work of a process. The job of a website finds its pages.
 SCHEDULES = {
     "extract_todos": "extract_todos",
     "reschedule_todo": "reschedule_todo",
@@ -94,12 +93,12 @@ class ProcessState:
 
     Attributes:
         process: its name.
-        counts: jobs that are queued, running, done or failed; the last two are of today (UTC). `COUNTED`
-            means so many or more, and `COUNTED_DONE` does of those that are done.
-        oldest: when its oldest queued job was queued (aware); None if none is.
-        usd: what it has paid to models today.
-        paused: since when, and by whom; None if it is not.
-        run: the last run of its schedule: `ended_at`, `published`, `complete`; None if there is none.
+        counts: jobs by state: queued, running, and today's (UTC) done and failed. `COUNTED` means at least
+            that many; for done jobs, `COUNTED_DONE` does.
+        oldest: when its oldest queued job was queued (aware), if any.
+        usd: price of today's model calls.
+        paused: `paused_at` and `paused_by`; None if it is not paused.
+        run: last run of its schedule: `ended_at`, `published`, `complete`; None if there is none.
     """
 
     process: str
@@ -112,13 +111,13 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class Overview:
-    """The state of everything.
+    """The state of the bundle.
 
     Attributes:
-        processes: each.
-        circuits: those that are open: `provider`, `opened_at`, `reason`.
-        failures: of today, by process and reason: `jobs`, `newest`, `retryable`.
-        audit: the last changes.
+        processes: all.
+        circuits: the open ones: `provider`, `opened_at`, `reason`.
+        failures: today's, by process and reason: `jobs`, `newest`, `retryable`.
+        audit: the last changes by operators.
     """
 
     processes: list[ProcessState]

@@ -1,4 +1,4 @@
-"""The templates of all pages, and how values look on them."""
+"""The templates of all pages, and their filters."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ HTML = "text/html; charset=utf-8"
 
 
 def render(name: str, **values: Any) -> str:
-    """Return the page of a template."""
+    """Render a template."""
     return _templates().get_template(name).render(**values)
 
 
 @made_once
 def _templates() -> "Environment":
-    # Imported here, because a backend that publishes needs no pages.
+    # Imported here, because requests that publish need no pages.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -50,7 +50,7 @@ def _templates() -> "Environment":
 
 
 def _version(name: str) -> str:
-    """Return what is behind the address of a file, so that browsers may keep the file for ever."""
+    """Return a hash for a file's address, so that browsers may cache the file forever."""
     return hashlib.sha256((FOLDER / "console" / name).read_bytes()).hexdigest()[:12]
 
 
@@ -59,7 +59,7 @@ def _moment(value: datetime | str) -> datetime:
 
 
 def _time(value: datetime | str | None) -> dict[str, str] | None:
-    """Return a moment for machines and, in UTC, for people; the script shows it in the reader's zone."""
+    """Return a moment for machines and, in UTC, for people. The script shows it in the reader's time zone."""
     if value is None:
         return None
     moment = _moment(value).astimezone(UTC)
@@ -67,7 +67,7 @@ def _time(value: datetime | str | None) -> dict[str, str] | None:
 
 
 def _ago(value: datetime | str | None, now: datetime) -> str:
-    """Return how long ago a moment was, in one unit."""
+    """Return the time since a moment, in one unit."""
     if value is None:
         return "-"
     seconds = max((now - _moment(value)) // timedelta(seconds=1), 0)
@@ -88,12 +88,12 @@ def _usd(value: float) -> str:
 
 
 def _subject(subject: str, user_id: str | None) -> str:
-    """Return a subject without its user, who has a column of their own."""
+    """Return a subject without its user, whom another column shows."""
     return subject.replace(user_id, "", 1).strip(" :") if user_id else subject
 
 
 def _target(target: str) -> str:
-    """Return what an operator has changed: the id of a job as its key."""
+    """Return the target of a change, with a job's id decoded."""
     try:
         return " ".join(parse_job_id(target))
     except ValueError:

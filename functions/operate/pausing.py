@@ -1,4 +1,4 @@
-"""Pause a process: its worker gets no messages, which wait in the queue, and no alarm rings for their age."""
+"""Pause a process: its messages wait in the queue, and the alarm for their age is off."""
 
 from datetime import datetime
 
@@ -18,19 +18,19 @@ RESUME = text("DELETE FROM md_background_paused_process WHERE process = :process
 
 
 def set_paused(process: ProcessName, *, paused: bool, who: str, now: datetime) -> None:
-    """Pause or resume a process. Doing it twice is doing it once.
+    """Pause or resume a process. Repeating it is safe.
 
-    It is recorded as paused before it is, and resumed before that is recorded: whatever fails in between, the
-    console and the reminder tell of a pause.
+    A pause is recorded before it begins, and until after it ended. So if a step fails, the console and the
+    reminder still show a pause.
 
     Args:
-        process: which.
-        paused: whether it is to be paused.
+        process: its name.
+        paused: True to pause, False to resume.
         who: name of the credential.
         now: the present moment (aware).
 
     Raises:
-        TransientError: AWS does not take the change now, or as `Database.session`. Do it again.
+        TransientError: AWS refused the change, or as `Database.session`. Try again.
     """
     if paused:
         _record(process, PAUSE, "pause", who, now)
@@ -47,7 +47,7 @@ def _record(process: ProcessName, change: TextClause, action: str, who: str, now
 
 
 def _switch(process: ProcessName, *, on: bool) -> None:
-    """Switch the worker's event source and the alarm of old messages on or off."""
+    """Switch the worker's event source and the alarm for old messages on or off."""
     mapping = environment.settings.event_source_mappings[process]
     alarm = environment.settings.age_alarms[process]
     alarms = client("cloudwatch")
@@ -55,10 +55,10 @@ def _switch(process: ProcessName, *, on: bool) -> None:
         client("lambda").update_event_source_mapping(UUID=mapping, Enabled=on)
         if on:
             alarms.enable_alarm_actions(AlarmNames=[alarm])
-            # It may ring already, and rings again only after it was silent.
+            # An alarm in ALARM does not notify again. From OK, it does.
             alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="the process is resumed")
         else:
             alarms.disable_alarm_actions(AlarmNames=[alarm])
     except (ClientError, BotoCoreError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-        raise TransientError(f"AWS does not take the change ({code})") from error
+        raise TransientError(f"AWS refused the change ({code})") from error

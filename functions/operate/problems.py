@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), for whoever calls the API."""
+"""Errors as problem details (RFC 9457) for callers of the API."""
 
 import json
 from typing import Any
@@ -9,12 +9,12 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """Ends a request with an error that the caller can understand.
+    """An error that ends a request and is explained to the caller.
 
     Args:
         status: HTTP status.
-        title: the kind of problem, the same for all of its kind.
-        detail: what it is this time; never a user's words.
+        title: the kind of problem, in constant words.
+        detail: this occurrence, without a user's words.
         more: other members of the problem; `retry_after` (seconds) also becomes a header.
     """
 
@@ -24,7 +24,7 @@ class Problem(Exception):
 
     @property
     def headers(self) -> dict[str, str | list[str]]:
-        """What to say in headers, also of a page for people."""
+        """The headers of the answer, whether it is JSON or HTML."""
         return {"Retry-After": str(self.more["retry_after"])} if "retry_after" in self.more else {}
 
     def response(self) -> Response[str]:
@@ -37,10 +37,10 @@ class Problem(Exception):
 
 
 def not_found(what: str) -> Problem:
-    """Return the problem that something does not exist."""
+    """Return the problem that a thing does not exist."""
     return Problem(404, "Not found", f"There is no such {what}.")
 
 
 def conflict(detail: str, **more: Any) -> Problem:
-    """Return the problem that something is not in the state for a change."""
+    """Return the problem that the present state does not allow a change."""
     return Problem(409, "Conflict", detail, **more)

@@ -1,4 +1,4 @@
-"""Slow down whoever sends wrong credentials: by network address and name."""
+"""Slow down senders of wrong credentials, by network address and name."""
 
 import hashlib
 import ipaddress
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from operate.problems import Problem
 
-# So many mistakes are free; each further one doubles the wait.
+# This many mistakes are free. Each further one doubles the wait.
 FREE_REFUSALS = 5
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -25,10 +25,10 @@ FORGET = text("DELETE FROM md_background_refusal WHERE address = :address")
 
 
 def hashed(address: str, name: str) -> str:
-    """Return what stands for a network address and the name that it tries. IPv6 counts by its /64.
+    """Hash a network address (IPv6: its /64) and the group of the name that it sends.
 
-    Names are counted in a few groups: whoever guesses names fills no table, and whoever shares an address
-    with others locks out few of them.
+    Names fall into a few groups. So guessing names does not fill the table, and a guesser behind a shared
+    address locks out few others.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -41,7 +41,7 @@ def hashed(address: str, name: str) -> str:
 
 
 def check(session: Session, address: str, now: datetime) -> bool:
-    """Check that this address need not wait; tell whether it has made mistakes.
+    """Check that an address need not wait, and return whether it made mistakes.
 
     Raises:
         Problem: 429, it must wait.
@@ -57,18 +57,18 @@ def check(session: Session, address: str, now: datetime) -> bool:
 
 
 def wait_after(refusals: int) -> timedelta:
-    """Return how long an address must wait after so many mistakes in a row."""
+    """Return the wait after this many mistakes in a row."""
     doublings = min(refusals - FREE_REFUSALS, 20)
     return min(FIRST_WAIT * 2**doublings, LONGEST_WAIT) if doublings >= 0 else timedelta()
 
 
 def add(session: Session, address: str, now: datetime) -> None:
-    """Remember a mistake. Commits."""
+    """Count a mistake. Commits."""
     session.execute(ADD, {"address": address, "now": now, "forgotten": now - FORGOTTEN_AFTER})
     session.commit()
 
 
 def forget(session: Session, address: str) -> None:
-    """Forget the mistakes, because the right secret came. Commits."""
+    """Forget an address's mistakes. Commits."""
     session.execute(FORGET, {"address": address})
     session.commit()

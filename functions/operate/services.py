@@ -1,4 +1,4 @@
-"""Call the bundle's other functions, and the services that only this function calls."""
+"""Clients of AWS services, and calls of the bundle's other functions."""
 
 import os
 from pathlib import Path
@@ -12,15 +12,15 @@ from mojodex.aws import CLIENT_CONFIG
 from mojodex.errors import TransientError
 from mojodex.runtime import made_once
 
-# API Gateway gives up on an answer after 30 seconds.
+# API Gateway gives up after 30 seconds.
 LONGEST_WAIT_SECONDS = 20
 ANSWER_SECONDS = 4
 
 
 @made_once
 def client(service: str) -> Any:
-    """Return the client of a service; one attempt each, since an invocation must not be repeated."""
-    # The layer's botocore knows only what the workers call: this function brings the others along.
+    """Return the client of a service. It tries once, because an invocation must not be repeated."""
+    # The layer's botocore knows only the services that workers call. This package adds the others.
     os.environ["AWS_DATA_PATH"] = str(Path(__file__).with_name("botocore_data"))
     seconds = LONGEST_WAIT_SECONDS if service == "lambda" else ANSWER_SECONDS
     config = CLIENT_CONFIG.merge(Config(read_timeout=seconds, retries={"total_max_attempts": 1}))
@@ -29,10 +29,10 @@ def client(service: str) -> Any:
 
 
 def run_schedule(function_name: str) -> None:
-    """Run a schedule and wait for its end, or for `LONGEST_WAIT_SECONDS`: it goes on by itself then.
+    """Run a schedule and wait for its end, at most `LONGEST_WAIT_SECONDS`. It continues after that.
 
     Raises:
-        TransientError: it failed, or could not be started.
+        TransientError: it failed, or cannot be started.
     """
     try:
         answer = client("lambda").invoke(FunctionName=function_name, Payload=b"{}")
@@ -45,10 +45,10 @@ def run_schedule(function_name: str) -> None:
 
 
 def start(function_name: str) -> None:
-    """Start a function and do not wait for it.
+    """Start a function without waiting for it.
 
     Raises:
-        TransientError: it could not be started.
+        TransientError: it cannot be started.
     """
     try:
         client("lambda").invoke(FunctionName=function_name, InvocationType="Event", Payload=b"{}")

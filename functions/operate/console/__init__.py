@@ -1,4 +1,4 @@
-"""The console: pages for people, made on the server, and one small script that keeps them up to date."""
+"""The console: pages rendered on the server, and a small script that keeps them current."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -22,12 +22,12 @@ from operate.pausing import set_paused
 from operate.problems import Problem, conflict, not_found
 
 FILTERS = ("process", "state", "user", "reason", "url")
-LISTED = 25
+JOBS_LISTED = 25
 INVALID_FILTER = (
-    "An unknown process or state, a date without a time zone, or a text longer than 512 characters."
+    "The filter has an unknown process or state, a date without a time zone, or more than 512 characters."
 )
-PAGES_LISTED = 500
-# A text is looked for on so many pages before somebody has to ask for more.
+WEB_PAGES_LISTED = 500
+# A request searches this many more pages of the job list if no job matches.
 PAGES_SEARCHED = 25
 
 router = Router()  # type: ignore[no-untyped-call]
@@ -38,24 +38,24 @@ router = Router()  # type: ignore[no-untyped-call]
 
 @router.get("/console", include_in_schema=False, middlewares=[needs("read")])
 def first_page() -> Response[str]:
-    """Show what is going on: processes, failures, and the jobs that fit the filter."""
+    """Show processes, failures, and the jobs that match the filter."""
     given = {name: value for name in FILTERS if (value := _query(name))}
     wanted = _filter(given)
     now = utc_now()
     with environment.database.session() as session:
         found = overview.read(session, now)
-        page = listing.find(session, wanted, limit=LISTED, after=_query("after") or None)
+        page = listing.find(session, wanted, limit=JOBS_LISTED, after=_query("after") or None)
         for _ in range(PAGES_SEARCHED):
             if page.jobs or page.next is None:
                 break
-            page = listing.find(session, wanted, limit=LISTED, after=page.next)
+            page = listing.find(session, wanted, limit=JOBS_LISTED, after=page.next)
         user = detail.find_user(session, wanted.user_id) if wanted.user_id else None
     return _page(
         "overview.html",
         root="",
         now=now,
         overview=found,
-        failed=sum(its.counts["failed"] for its in found.processes),
+        failed=sum(process.counts["failed"] for process in found.processes),
         page=page,
         user=user,
         given=given,
@@ -68,7 +68,7 @@ def first_page() -> Response[str]:
 
 @router.get("/console/jobs/<job_id>", include_in_schema=False, middlewares=[needs("read")])
 def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
-    """Show a job, and the pages of a website."""
+    """Show a job and, if it is a website's, its pages."""
     key = key_of(job_id)
     with environment.database.session() as session:
         job = session.get(BackgroundJob, tuple(key))
@@ -77,7 +77,7 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
         audit = detail.audit_of(session, key.job_id)
         pages = []
         if key.process == "create_from_website":
-            pages = list(detail.pages_of(session, key, limit=PAGES_LISTED, after=""))
+            pages = list(detail.pages_of(session, key, limit=WEB_PAGES_LISTED, after=""))
     outcome = job.outcome or {}
     retried_as = key._replace(occasion=outcome["retried_as"]).job_id if "retried_as" in outcome else None
     shown = outcome if "read-content" in caller_of(router).rights else detail.without_words(outcome)
@@ -99,7 +99,7 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
 
 @router.get("/console/retry", include_in_schema=False, middlewares=[needs("operate")])
 def confirm_retry() -> Response[str]:
-    """Ask whether all failed jobs of a filter are to be retried, and say how many."""
+    """Show how many failed jobs match a filter, and ask to confirm their retry."""
     given = {name: value for name in ("process", "reason", "since") if (value := _query(name))}
     keys = environment.database.with_db_session(retry.matching, _filter(given))
     return _page("retry.html", root="../", given=given, jobs=len(keys), most=retry.MOST_AT_ONCE)
@@ -107,17 +107,17 @@ def confirm_retry() -> Response[str]:
 
 @router.get("/login", include_in_schema=False)
 def login_page() -> Response[str]:
-    """Ask for a name and a secret."""
+    """Show the login form."""
     return _login_page()
 
 
-# Changes. Each answers with the page that shows what came of it.
+# Changes. Each redirects to the page that shows the result.
 
 
 @router.post("/login", include_in_schema=False)
 def login() -> Response[str]:
     """Begin a session."""
-    form = _form()
+    form = access.form_of(router.current_event.raw_event)
     credentials = access.read_credentials(environment.settings.operate_secret_arn)
     address = router.current_event.raw_event["requestContext"]["http"]["sourceIp"]
     try:
@@ -127,19 +127,19 @@ def login() -> Response[str]:
     if "read" not in caller.rights:
         return _login_page(Problem(403, "Forbidden", f"{caller.name} lacks the right read."))
     session = access.begin_session(credentials, caller, utc_now())
-    return _see("console", cookies=[access.cookie(session)])
+    return _redirect("console", cookies=[access.cookie(session)])
 
 
 @router.post("/logout", include_in_schema=False, middlewares=[needs("read")])
 def logout() -> Response[str]:
     """End the session in this browser."""
-    return _see("login", cookies=[access.cookie(None)])
+    return _redirect("login", cookies=[access.cookie(None)])
 
 
 @router.post("/console/jobs/<job_id>/retry", include_in_schema=False, middlewares=[needs("operate")])
 def retry_job(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Retry a failed job."""
-    return _see(f"../{retry.retry_now(key_of(job_id), caller_of(router).name).job_id}")
+    return _redirect(f"../{retry.retry_now(key_of(job_id), caller_of(router).name).job_id}")
 
 
 @router.post("/console/jobs/<job_id>/cancel", include_in_schema=False, middlewares=[needs("operate")])
@@ -147,24 +147,24 @@ def cancel_job(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Cancel a job that has not ended."""
     key = key_of(job_id)
     environment.database.with_db_session(cancel, key, caller_of(router).name, utc_now())
-    return _see(f"../{key.job_id}")
+    return _redirect(f"../{key.job_id}")
 
 
 @router.post("/console/retry", include_in_schema=False, middlewares=[needs("operate")])
 def retry_jobs() -> Response[str]:
-    """Retry all failed jobs of a filter."""
-    form = _form()
+    """Retry all failed jobs that match a filter."""
+    form = access.form_of(router.current_event.raw_event)
     if not form.get("confirm", "").isdecimal():
         raise conflict("The form does not say how many jobs to retry.")
     retry.retry_all_now(_filter(form), int(form["confirm"]), caller_of(router).name)
-    return _see("../console")
+    return _redirect("../console")
 
 
 @router.post("/console/users/<user_id>/lift", include_in_schema=False, middlewares=[needs("operate")])
 def lift(user_id: Annotated[str, InPath()]) -> Response[str]:
-    """Let an address get mail again."""
+    """Lift the block of a user's address."""
     mail_blocks.lift(user_id, caller_of(router).name)
-    return _see(f"../../../console?{urlencode({'user': user_id})}")
+    return _redirect(f"../../../console?{urlencode({'user': user_id})}")
 
 
 @router.post("/console/processes/<name>/<change>", include_in_schema=False, middlewares=[needs("operate")])
@@ -173,7 +173,7 @@ def pause(name: Annotated[ProcessName, InPath()], change: Annotated[str, InPath(
     if change not in ("pause", "resume"):
         raise not_found("change")
     set_paused(name, paused=change == "pause", who=caller_of(router).name, now=utc_now())
-    return _see("../../../console")
+    return _redirect("../../../console")
 
 
 # Files.
@@ -193,15 +193,15 @@ def script() -> Response[str]:
 
 @router.get("/favicon.ico", include_in_schema=False)
 def icon() -> Response[str]:
-    """Tell that there is no icon, without an error in the browser's console."""
+    """Answer without an icon, so that the browser's console shows no error."""
     return Response(204, HTML, "", {"Cache-Control": "public, max-age=86400"})
 
 
 def error_page(path: str, problem: Problem) -> Response[str]:
-    """Return the page for an error; whoever is not known is asked who they are."""
+    """Return the page for an error, or the login for a caller without a session."""
     root = "../" * (path.count("/") - 1)
     if problem.status == 401:
-        return _see(f"{root}login")
+        return _redirect(f"{root}login")
     body = render("console/error.html", root=root, problem=problem, who=None)
     return Response(problem.status, HTML, body, problem.headers)
 
@@ -216,8 +216,8 @@ def _login_page(problem: Problem | None = None) -> Response[str]:
     return Response(problem.status, HTML, body, problem.headers) if problem else Response(200, HTML, body)
 
 
-def _see(address: str, cookies: list[Any] | None = None) -> Response[str]:
-    """Send the browser to a page; the address is relative, since nobody knows what is before it."""
+def _redirect(address: str, cookies: list[Any] | None = None) -> Response[str]:
+    """Redirect the browser. The address is relative, because the API's base path is not known."""
     return Response(303, HTML, "", {"Location": address}, cookies=cookies)
 
 
@@ -230,16 +230,11 @@ def _query(name: str) -> str:
     return (router.current_event.query_string_parameters or {}).get(name, "").strip()
 
 
-def _form() -> dict[str, str]:
-    """Return the fields of a form, the last one of each name."""
-    return access.form_of(router.current_event.raw_event)
-
-
 def _filter(given: dict[str, str]) -> Filter:
-    """Read a filter.
+    """Return the filter in a query or form.
 
     Raises:
-        Problem: 422, an unknown process or state, no date, or a text too long or with a NUL.
+        Problem: 422, an unknown process or state, an invalid date, or a text that is too long or has a NUL.
     """
     since = None
     try:

@@ -1,7 +1,7 @@
-// Keeps a page up to date without reloading it, and shows times in the reader's zone.
+// Keeps a page current without reloading it, and shows times in the reader's time zone.
 "use strict";
 
-const SECONDS = 5;
+const POLL_SECONDS = 5;
 const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 function showTimes(root) {
@@ -12,20 +12,20 @@ function showTimes(root) {
 }
 
 async function update() {
-  // Nobody looks, or somebody is about to press a button.
+  // Not in a hidden tab, and not while a button is pressed.
   if (document.hidden || document.querySelector("[data-live] :active")) return;
-  const answer = await fetch(location.href, { headers: { "X-Live": "1" } });
-  if (answer.redirected) return location.assign(answer.url);
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(location.href, { headers: { "X-Live": "1" } });
+  if (response.redirected) return location.assign(response.url);
+  if (!response.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
   document.title = page.title;
   for (const old of document.querySelectorAll("[data-live]")) {
-    const now = page.getElementById(old.id);
-    if (!now) continue;
-    showTimes(now);
-    if (now.textContent === old.textContent) continue;
+    const fresh = page.getElementById(old.id);
+    if (!fresh) continue;
+    showTimes(fresh);
+    if (fresh.textContent === old.textContent) continue;
     const focused = old.contains(document.activeElement) && document.activeElement.id;
-    old.replaceChildren(...now.childNodes);
+    old.replaceChildren(...fresh.childNodes);
     if (focused) document.getElementById(focused)?.focus();
   }
 }
@@ -34,10 +34,10 @@ async function keepUpdating() {
   try {
     await update();
   } catch {
-    // The server is away for a moment.
+    // The server may be unavailable for a moment.
   }
-  setTimeout(keepUpdating, SECONDS * 1000);
+  setTimeout(keepUpdating, POLL_SECONDS * 1000);
 }
 
 showTimes(document);
-if (document.querySelector("[data-live]")) setTimeout(keepUpdating, SECONDS * 1000);
+if (document.querySelector("[data-live]")) setTimeout(keepUpdating, POLL_SECONDS * 1000);

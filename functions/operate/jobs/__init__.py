@@ -1,1 +1,1 @@
-"""What became of jobs, and what an operator can do about them."""
+"""Jobs, for operators and backends: list, show, retry and cancel them."""

@@ -1,4 +1,4 @@
-"""Read all that is known of one job, one website, one user."""
+"""Read the details of one job, one website or one user."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,22 +12,30 @@ from mojodex.schema import BackgroundAudit, BackgroundJob, BackgroundPage, Backg
 from operate.jobs.job_id import JobKey
 
 AUDIT_LINES = 50
-# Of an outcome, what is shown to everybody who may read: numbers, and texts under these names. Anything else
-# may be a user's words, or a model's.
+MAILS_SHOWN = 10
+# Keys of an outcome whose texts need only the right `read`. Other texts may be a user's or a model's words.
 WITHOUT_WORDS = frozenset(
     {"reason", "url", "state", "change", "scope", "home", "limits", "ses_message_id", "retried_as", "until"}
 )
 WITHHELD = "(needs the right read-content)"
+PAUSED = text("SELECT paused_at FROM md_background_pause WHERE user_id = :user_id")
+# The block of the user's current address, even if it was lifted.
+BLOCK = text("""
+SELECT block.kind, block.reason, block.since, block.until, block.lifted_at, block.lifted_by
+FROM md_background_mail_block AS block
+JOIN md_user ON md_user.user_id = block.user_id AND md_user.email = block.address
+WHERE block.user_id = :user_id
+""")
 
 
 def audit_of(session: Session, target: str) -> Sequence[BackgroundAudit]:
-    """Return what was done to a job or a process, newest first."""
+    """Return the changes of a job or a process, newest first."""
     lines = select(BackgroundAudit).where(BackgroundAudit.target == target)
     return session.scalars(lines.order_by(BackgroundAudit.audit_pk.desc()).limit(AUDIT_LINES)).all()
 
 
 def attempts(job: BackgroundJob) -> list[dict[str, Any]]:
-    """Return the attempts of a job, oldest first: those that have not ended it, and the last one."""
+    """Return the attempts of a job, oldest first: its history, and the last attempt."""
     found = [dict(attempt) for attempt in job.history or []]
     if job.started_at:
         last = {"started": job.started_at.isoformat()}
@@ -40,12 +48,12 @@ def attempts(job: BackgroundJob) -> list[dict[str, Any]]:
 
 
 def usd(spent: Sequence[dict[str, Any]] | None) -> float:
-    """Return what a job has paid to models, in USD."""
+    """Return the price of a job's model calls, in USD."""
     return round(float(sum(paid.get("usd", 0) for paid in spent or ())), 6)
 
 
 def without_words(value: Any, name: str = "") -> Any:
-    """Return an outcome without what may be a user's or a model's words."""
+    """Return an outcome without texts that may be a user's or a model's words."""
     if isinstance(value, dict):
         return {key: without_words(item, key) for key, item in value.items()}
     if isinstance(value, list):
@@ -54,13 +62,13 @@ def without_words(value: Any, name: str = "") -> Any:
 
 
 def pages_of(session: Session, key: JobKey, *, limit: int, after: str) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return the pages of a website, in the order of their addresses.
+    """Return the pages of a website, ordered by address.
 
     Args:
         session: the caller's.
         key: of the website's job.
-        limit: at most so many.
-        after: the `key` of the page behind which to begin.
+        limit: maximum number of pages.
+        after: `key` of the last page already seen.
     """
     page = BackgroundPage
     return session.execute(
@@ -71,19 +79,8 @@ def pages_of(session: Session, key: JobKey, *, limit: int, after: str) -> Sequen
     ).all()
 
 
-PAUSED = text("SELECT paused_at FROM md_background_pause WHERE user_id = :user_id")
-# Of the present address; one that was lifted is told, too.
-BLOCK = text("""
-SELECT block.kind, block.reason, block.since, block.until, block.lifted_at, block.lifted_by
-FROM md_background_mail_block AS block
-JOIN md_user ON md_user.user_id = block.user_id AND md_user.email = block.address
-WHERE block.user_id = :user_id
-""")
-MAILS_SHOWN = 10
-
-
 def find_user(session: Session, user_id: str) -> dict[str, Any] | None:
-    """Return what the bundle knows of a user, without words and without the e-mail address.
+    """Return what the bundle knows about a user, without words and without the e-mail address.
 
     Returns:
         None if there is no such user; else `todo_email_reception`, `mail_paused_at`, `mail_block`, `mails`
@@ -101,7 +98,7 @@ def find_user(session: Session, user_id: str) -> dict[str, Any] | None:
             site.site,
             site.website_url,
             site.scope,
-            # Infinity is no moment: the website is never refreshed.
+            # NULL instead of infinity, which means never.
             case((func.isfinite(site.refresh_at), site.refresh_at)).label("refresh_at"),
         )
         .where(site.user_id == user_id)

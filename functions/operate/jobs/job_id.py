@@ -1,4 +1,4 @@
-"""The id of a job in addresses: made of its key, so that it never changes and a backend can make it, too."""
+"""The id of a job in URLs. It is made from the key, so it never changes and a backend can build it."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Literal, NamedTuple, get_args
@@ -25,16 +25,16 @@ class JobKey(NamedTuple):
 
     @property
     def job_id(self) -> str:
-        """The process, the subject and, if any, the occasion; the last two in base64url, dots between."""
+        """The process, the subject and any occasion, joined by dots. The last two are in base64url."""
         parts = [self.subject, *([self.occasion] if self.occasion else [])]
         return ".".join([self.process, *(urlsafe_b64encode(p.encode()).decode().rstrip("=") for p in parts)])
 
 
 def parse_job_id(job_id: str) -> JobKey:
-    """Return the key of which an id was made.
+    """Return the key in a job's id.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a job's id.
     """
     process, *parts = job_id.split(".")
     known = next((name for name in PROCESSES if name == process), None)
@@ -42,7 +42,7 @@ def parse_job_id(job_id: str) -> JobKey:
         raise ValueError("not the id of a job")
     subject, occasion = [*(_decode(part) for part in parts), ""][:2]
     key = JobKey(known, subject, occasion)
-    # One job has one id.
+    # A job has only one id, so other spellings are refused.
     if key.job_id != job_id or "\0" in subject + occasion:
         raise ValueError("not the id of a job")
     return key
@@ -53,10 +53,10 @@ def _decode(part: str) -> str:
 
 
 def key_of(job_id: str) -> JobKey:
-    """Return the key of a job's id.
+    """Return the key in a job's id.
 
     Raises:
-        Problem: 404, it is none.
+        Problem: 404, it is not a job's id.
     """
     try:
         return parse_job_id(job_id)

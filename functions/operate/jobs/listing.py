@@ -1,8 +1,8 @@
-"""Find jobs in the ledger, newest first, a page at a time.
+"""Find jobs in the ledger, newest first, one page at a time.
 
-Each page reads a bounded number of rows from an index, however many jobs there are: per process and state
-the newest ones, of which the newest of all are kept. A text cannot be looked up in an index, so a page looks
-at the newest `SCANNED` jobs that fit the other filters, and the next page goes on from there.
+However large the ledger is, a page reads a bounded number of rows from an index: the newest of each process
+and state, of which it keeps the newest. No index finds a part of a text. For such a search, a page scans the
+newest `SCANNED` jobs that match the other filters, and the next page continues there.
 """
 
 import json
@@ -24,14 +24,14 @@ STATES: tuple[State, ...] = get_args(State)
 # Only these have a reason.
 STATES_WITH_REASON = ("failed", "skipped")
 SCANNED = 200
-# The reason is read of the jobs that are left: a website's outcome may be long.
+# The reason is read last, for the page's jobs only, because a website's outcome may be long.
 FIND = """
 SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at, finished_at,
     spent, outcome ->> 'reason' AS reason, true AS fits, false AS is_last
 FROM ({found}) AS found
 ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
 """
-# Of those that were looked at, the first that fit; and the last one, from where the next page goes on.
+# Returns the first scanned jobs that match, and the last scanned job, where the next page continues.
 FIND_TEXT = """
 SELECT *
 FROM (
@@ -42,7 +42,7 @@ FROM (
         SELECT process, state, subject, occasion, changed_at, user_id, attempts, queued_at, started_at,
             finished_at, spent, outcome ->> 'reason' AS reason, {fits} AS fits
         FROM ({found}) AS found
-    ) AS looked_at
+    ) AS scanned
     WINDOW newest_first AS (
         ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC ROWS UNBOUNDED PRECEDING
     )
@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (
 ORDER BY changed_at DESC, process DESC, subject DESC, occasion DESC
 LIMIT :most
 """
-# A subject has few jobs, and the primary key finds them; by state, the planner might look for them in all.
+# A subject has few jobs, which the primary key finds. By state, the planner might read all jobs.
 OF_SUBJECT = """
 SELECT job.process, job.state, {columns}
 FROM md_background_job AS job
@@ -86,7 +86,7 @@ CONDITIONS = {
     "user_id": "AND job.user_id = :user_id",
     "subject": "AND job.subject = :subject",
     "since": "AND COALESCE(finished_at, queued_at) >= :since",
-    # The first line is for the index.
+    # The first condition is for the index.
     "after_at": """
         AND COALESCE(finished_at, queued_at) <= :after_at
         AND (COALESCE(finished_at, queued_at), job.process, job.subject, job.occasion)
@@ -97,12 +97,12 @@ CONDITIONS = {
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs. What is None or empty does not restrict them.
+    """A filter of jobs. A field that is None or empty matches all jobs.
 
     Attributes:
-        process, state, user_id, subject: exactly these.
+        process, state, user_id, subject: match exactly.
         since: queued or ended at this moment (aware) or later.
-        reason, url: texts that the reason of a failure, or the address of a website, contains.
+        reason, url: part of a job's reason, or of a website's address.
     """
 
     process: str | None = None
@@ -115,14 +115,14 @@ class Filter:
 
     @property
     def processes(self) -> list[str]:
-        """The processes to look at."""
+        """The processes to search."""
         if self.process:
             return [self.process]
         return ["create_from_website"] if self.url else list(PROCESSES)
 
     @property
     def states(self) -> list[str]:
-        """The states to look at."""
+        """The states to search."""
         if self.state:
             return [self.state]
         return list(STATES_WITH_REASON if self.reason else STATES)
@@ -134,8 +134,8 @@ class Page:
 
     Attributes:
         jobs: rows of `FIND`.
-        next: cursor of the next page; None after the last. A page may be empty and have a next one.
-        looked_back_to: until when it has looked (aware); None after the last page.
+        next: cursor of the next page; None on the last page. An empty page may have a next one.
+        looked_back_to: how far back the search came (aware); None on the last page.
     """
 
     jobs: Sequence[Row[Any]] = field(default_factory=list)
@@ -148,12 +148,12 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
 
     Args:
         session: the caller's.
-        wanted: which.
-        limit: jobs on a page, `SCANNED` at most.
-        after: `Page.next` of the page before.
+        wanted: filter.
+        limit: maximum number of jobs on the page, `SCANNED` at most.
+        after: `Page.next` of the previous page.
 
     Raises:
-        Problem: 422, the cursor is not one.
+        Problem: 422, the cursor is not valid.
     """
     texts = tuple(name for name in FITS if getattr(wanted, name))
     given = ("user_id", "subject", "since", *texts)
@@ -164,7 +164,7 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
         parameters |= {"most": SCANNED, "wanted": limit + 1}
     else:
         parameters["most"] = limit + 1
-    statement = _find(tuple(name for name in CONDITIONS if name in parameters), texts)
+    statement = _statement(tuple(name for name in CONDITIONS if name in parameters), texts)
     rows = session.execute(
         statement, {**parameters, "processes": wanted.processes, "states": wanted.states}
     ).all()
@@ -180,7 +180,7 @@ def find(session: Session, wanted: Filter, *, limit: int, after: str | None = No
 
 
 @cache
-def _find(conditions: tuple[str, ...], texts: tuple[str, ...]) -> TextClause:
+def _statement(conditions: tuple[str, ...], texts: tuple[str, ...]) -> TextClause:
     found = OF_SUBJECT if "subject" in conditions else NEWEST
     restricted = " ".join(CONDITIONS[name] for name in conditions)
     found = found.format(columns=COLUMNS, conditions=restricted)
@@ -190,15 +190,15 @@ def _find(conditions: tuple[str, ...], texts: tuple[str, ...]) -> TextClause:
 
 
 def _cursor(row: Row[Any]) -> str:
-    place = [row.changed_at.isoformat(), row.process, row.subject, row.occasion]
-    return urlsafe_b64encode(json.dumps(place).encode()).decode()
+    position = [row.changed_at.isoformat(), row.process, row.subject, row.occasion]
+    return urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
 def in_utc(moment: datetime) -> datetime:
     """Return a moment in UTC.
 
     Raises:
-        ValueError: it has no zone, or no year of UTC has it.
+        ValueError: it has no time zone, or its year in UTC is not within 1 to 9999.
     """
     if moment.tzinfo is None:
         raise ValueError("should have timezone info")
@@ -212,14 +212,14 @@ def _read_cursor(cursor: str) -> dict[str, Any]:
     try:
         at, process, subject, occasion = json.loads(urlsafe_b64decode(cursor.encode("ascii")))
         after_at = in_utc(datetime.fromisoformat(at))
-        # PostgreSQL takes neither NUL nor half a surrogate pair.
+        # PostgreSQL refuses NUL and half a surrogate pair.
         valid = all(
             isinstance(part, str) and b"\0" not in part.encode() for part in (process, subject, occasion)
         )
     except (ValueError, TypeError, RecursionError):
         valid = False
     if not valid:
-        raise Problem(422, "Invalid request", "after: it is not the cursor of a page.")
+        raise Problem(422, "Invalid request", "after: this is not the cursor of a page.")
     return {
         "after_at": after_at,
         "after_process": process,

@@ -1,4 +1,4 @@
-"""Retry jobs that have failed: one, or all that fit a filter."""
+"""Retry failed jobs: one, or all that match a filter."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,16 +21,16 @@ from operate.jobs.listing import Filter, key_of_row
 from operate.problems import conflict, not_found
 from operate.services import start
 
-# In one transaction, which takes about a second.
+# One transaction retries them, in about a second.
 MOST_AT_ONCE = 10_000
-# `why_not` says the same to people.
+# `why_not` explains these conditions to people.
 RETRYABLE = """
 job.state = 'failed' AND CASE job.process
     WHEN 'extract_todos' THEN true
     WHEN 'reschedule_todo' THEN true
     WHEN 'events' THEN COALESCE(job.outcome ->> 'reason', '') NOT LIKE 'it is not known whether%'
         AND NOT COALESCE(job.outcome ? 'sending_since', false)
-    -- What was asked for is known once it has begun, and with it the first page.
+    -- The ledger keeps the request from the first page on.
     WHEN 'create_from_website' THEN job.user_id IS NOT NULL AND NOT job.outcome ? 'retried_as'
         AND COALESCE(CAST(job.outcome ->> 'found' AS integer), 0) > 0
     WHEN 'update_document' THEN job.user_id IS NOT NULL AND strpos(job.occasion, ' ') = 0
@@ -45,7 +45,7 @@ RETRY = text(
         retryable=RETRYABLE, append=APPEND.format(row="job", attempt=FAILED_ATTEMPT)
     )
 )
-# A text cannot be looked up in an index: so many failed jobs of each process are looked at.
+# No index finds a part of a text, so this many failed jobs of each process are scanned.
 SEARCHED = 20_000
 MATCHING = """
 SELECT process, subject, occasion
@@ -71,7 +71,7 @@ CONDITIONS = {
     "since": "AND COALESCE(job.finished_at, job.queued_at) >= :since",
 }
 FITS = "WHERE strpos(lower(failed.outcome ->> 'reason'), lower(:reason)) > 0"
-# What an operator has cancelled is not meant, unless it is asked for.
+# Cancelled jobs are retried only if the filter names their reason.
 NOT_CANCELLED = "WHERE NOT starts_with(COALESCE(failed.outcome ->> 'reason', ''), 'cancelled by ')"
 # A page is retried with its website.
 NEVER_RETRIED = "ingest_page"
@@ -83,18 +83,18 @@ def why_not(job: BackgroundJob) -> str | None:
     if job.state != "failed":
         return f"Only failed jobs can be retried, and this one is {job.state}."
     if job.process == NEVER_RETRIED:
-        return "A page is read again with its website. Retry the website, or ask for it again."
+        return "A page is retried with its website. Retry the website, or request it again."
     unknown = str(outcome.get("reason", "")).startswith("it is not known whether")
     if job.process == "events" and (unknown or "sending_since" in outcome):
         return "It is not known whether the mail was sent. A retry could send it twice."
     if job.process == "update_document" and " " in job.occasion:
-        return "The text that was sent is not kept. Send the update again."
+        return "The ledger does not keep the text of an update. Send the update again."
     if "retried_as" in outcome:
-        return "It was retried already, under another occasion."
+        return "It was already retried, under another occasion."
     if job.process == "create_from_website" and not outcome.get("found"):
-        return "It had not begun, so what was asked for is not kept. Ask for the website again."
+        return "It failed before its first page, so its request is not kept. Request the website again."
     if job.process in ("create_from_website", "update_document") and job.user_id is None:
-        return "The job is of an earlier release, which did not keep its user. Send its message again."
+        return "An earlier release recorded the job without its user. Send its message again."
     return None
 
 
@@ -108,7 +108,7 @@ def retry_one(session: Session, key: JobKey, who: str, now: datetime) -> JobKey:
         now: the present moment (aware).
 
     Returns:
-        The key of the job that is queued now: of a website, another one.
+        The key of the job that is queued now. A website has a new one.
 
     Raises:
         Problem: 404, there is no such job; 409, it cannot be retried.
@@ -127,7 +127,7 @@ def retry_one(session: Session, key: JobKey, who: str, now: datetime) -> JobKey:
 
 
 def matching(session: Session, wanted: Filter) -> Sequence[JobKey]:
-    """Return the newest `MOST_AT_ONCE` failed jobs that fit a filter and can be retried, oldest first."""
+    """Return the newest `MOST_AT_ONCE` failed jobs that match and can be retried, oldest first."""
     given = {name: value for name in (*CONDITIONS, "reason") if (value := getattr(wanted, name))}
     statement = MATCHING.format(
         retryable=RETRYABLE,
@@ -141,20 +141,20 @@ def matching(session: Session, wanted: Filter) -> Sequence[JobKey]:
 
 
 def retry_all(session: Session, wanted: Filter, confirmed: int, who: str, now: datetime) -> int:
-    """Queue all failed jobs that fit a filter again, each with its message. Commits.
+    """Queue all failed jobs that match a filter again, each with its message. Commits.
 
     Args:
         session: the caller's.
-        wanted: which jobs.
-        confirmed: how many the operator expects.
+        wanted: filter.
+        confirmed: number of jobs that the operator expects.
         who: name of the credential.
         now: the present moment (aware).
 
     Returns:
-        How many are queued.
+        The number of queued jobs.
 
     Raises:
-        Problem: 409, there are more or fewer than expected; `matching` tells how many.
+        Problem: 409, another number of jobs matches; the problem's `matching` is that number.
     """
     keys = matching(session, wanted)
     if len(keys) != confirmed:
@@ -167,7 +167,7 @@ def retry_all(session: Session, wanted: Filter, confirmed: int, who: str, now: d
 
 
 def retry_now(key: JobKey, who: str) -> JobKey:
-    """Queue a failed job again and publish its message; return the key of what is queued.
+    """Queue a failed job again, publish its message, and return the queued job's key.
 
     Raises:
         Problem, TransientError: as `retry_one`.
@@ -176,13 +176,13 @@ def retry_now(key: JobKey, who: str) -> JobKey:
     try:
         republish(environment.database, environment.settings.queue_urls, queued)
     except TransientError as error:
-        # The redrive does it within five minutes.
+        # The redrive publishes it within five minutes.
         logger.warning("message waits in the ledger", extra={"reason": str(error)})
     return queued
 
 
 def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
-    """Queue all failed jobs of a filter again and start publishing them; return how many.
+    """Queue all failed jobs of a filter again, start publishing them, and return their number.
 
     Raises:
         Problem, TransientError: as `retry_all`.
@@ -191,7 +191,7 @@ def retry_all_now(wanted: Filter, confirmed: int, who: str) -> int:
     try:
         start(environment.settings.schedules["redrive"])
     except TransientError as error:
-        # It runs by itself within five minutes.
+        # Its schedule starts it within five minutes.
         logger.warning("messages wait in the ledger", extra={"reason": str(error)})
     return queued
 

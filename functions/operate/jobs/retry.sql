@@ -1,14 +1,14 @@
--- Queue failed jobs again, each with the message that asks for it (see mojodex.republishing).
+-- Queue failed jobs again, each with its message (see mojodex.republishing).
 --
--- A website gets a new job, under another occasion, since its pages have ended: the old job says which. Any
--- other job is queued again, with no attempt counted.
+-- A website gets a new job with another occasion, because its pages have ended. The old job records that
+-- occasion. Any other job is queued again, with no attempt counted.
 --
--- Columns: process, subject, occasion of the jobs that are queued now.
+-- Columns: process, subject, occasion of the queued jobs.
 -- Parameters
---   processes, subjects, occasions  which jobs
---   now, expires_at                 this moment; when SQS would delete the messages
---   new_occasion                    of a website
--- {retryable} and {append} are those of `retry.py` and `mojodex.jobs`.
+--   processes, subjects, occasions  keys of the jobs
+--   now, expires_at                 the present moment; when SQS deletes the messages
+--   new_occasion                    for websites
+-- {retryable} is from `retry.py`, {append} from `mojodex.jobs`.
 WITH picked AS (
     SELECT job.*
     FROM unnest(CAST(:processes AS text[]), CAST(:subjects AS text[]), CAST(:occasions AS text[]))
@@ -17,7 +17,7 @@ WITH picked AS (
     WHERE {retryable}
     FOR UPDATE OF job
 ),
-same AS (
+requeued AS (
     UPDATE md_background_job AS job
     SET state = 'queued',
         attempts = 0,
@@ -46,7 +46,7 @@ same AS (
                     'user_id', picked.user_id,
                     'document_pk', CAST(picked.subject AS integer)
                 ) AS text),
-                -- Its occasion is when it was sent.
+                -- Its occasion is the time sent.
                 'sent_at', CAST(extract(EPOCH FROM CAST(picked.occasion AS timestamptz)) * 1000 AS bigint)
             )
         END
@@ -57,7 +57,7 @@ same AS (
         AND picked.process <> 'create_from_website'
     RETURNING job.process, job.subject, job.occasion
 ),
-anew AS (
+new_website_jobs AS (
     INSERT INTO md_background_job
         (process, subject, occasion, state, attempts, queued_at, message_expires_at, user_id, retry_message)
     SELECT
@@ -71,11 +71,11 @@ anew AS (
         )) AS text))
     FROM picked
     WHERE process = 'create_from_website'
-    -- Two failed requests for one website become one.
+    -- Two failed requests for one website become one job.
     ON CONFLICT DO NOTHING
     RETURNING process, subject, occasion
 ),
-told AS (
+old_website_jobs AS (
     UPDATE md_background_job AS job
     SET outcome = job.outcome || jsonb_build_object('retried_as', CAST(:new_occasion AS text))
     FROM picked
@@ -84,6 +84,6 @@ told AS (
         AND job.occasion = picked.occasion
         AND picked.process = 'create_from_website'
 )
-SELECT process, subject, occasion FROM same
+SELECT process, subject, occasion FROM requeued
 UNION ALL
-SELECT process, subject, occasion FROM anew
+SELECT process, subject, occasion FROM new_website_jobs

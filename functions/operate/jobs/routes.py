@@ -1,4 +1,4 @@
-"""The jobs API: what became of a job, a website, a user; and what an operator can do about it."""
+"""The jobs API: show jobs, websites and a user's activity; retry, cancel, pause, lift mail blocks."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -42,29 +42,29 @@ class Job(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     reason: str | None = Field(description="Why it failed or was skipped")
-    usd: float = Field(description="What it has paid to models")
+    usd: float = Field(description="Price of its model calls, in USD")
 
 
 class JobPage(BaseModel):
     """A page of jobs, newest first."""
 
     jobs: list[Job]
-    next: str | None = Field(description="`after` of the next page; a page can be empty and have a next one")
-    looked_back_to: datetime | None = Field(description="Until when this page has looked")
+    next: str | None = Field(description="`after` for the next page. An empty page can have one")
+    looked_back_to: datetime | None = Field(description="How far back this page searched")
 
 
 class Attempt(BaseModel):
     """One attempt of a job."""
 
-    started: datetime | None = Field(description="Empty, if the job was cancelled before")
+    started: datetime | None = Field(description="Null if the job was cancelled before it began")
     ended: datetime | None = None
     error: str | None = Field(None, description="Class of the error")
     reason: str | None = None
-    counted: bool | None = Field(None, description="Whether it counts towards the most attempts of a job")
+    counted: bool | None = Field(None, description="Whether it counts towards the limit of attempts")
 
 
 class Audit(BaseModel):
-    """A change that somebody has made."""
+    """A change that an operator made."""
 
     at: datetime
     who: str
@@ -72,16 +72,16 @@ class Audit(BaseModel):
 
 
 class JobDetail(Job):
-    """All that is known of a job."""
+    """A job in full."""
 
-    outcome: dict[str, Any] | None = Field(description="Without words, if the right read-content is missing")
+    outcome: dict[str, Any] | None = Field(description="Texts are withheld without the right read-content")
     history: list[Attempt]
     spent: list[dict[str, Any]] = Field(description="Calls, tokens and price, by model and service tier")
     audit: list[Audit]
 
 
 class Website(Job):
-    """A request for a website: how far it is, and its pages."""
+    """A request for a website, with its progress and pages."""
 
     progress: dict[str, Any]
     pages: list[dict[str, Any]]
@@ -89,31 +89,31 @@ class Website(Job):
 
 
 class Activity(BaseModel):
-    """What the bundle does for a user."""
+    """The bundle's work for a user."""
 
     user_id: str
     todo_email_reception: bool
-    mail_paused_at: datetime | None = Field(description="Since when the mail waits for a sign of life")
-    mail_block: dict[str, Any] | None = Field(description="Why the present address gets no mail")
-    mails: list[dict[str, Any]] = Field(description="The last mails, and what became of each")
+    mail_paused_at: datetime | None = Field(description="When the mail paused, until a sign of life")
+    mail_block: dict[str, Any] | None = Field(description="Why the current address gets no mail")
+    mails: list[dict[str, Any]] = Field(description="The last mails, with their delivery status")
     websites: list[dict[str, Any]]
     jobs: list[Job]
     next: str | None
 
 
 class RetryFilter(BaseModel):
-    """Which failed jobs to retry. Without `confirm`, nothing is retried."""
+    """A filter of failed jobs to retry. Without `confirm`, the answer only counts them."""
 
     model_config = ConfigDict(extra="forbid")
     process: ProcessName | None = None
     user: Words | None = None
     since: Moment | None = None
     reason: Words | None = None
-    confirm: int | None = Field(None, ge=0, description="How many jobs fit, as the answer without it says")
+    confirm: int | None = Field(None, ge=0, description="The number that the answer without it has")
 
 
 class Retried(BaseModel):
-    """How many jobs fit a filter, and how many are queued again."""
+    """How many jobs match a filter, and how many are queued again."""
 
     matching: int
     retried: int
@@ -126,7 +126,7 @@ class Paused(BaseModel):
     paused: bool
 
 
-@router.get("/healthz", summary="Tell whether the API and its database answer")
+@router.get("/healthz", summary="Check that the API and its database answer")
 def healthz() -> dict[str, str]:
     with environment.database.session() as session:
         session.execute(HEALTHY)
@@ -138,12 +138,12 @@ def jobs(
     process: Annotated[ProcessName | None, Query()] = None,
     state: Annotated[State | None, Query()] = None,
     user: Annotated[Words | None, Query(description="user_id")] = None,
-    subject: Annotated[Words | None, Query(description="exactly this one")] = None,
-    since: Annotated[Moment | None, Query(description="changed then or later")] = None,
-    reason: Annotated[Words | None, Query(description="a part of the reason")] = None,
-    url: Annotated[Words | None, Query(description="a part of a website's address")] = None,
+    subject: Annotated[Words | None, Query(description="exact subject")] = None,
+    since: Annotated[Moment | None, Query(description="queued or ended then or later")] = None,
+    reason: Annotated[Words | None, Query(description="part of the reason")] = None,
+    url: Annotated[Words | None, Query(description="part of a website's address")] = None,
     limit: Limit = 50,
-    after: Annotated[Cursor | None, Query(description="`next` of the page before")] = None,
+    after: Annotated[Cursor | None, Query(description="`next` of the previous page")] = None,
 ) -> JobPage:
     wanted = Filter(
         process=process, state=state, user_id=user, subject=subject, since=since, reason=reason, url=url
@@ -152,7 +152,7 @@ def jobs(
     return _job_page(page)
 
 
-@router.get("/jobs/<job_id>", summary="Show all of one job", middlewares=[needs("read")])
+@router.get("/jobs/<job_id>", summary="Show a job in full", middlewares=[needs("read")])
 def job(job_id: Annotated[str, Path()]) -> JobDetail:
     key = key_of(job_id)
     with environment.database.session() as session:
@@ -187,7 +187,9 @@ def cancel_job(job_id: Annotated[str, Path()]) -> dict[str, str]:
     return {"id": key.job_id, "state": "failed"}
 
 
-@router.post("/jobs/retry", summary="Retry all failed jobs that fit a filter", middlewares=[needs("operate")])
+@router.post(
+    "/jobs/retry", summary="Retry all failed jobs that match a filter", middlewares=[needs("operate")]
+)
 def retry_jobs(wanted: Annotated[RetryFilter, Body()]) -> tuple[Retried, int]:
     which = Filter(
         process=wanted.process,
@@ -203,11 +205,11 @@ def retry_jobs(wanted: Annotated[RetryFilter, Body()]) -> tuple[Retried, int]:
     return Retried(matching=wanted.confirm, retried=retried), HTTPStatus.ACCEPTED
 
 
-@router.get("/websites/<job_id>", summary="Show how far a website is", middlewares=[needs("read")])
+@router.get("/websites/<job_id>", summary="Show a website's progress and pages", middlewares=[needs("read")])
 def website(
     job_id: Annotated[str, Path(description="of a job of create_from_website")],
     limit: Limit = 200,
-    after: Annotated[Cursor, Query(description="`next` of the page before")] = "",
+    after: Annotated[Cursor, Query(description="`next` of the previous page")] = "",
 ) -> Website:
     key = key_of(job_id)
     if key.process != "create_from_website":
@@ -228,7 +230,9 @@ def website(
     )
 
 
-@router.get("/users/<user_id>/activity", summary="Show what is done for a user", middlewares=[needs("read")])
+@router.get(
+    "/users/<user_id>/activity", summary="Show a user's jobs, websites and mails", middlewares=[needs("read")]
+)
 def activity(user_id: Annotated[str, Path()], limit: Limit = 50, after: Cursor | None = None) -> Activity:
     with environment.database.session() as session:
         user = detail.find_user(session, user_id)

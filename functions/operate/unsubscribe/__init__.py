@@ -1,9 +1,9 @@
-"""The page that a mail's link leads to: it ends the daily mail without a login, and starts it again.
+"""The page behind a mail's link. It ends the daily mail without a login, and starts it again.
 
-Programs that check mails follow links, so to look at the page changes nothing. Its button posts to the same
-address, as mail clients do when somebody presses theirs (RFC 8058, one-click): that ends the mail.
+Mail scanners follow links, so a GET changes nothing. The page's button posts to the same address to end the
+mail, as the one-click buttons of mail clients do (RFC 8058).
 
-Nothing here knows of an HTTP framework. No answer holds the id, the name or the address of a user.
+This module knows no HTTP framework. No answer holds a user's id, name or address.
 """
 
 from collections.abc import Sequence
@@ -15,26 +15,26 @@ from mojodex.database import Database
 from operate.pages import render
 from operate.unsubscribe.words import WORDS, words_for
 
-# What the page's second button sends; everything else ends the mail.
+# Field and value that start the mail again. Any other form ends it.
 FIELD, AGAIN = "mails", "again"
-# No form of ours, and none of a mail client, is longer.
+# In characters. Our forms and those of mail clients are shorter.
 LONGEST_BODY = 1000
 
 
 class Page(NamedTuple):
-    """An answer: the status of HTTP, and a page of HTML."""
+    """An HTTP status and an HTML page."""
 
     status: int
     html: str
 
 
 def page(token: str, database: Database, keys: Sequence[str]) -> Page:
-    """Show what the token's user gets, with a button to change that. Changes nothing.
+    """Show whether the token's user gets the mail, with a button to change that. Changes nothing.
 
     Args:
-        token: of the address.
-        database: holds the users.
-        keys: see `unsubscribing.signing_keys`.
+        token: from the link's address.
+        database: has the users.
+        keys: from `unsubscribing.signing_keys`.
 
     Raises:
         TransientError: as `Database.session`.
@@ -46,20 +46,16 @@ def page(token: str, database: Database, keys: Sequence[str]) -> Page:
 
 
 def submit(token: str, body: str, database: Database, keys: Sequence[str]) -> Page:
-    """Do what a form asks for that was posted to the page's address.
+    """End the mail or start it again, as a posted form asks.
 
     Args:
         token, database, keys: as `page`.
-        body: the form: of the page's buttons, or of a mail client.
+        body: form from the page's buttons or from a mail client.
 
     Raises:
         TransientError: as `Database.session`.
     """
-    wants_again = AGAIN in parse_qs(body[:LONGEST_BODY]).get(FIELD, [])
-    return _set(token, database, keys, wanted=wants_again)
-
-
-def _set(token: str, database: Database, keys: Sequence[str], *, wanted: bool) -> Page:
+    wanted = AGAIN in parse_qs(body[:LONGEST_BODY]).get(FIELD, [])
     token_id = unsubscribing.read_token(keys, token)
     if token_id is None:
         return _not_valid()
@@ -83,5 +79,5 @@ def _page(found: unsubscribing.Reception | None, *, asks: bool) -> Page:
 
 
 def _not_valid() -> Page:
-    """Say that a link is not valid, in all languages: whose it is, is not known. The same for every cause."""
+    """Say in all languages that a link is not valid. Every cause gets this same page."""
     return Page(400, render("unsubscribe/not_valid.html", languages=WORDS.values()))

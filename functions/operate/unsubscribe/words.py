@@ -1,6 +1,6 @@
-"""The fixed words of the page that ends the daily mail, in English, French, German and Spanish."""
+"""The fixed words of the unsubscribe page, in English, French, German and Spanish."""
 
-# Typographic apostrophes and quotation marks are meant.
+# Typographic apostrophes and quotation marks are intended.
 # ruff: noqa: RUF001
 
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ class Words:
     """Fixed words of one language.
 
     Attributes:
-        language: which language it is (en, fr, de, es).
-        question: heading, while the user gets the mail and may end it.
-        about: what the button ends.
-        end: the button that ends the mail.
-        ended: heading, when the user does not get it.
-        ended_about: that no more come, and how to have them again.
-        start: the button that starts it again.
-        started: heading, when it was started again.
-        started_about: when the next one comes.
-        not_valid: that the link is not valid.
-        not_valid_about: what to do then.
+        language: code (en, fr, de, es).
+        question: heading while the user gets the mail.
+        about: explains what the button ends.
+        end: button that ends the mail.
+        ended: heading while the user does not get it.
+        ended_about: explains how to get the mail again.
+        start: button that starts it again.
+        started: heading after it was started again.
+        started_about: explains when the next mail comes.
+        not_valid: heading for an invalid link.
+        not_valid_about: explains what to do then.
     """
 
     language: str
@@ -110,5 +110,5 @@ WORDS = {words.language: words for words in (ENGLISH, FRENCH, GERMAN, SPANISH)}
 
 
 def words_for(language_code: str | None) -> Words:
-    """Return the words of a language: those that we have, English for everything else."""
+    """Return the words in a language, or in English if we do not have it."""
     return WORDS.get(locale_for(language_code).language, ENGLISH)

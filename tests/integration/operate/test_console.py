@@ -91,7 +91,7 @@ def test_an_operator_finds_a_failed_job_reads_why_retries_it_and_sees_it_done(
 
     # When
     page = log_in(browser, url)
-    failures = page.get_by_role("region", name="Failures of today")
+    failures = page.get_by_role("region", name="Today's failures")
     failures.get_by_role("link", name="1 extract_todos: the model refuses this content").click()
     page.get_by_role("link", name=f"extract_todos {pk}").click()
     expect(page.locator("dd", has_text="the model refuses this content")).to_be_visible()
@@ -118,7 +118,7 @@ def test_all_failures_of_one_reason_are_retried_after_they_were_counted(
     expect(page.get_by_role("heading", level=1)).to_have_text("Retry 12 jobs?")
     page.get_by_role("button", name="Retry them").click()
 
-    expect(page.get_by_role("region", name="Failures of today")).to_contain_text("None")
+    expect(page.get_by_role("region", name="Today's failures")).to_contain_text("None")
     assert operated.republish() == 12
 
 
@@ -144,7 +144,7 @@ def test_jobs_are_found_by_user_website_and_reason(operated: Operated, browser: 
         expect(found).to_have_count(count)
         page.get_by_role("link", name="All jobs").click()
 
-    page.get_by_role("link", name="Older ones").click()
+    page.get_by_role("link", name="Older jobs").click()
     expect(found.first).to_be_visible()
 
 
@@ -166,7 +166,7 @@ def test_a_website_shows_its_progress_and_its_pages_with_their_reasons(
     page.get_by_role("link", name="create_from_website https://example.com").click()
 
     pages = page.get_by_role("region", name="Pages")
-    expect(pages).to_contain_text("3 of 4, and more are looked for")
+    expect(pages).to_contain_text("3 of 4 so far, still crawling")
     assert pages.get_by_role("progressbar").evaluate("bar => bar.value / bar.max") == 0.75
     expect(pages.get_by_role("row", name="https://example.com/x")).to_contain_text("robots.txt forbids it")
 

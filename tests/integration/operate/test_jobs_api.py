@@ -271,8 +271,8 @@ def test_a_retried_website_is_crawled_again_as_a_new_occasion(operated: Operated
         ("extract_todos", "", "running", None, "this one is running"),
         ("ingest_page", "", "failed", {"reason": "x"}, "with its website"),
         ("events", DAY, "failed", {"reason": "it is not known whether SES took the mail"}, "send it twice"),
-        ("update_document", f"{SENT} 0badcafe", "failed", {"reason": "x"}, "is not kept"),
-        ("update_document", SENT, "failed", {"reason": "x"}, "did not keep its user"),
+        ("update_document", f"{SENT} 0badcafe", "failed", {"reason": "x"}, "does not keep the text"),
+        ("update_document", SENT, "failed", {"reason": "x"}, "without its user"),
         ("events", DAY, "failed", {"reason": "gave up", "sending_since": SENT}, "send it twice"),
         (
             "create_from_website",
