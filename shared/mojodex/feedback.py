@@ -104,7 +104,8 @@ def block_of(mails: Iterable[Mail], known: Block | None, lifted_at: datetime | N
 
     Args:
         mails: the stored mails to this address, in any order.
-        known: the block that was derived before. A permanent one outlives the mails that led to it.
+        known: the block that was derived before. A permanent one outlives the mails that led to it, and a
+            second, earlier report of the same fact.
         lifted_at: when an operator last lifted it. Only later facts block again. Without any, the old block
             is returned, for display only: it began before it was lifted.
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -430,7 +431,7 @@ def test_a_limit_without_prices_stops_the_start(make_bundle: Callable[..., Bundl
 
 
 def test_the_documented_query_returns_each_users_spending(mojodex: Mojodex) -> None:
-    (query,) = [statement for statement in STATEMENTS if "AS day, job.user_id" in statement]
+    (query,) = [statement for statement in STATEMENTS if "AS day, process, user_id" in statement]
     for process, user_id, usd in (
         ("extract_todos", "talker", 1),
         ("events", "talker", 2),
@@ -448,6 +449,8 @@ def test_the_documented_query_returns_each_users_spending(mojodex: Mojodex) -> N
             spent=json.dumps([{"model": "a", "usd": usd}, {"model": "b", "calls": 1}]),
         )
 
-    found = {row.user_id: row.usd for row in mojodex.rows(query)}
+    found = Counter[str | None]()
+    for row in mojodex.rows(query):
+        found[row.user_id] += row.usd or 0
 
-    assert found == {"talker": 3, "reader": 12}
+    assert found == {"talker": 3, "reader": 12, None: 16}

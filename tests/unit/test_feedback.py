@@ -53,9 +53,20 @@ def test_merging_does_not_depend_on_order_or_repetition(facts: list[Mail], rando
     assert reduce(merged, shuffled) == reduce(merged, facts)
 
 
+def with_one_moment(facts: list[Mail]) -> list[Mail]:
+    """Give each fact of a mail one moment, as in SES's repeated events."""
+    first: dict[tuple[str, str], Any] = {}
+    for mail in facts:
+        for fact in mail.facts:
+            first.setdefault((mail.message_id, fact), mail.at(fact))
+    return [
+        replace(mail, **{f"{fact}_at": first[mail.message_id, fact] for fact in mail.facts}) for mail in facts
+    ]
+
+
 @settings(max_examples=200)
 @given(
-    st.lists(st.sampled_from("mnopq").flatmap(a_fact), min_size=1, max_size=12),
+    st.lists(st.sampled_from("mnopq").flatmap(a_fact), min_size=1, max_size=12).map(with_one_moment),
     st.none() | moments,
     st.randoms(),
 )
