@@ -1,1 +1,1 @@
-"""extract_todos: the next steps that a user said they would take in a finished task become to-dos."""
+"""extract_todos: make to-dos of the next steps that a user promised in a finished task."""

@@ -1,4 +1,4 @@
-"""Check a model's answer: which steps to save as to-dos, and which to leave out."""
+"""Check a model's answer, and decide which steps become to-dos."""
 
 import re
 from collections import Counter
@@ -15,29 +15,29 @@ from mojodex.model import Answer
 from mojodex.text import well_formed
 
 LATEST_DUE_DATE = timedelta(days=2 * 365)
-# Of one execution: nobody promises more in a conversation, and nobody reads more.
+# Per execution. Nobody promises more in one conversation.
 MOST_TODOS = 20
 # Two sentences, with room for names.
 DESCRIPTION_CHARS = 500
-# Web and e-mail addresses; without a scheme, those of usual top-level domains.
+# Web and e-mail addresses. Without a scheme, only common top-level domains match.
 ADDRESS = re.compile(
     r"[a-z][a-z0-9+.-]*://\S+|www\.\S+|[^\s@<>]+@[^\s@<>]+\.\w+|(?:[\w-]+\.)+(?:com|org|net|info|biz|io|co|app|dev|ai|me"
     r"|eu|de|fr|es|it|nl|be|ch|at|uk|us|ca|au|in|br|ru|cn|jp|xyz|top|site|online|shop|link|click)\b(?:/\S*)?",
     re.IGNORECASE,
 )
-# They let the rest of a line be written from right to left, and so look like something else.
+# They reverse the writing direction, which can disguise a text.
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Why a step is left out.
+# Reasons to leave out a step.
 SAYS_NOTHING = "it says nothing"
 TOO_LONG = f"its description is longer than {DESCRIPTION_CHARS} characters"
 CONTROL_CHARACTERS = "its description holds control characters"
 NOT_SAID = "the user did not say so"
-FOREIGN_ADDRESS = "its description names an address that is not where the user said so"
+FOREIGN_ADDRESS = "its description has an address that the user's text lacks"
 ON_THE_LIST = "it is on the list already"
 TOO_MANY = f"there are {MOST_TODOS} others"
 
 
-# What the model answers. Its prompt has their JSON schema, docstrings included.
+# The model's answer. The prompt contains its JSON schema, docstrings included.
 
 
 class Step(Answer):
@@ -52,9 +52,6 @@ class Extraction(Answer):
     """The next steps of the user."""
 
     todos: list[Step] | None
-
-
-# What `check` returns.
 
 
 @dataclass(frozen=True)
@@ -75,10 +72,10 @@ class LeftOut:
 
 
 def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list[LeftOut]]:
-    """Check a model's answer: which steps to save, and which to leave out.
+    """Return the steps to save and the steps to leave out.
 
-    A step whose evidence names a day is due on that day, whatever the model says. One without a valid due
-    date is due on the user's next working day.
+    A step whose evidence names a day is due on that day, whatever the model answered. A step without a valid
+    due date is due on the user's next working day.
 
     Args:
         answer: the model's.
@@ -97,8 +94,8 @@ def check(answer: Extraction, task: Task, today: date) -> tuple[list[Todo], list
 
 
 def date_errors(answer: Extraction, task: Task, today: date) -> str:
-    """Tell the model what is wrong with the due dates of the steps to save; '' if nothing is."""
-    wrong = []
+    """Return the errors in due dates of steps to save, as sentences for the model; '' if there are none."""
+    errors = []
     for step in _check_steps(answer, task)[0]:
         named = _named_day(step, today)
         try:
@@ -109,14 +106,14 @@ def date_errors(answer: Extraction, task: Task, today: date) -> str:
                     f" {named.isoformat()}"
                 )
         except ValueError as error:
-            wrong.append(f'"{step.description}": {error}.')
-    return " ".join(wrong)
+            errors.append(f'"{step.description}": {error}.')
+    return " ".join(errors)
 
 
 def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
-    """Take the steps of the first answer and the due dates of the second.
+    """Return the steps of the first answer with the due dates of the second.
 
-    A model that was asked about a date may leave out steps that were right.
+    A model that is asked again about a date may leave out correct steps.
     """
     steps = second.todos or []
     by_description = {fold(_description(step)): step.due_date for step in steps}
@@ -137,7 +134,7 @@ def with_dates_of(first: Extraction, second: Extraction) -> Extraction:
 
 
 def _named_day(step: Step, today: date) -> date | None:
-    """Return the day that a step's evidence names, if there is one reading of it; see `named_day`."""
+    """Return the day that a step's evidence names, if it has only one reading; see `named_day`."""
     named = named_day(_evidence(step), today)
     return named if named and named <= today + LATEST_DUE_DATE else None
 
@@ -160,7 +157,7 @@ def _due_date(step: Step, today: date) -> date:
 
 
 def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftOut]]:
-    """Split the steps into those that the user said and that are new, and the others."""
+    """Split the steps into those to save and those to leave out."""
     said = Said(task.said)
     known = {fold(description) for description in task.open_todos}
     kept: list[Step] = []
@@ -178,7 +175,7 @@ def _check_steps(answer: Extraction, task: Task) -> tuple[list[Step], list[LeftO
 
 
 def _reason_against(step: Step, said: Said, known: Collection[str]) -> str | None:
-    """Return why a step is left out; None if nothing speaks against it."""
+    """Return the reason to leave out a step, or None."""
     description = _description(step)
     folded = fold(description)
     if not folded:
@@ -201,5 +198,5 @@ def _description(step: Step) -> str:
 
 
 def _evidence(step: Step) -> str:
-    """Return the words that are to prove a step; '' if there are none."""
+    """Return a step's evidence; '' if it has none."""
     return step.evidence or ""

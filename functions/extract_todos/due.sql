@@ -1,19 +1,18 @@
--- Select one page of task executions that are finished, and whose to-dos were not extracted yet.
+-- Select one page of finished task executions whose to-dos were not extracted yet.
 --
--- An execution is finished when its result was left alone since :youngest. Its result is the newest version of
--- its texts. The query reads versions in the order of their dates, from an index. So its cost follows what was
--- written since the oldest date, not what exists.
+-- An execution is finished when its result has not changed since :youngest. Its result is the newest version
+-- of its texts. The query reads versions from an index, in the order of their dates. So its cost follows the
+-- versions written since the oldest date, not all versions.
 --
 -- Columns
 --   subject               key of the execution
 --   occasion              always empty: an execution is extracted once
 --   user_id               whose execution
---   after_date, after_pk  key of the newest version. After a full page: one row without a subject, with the
---                         parameters of the next.
+--   after_date, after_pk  key of the newest version. After a full page, one row without a subject has the next
+--                         parameters.
 -- Parameters
---   after_date, after_pk  the version behind which the page begins; first page: the oldest date, and
---                         the largest key
---   youngest              the youngest date of interest (a timestamp without zone, in UTC)
+--   after_date, after_pk  the version after which the page begins; first the oldest date, and the largest key
+--   youngest              the newest date of a finished result (a timestamp without zone, in UTC)
 --   page_size             executions in a page
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH due AS MATERIALIZED (

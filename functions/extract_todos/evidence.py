@@ -1,4 +1,4 @@
-"""Evidence: the user's own words, with which a model must prove that the user said they would take a step."""
+"""Evidence: the user's own words, with which a model must prove that the user promised a step."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,27 +6,27 @@ from unicodedata import category, name, normalize
 
 from mojodex.text import well_formed
 
-# Fewer words ("ok", "I will") are found anywhere and prove nothing. A character of a script that writes no
-# spaces counts as half a word: "我明天去买票" is a whole sentence.
+# Fewer words ("ok", "I will") occur anywhere and prove nothing. In scripts without spaces, a character counts
+# as half a word: "我明天去买票" is a whole sentence.
 LEAST_WORDS = 3
 QUOTATION_MARKS = re.compile("[\"'`´‘’‚‛“”„‟«»‹›′″＇＂]")  # noqa: RUF001
 SCRIPTS_WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "BOPOMOFO")
 
 
 class Said:
-    """What the user said, to look up quotations in.
+    """The user's texts, in which to find quotations.
 
     Args:
-        texts: messages and results; a quotation is of one of them.
+        texts: messages and results. A quotation comes from one of them.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = [(_joined(words(text)), text) for text in texts]
 
     def source(self, evidence: str) -> str | None:
-        """Return the text of which evidence is a run of whole words, without a gap; None if there is none.
+        """Return the text that contains the evidence as consecutive whole words; None if no text does.
 
-        Typography does not matter: letter case, white space, quotation marks, punctuation.
+        Letter case, white space, quotation marks and punctuation do not matter.
         """
         quotation = words(evidence)
         if sum(0.5 if _writes_no_spaces(word[0]) else 1 for word in quotation) < LEAST_WORDS:
@@ -36,14 +36,14 @@ class Said:
 
 
 def words(text: str) -> list[str]:
-    """Split a text into its words, folded; a character of a script without spaces is a word of its own."""
+    """Split a text into folded words. In scripts without spaces, each character is a word."""
     folded = fold(text)
     kinds = {letter: _spaced(letter) for letter in set(folded)}
     return folded.translate({ord(letter): spaced for letter, spaced in kinds.items()}).split()
 
 
 def fold(text: str) -> str:
-    """Remove what does not change the words: letter case, white space, quotation marks, typography."""
+    """Remove letter case, surplus white space, quotation marks and typography, which do not change words."""
     text = normalize("NFKC", QUOTATION_MARKS.sub("", well_formed(text))).casefold()
     # Classify each distinct character once; a conversation repeats the same eighty.
     kinds = {ord(letter): category(letter) for letter in set(text)}
@@ -54,7 +54,7 @@ def fold(text: str) -> str:
 
 
 def _spaced(letter: str) -> str:
-    """Return what a character becomes, so that words are what stands between spaces."""
+    """Return what replaces a character, so that spaces separate all words."""
     # Letters, marks and numbers.
     if category(letter)[0] not in "LMN":
         return " "
@@ -66,5 +66,5 @@ def _writes_no_spaces(letter: str) -> bool:
 
 
 def _joined(text: Sequence[str]) -> str:
-    # To find a text in another is what Python is fast at; no word holds a space.
+    # Python searches a string faster than a list, and no word contains a space.
     return f" {' '.join(text)} "

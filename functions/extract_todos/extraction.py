@@ -1,4 +1,4 @@
-"""Extract the to-dos of a finished task: collect what was said, ask a model, check its answer, save it."""
+"""Extract the to-dos of a finished task: collect its texts, ask a model, check the answer, save it."""
 
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -42,7 +42,7 @@ from mojodex.tokens import keep_newest
 
 PROMPT = read_prompt(Path(__file__).with_name("extract_todos.mpt"))
 INSERT_TODOS = text(read_sql(Path(__file__).with_name("insert_todos.sql")))
-# Open to-dos in the prompt, so that a long list does not crowd out the conversation. `check` knows all.
+# Open to-dos in the prompt. A long list would crowd out the conversation; `check` knows the whole list.
 OPEN_TODOS_SHOWN = 100
 
 
@@ -50,8 +50,8 @@ class ExtractionSettings(ModelSettings):
     """Settings of the extraction.
 
     Attributes:
-        conversation_token_budget: the most tokens of conversation in a prompt; the oldest are left out.
-        default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
+        conversation_token_budget: maximum tokens of conversation in a prompt; the oldest are left out.
+        default_timezone_offset: minutes, for users without an offset (see `clock.local_time`).
     """
 
     conversation_token_budget: int
@@ -99,8 +99,8 @@ def think(
     variables = {"user": user, "task": shorten(task, settings.conversation_token_budget)}
     question = Question(model, PROMPT, variables, Extraction, deadline)
     answer = question.ask()
-    wrong = date_errors(answer, task, user.today)
-    if wrong and (second := question.ask_again(wrong)):
+    errors = date_errors(answer, task, user.today)
+    if errors and (second := question.ask_again(errors)):
         return with_dates_of(answer, second)
     return answer
 
@@ -162,7 +162,7 @@ def _open_todos() -> Select[str]:
         .where(execution.user_task_execution_pk == bindparam("pk"))
         .cte("earlier", recursive=True)
     )
-    # UNION, not UNION ALL, drops an execution that was found before, so a cycle ends.
+    # UNION, not UNION ALL: it drops executions that were already found, so a cycle ends.
     earlier = earlier.union(
         select(execution.predefined_action_from_user_task_execution_fk).join(
             earlier, execution.user_task_execution_pk == earlier.c.pk
@@ -175,7 +175,7 @@ def _open_todos() -> Select[str]:
         .select_from(its_task)
         .join(its_execution, true()),
     ).subquery()
-    # An execution may be on both sides. A join, because IN … OR IN … reads every to-do of the database.
+    # An execution may be on both sides. A join, because IN … OR IN … reads all to-dos in the database.
     each = (
         select(executions.c.pk, func.bool_or(executions.c.in_chain).label("in_chain"))
         .group_by(executions.c.pk)
@@ -192,7 +192,7 @@ def _open_todos() -> Select[str]:
 
 
 def _text(message: Any) -> str:
-    """Return the text of an md_message; '' for one without text, such as an image."""
+    """Return the text of an md_message; '' if it has none, such as an image."""
     text = message.get("text") if isinstance(message, dict) else None
     return well_formed(text).strip() if isinstance(text, str) else ""
 
@@ -218,7 +218,7 @@ def save(
 ) -> tuple[list[Todo], list[LeftOut]]:
     """Save to-dos with their first schedulings, mark the execution, and end the job, in one transaction.
 
-    A to-do that came onto the user's list since `collect` is left out. The user's lock lets two executions of
+    A to-do that was added to the user's list since `collect` is left out. The user's lock makes executions of
     one user save one after the other, so the second sees the to-dos of the first.
 
     Args:
@@ -229,11 +229,11 @@ def save(
         now: the present moment (aware).
 
     Returns:
-        What was saved, and what was left out.
+        The saved to-dos, and the steps that were left out.
 
     Raises:
         NothingToDoError: it was extracted or deleted in the meantime, also by Mojodex's own Background.
-        LeaseLostError: another invocation has the job.
+        LeaseLostError: another invocation holds the job.
     """
     execution = MdUserTaskExecution
     user_id = (
@@ -270,7 +270,7 @@ def save(
 def _without_twins(
     session: Session, pk: int, user_id: str, todos: list[Todo]
 ) -> tuple[list[Todo], list[LeftOut]]:
-    """Look at the user's list again: return the to-dos that are not on it, and those that are."""
+    """Split to-dos into those that are not on the user's list now, and those that are."""
     known = {
         fold(description) for description in session.scalars(_open_todos(), {"pk": pk, "user_id": user_id})
     }
@@ -280,7 +280,7 @@ def _without_twins(
 
 
 def _insert(session: Session, pk: int, todos: list[Todo], now: datetime) -> list[int]:
-    """Insert to-dos with their first schedulings; return their keys, in order."""
+    """Insert to-dos with their first schedulings, and return their keys in the same order."""
     rows = {
         "pk": pk,
         "descriptions": [todo.description for todo in todos],

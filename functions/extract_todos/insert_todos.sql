@@ -1,14 +1,14 @@
--- Insert to-dos and their first schedulings, both in one statement.
+-- Insert to-dos and their first schedulings in one statement.
 --
--- The keys of the to-dos are drawn in the order of the arrays. So their order tells which scheduling, and
--- which returned key, belongs to which to-do.
+-- The to-dos get their keys in the order of the arrays. So the order of the keys matches each to-do with its
+-- scheduling and its returned key.
 --
 -- Column
 --   todo_fk       key of a to-do
 -- Parameters
 --   descriptions, due_dates
 --                 arrays of one length
---   pk            key of the execution whose to-dos they are
+--   pk            key of their execution
 --   now           the present moment (a timestamp with zone)
 WITH new AS (
     SELECT description, due_date, number

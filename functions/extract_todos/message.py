@@ -1,4 +1,4 @@
-"""What travels on the queue of extract_todos."""
+"""The message on the queue of extract_todos."""
 
 from mojodex.messages import Message, PrimaryKey
 

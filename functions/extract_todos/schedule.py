@@ -1,4 +1,4 @@
-"""Find the task executions that have ended, claim them in the ledger, and publish a message for each."""
+"""Find finished task executions, claim them in the ledger, and publish a message for each."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,7 @@ from mojodex.observability import logger
 from mojodex.schedule import DueWork, ScheduleSettings, publish_due
 from mojodex.sql import read_sql
 
-# Claimed and published in one transaction: some hundred milliseconds, and what is sent again if it dies in
-# the middle.
+# Claimed and published in one transaction, in some hundred milliseconds. If it dies, these are sent again.
 CLAIMS_PER_TRANSACTION = 200
 LARGEST_KEY = 2**31 - 1
 DUE = read_sql(Path(__file__).with_name("due.sql"))
@@ -24,8 +23,8 @@ class Settings(ScheduleSettings):
     """Settings of the schedule.
 
     Attributes:
-        minimum_age_minutes: a result that was left alone for this long is finished.
-        look_back_days: a result older than this is not looked at any more.
+        minimum_age_minutes: a result is finished when it has not changed for this long.
+        look_back_days: older results are ignored.
     """
 
     minimum_age_minutes: int
@@ -38,16 +37,16 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Publish what is due. EventBridge Scheduler invokes it; the event does not matter."""
+    """Publish due work. EventBridge Scheduler invokes it; the event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     return publish_due(database, [due_work(settings, now)], now, deadline)
 
 
 def due_work(settings: Settings, now: datetime) -> DueWork:
-    """Describe what is due at `now` (aware): finished executions within the look-back."""
+    """Describe the work due at `now` (aware): finished executions within the look-back."""
     parameters = {
         "after_date": without_zone(now - timedelta(days=settings.look_back_days)),
-        # Behind every version of that moment: the look-back does not include its oldest moment.
+        # After all versions of that moment, because the look-back does not include its oldest moment.
         "after_pk": LARGEST_KEY,
         "youngest": without_zone(now - timedelta(minutes=settings.minimum_age_minutes)),
         "page_size": CLAIMS_PER_TRANSACTION,

@@ -13,7 +13,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Result:
-    """The newest version of what the task produced."""
+    """The newest version of the task's result."""
 
     title: str
     text: str
@@ -31,9 +31,9 @@ class Task:
 
     @property
     def said(self) -> list[str]:
-        """Return what the user has said: their messages, and the result, which is theirs.
+        """Return the user's texts: their messages, and the result, which is theirs.
 
-        What Mojo proposed is no evidence: the user did not say that they would do it.
+        Mojo's proposals are no evidence, because the user did not promise them.
         """
         said = [line.text for line in self.conversation if line.sender == "user"]
         return [*said, self.result.title, self.result.text]

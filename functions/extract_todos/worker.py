@@ -1,4 +1,4 @@
-"""Extract the to-dos of the task executions that a batch of messages names."""
+"""Extract the to-dos of the task executions in a batch of messages."""
 
 from typing import Any
 

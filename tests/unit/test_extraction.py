@@ -137,7 +137,7 @@ def test_one_task_makes_at_most_20_todos() -> None:
     assert [step.reason for step in left_out] == ["there are 20 others"] * 5 + ["the user did not say so"]
 
 
-FOREIGN_ADDRESS = "its description names an address that is not where the user said so"
+FOREIGN_ADDRESS = "its description has an address that the user's text lacks"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ FOREIGN_ADDRESS = "its description names an address that is not where the user s
         ("Send \u202eti", "its description holds control characters"),
         (
             "Pay at https://evil.example/pay",
-            "its description names an address that is not where the user said so",
+            "its description has an address that the user's text lacks",
         ),
         ("Pay at evil.com", FOREIGN_ADDRESS),
         ("Write to bob@evil.example", FOREIGN_ADDRESS),

@@ -1,4 +1,4 @@
-"""Find the day that words name, such as "by Friday" or "le 3 décembre": only where there is one reading."""
+"""Find the day that words such as "by Friday" or "le 3 décembre" name, if they have only one reading."""
 
 import re
 from datetime import date
@@ -11,7 +11,7 @@ from extract_todos.days.german import GERMAN
 from extract_todos.days.scanner import Scanner, Text
 from extract_todos.days.spanish import SPANISH
 
-# Longer texts name more than one day, or none.
+# Longer texts hardly ever name exactly one day.
 MAX_CHARS = 1000
 TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "–": "-", "—": "-", "º": "", "°": ""})  # noqa: RUF001
 TOKEN = re.compile(r"(\w+'?)(\w*)")
@@ -41,14 +41,14 @@ def named_day(text: str, today: date) -> date | None:
 
 
 def _fold(text: str) -> Text:
-    """Lower the case and make spaces and typography plain; once with accents, and once without."""
+    """Return a text in lower case with plain spaces and typography, with accents and without."""
     lower = " ".join(normalize("NFC", text).translate(TYPOGRAPHY).casefold().split())
     plain = "".join(letter for letter in normalize("NFD", lower) if not combining(letter))
     return Text(plain, lower)
 
 
 def _likely(plain: str) -> list[Scanner]:
-    """Return the languages of which a text has the most common words: all, if it has none."""
+    """Return the scanners of the languages whose common words occur most often; all if none occurs."""
     words = [word for pair in TOKEN.findall(plain) for word in {pair[0], "".join(pair)}]
     scores = [(sum(word in scanner.common for word in words), scanner) for scanner in _scanners()]
     best = max(score for score, _ in scores)

@@ -1,4 +1,4 @@
-"""Reckon with days: each function returns the days that words may mean, and none if there is no such day."""
+"""Calendar arithmetic: each function returns the days that words may mean, or none."""
 
 from datetime import date, timedelta
 
@@ -6,14 +6,14 @@ type Days = frozenset[date]
 NONE: Days = frozenset()
 WEEK = 7
 CENTURY = 2000
-# A year of two digits that is later than this, in years, is of the last century.
+# Years. A two-digit year further ahead is in the past century.
 LONGEST_PLAN = 10
-# A date without a year that is no leap day recurs within one year, a leap day within eight.
+# A leap day recurs within eight years, any other date within one.
 YEARS_TO_LEAP_DAY = 8
 
 
 def ahead(today: date, *days: int) -> Days:
-    """Return the days so many days from today."""
+    """Return the days that are these numbers of days from today."""
     try:
         return frozenset(today + timedelta(count) for count in days)
     except OverflowError:
@@ -21,52 +21,52 @@ def ahead(today: date, *days: int) -> Days:
 
 
 def weekday(today: date, index: int) -> Days:
-    """Return the next such weekday; on that weekday, today and a week later."""
+    """Return the next such weekday. If today is one, return today and a week later."""
     distance = _distance(today, index)
     return ahead(today, distance, *([] if distance else [WEEK]))
 
 
 def this_weekday(today: date, index: int) -> Days:
-    """Return such a weekday of this week; none if it is over, which "this Monday" may mean or not."""
+    """Return such a weekday of this week; none if it is over, since "this Monday" is then ambiguous."""
     return weekday(today, index) if index >= today.weekday() else NONE
 
 
 def coming_weekday(today: date, index: int) -> Days:
-    """Return the next such weekday but today; if it is tomorrow, also a week later, for one would say so."""
+    """Return the next such weekday after today. If that is tomorrow, which has its own word, add a week later."""
     distance = _distance(today, index) or WEEK
     return ahead(today, distance, *([distance + WEEK] if distance == 1 else []))
 
 
 def next_weekday(today: date, index: int, *, nearest: bool) -> Days:
-    """Return what "next Friday" may mean: the coming one, that of next week, or the second."""
+    """Return the readings of "next Friday": the coming one, next week's, or the second one."""
     coming = _distance(today, index) or WEEK
-    # On a Sunday, "next Monday" is hardly tomorrow.
+    # On a Sunday, "next Monday" hardly means tomorrow.
     if not nearest or coming == 1:
         return ahead(today, coming, coming + WEEK)
     return ahead(today, coming, WEEK - today.weekday() + index)
 
 
 def weekday_next_week(today: date, index: int) -> Days:
-    """Return such a weekday of next week; none where it matters whether weeks begin on Sunday."""
+    """Return such a weekday of next week; none if that depends on whether weeks begin on Sunday."""
     if index == 6 or today.weekday() == 6:
         return NONE
     return ahead(today, WEEK - today.weekday() + index)
 
 
 def weekday_and_week(today: date, index: int) -> Days:
-    """Return the next such weekday and a week; none on that weekday."""
+    """Return the day a week after the next such weekday; none if today is one."""
     distance = _distance(today, index)
     return ahead(today, distance + WEEK) if distance else NONE
 
 
 def date_of(today: date, year: str | None, month: int, day: int, weekday: int | None = None) -> Days:
-    """Return a date; without a year, the next one that is not past. A past date is none.
+    """Return a date unless it is past; without a year, its next occurrence.
 
     Args:
         today: the speaker's.
         year: "2026", "26", "'26" or None.
         month, day: any numbers.
-        weekday: what is said beside it; if it is another one, there is no such day.
+        weekday: named beside the date; if it contradicts the date, there is no such day.
     """
     if year:
         number = int(year.removeprefix("'"))
@@ -94,7 +94,7 @@ def day_of_month(today: date, day: int) -> Days:
 
 
 def only_on(days: Days, index: int | None) -> Days:
-    """Keep the days that are on a weekday."""
+    """Keep the days on this weekday; all days for None."""
     return days if index is None else frozenset(day for day in days if day.weekday() == index)
 
 

@@ -3,7 +3,7 @@
 from extract_todos.days.words import Rule, Words
 
 DAYTIME = r"morning|afternoon|evening|night|noon|lunchtime|midday|midnight"
-# Where a sentence may go on after "by the 15th", so that it is no 15th floor.
+# What may follow "by the 15th". It excludes "by the 15th floor".
 DAY_ENDS = rf"(?= ?(?:$|[.,;:!?)]|at|in the (?:{DAYTIME})|(?:{DAYTIME})|latest|i|we|please)(?!\w))"
 ORDINAL = r"(?:st|nd|rd|th)"
 NEXT_WEEK = r"(?:the )?(?:next|following|coming) week"
@@ -66,7 +66,7 @@ ENGLISH = Words(
         Rule("vague", r"tomorrow (?:week|fortnight)|(?:the )?(?:day|week|month|night)s? (?:before|after)"),
         Rule("vague", r"\w+ from tomorrow"),
         Rule("ahead", r"tomorrow"),
-        # It tells mostly of what is over.
+        # It is mostly about the past.
         Rule("vague", r"this morning"),
         Rule("ahead", rf"today|tonight|this (?:very )?(?:{DAYTIME})", 0),
         Rule("ahead", r"(?:in )?{n} days?(?: time|' time)? from (?:now|today)|in {n} days?(?:'? time)?"),

@@ -1,4 +1,4 @@
-"""Compile the rules of one language into one regular expression, and find what they match."""
+"""Compile the rules of one language into one regular expression, and find its matches."""
 
 import re
 from collections.abc import Iterator
@@ -24,18 +24,18 @@ GROUP = re.compile(r"\(\?P<(\w+)>")
 
 @dataclass(frozen=True)
 class Found:
-    """What a rule matched: where, and the text of each placeholder ("w", "m", …) that has one."""
+    """A match of a rule, with the text of each placeholder ("w", "m", …) that matched."""
 
     rule: Rule
     start: int
     end: int
     values: dict[str, str]
-    # Where the first placeholder begins, behind an article.
+    # Where the first placeholder begins, after any article.
     values_start: int
 
     @property
     def has_month(self) -> bool:
-        """Whether it is a day of a month."""
+        """Whether it is a date with a month."""
         return "m" in self.values or "a" in self.values
 
 
@@ -43,7 +43,7 @@ class Rules:
     """The rules of one language."""
 
     def __init__(self, words: Words) -> None:
-        """Compile them, which takes some milliseconds."""
+        """Compile the rules, which takes some milliseconds."""
         weekdays = "|".join(words.weekdays)
         shorts = "|".join(words.weekdays_short)
         self._placeholders = {
@@ -67,7 +67,7 @@ class Rules:
         self._pattern = re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")
 
     def _compiled(self, index: int, rule: Rule) -> str:
-        """Fill a pattern's placeholders in; a group gets a name of its own each time, as `re` wants."""
+        """Fill in a pattern's placeholders. Each group gets a unique name, as `re` requires."""
         pattern = PLACEHOLDER.sub(lambda match: self._placeholders[match[0]], rule.pattern)
 
         def named(match: re.Match[str]) -> str:
@@ -77,7 +77,7 @@ class Rules:
         return f"(?P<rule_{index}>{GROUP.sub(named, pattern)})"
 
     def find(self, plain: str) -> Iterator[Found]:
-        """Yield what the rules match in a text without accents, from left to right."""
+        """Yield the matches in a text without accents, from left to right."""
         for match in self._pattern.finditer(plain):
             index = int(str(match.lastgroup).removeprefix("rule_"))
             groups = [name for name in self._groups if match[name] is not None]

@@ -1,4 +1,4 @@
-"""Tell which days the mentions of time in a text may mean, in one language."""
+"""Find the days that the mentions of time in a text may mean, in one language."""
 
 import re
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from extract_todos.days.dates import NONE, Days
 from extract_todos.days.rules import Found, Rules
 from extract_todos.days.words import Words
 
-# Directly beside a day, these make it part of a file's name, an address, a number or a range.
+# Next to a day, these make it part of a file name, an address, a number or a range.
 GLUE_BEFORE = re.compile(r"(?:[@#_/\\.+]|\w-|\d[,:]|\d ?[-/&+~] ?)$")
 GLUE_AFTER = re.compile(r"[@_/\\]|-\w|\.\w|,\d| ?[-/&+~] ?\d")
-# "3 and 4 December", "December 3 to 5", and "3 December 26", which may be people.
+# Several numbers: "3 and 4 December", "December 3 to 5", and "3 December 26", which may be 26 people.
 LINKS = r"(?:,|/|&|-|\+|and|or|to|und|oder|bis|et|ou|au|y|o|al|a)"
 NUMBER_BEFORE = re.compile(rf"\d(?:st|nd|rd|th|t?e[rn]?|\.)? ?{LINKS} ?(?:(?:the|le|el|den|dem|zum) )?$")
 TIME = r"(?:[:h]\d?|\.\d\d(?![.\d])| ?(?:am|pm|a\.m|p\.m|uhr|h|heures?|horas?|o'clock)(?!\w))"
@@ -21,10 +21,10 @@ YEAR_WORDS = (
     r"(?:two thousand|(?:seven|eigh|nine)teen|twenty|deux mille|mille|mil|dos mil|zweitausend\w*)(?!\w)"
 )
 YEAR_AFTER = re.compile(rf",? ?(?:de )?(?:(?:19|20)\d\d(?!\d|{TIME})|{YEAR_WORDS})")
-# "3rd", "3.", "1er", "of": no verb and no name stands beside them.
+# Beside "3rd", "3.", "1er" or "of", a shy month is a month.
 DATE_MARKS = re.compile(r"\d(?:st|nd|rd|th|er|\.)| of ")
 NEED_SUPPORT = ("dots_no_year", "slashes_no_year")
-# How much of the text before a mention is looked at.
+# Characters before a mention that are searched.
 NEARBY = 40
 
 
@@ -37,7 +37,7 @@ class Text:
 
 
 class Scanner:
-    """Read texts in one language."""
+    """Scans texts in one language."""
 
     def __init__(self, words: Words) -> None:
         """Compile the language's patterns, which takes some milliseconds."""
@@ -66,10 +66,10 @@ class Scanner:
         self._on = re.compile(rf"(?<!\w)(?:{words.on}) $")
 
     def days(self, text: Text, today: date, *, settled: bool) -> Days | None:
-        """Return the days that all mentions of time in a text may mean; None if there is none but vague ones.
+        """Return the days that fit all mentions of time in a text; None if all mentions are vague.
 
         Args:
-            text: what was said.
+            text: the speaker's words.
             today: the speaker's local day.
             settled: whether the text is known to be in this language.
         """
@@ -85,18 +85,18 @@ class Scanner:
             if found.has_month and (after := self._weekday_after.match(text.plain, found.end)):
                 meant, end = dates.only_on(meant, _index(self._weekdays, after["w"])), after.end()
             if found.rule.kind in NEED_SUPPORT and not self._has_support(found, text.plain):
-                # "3/4 of it". Where the language is not known, another one may have the word.
+                # "3/4 of it". If the language is not settled, the word may belong to another one.
                 if not meant or not settled:
                     continue
                 meant = NONE
             if not self._stands_alone(found, text):
                 meant = NONE
             days = meant if days is None else days & meant
-        # Vague words alone name no day; in a text of another language, they may be other words: "no".
+        # Vague words alone name no day. In another language they may mean something else, such as "no".
         return days if kinds - {"vague"} else None
 
     def _is_no_date(self, found: Found, plain: str) -> bool:
-        """Tell whether what looks like a date lacks support: "we may 3", "we march 3 miles", "3.12"."""
+        """Tell whether an apparent date lacks support: "we may 3", "we march 3 miles", "3.12"."""
         values, kind = found.values, found.rule.kind
         if kind == "dots_no_year" and not self._words.dotted:
             return True
@@ -109,13 +109,13 @@ class Scanner:
         )
 
     def _has_support(self, found: Found, plain: str) -> bool:
-        """Tell whether a word introduces a date, or nothing else is said."""
+        """Tell whether a word introduces a date, or the text is nothing else."""
         whole = found.end - found.start >= len(plain.strip(" .,;:!?"))
         introduced = self._on.search(plain[: found.start]) or self._on.search(plain[: found.values_start])
         return "w" in found.values or whole or introduced is not None
 
     def _meant(self, found: Found, today: date, *, settled: bool) -> Days:
-        """Return the days that one mention may mean; none if it is vague."""
+        """Return the days that a mention may mean; none if it is vague."""
         values, kind, words = found.values, found.rule.kind, self._words
         weekday = _index(self._weekdays, values["w"]) if "w" in values else None
         match kind:
@@ -127,7 +127,7 @@ class Scanner:
                 day = _number(self._days, values["d"])
                 return dates.only_on(dates.day_of_month(today, day), weekday)
             case "dots" | "dots_no_year" | "slashes" | "slashes_no_year":
-                # Outside of English, the day is first; and with dots unless it is English for sure.
+                # English puts the month first. Dots mean that the day is first, unless English is settled.
                 day_first = words.day_first if settled else kind.startswith("dots")
                 a, b, year = int(values["a"]), int(values["b"]), values.get("y")
                 days = dates.date_of(today, year, b, a, weekday)
@@ -154,7 +154,7 @@ class Scanner:
         return NONE
 
     def _stands_alone(self, found: Found, text: Text) -> bool:
-        """Tell whether no word beside a mention changes it, and the text does not tell of the past."""
+        """Tell whether no neighbouring word changes a mention, and the text is not about the past."""
         before, after = text.plain[max(0, found.start - NEARBY) : found.start], text.plain[found.end :]
         if GLUE_BEFORE.search(before) or GLUE_AFTER.match(after):
             return False
@@ -174,7 +174,7 @@ class Scanner:
 
 
 def _joined(pattern: str) -> str:
-    """Return a pattern that was broken into lines."""
+    """Join a pattern that is broken into lines."""
     return re.sub(r"\n\s*", "", pattern)
 
 
