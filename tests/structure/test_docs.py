@@ -29,7 +29,7 @@ def test_a_make_target_that_is_named_exists(page: Path) -> None:
         assert target in targets
 
 
-def test_what_a_deployment_is_given_exists() -> None:
+def test_names_in_deploy_commands_exist() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     environments = set(re.findall(r"^\[(\w+)\.deploy", (ROOT / "samconfig.toml").read_text(), re.MULTILINE))
 
@@ -71,7 +71,7 @@ def test_each_task_of_contributing_leads_to_a_file_that_is_there() -> None:
         assert list(ROOT.glob(file.replace("<process>", "*"))), file
 
 
-def test_the_runbook_searches_for_what_lambda_writes_in_json() -> None:
+def test_the_runbook_searches_the_fields_of_json_logs() -> None:
     """Newer runtimes do not write "Task timed out": their report has a status."""
     assert template()["Globals"]["Function"]["LoggingConfig"]["LogFormat"] == "JSON"
     runbook = (ROOT / "docs" / "operations.md").read_text()
