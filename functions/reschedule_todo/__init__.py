@@ -1,1 +1,1 @@
-"""reschedule_todo: an overdue to-do is moved to a day that makes sense, and the user is told why."""
+"""reschedule_todo: move an overdue to-do to a better day, and tell the user why."""

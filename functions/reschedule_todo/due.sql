@@ -21,7 +21,7 @@
 --   page_size             schedulings in a page, most of which are not due
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
-    -- Only columns of the index: so it is read in its order, and no further than the end of the page.
+    -- Only columns of the index, so that it is read in order, and only to the end of the page.
     SELECT todo_scheduling_pk, todo_fk, scheduled_date
     FROM md_todo_scheduling
     WHERE (scheduled_date, todo_scheduling_pk) > (:after_date, :after_pk)
@@ -94,7 +94,7 @@ due AS (
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
-        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran
+        -- A failed move is tried again after the to-do was moved or the job was deleted. A job that only ran
         -- out of attempts gets another night.
         AND NOT EXISTS (
             SELECT

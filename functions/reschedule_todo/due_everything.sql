@@ -1,8 +1,8 @@
 -- Select the overdue to-dos on one page of everything that is open, if it is night for their user.
 --
 -- A to-do is overdue when it is open and the date of its newest scheduling is before its user's local date.
--- This query looks at every open to-do, so nothing is too old to be found. Its cost follows what is open, so
--- it runs once a night. At the other hours, due.sql finds what was planned lately.
+-- This query reads all open to-dos, so it finds even the oldest. Its cost follows their number, so it runs
+-- once a night. At the other hours, due.sql finds what was planned lately.
 --
 -- Columns
 --   subject               key of the to-do
@@ -85,7 +85,7 @@ due AS (
             -- OFFSET 0 keeps this a lookup for each row; as an anti-join, it can read the whole ledger.
             OFFSET 0
         )
-        -- A failed move is tried again when the to-do was moved or the job was deleted. A job that only ran
+        -- A failed move is tried again after the to-do was moved or the job was deleted. A job that only ran
         -- out of attempts gets another night.
         AND NOT EXISTS (
             SELECT

@@ -1,4 +1,4 @@
-"""What travels on the queue of reschedule_todo."""
+"""The message on the queue of reschedule_todo."""
 
 from mojodex.messages import LocalDate, Message, PrimaryKey
 
@@ -10,8 +10,8 @@ class RescheduleTodo(Message):
 
     Attributes:
         todo_pk: key of the `md_todo`.
-        local_date: the user's day for which the schedule found it due; without it, the one on which the
-            message was sent. A to-do has one job a day.
+        local_date: the user's local day; by default the day on which the message was sent. A to-do has one
+            job a day.
     """
 
     todo_pk: PrimaryKey

@@ -1,4 +1,4 @@
-"""Move an overdue to-do: collect what is known of it, ask a model for a better day, check it, save it."""
+"""Move an overdue to-do: collect what matters, ask a model for a better day, check it, save it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -50,15 +50,15 @@ DORMANT = "the user is dormant"
 AGENDA_DAYS = 14
 # Working days among which the rule chooses.
 RULE_DAYS = 5
-# A lighter day is near a crowded one within so many days.
+# A lighter day must be this near to a crowded one.
 NEAR_DAYS = 3
-# Bounds of what a prompt holds, so that neither a long text nor years of moves cost more each night.
+# Bounds of a prompt's content, so that neither long texts nor years of moves cost more each night.
 DESCRIPTION_CHARS = 2000
 RESULT_CHARS = 8000
 MOVES_SHOWN = 10
 OPEN_TODOS_SHOWN = 100
 OPEN_TODO_CHARS = 300
-# Three sentences. Nobody would read more.
+# Three sentences. Nobody reads more.
 ARGUMENT_CHARS = 1000
 
 
@@ -66,11 +66,11 @@ class ReschedulingSettings(ModelSettings):
     """Settings of the rescheduling.
 
     Attributes:
-        load_cap: no to-do is moved to a day with so many to-dos while a lighter day is near.
-        slipping_after_moves: after so many moves, the argument says that the to-do keeps slipping.
+        load_cap: a day with this many to-dos gets no other while a lighter day is near.
+        slipping_after_moves: after this many moves, the argument says that the to-do keeps slipping.
         night_until_hour: hour of the user's wall clock, 1 to 24, at which the night ends.
-        dormant_after_days: who has given no sign of life for so many days is dormant; 0 for nobody.
-        default_timezone_offset: minutes, for users whose offset is not known (see `clock.local_time`).
+        dormant_after_days: a user without a sign of life for this many days is dormant; 0 for never.
+        default_timezone_offset: minutes, for users without an offset (see `clock.local_time`).
     """
 
     load_cap: int = Field(ge=1)
@@ -78,9 +78,6 @@ class ReschedulingSettings(ModelSettings):
     night_until_hour: int = Field(ge=1, le=24)
     dormant_after_days: int = Field(default=0, ge=0)
     default_timezone_offset: int = 0
-
-
-# What `collect` returns.
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Scheduling:
 
 @dataclass(frozen=True)
 class Todo:
-    """The overdue to-do; its schedulings oldest first, `newest_scheduling_pk` is the key of the last."""
+    """The overdue to-do, its schedulings (oldest first), and the key of the last one."""
 
     todo_pk: int
     description: str
@@ -104,7 +101,7 @@ class Todo:
 
     @property
     def moves(self) -> int:
-        """Return how often it was moved until now."""
+        """Return the number of moves so far."""
         return len(self.schedulings) - 1
 
     @property
@@ -115,7 +112,7 @@ class Todo:
 
 @dataclass(frozen=True)
 class Task:
-    """What the to-do comes from, and what came out of it ('' if nothing is left)."""
+    """The task that the to-do comes from, with its result ('' if there is none)."""
 
     name: str
     definition: str
@@ -125,7 +122,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Day:
-    """A day of the agenda, and how many other to-dos it has."""
+    """A day of the agenda, and the number of other to-dos on it."""
 
     day: date
     todos: int
@@ -141,7 +138,7 @@ class OpenTodo:
 
 @dataclass(frozen=True)
 class Agenda:
-    """The coming days as the model is shown them; `load`: how many other to-dos a day has, for all days."""
+    """The coming days and to-dos for the prompt. `load` is the number of other to-dos on any day."""
 
     days: list[Day]
     open_todos: list[OpenTodo]
@@ -150,7 +147,7 @@ class Agenda:
 
 @dataclass(frozen=True)
 class Overdue:
-    """All that is known of an overdue to-do; `is_dormant`: its user has given no sign of life for long."""
+    """An overdue to-do with all that the rescheduling needs. `is_dormant` is about its user."""
 
     user_id: str
     user: User
@@ -160,7 +157,7 @@ class Overdue:
     is_dormant: bool = False
 
 
-# What the model answers. It gets this model's JSON schema, docstring included.
+# The model's answer. The prompt contains its JSON schema, docstring included.
 
 
 class Rescheduling(Answer):
@@ -172,12 +169,9 @@ class Rescheduling(Answer):
     date: str | None
 
 
-# What `check` returns.
-
-
 @dataclass(frozen=True)
 class Move:
-    """Where the to-do goes, what the user is told, who chose; `reason` says why not the model's choice."""
+    """The new day and the argument for the user. `reason` explains why the model's day was not taken."""
 
     scheduled_date: date
     argument: str
@@ -203,8 +197,7 @@ def reschedule_todo(
 
     Raises:
         InvalidMessageError: there is no such to-do.
-        NothingToDoError: it is completed, deleted, has no date, or is not overdue (any more); or the job of a
-            later night waits.
+        NothingToDoError: it is completed, deleted, has no date, or is not overdue; a later job waits.
         TransientError, PermanentError: as `Question.ask`, `Database.session`, `jobs.finish`.
     """
     if job.superseded:
@@ -234,12 +227,12 @@ def think(model: Model, settings: ReschedulingSettings, overdue: Overdue, deadli
         "agenda": overdue.agenda,
         "load_cap": settings.load_cap,
     }
-    # In the last hour of the night, and after it.
+    # From the last hour of the night on.
     is_late = int(overdue.user.time.partition(":")[0]) >= settings.night_until_hour - 1
     question = Question(model, PROMPT, variables, Rescheduling, deadline, urgent=is_late)
     answer = question.ask()
-    if wrong := objection(answer, overdue, settings.load_cap):
-        return question.ask_again(wrong) or answer
+    if errors := objection(answer, overdue, settings.load_cap):
+        return question.ask_again(errors) or answer
     return answer
 
 
@@ -269,7 +262,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         session: the caller's.
         todo_pk: the to-do's key.
         now: the present moment (aware).
-        settings: the default offset, after how many moves a to-do keeps slipping, and who is dormant.
+        settings: of the rescheduling.
 
     Raises:
         InvalidMessageError, NothingToDoError: as `reschedule_todo`.
@@ -292,7 +285,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
         raise NothingToDoError("it is not overdue")
 
     is_dormant = settings.dormant_after_days > 0 and not has_sign_of_life
-    # No model is asked about a dormant user's to-do.
+    # A dormant user's to-do needs no model, and so no result.
     result = None if is_dormant else newest_version(session, todo.user_task_execution_fk)
     return Overdue(
         its_user.user_id,
@@ -317,7 +310,7 @@ def collect(session: Session, todo_pk: int, now: datetime, settings: Reschedulin
 
 @cache
 def _todo_with_its_user() -> Select[*tuple[Any, ...]]:
-    """Select the to-do :todo_pk, its task and its user, and whether the user is not dormant."""
+    """Select the to-do :todo_pk, its task, its user, and whether the user gave a sign of life."""
     return (
         select(MdTodo, MdTask, MdUser, HAS_SIGN_OF_LIFE)
         .join(
@@ -374,14 +367,14 @@ def agenda_of(others: Sequence[OpenTodo], today: date) -> Agenda:
     """Return the agenda of a user.
 
     Args:
-        others: the other open to-dos, in the order in which the model is shown them.
+        others: the other open to-dos, in the order of the prompt.
         today: the user's local day.
     """
     load = Counter(other.scheduled_date for other in others)
     coming = [today + n * DAY for n in range(AGENDA_DAYS)]
     return Agenda(
         [Day(day, load[day]) for day in coming],
-        # Coming to-dos say more about a good day than other overdue ones.
+        # Coming to-dos tell more about a good day than other overdue ones.
         [other for other in others if other.scheduled_date >= today][:OPEN_TODOS_SHOWN],
         load,
     )
@@ -395,14 +388,14 @@ def _open_todos() -> Select[MdTodo, date]:
 
 
 def check(answer: Rescheduling | None, overdue: Overdue, load_cap: int) -> Move:
-    """Take the model's day if it is valid, otherwise the day of a rule.
+    """Return a move to the model's day if it is valid, otherwise to the day of a rule.
 
-    The rule takes the lightest of the next five working days, and the first of several. For a dormant user
-    it takes a day after which the to-do is overdue again in a week.
+    The rule takes the lightest of the next five working days, and the first if several are equal. A dormant
+    user's to-do moves so that it is overdue again in a week.
 
     Args:
-        answer: the model's, after it was asked again; None for a dormant user.
-        overdue: what is known of the to-do.
+        answer: the model's last one; None for a dormant user.
+        overdue: from `collect`.
         load_cap: see the settings.
     """
     if answer is None:
@@ -417,17 +410,17 @@ def check(answer: Rescheduling | None, overdue: Overdue, load_cap: int) -> Move:
 
 
 def objection(answer: Rescheduling, overdue: Overdue, load_cap: int) -> str | None:
-    """Tell the model what is wrong with its answer; None if nothing is."""
-    wrong = []
+    """Return the errors in an answer, as sentences for the model; None if there are none."""
+    errors = []
     try:
         _date(answer, overdue, load_cap)
     except ValueError as error:
-        wrong.append(f"The date is no use: {error}.")
+        errors.append(f"The date is no use: {error}.")
     try:
         _argument(answer)
     except ValueError as error:
-        wrong.append(f"{error}.".capitalize())
-    return " ".join(wrong) or None
+        errors.append(f"{error}.".capitalize())
+    return " ".join(errors) or None
 
 
 def _date(answer: Rescheduling, overdue: Overdue, load_cap: int) -> date:
@@ -461,7 +454,7 @@ def _date(answer: Rescheduling, overdue: Overdue, load_cap: int) -> date:
 
 
 def _asks_for_weekend(overdue: Overdue, day: date) -> bool:
-    """Tell whether the to-do's text names this day, or whether it was planned for a weekend before."""
+    """Tell whether the to-do's text names this day, or it was planned for a weekend before."""
     todo = overdue.todo
     if any(not is_working_day(scheduling.scheduled_date) for scheduling in todo.schedulings):
         return True
@@ -472,7 +465,7 @@ def _argument(answer: Rescheduling) -> str:
     """Return the argument as one paragraph.
 
     Raises:
-        ValueError: it is missing. The text tells the model so.
+        ValueError: it is missing.
     """
     argument = " ".join(well_formed(answer.argument or "").split())
     if not argument:
@@ -491,7 +484,7 @@ def _by_rule(overdue: Overdue, reason: str) -> Move:
 
 
 def _with_moves(argument: str, overdue: Overdue) -> str:
-    """Append our own sentence, which is always right, about how often a slipping to-do was moved."""
+    """Append our own, always correct sentence on the number of moves if the to-do keeps slipping."""
     if not overdue.todo.keeps_slipping:
         return argument
     return f"{argument} {keeps_slipping_wording(overdue.user.language, overdue.todo.moves)}"
@@ -516,18 +509,18 @@ def save(
         now: the present moment (aware).
 
     Returns:
-        What was written.
+        The move that was saved.
 
     Raises:
         NothingToDoError: it was completed, deleted or moved in the meantime.
-        LeaseLostError: another invocation has the job.
+        LeaseLostError: another invocation holds the job.
     """
     todo = overdue.todo
-    # One move at a time for each user, so that concurrent moves do not fill up one day.
+    # One move at a time for each user, so that concurrent moves do not crowd one day.
     session.execute(select(user_lock(literal(overdue.user_id))))
     agenda = _agenda(session, todo.todo_pk, overdue.user_id, overdue.user.today)
     move = check(answer, replace(overdue, agenda=agenda), load_cap)
-    # Keeps others from inserting a scheduling: the foreign key locks the to-do, and that conflicts with this.
+    # Blocks other inserts of schedulings: their foreign key needs a lock that conflicts with this one.
     held = select(MdTodo.todo_pk).where(MdTodo.todo_pk == todo.todo_pk, is_open()).with_for_update()
     if session.execute(held).scalar() is None:
         raise NothingToDoError("it was completed or deleted in the meantime")

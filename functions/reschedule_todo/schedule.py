@@ -15,7 +15,7 @@ from mojodex.schedule import DueWork, ScheduleSettings, publish_due
 from mojodex.sql import read_sql
 from reschedule_todo.message import PROCESS, RescheduleTodo
 
-# To-dos that one statement looks at, so that none takes long, however few of them are due.
+# To-dos per statement, so that none takes long, even if few of them are due.
 TODOS_PER_PAGE = 2000
 CLOCK_TOLERANCE = timedelta(minutes=5)
 DUE, DUE_EVERYTHING = (read_sql(Path(__file__).with_name(name)) for name in ("due.sql", "due_everything.sql"))
@@ -25,10 +25,10 @@ class Settings(ScheduleSettings):
     """Settings of the schedule.
 
     Attributes:
-        night_from_hour: hour of the user's wall clock, 0 to 23, from which on to-dos are moved.
-        night_until_hour: hour, 1 to 24, until which they are. The night is several runs of the schedule long,
-            so that what one run missed is found before the user gets their e-mail.
-        default_timezone_offset: minutes, for users whose offset is not known.
+        night_from_hour: hour of the user's wall clock, 0 to 23, at which the night begins.
+        night_until_hour: hour, 1 to 24, at which the night ends. A night has several runs of the schedule, so
+            that a later run finds what an earlier one missed before the user gets their e-mail.
+        default_timezone_offset: minutes, for users without an offset.
     """
 
     night_from_hour: int = Field(ge=0, le=23)
@@ -48,13 +48,13 @@ database = Database(settings)
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Publish what is due. EventBridge Scheduler invokes it; the event does not matter."""
+    """Publish due work. EventBridge Scheduler invokes it; the event does not matter."""
     now, deadline = utc_now(), Deadline(context.get_remaining_time_in_millis)
     return publish_due(database, due_work(settings, now), now, deadline)
 
 
 def due_work(settings: Settings, now: datetime) -> Iterator[DueWork]:
-    """Describe what is due at `now` (aware); nothing where it is nowhere night on a working day."""
+    """Describe the work due at `now` (aware); none if it is nowhere the night of a working day."""
     windows = local_windows(now, settings.night_from_hour, settings.night_until_hour)
     if not windows:
         return
@@ -75,10 +75,10 @@ def due_work(settings: Settings, now: datetime) -> Iterator[DueWork]:
 
 
 def is_hour_for_everything(settings: Settings, now: datetime) -> bool:
-    """Tell whether a run at `now` looks at all open to-dos, and not only at those that were planned lately.
+    """Tell whether a run at `now` searches all open to-dos, and not only those that were planned lately.
 
-    A night is N hours long. So of the hours of UTC that N divides, each time zone has one in its night. A run
-    at the full hour belongs to that hour also on a clock that is a little behind.
+    A night is N hours long. So each time zone's night has one of the UTC hours that N divides. The tolerance
+    puts a run at the full hour into that hour, even if its clock is slow.
     """
     return (now + CLOCK_TOLERANCE).hour % (settings.night_until_hour - settings.night_from_hour) == 0
 

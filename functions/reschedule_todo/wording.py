@@ -20,10 +20,10 @@ class Words:
     """Sentences of one language.
 
     Attributes:
-        rule: why a rule chose the day; with {day} and {others}.
-        dormant: why a to-do of a dormant user was moved; with {day}.
-        others: how many other to-dos that day has: none, one, {n}.
-        slips: how often a to-do was moved, and what to do about it; with {times}.
+        rule: explains a rule's day; with {day} and {others}.
+        dormant: explains the move of a dormant user's to-do; with {day}.
+        others: number of other to-dos on that day: none, one, {n}.
+        slips: number of moves of a to-do, and advice; with {times}.
         times: once, {n} times.
     """
 

@@ -1,4 +1,4 @@
-"""Move the overdue to-dos that a batch of messages names."""
+"""Move the overdue to-dos in a batch of messages."""
 
 from datetime import datetime
 from typing import Any

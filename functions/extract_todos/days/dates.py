@@ -32,7 +32,7 @@ def this_weekday(today: date, index: int) -> Days:
 
 
 def coming_weekday(today: date, index: int) -> Days:
-    """Return the next such weekday after today. If that is tomorrow, which has its own word, add a week later."""
+    """Return the next such weekday after today. If that is tomorrow, add the one a week later."""
     distance = _distance(today, index) or WEEK
     return ahead(today, distance, *([distance + WEEK] if distance == 1 else []))
 
