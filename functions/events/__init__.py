@@ -1,1 +1,1 @@
-"""events: what Mojodex tells a user by itself, once a day: the daily to-do e-mail."""
+"""events: send each user the daily to-do e-mail."""

@@ -1,4 +1,4 @@
-"""Send the events that a batch of messages names."""
+"""Send the events in a batch of messages."""
 
 from datetime import date, datetime
 from typing import Any

@@ -426,7 +426,7 @@ def test_feedback_that_arrives_before_our_own_commit_counts_after_it(
         (lambda m: [ses_event("Complaint", m[0], NOW - DAY)], "the user has marked a mail as spam"),
         (
             lambda m: [soft_bounce(each, NOW - DAY) for each in m],
-            "the user's address has not taken the last mails, so there is a pause",
+            "the user's address refused the last mails, so there is a pause",
         ),
     ],
     ids=["bounce", "complaint", "soft bounces"],

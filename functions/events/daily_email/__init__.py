@@ -1,1 +1,1 @@
-"""The daily to-do e-mail: who gets it, what it says, and how it looks."""
+"""The daily to-do e-mail: its audience, content, wording and templates."""

@@ -49,7 +49,7 @@ PAUSES_AFTER = timedelta(days=14)
 WHY_BLOCKED: dict[Kind, str] = {
     "complaint": "the user has marked a mail as spam",
     "bounce": "mails to the user's address bounce",
-    "soft bounces": "the user's address has not taken the last mails, so there is a pause",
+    "soft bounces": "the user's address refused the last mails, so there is a pause",
 }
 
 

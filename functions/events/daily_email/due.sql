@@ -26,7 +26,7 @@
 -- `unclaimable` lists the jobs that a schedule may not claim; `mojodex.jobs.claim` defines it.
 WITH page AS MATERIALIZED (
     -- Two ranges of one index, of which one is read. With OR in one condition, the index would not serve.
-    -- Only columns of the index: so it is read in its order, and no further than the end of the page.
+    -- Only columns of the index, so that it is read in order, and only to the end of the page.
     (
         SELECT user_id, timezone_offset
         FROM md_user

@@ -1,9 +1,9 @@
 """The fixed words of the daily mail, in English, French, German and Spanish.
 
-They are also the mail's stand-in wording, for when no model can be asked.
+They also replace the model's words if the model has none that are usable.
 """
 
-# Typographic apostrophes and quotation marks are meant.
+# Typographic apostrophes and quotation marks are intended.
 # ruff: noqa: RUF001
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Words:
     """Fixed words of one language. `localized_dates` fills `{date}`.
 
     Attributes:
-        language: which language it is (en, fr, de, es).
+        language: code (en, fr, de, es).
         today: heading of today's list.
         moved: heading of the list of to-dos with a new date.
         planned_for: note of an overdue to-do; with {date}.
         moved_to: note of a to-do with a new date; with {date}.
-        button: leads to the web app.
-        footer: why the user gets this mail.
-        unsubscribe: leads to the page that ends these mails.
+        button: link to the web app.
+        footer: explains why the user gets this mail.
+        unsubscribe: link to the page that ends these mails.
         closing: the last sentence.
         pause: says that this is the last mail until the user does something in Mojodex.
     """

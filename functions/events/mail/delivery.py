@@ -99,7 +99,7 @@ def deliver(
     )
     with jobs.kept_until_saved(database, job, mail.kept, deadline):
         if not circuits.allows(SES):
-            raise TransientError("SES is away: its circuit is open")
+            raise TransientError("SES is unavailable: its circuit is open")
         if deadline.seconds_left() < SECONDS_NEEDED:
             raise TransientError("too little time left to send", retry_after=1)
         database.with_db_session(_mark, mail, job, now)

@@ -47,7 +47,7 @@ def _host(url: str) -> str:
     """Return the host of a URL.
 
     Raises:
-        ValueError: it is not a URL of http or https that could stand in a mail.
+        ValueError: it is not a URL of http or https that fits into a mail.
     """
     if not LINK.fullmatch(url) or not (host := urlsplit(url).hostname):
         raise ValueError("it is not a URL of http or https with a host")
@@ -59,13 +59,13 @@ class EmailSettings(Settings):
 
     Attributes:
         email_sender: address that SES may send from.
-        email_sender_name: what stands before it.
+        email_sender_name: display name of the sender.
         ses_configuration_set: name of the configuration set, which keeps the suppression list and the events.
-        mojodex_webapp_uri: where the button leads.
-        unsubscribe_url: page of others that ends these mails, also when it is posted to (RFC 8058); https.
-        operate_url: where our own API is; its page ends them if there is no `unsubscribe_url`; https.
-        unsubscribe_secret_arn: secret with the keys that sign the token of either page. Without it, a mail
-            has no such link.
+        mojodex_webapp_uri: target of the button.
+        unsubscribe_url: your page that ends these mails, also by POST (RFC 8058); https.
+        operate_url: base URL of our API, whose page ends the mails if there is no `unsubscribe_url`; https.
+        unsubscribe_secret_arn: secret with the keys that sign the token for either page. Without it, mails
+            have no unsubscribe link.
     """
 
     email_sender: str
@@ -93,9 +93,9 @@ class EmailSettings(Settings):
         if url is None:
             return None
         if not is_loopback(_host(url)) and urlsplit(url).scheme != "https":
-            raise ValueError("it is not a URL of https")
+            raise ValueError("it is not an https URL")
         if "#" in url:
-            raise ValueError("it has a fragment, which no server gets to see")
+            raise ValueError("it has a fragment, which browsers do not send")
         if len(url) > LONGEST_UNSUBSCRIBE_URL:
             raise ValueError(f"it is longer than {LONGEST_UNSUBSCRIBE_URL} characters")
         return url
@@ -146,7 +146,7 @@ def check_address(address: str) -> str:
     """Return the user's e-mail address in the form that SES accepts.
 
     Raises:
-        PermanentError: it is not an address that SES could send to.
+        PermanentError: SES cannot send to it.
     """
     try:
         return _address(address)
@@ -160,8 +160,8 @@ class Unsubscribe:
 
     Attributes:
         link: its address.
-        token_id: what `unsubscribing.remember` must be told before it is sent; None if it leads to a page of
-            others.
+        token_id: id to pass to `unsubscribing.remember` before the mail is sent; None with an
+            `unsubscribe_url`.
     """
 
     link: str
@@ -169,11 +169,11 @@ class Unsubscribe:
 
 
 def unsubscribe(settings: EmailSettings, user_id: str, event_type: str) -> Unsubscribe | None:
-    """Return the link that unsubscribes this user from this type; None if there is no page for it.
+    """Return the link that ends mails of this type for this user; None if there is no page for it.
 
-    For a page of others its `token` is `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` of
-    `user_id` and `event_type`, and stays valid, as an old mail may be read years later. That of our own page
-    holds no id of a user (see `unsubscribing`).
+    With an `unsubscribe_url`, `itsdangerous.URLSafeSerializer(signing_key, salt="unsubscribe")` makes the
+    `token` from `user_id` and `event_type`. It never expires, because mails may be read years later. The
+    token for our own page contains no user id (see `unsubscribing`).
 
     Raises:
         TransientError: the secret cannot be read, or has no signing key.
@@ -203,17 +203,17 @@ def as_bytes(
     """Return the bytes of the mail.
 
     Args:
-        settings: who sends it.
-        rendered: what it says.
-        to_name, to_address: the user's; the name may be unknown.
+        settings: of the sender.
+        rendered: subject and parts.
+        to_name, to_address: the user's; the name may be None.
         unsubscribe_link: for the button that mail clients show beside the sender.
         now: the present moment (aware).
 
     Raises:
-        PermanentError: the user's address is not one that SES could send to, or the link is too long.
+        PermanentError: SES cannot send to the user's address, or the link is too long.
     """
-    # By hand, because `EmailMessage` decodes and folds its values: it finds a line break in the encoded words
-    # of a name, drops the space between two encoded words, and encodes a long link.
+    # By hand, because `EmailMessage` decodes and folds values. It finds line breaks in the encoded words of a
+    # name, drops the space between two encoded words, and encodes a long link.
     head = {
         "From": _mailbox(settings.email_sender_name, settings.email_sender),
         "To": _mailbox(to_name or "", check_address(to_address)),
@@ -221,16 +221,16 @@ def as_bytes(
     }
     if unsubscribe_link is not None:
         if not LINK.fullmatch(unsubscribe_link):
-            raise PermanentError("the unsubscribe link cannot stand in a header")
+            raise PermanentError("the unsubscribe link does not fit into a header")
         head["List-Unsubscribe"] = f"<{unsubscribe_link}>"
         head["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
     message = EmailMessage(policy=SMTP)
     message["Date"] = now
     message["Message-ID"] = make_msgid(domain=settings.email_sender.rpartition("@")[2])
-    # RFC 3834: no automatic answers, please.
+    # RFC 3834: asks for no automatic answers.
     message["Auto-Submitted"] = "auto-generated"
-    # Lines of 76 bytes for any text.
+    # base64 keeps lines at 76 bytes, whatever the text.
     message.set_content(rendered.text, cte="base64")
     message.add_alternative(rendered.html, subtype="html", cte="base64")
     return (

@@ -7,7 +7,7 @@ from mojodex.text import well_formed
 
 WHITE_SPACE = re.compile(r"\s+")
 NO_BREAK_SPACES = "\u00a0\u202f"
-# Persian words and family emoji need the zero-width (non-)joiner; elsewhere it only hides text.
+# Persian words and family emoji need the zero-width (non-)joiner. Elsewhere it only hides text.
 JOINERS = "\u200c\u200d"
 STRAY_JOINERS = re.compile(f"(?<!\\S)[{JOINERS}]+|[{JOINERS}]+(?!\\S)|(?<=[{JOINERS}])[{JOINERS}]+")
 # An address ends at a space, a bracket, a quotation mark, or a script that is written without spaces.
