@@ -67,7 +67,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         "mails": _purge(
             database, BackgroundMail.sent_at, BackgroundMail.sent_at < now - MAILS_KEPT, deadline
         ),
-        # No index serves it: the table is small.
+        # Without an index, because the table is small.
         "audit": _purge(database, BackgroundAudit.at, BackgroundAudit.at < now - AUDIT_KEPT, deadline),
         "refusals": _purge(
             database, BackgroundRefusal.last_at, BackgroundRefusal.last_at < now - REFUSALS_KEPT, deadline

@@ -29,7 +29,7 @@ from mojodex.republishing import republish_all
 from mojodex.schedule import SECONDS_NEEDED
 from mojodex.schema import BackgroundJob, BackgroundPausedProcess
 
-# Sorted together, with one statement.
+# Dead letters that one statement looks up.
 LETTERS_AT_ONCE = 500
 # A message without a trace in the ledger stays only after both limits. The ledger names one message of a job;
 # a second one may return throughout an outage. An old message may have waited in a paused queue.
@@ -70,7 +70,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Redrive, and return the number of returned messages by process. The event does not matter.
 
     Raises:
-        ExceptionGroup: the errors of what could not be finished; it waits for the next run.
+        ExceptionGroup: all errors. Unfinished work waits for the next run.
     """
     deadline = Deadline(context.get_remaining_time_in_millis)
     returned: dict[str, int] = {}
@@ -134,7 +134,7 @@ def redrive(process: str, queue_url: str, dead_letter_queue_url: str, deadline: 
             queues.redrive(queue_url, dead_letter_queue_url, found.to_return)
             database.with_db_session(note, found, utc_now())
         except TransientError:
-            # Visible to the next run, so that the end of an outage is not followed by minutes of waiting.
+            # Visible at once, so that the next run need not wait for them after an outage.
             queues.show(dead_letter_queue_url, [*left, *letters])
             raise
         returned += len(found.to_return)
@@ -191,9 +191,9 @@ def sort(letters: Collection[DeadLetter], attempts: Mapping[str, int], now: date
 
 
 def note(session: Session, found: Sorted, now: datetime) -> None:
-    """Write into the ledger when these messages expire. Commits.
+    """Record in the ledger when these messages expire. Commits.
 
-    The schedule can claim a job whose message was set aside: half of its attempts are left.
+    A schedule can claim a job whose message was set aside, because half of its attempts are left.
     """
     for letters, expires_at in (
         (found.to_return, now + RETENTION),

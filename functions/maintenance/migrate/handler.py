@@ -17,7 +17,7 @@ settings = DatabaseSettings.from_environment()
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Migrate whatever the event is, and answer with what was done (see `migrate`)."""
+    """Migrate the database, and return the changes (see `migrate`). The event does not matter."""
     migrated = migrate(read_secret(settings.database_secret_arn))
     logger.info("migrated", extra={"migration": migrated})
     return migrated

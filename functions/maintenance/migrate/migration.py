@@ -28,9 +28,9 @@ SECONDS_BETWEEN_TRIES = 0.5
 
 
 def migrate(secret: dict[str, Any]) -> dict[str, Any]:
-    """Migrate the database that a secret names. Do nothing where nothing is left to do.
+    """Migrate the database that a secret names. A second run does nothing.
 
-    Several migrations of one database take turns. One that was interrupted can be run again.
+    Concurrent migrations of a database take turns. An interrupted migration can be run again.
 
     Args:
         secret: the connection; see `mojodex.database`. The user must own Mojodex's tables to add indexes.
@@ -41,8 +41,7 @@ def migrate(secret: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         TransientError: the secret is not valid.
-        sqlalchemy.exc.DBAPIError: a lock was not to be had, a Mojodex table is missing, or the user lacks a
-            right.
+        sqlalchemy.exc.DBAPIError: a lock took too long, a Mojodex table or a right is missing.
     """
     # Building the index of a large table takes longer than other functions' statements may.
     arguments = connect_arguments(secret) | {"timeout": None}
@@ -70,9 +69,9 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _end_transaction(connection: Connection, _options: Any) -> None:
-    """End the transaction that pg8000 has begun, so that an isolation level can take effect.
+    """End the transaction that pg8000 began, so that an isolation level can take effect.
 
-    Alembic's `autocommit_block` needs this: it asks for the old level, and that begins a transaction.
+    Alembic's `autocommit_block` needs this, because it queries the old level, which begins a transaction.
     """
     connection.connection.rollback()
 
@@ -80,15 +79,15 @@ def _end_transaction(connection: Connection, _options: Any) -> None:
 def _take_turn(connection: Connection) -> None:
     """Wait until no other migration runs. The lock is released when the connection closes.
 
-    Try again and again instead of waiting for the lock. A waiting statement would hold up the other
-    migration's CREATE INDEX CONCURRENTLY: a deadlock.
+    It polls, because a statement that waits for the lock would block the other migration's CREATE INDEX
+    CONCURRENTLY: a deadlock.
     """
     take = text("SELECT pg_try_advisory_lock(hashtext(:name))")
     waiting = False
     while not connection.execute(take, {"name": VERSION_TABLE}).scalar_one():
         connection.commit()
         if not waiting:
-            logger.warning("another migration is running: waiting for its end")
+            logger.warning("waiting for another migration to end")
         waiting = True
         time.sleep(SECONDS_BETWEEN_TRIES)
     connection.commit()

@@ -15,8 +15,8 @@ def upgrade() -> None:
     op.add_column("md_background_job", sa.Column("user_id", sa.String(255)))
     op.add_column("md_background_job", sa.Column("history", postgresql.JSONB()))
     op.add_column("md_background_job", sa.Column("retry_message", postgresql.JSONB()))
-    # Each job leaves entries of "queued" and "running" in its indexes. By default they stay until a fifth of
-    # the ledger has changed, and whoever counts what waits reads them all.
+    # Each job leaves dead entries of "queued" and "running" in the indexes. By default they stay until a
+    # fifth of the ledger has changed, and each count of waiting jobs reads them all.
     op.execute(
         "ALTER TABLE md_background_job"
         " SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)"
