@@ -58,7 +58,7 @@ Schedules and workers find a job by the primary key of the ledger, and a page by
 Version 0010 lowers the autovacuum scale factors of `md_background_job` to 0.02. Otherwise its indexes keep
 entries of past states for long. A count of waiting jobs reads them all (`python -m bench.jobs`).
 
-[plans.md](../bench/results/plans.md) has the query plans for a million executions and for 200,000 users.
+[plans.md](../bench/results/plans.md) has the query plans for a million executions and for 1,000,000 users.
 
 ## Removal
 
