@@ -18,6 +18,38 @@ ROOT = Path(__file__).resolve().parent.parent
 # As in a Lambda environment, the layer's packages are top-level ones.
 sys.path.insert(0, str(ROOT / "shared"))
 LONGEST_CELL = 120
+OPEN_TODOS = "`events` schedule; workers of to-dos and mails: the open to-dos of a user"
+NEWEST_VERSION = "`extract_todos` schedule; workers of to-dos and mails: an execution's newest version"
+# The queries that need each index of the models.
+NEEDED_FOR = {
+    "mojodex_background_user_by_offset": "`events` schedule: users by time zone",
+    "mojodex_background_session_by_user": "`reschedule_todo`, `events`: dormant users",
+    "mojodex_background_user_task_by_user": OPEN_TODOS,
+    "mojodex_background_execution_by_user_task": OPEN_TODOS,
+    "mojodex_background_message_by_session": "`extract_todos` worker: a conversation; dormant users",
+    "mojodex_background_text_by_execution": NEWEST_VERSION,
+    "mojodex_background_version_by_date": "`extract_todos` schedule: keyset pages of the look-back, in order",
+    "mojodex_background_version_by_text": NEWEST_VERSION,
+    "mojodex_background_todo_by_execution": OPEN_TODOS,
+    "mojodex_background_open_todo": "`reschedule_todo` schedule, once a night: keyset pages of open to-dos",
+    "mojodex_background_scheduling_by_todo": "`reschedule_todo`, `events`: the newest date of a to-do",
+    "mojodex_background_scheduling_by_date": "`reschedule_todo` schedule: dates since the last working day",
+    "mojodex_background_document_by_name": "`create_from_website`, `ingest_page`: the document of a page",
+    "mojodex_background_chunk_by_document": "`ingest_page`, `update_document`: the chunks of a document",
+    "mojodex_background_ended_job": "purge: the oldest jobs",
+    "mojodex_background_job_by_message": "redrive: the jobs of dead letters",
+    "mojodex_background_job_by_state": "console and API: the jobs of a process in a state, by time",
+    "mojodex_background_job_by_user": "console and API: the jobs of a user, by time",
+    "mojodex_background_job_to_republish": "redrive: jobs that an operator retries",
+    "mojodex_background_audit_by_target": "console and API: the changes to a job or a process",
+    "mojodex_background_refusal_by_date": "purge: the oldest refused credentials",
+    "mojodex_background_mail_by_user": "`mail_feedback` worker: the mails of a user whose mail bounced",
+    "mojodex_background_mail_by_sending": "purge: the oldest mails",
+    "mojodex_background_page_by_key": "`create_from_website` worker: the outcome of a page's last crawl",
+    "mojodex_background_open_page": "`documents` schedule: pages that wait",
+    "mojodex_background_ended_page": "purge: the oldest pages",
+    "mojodex_background_website_to_refresh": "`documents` schedule: the websites that are due, by time",
+}
 
 SETTINGS = """# Settings
 
@@ -116,14 +148,14 @@ def settings_page() -> str:
 
 def database_page() -> str:
     """Return docs/database.md: our tables with their docstrings, the indexes with their queries."""
-    from mojodex.schema import NEEDED_FOR, Base
+    from mojodex.schema import Base
 
     engine = create_engine("postgresql+pg8000://")
     purposes = {str(mapper.local_table): mapper.class_.__doc__ or "" for mapper in Base.registry.mappers}
     ours = [name for name in Base.metadata.tables if name.startswith("md_background_")]
     indexes: dict[bool, list[tuple[str, ...]]] = {True: [], False: []}
-    for name, its in Base.metadata.tables.items():
-        for index in sorted(its.indexes, key=lambda index: str(index.name)):
+    for name, model_table in Base.metadata.tables.items():
+        for index in sorted(model_table.indexes, key=lambda index: str(index.name)):
             on = str(CreateIndex(index).compile(engine)).partition(" ON ")[2]
             indexes[name in ours].append((f"`{index.name}`", f"`{on}`", NEEDED_FOR[str(index.name)]))
     return DATABASE.format(

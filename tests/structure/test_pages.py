@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mojodex.schema import NEEDED_FOR, Base
+from mojodex.schema import Base
 from tests import prose
 from tests.structure.template import template
 from tools import pages
@@ -35,7 +35,7 @@ def test_the_database_page_has_every_table_of_ours_and_every_index_with_its_quer
     page = pages.database_page()
     indexes = {str(index.name) for table in Base.metadata.tables.values() for index in table.indexes}
 
-    assert indexes == set(NEEDED_FOR)
+    assert indexes == set(pages.NEEDED_FOR)
     for name in indexes | {table for table in Base.metadata.tables if table.startswith("md_background_")}:
         assert page.count(f"\n| `{name}` |") == 1, name
 
