@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Path as InPath
 
 from mojodex.clock import utc_now
-from mojodex.schema import BackgroundJob
 from operate import access, environment, mail_blocks, overview
 from operate.access import caller_of, needs
 from operate.identify import identify
@@ -71,9 +70,7 @@ def job_page(job_id: Annotated[str, InPath()]) -> Response[str]:
     """Show a job and, if it is a website's, its pages."""
     key = key_of(job_id)
     with environment.database.session() as session:
-        job = session.get(BackgroundJob, tuple(key))
-        if job is None:
-            raise not_found("job")
+        job = detail.find_job(session, key)
         audit = detail.audit_of(session, key.job_id)
         pages = []
         if key.process == "create_from_website":

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from mojodex.schema import BackgroundJob
 from operate import audit
+from operate.jobs.detail import find_job
 from operate.jobs.job_id import JobKey
-from operate.problems import conflict, not_found
+from operate.problems import conflict
 
 # The worker that holds the job then meets `jobs.LeaseLostError`.
 CANCEL = text("""
@@ -53,9 +53,7 @@ def cancel(session: Session, key: JobKey, who: str, now: datetime) -> None:
     Raises:
         Problem: 404, there is no such job; 409, it has ended, its mail is being sent, or it is a page's job.
     """
-    job = session.get(BackgroundJob, tuple(key))
-    if job is None:
-        raise not_found("job")
+    job = find_job(session, key)
     if key.process == "ingest_page":
         raise conflict("A page is cancelled with its website.")
     values = {**key._asdict(), "now": now, "reason": f"cancelled by {who}"}

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from mojodex import mail_ledger
 from mojodex.schema import BackgroundAudit, BackgroundJob, BackgroundPage, BackgroundWebsite, MdUser
 from operate.jobs.job_id import JobKey
+from operate.problems import not_found
 
 AUDIT_LINES = 50
 MAILS_SHOWN = 10
@@ -26,6 +27,18 @@ FROM md_background_mail_block AS block
 JOIN md_user ON md_user.user_id = block.user_id AND md_user.email = block.address
 WHERE block.user_id = :user_id
 """)
+
+
+def find_job(session: Session, key: JobKey, kind: str = "job") -> BackgroundJob:
+    """Return the job of a key.
+
+    Raises:
+        Problem: 404, there is no such job; the answer names its kind.
+    """
+    job = session.get(BackgroundJob, tuple(key))
+    if job is None:
+        raise not_found(kind)
+    return job
 
 
 def audit_of(session: Session, target: str) -> Sequence[BackgroundAudit]:

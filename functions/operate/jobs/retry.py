@@ -16,9 +16,10 @@ from mojodex.republishing import republish
 from mojodex.schema import BackgroundJob
 from mojodex.sql import read_sql
 from operate import audit, environment
+from operate.jobs.detail import find_job
 from operate.jobs.job_id import JobKey
 from operate.jobs.listing import Filter, key_of_row
-from operate.problems import conflict, not_found
+from operate.problems import conflict
 from operate.services import start
 
 # One transaction retries them, in about a second.
@@ -113,9 +114,7 @@ def retry_one(session: Session, key: JobKey, who: str, now: datetime) -> JobKey:
     Raises:
         Problem: 404, there is no such job; 409, it cannot be retried.
     """
-    job = session.get(BackgroundJob, tuple(key))
-    if job is None:
-        raise not_found("job")
+    job = find_job(session, key)
     if reason := why_not(job):
         raise conflict(reason)
     queued = _retry(session, [key], now)

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from mojodex.clock import utc_now
-from mojodex.schema import BackgroundJob
 from operate import environment, mail_blocks
 from operate.access import caller_of, needs
 from operate.jobs import detail, listing, retry
@@ -156,10 +155,8 @@ def jobs(
 def job(job_id: Annotated[str, Path()]) -> JobDetail:
     key = key_of(job_id)
     with environment.database.session() as session:
-        found = session.get(BackgroundJob, tuple(key))
+        found = detail.find_job(session, key)
         audit = detail.audit_of(session, key.job_id)
-    if found is None:
-        raise not_found("job")
     outcome = found.outcome
     if outcome is not None and "read-content" not in caller_of(router).rights:
         outcome = detail.without_words(outcome)
@@ -215,10 +212,8 @@ def website(
     if key.process != "create_from_website":
         raise not_found("website")
     with environment.database.session() as session:
-        found = session.get(BackgroundJob, tuple(key))
+        found = detail.find_job(session, key, "website")
         pages = detail.pages_of(session, key, limit=limit + 1, after=after)
-    if found is None:
-        raise not_found("website")
     shown = [
         {name: value for name, value in page._mapping.items() if name != "key"} for page in pages[:limit]
     ]
