@@ -15,6 +15,11 @@ def blocks(language: str, page: Path = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def without_code(text: str) -> str:
+    """Remove the fenced blocks of a page."""
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def commands(page: Path = README) -> list[str]:
     """Return the commands that a page says to run on this machine, in order."""
     lines = [line.partition("#")[0].strip() for block in blocks("sh", page) for line in block.splitlines()]

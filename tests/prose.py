@@ -1,6 +1,6 @@
-"""How the pages are written: bounds for sentences, paragraphs and table cells, and words that are not used.
+"""Bounds for the pages' sentences, paragraphs and table cells, and the words that the glossary replaces.
 
-`python -m tests.prose [PAGE …]` prints what is out of bounds.
+`python -m tests.prose [PAGE …]` prints what is out of bounds, by default in all pages.
 """
 
 import re
@@ -8,16 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests import ROOT
+from tests.pages import DOCS, PAGES, without_code
+from tools import pages
 
 MOST_WORDS, MOST_CELL, MOST_LINES, LONGEST_LINE = 30, 120, 5, 120
-DOCS = ROOT / "docs"
-# Written by a script from the code, which a test compares.
-GENERATED = (DOCS / "settings.md", DOCS / "database.md")
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
-BY_HAND = [page for page in PAGES if page not in GENERATED]
+BY_HAND = [page for page in PAGES if page not in pages.PAGES]
 
-_FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"`[^`]*`")
 # Not behind an abbreviation or a number of a list.
@@ -25,8 +21,8 @@ _SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<![0-9])[.!?](?=[\s)\"”*]
 
 
 def faults(text: str) -> Iterator[str]:
-    """Say what of a page in Markdown is out of bounds."""
-    text = _FENCE.sub("", re.sub(r"<picture>.*?</picture>", "", text, flags=re.DOTALL))
+    """Describe what is out of bounds in a page in Markdown."""
+    text = without_code(re.sub(r"<picture>.*?</picture>", "", text, flags=re.DOTALL))
     for block in re.split(r"\n\s*\n", text):
         lines = [line for line in block.splitlines() if line.strip()]
         rows = [line for line in lines if line.lstrip().startswith("|")]
@@ -70,10 +66,10 @@ def unused_words() -> list[str]:
     return re.findall(r'"([^"]+)"', table)
 
 
-def main(pages: list[str]) -> int:
-    """Print what is out of bounds in the pages; returns the exit code."""
+def main(paths: list[str]) -> int:
+    """Print what is out of bounds in the pages, and return the exit code."""
     found = 0
-    for page in map(Path, pages) if pages else BY_HAND:
+    for page in map(Path, paths) if paths else PAGES:
         for fault in faults(page.read_text()):
             found += 1
             sys.stdout.write(f"{page}: {fault}\n")

@@ -1,6 +1,5 @@
 """The database user of docs/deploy.md has the rights that it needs and no more; the pages' SQL works."""
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
@@ -17,6 +16,7 @@ from local.runtime.postgres import Database
 from mojodex import mail_ledger, unsubscribing
 from mojodex.clock import Deadline, utc_now
 from mojodex.feedback import Mail
+from mojodex.sql import read_sql
 from tests.fake_model import FakeModel, Reply, todos
 from tests.fake_ses import fake_ses
 from tests.integration.conftest import Bundle, Documents
@@ -29,33 +29,26 @@ ROLE = "mojodex_background"
 SAID = "I'll send the offer to Bob."
 
 
-def file(name: str, variable: str, value: str) -> str:
-    """The statements of a file for psql, with a value in place of its variable."""
-    return re.sub(r"--.*", "", (DOCS / name).read_text()).replace(f":'{variable}'", f"'{value}'")
+def statements(sql: str) -> list[str]:
+    """Split SQL into its statements."""
+    return [statement for part in sql.split(";") if (statement := part.strip())]
 
 
 STATEMENTS = [
-    statement.strip()
-    for block in (
-        *(
-            block
-            for page in ("operations", "messages", "jobs")
-            for block in blocks("sql", DOCS / f"{page}.md")
-        ),
-        file("erase_user.sql", "user_id", "…"),
+    statement
+    for sql in (
+        *(sql for page in ("operations", "messages", "jobs") for sql in blocks("sql", DOCS / f"{page}.md")),
+        read_sql(DOCS / "erase_user.sql").replace(":'user_id'", "'…'"),
     )
-    for statement in block.split(";")
-    if statement.strip()
+    for statement in statements(sql)
 ]
 
 
 @pytest.fixture
 def user(database: Database, mojodex: Mojodex) -> Iterator[dict[str, Any]]:
-    """The secret of a user that was made with the page's file, and has our own tables."""
-    for statement in filter(None, map(str.strip, file("database_user.sql", "password", "secret").split(";"))):
-        mojodex.run(statement)
-    ours = re.sub(r"--.*", "", (DOCS / "our_tables.sql").read_text())
-    for statement in filter(None, map(str.strip, ours.split(";"))):
+    """The secret of a user with the rights of the page's files, also on our own tables."""
+    rights = read_sql(DOCS / "database_user.sql").replace(":'password'", "'secret'")
+    for statement in statements(rights + read_sql(DOCS / "our_tables.sql")):
         mojodex.run(statement)
     yield database.secret() | {"username": ROLE, "password": "secret"}
     mojodex.run(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{ROLE}'")

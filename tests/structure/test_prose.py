@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT, prose
+from tests.pages import DOCS, PAGES
 
 MOST_DOCS_BYTES, MOST_README_LINES, MOST_ARCHITECTURE_BYTES = 90 * 1024, 200, 12 * 1024
 FOLDERS = ("functions", "shared", "local", "bench", "chaos", "evals", "simulation", "tools", "tests", "docs")
@@ -18,24 +19,24 @@ TEXTS = [
 MAY_USE_THEM = tuple(ROOT / path for path in ("docs/glossary.md", "bench/sites", "bench/pages", "evals/data"))
 
 
-@pytest.mark.parametrize("page", prose.BY_HAND, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_has_short_sentences_paragraphs_and_cells(page: Path) -> None:
     assert not list(prose.faults(page.read_text()))
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in prose.BY_HAND if page.parent == prose.DOCS], ids=lambda page: page.stem
+    "page", [page for page in prose.BY_HAND if page.parent == DOCS], ids=lambda page: page.stem
 )
 def test_a_page_names_its_reader_and_question_in_its_first_line(page: Path) -> None:
     assert re.match(r"# .+\n\nFor .+?: (?s:.+?)\?", page.read_text())
 
 
 def test_the_docs_are_an_evenings_reading() -> None:
-    docs = [page for page in prose.BY_HAND if page.is_relative_to(prose.DOCS)]
+    docs = [page for page in prose.BY_HAND if page.is_relative_to(DOCS)]
 
     assert sum(len(page.read_bytes()) for page in docs) <= MOST_DOCS_BYTES
     assert len((ROOT / "README.md").read_text().splitlines()) <= MOST_README_LINES
-    assert len((prose.DOCS / "architecture.md").read_bytes()) <= MOST_ARCHITECTURE_BYTES
+    assert len((DOCS / "architecture.md").read_bytes()) <= MOST_ARCHITECTURE_BYTES
 
 
 @pytest.mark.parametrize("phrase", prose.unused_words())

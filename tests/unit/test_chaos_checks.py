@@ -8,6 +8,8 @@ import pytest
 
 from chaos.checks import NONSENSE, NOT_KNOWN, REFUSES, Chunks, Found, Job, Wanted, broken
 from chaos.plan import Fate, Plan
+from chaos.run import TIMES
+from local.runtime.stack import PREFIXES
 
 DAY = "2026-11-25"
 CHUNKS: Chunks = [(0, "The mill is open.", "[1]"), (1, "It is old.", "[2]")]
@@ -185,3 +187,8 @@ def test_given_the_faults_are_off_when_asked_then_only_refusals_of_the_model_rem
     fates = {plan.question(f"extract_todos {number}") for number in range(2000)}
 
     assert fates == {Fate.GOOD, Fate.REFUSAL, Fate.NONSENSE}
+
+
+def test_every_worker_has_short_times() -> None:
+    """With the template's, the message of a killed worker is hidden for longer than the run waits."""
+    assert TIMES.keys() == set(PREFIXES.values())
