@@ -11,8 +11,8 @@ from typing import Any
 
 from simulation.deployment import QueueSettings
 
-# "How Amazon SQS fair queues work": a tenant is noisy with thirty messages and more than a tenth of all
-# messages in flight, or with more than a tenth of the recent processing time.
+# From "How Amazon SQS fair queues work". A tenant is noisy with thirty messages and over a tenth of all
+# messages in flight. It is also noisy with over a tenth of the recent processing time.
 NOISY_SHARE, NOISY_IN_FLIGHT = 0.10, 30
 # The same page: a tenant is quiet again once it has sent nothing for five minutes, or its backlog is gone.
 # The page does not define "recent".
