@@ -28,9 +28,9 @@ PICTURES = ROOT / "docs" / "pictures"
 BROKEN = {"website_url": "https://shop.example"}
 # The least that shows a widget's words; CloudWatch places widgets the same way, 24 columns wide.
 DASHBOARD_STYLE = """
-body { display: grid; font: 12px/1.3 system-ui, sans-serif; gap: 4px; grid-auto-rows: 14px;
+body { display: grid; font: 12px/1.3 system-ui, sans-serif; gap: 4px; grid-auto-rows: 18px;
   grid-template-columns: repeat(24, 1fr); margin: 8px; }
-section { border: 1px solid #bbb; border-radius: 3px; color: #555; overflow: hidden; padding: 2px 6px; }
+section { border: 1px solid #bbb; border-radius: 3px; color: #555; overflow: hidden; padding: 0 6px; }
 h2 { color: #111; font-size: 13px; margin: 0; }
 """
 

@@ -1,7 +1,7 @@
 """Move the dead letters of a process back to its queue (`make redrive`).
 
-On AWS, SQS's own StartMessageMoveTask does the same (docs/operations.md). The emulator has none, and it does
-not tell which messages will be dead letters again at once.
+SQS's own StartMessageMoveTask loses when a message was first sent (docs/operations.md). It does not report which
+ones are dead letters again, and the emulator does not have it.
 """
 
 from collections.abc import Mapping, Sequence
