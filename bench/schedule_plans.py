@@ -51,14 +51,14 @@ EMAIL_HOUR = 8
 DEFAULT_OFFSET = 240
 
 # A user's number decides their zone: 0 is UTC-11, 23 is UTC+12. One in fifty is half an hour further east.
-#   0      1 o'clock: one overdue to-do, due for rescheduling
-#   1-4    2 to 5 o'clock: it was moved tonight, or that failed permanently (one in a hundred)
-#   7      8 o'clock: due for the e-mail; one in a hundred of these has no offset
-#   8-9    9 and 10 o'clock: has got the e-mail, does not want it (one in ten), or has no to-do for it (one
-#          in ten)
-#   23     Thursday has begun, but not its night: Wednesday's to-do is overdue but not due
-# In all other zones the to-do is today's, or was moved to a later day; or it is overdue, but its move has
-# failed (one in a hundred).
+#   0      It is 1 o'clock. The overdue to-do is due for rescheduling.
+#   1-4    It is 2 to 5 o'clock. The to-do was moved tonight, or one in a hundred moves failed permanently.
+#   7      It is 8 o'clock. The e-mail is due. One in a hundred of these users has no offset.
+#   8-9    It is 9 or 10 o'clock. The e-mail was sent, except to one in ten who do not want it, and to one in
+#          ten without a to-do.
+#   23     Thursday has begun, but not its night. Wednesday's to-do is overdue but not due.
+# In all other zones the to-do is today's or was moved to a later day. One in a hundred is overdue, because its
+# move failed.
 ZONE = "mod(u, 24)"
 OFFSET = (
     f"CASE WHEN {ZONE} = 7 AND mod(u / 24, 100) = 3 THEN NULL"

@@ -1,7 +1,7 @@
 """Move the dead letters of a process back to its queue (`make redrive`).
 
-SQS's own StartMessageMoveTask loses when a message was first sent (docs/operations.md). It does not report which
-ones are dead letters again, and the emulator does not have it.
+SQS's own StartMessageMoveTask loses when a message was first sent (docs/operations.md). It does not report
+which ones are dead letters again, and the emulator does not have it.
 """
 
 from collections.abc import Mapping, Sequence
