@@ -57,8 +57,8 @@ DEFAULT_OFFSET = 240
 #   8-9    It is 9 or 10 o'clock. The e-mail was sent, except to one in ten who do not want it, and to one in
 #          ten without a to-do.
 #   23     Thursday has begun, but not its night. Wednesday's to-do is overdue but not due.
-# In all other zones the to-do is today's or was moved to a later day. One in a hundred is overdue, because its
-# move failed.
+# In all other zones the to-do is today's or was moved to a later day. One in a hundred is overdue, because
+# its move failed.
 ZONE = "mod(u, 24)"
 OFFSET = (
     f"CASE WHEN {ZONE} = 7 AND mod(u / 24, 100) = 3 THEN NULL"
