@@ -6,7 +6,6 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -22,7 +21,7 @@ from sqlalchemy import create_engine
 from documents.web import fetch, visit
 from local.runtime import postgres
 from maintenance.migrate.migration import migrate
-from mojodex import aws, provider, secrets
+from mojodex import provider, secrets
 from mojodex.circuit import Circuits
 from mojodex.database import Database
 from mojodex.embeddings import EmbeddingModel
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
 
 # USD for a million tokens of a prompt, of its cached part, and of an answer, as template.yaml has them.
 PRICES = "gpt-5-mini=0.25/0.025/2, gpt-4.1=2/0.5/8, text-embedding-ada-002=0.1"
+
+# To make one takes a tenth of a second. moto's AWS is empty at the start of each test, for any client.
+client = cache(boto3.client)
 
 
 @pytest.fixture(scope="session")
@@ -120,8 +122,8 @@ class Bundle:
             MessageSystemAttributeNames=["MessageGroupId"],
         ).get("Messages"):
             messages += got
-            for message in got:
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            entries: Any = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(got)]
+            self.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
         return messages
 
     def queued(self) -> list[Any]:
@@ -142,20 +144,33 @@ class Bundle:
         ]
 
 
+@pytest.fixture(scope="session")
+def databases() -> Iterator[dict[Any, Database]]:
+    """The databases of the modules, by name and pool size. They are kept, because a new one compiles each
+    statement again.
+    """
+    kept: dict[Any, Database] = {}
+    yield kept
+    for each in kept.values():
+        each.close()
+
+
 @pytest.fixture
 def make_bundle(
-    database: postgres.Database, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+    database: postgres.Database,
+    databases: dict[Any, Database],
+    model: FakeModel,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Bundle]]:
     def forget() -> None:
-        aws.sqs.cache_clear()
-        secrets._provider.cache_clear()
+        # The clients stay. Each new one takes a tenth of a second.
+        secrets._provider().clear_cache()
         provider.client.cache_clear()
 
-    databases: list[Database] = []
+    created: set[str] = set()
+    own: dict[Any, Database] = {}
     # Between two attempts at a call of the model is a pause; no test learns anything from it.
     monkeypatch.setattr(provider, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None}))
-    # To make one takes a tenth of a second.
-    client = cache(boto3.client)
 
     def make(
         process: str = "extract_todos",
@@ -165,13 +180,15 @@ def make_bundle(
         more_secrets: Mapping[str, Any] = MappingProxyType({}),
         **changes: Any,
     ) -> Bundle:
+        # No other test can use the connections of this one's user.
+        kept = own if secret else databases
         parts = (worker, "schedule") if find_spec(f"{process}.schedule") else (worker,)
         modules = [importlib.import_module(f"{process}.{name}") for name in parts]
         sqs, secret_manager = client("sqs"), client("secretsmanager")
         known = {"database": secret or database.secret(), "model": {"api_key": "key"}, **more_secrets}
-        for name, value in known.items():
-            with suppress(secret_manager.exceptions.ResourceExistsException):
-                secret_manager.create_secret(Name=name, SecretString=json.dumps(value))
+        for name in known.keys() - created:
+            secret_manager.create_secret(Name=name, SecretString=json.dumps(known[name]))
+            created.add(name)
         folder, dot, _ = worker.rpartition(".")
         names = [folder, f"{folder}-dead-letters"] if dot else ["queue", "dead-letters"]
         urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in names]
@@ -199,13 +216,14 @@ def make_bundle(
         } | changes
         for module in modules:
             settings = module.Settings.model_validate(environment)
-            databases.append(Database(settings))
+            key = module.__name__, settings.database_pool_size
+            of_module = kept.setdefault(key, Database(settings))
             monkeypatch.setattr(module, "settings", settings)
-            monkeypatch.setattr(module, "database", databases[-1])
+            monkeypatch.setattr(module, "database", of_module)
             if hasattr(module, "circuits"):
-                circuits = Circuits(databases[-1])
+                circuits = Circuits(of_module)
                 monkeypatch.setattr(module, "circuits", circuits)
-                budget = Budget(databases[-1], settings, circuits)
+                budget = Budget(of_module, settings, circuits)
                 process_there = replace(module.process, budget=budget)
                 monkeypatch.setattr(module, "process", process_there)
                 for name, kind in (("model", Model), ("embedding_model", EmbeddingModel)):
@@ -219,7 +237,7 @@ def make_bundle(
     with mock_aws(config={"core": {"reset_boto3_session": False}}):
         forget()
         yield make
-        for each in databases:
+        for each in own.values():
             each.close()
         forget()
 
@@ -374,7 +392,7 @@ def make_documents(
             "fetch_loopback": True,
             "lease_seconds": 330,
         } | changes
-        sqs = boto3.client("sqs")
+        sqs = client("sqs")
         queues = {
             f"{name}_queue_url": sqs.create_queue(QueueName=name)["QueueUrl"]
             for name in ("ingest_page", "create_from_website")

@@ -29,6 +29,15 @@ from tests.integration.conftest import Bundle
 from tests.mojodex import Mojodex
 
 
+@pytest.fixture
+def databases() -> Iterator[dict[Any, db.Database]]:
+    """Nothing is kept: each test's connections are new."""
+    made: dict[Any, db.Database] = {}
+    yield made
+    for each in made.values():
+        each.close()
+
+
 def answer(bundle: Bundle) -> Any:
     with bundle.database.session() as session:
         return session.execute(text("SELECT 42")).scalar()

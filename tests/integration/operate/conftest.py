@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 
 from local.runtime import postgres
-from mojodex import secrets
 from mojodex.clock import Deadline, utc_now
 from mojodex.database import Database
 from mojodex.republishing import republish_all
 from operate import environment, services
 from operate.jobs.job_id import PROCESSES
 from tests.api import Client
-from tests.integration.conftest import Bundle
+from tests.integration.conftest import Bundle, client
 from tests.lambda_events import FakeContext
 from tests.mojodex import Mojodex
 
@@ -151,9 +149,8 @@ def operated(
     schedules: dict[str, Callable[[], Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Operated]:
-    sqs, secret_manager = boto3.client("sqs"), boto3.client("secretsmanager")
+    sqs, secret_manager = client("sqs"), client("secretsmanager")
     secret_manager.create_secret(Name="operate", SecretString=json.dumps(SECRET))
-    secrets._provider.cache_clear()
     urls = {
         name: bundle.queue_url
         if name == "extract_todos"
