@@ -30,7 +30,7 @@ AUDIT_STAMP := .tools/audit/.locked
 VENV_STAMP := .venv/.locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-local demo preview-email up down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
+.PHONY: help setup build build-local demo preview-email up seed publish down ingest redrive invoke logs migrate migration lint test test-unit test-integration \
 	test-simulation test-stack test-structure mutate audit lock bench evaluate chaos simulate screenshots clean
 
 help: ## List the targets
@@ -50,8 +50,14 @@ demo: setup build-local ## Show the whole system at work on this machine, then s
 preview-email: $(VENV_STAMP) ## Write the e-mails of the demo's account to .local/preview-email
 	@$(RUN)/python -m local preview
 
-up: setup build-local ## Start the whole system on this machine, and keep it running
-	@$(RUN)/python -m local up
+up: setup build-local ## Start the whole system on this machine, or deploy the changes to it (PARAMETERS="NAME=VALUE …")
+	@$(RUN)/python -m local up $(PARAMETERS)
+
+seed: $(VENV_STAMP) ## Add the demo's account to the database of `make up`, and print its keys
+	@$(RUN)/python -m local seed
+
+publish: $(VENV_STAMP) ## Send a message to a queue of `make up` (QUEUE=extract_todos MESSAGE='{"user_task_execution_pk": 5}')
+	@$(RUN)/python -m local publish "$$QUEUE" "$$MESSAGE"
 
 down: $(VENV_STAMP) ## Stop the system of `make up`, and remove its data
 	@$(RUN)/python -m local down

@@ -50,8 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="start everything, and keep it running")
+    up = commands.add_parser("up", help="start everything, or deploy the new build to what runs")
+    up.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="a parameter of template.yaml")
     up.set_defaults(run=_up)
+
+    seed = commands.add_parser("seed", help="fill the database of `up` with the demo's account")
+    seed.set_defaults(run=_seed)
 
     down = commands.add_parser("down", help="stop what `up` started, and remove its data")
     down.set_defaults(run=_down)
@@ -66,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     environment = commands.add_parser("env", help="print the variables for using the stack of `up`")
     environment.add_argument("name", nargs="?", metavar="NAME", help="print only the value of this variable")
     environment.set_defaults(run=_env)
+
+    publish = commands.add_parser("publish", help="send a message to a queue of `up`")
+    publish.add_argument("process", nargs="?", default="", metavar="PROCESS", help="its name in the ledger")
+    publish.add_argument("message", nargs="?", default="", metavar="MESSAGE", help="a JSON object")
+    publish.set_defaults(run=_publish)
 
     ingest = commands.add_parser("ingest", help="turn a website into documents, on the stack of `up`")
     ingest.add_argument("url", nargs="?", default="", metavar="URL", help="first page of the website")
@@ -88,21 +97,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(_arguments: argparse.Namespace) -> bool:
-    running = stack.up(DIRECTORY, say=lambda step: print(f"  {step}", flush=True))
-    if running.model == model.OFFLINE:
+def _up(arguments: argparse.Namespace) -> bool:
+    parameters = dict(_parameter(text) for text in arguments.parameters)
+    first = not stack.is_running(DIRECTORY)
+    start = stack.up if first else stack.update
+    running = start(DIRECTORY, parameters=parameters, say=lambda step: print(f"  {step}", flush=True))
+    if first and running.model == model.OFFLINE:
         print()
         terminal.paragraph(demo.STAND_IN, indent="")
-    print('\nIt runs until `make down`. Variables for a shell, or: eval "$(.venv/bin/python -m local env)"\n')
-    _print_environment(running)
-    print(f"\nThe console. Sign in as operator with the secret {running.credentials['operator']}\n")
-    print(f"  {running.operate_url}/console")
-    print("\nThe setting of a Mojodex backend:\n")
-    address = running.operate_url.replace("://", f"://backend:{running.credentials['backend']}@")
-    print(f"  BACKGROUND_BACKEND_URI={address}")
-    print("\nQueues and functions:\n")
+    print("\nOutputs of the template:\n")
     for name, value in running.outputs.items():
-        print(f"  {name:<34} {value}")
+        print(f"  {name:<35} {value}")
+    print('\nVariables for a shell. To set them: eval "$(.venv/bin/python -m local env)"\n')
+    _print_environment(running)
+    if running.operate_url:
+        print(f"\nThe console. Sign in as operator with the secret {running.credentials['operator']}\n")
+        print(f"  {running.operate_url}/console")
+    print("\nIt runs until `make down`. `make up` deploys changes, `make seed` adds an account to try with.")
+    return True
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise StackError(f'{text} has no value: write make up PARAMETERS="NAME=VALUE …"')
+    return name, value
+
+
+def _seed(_arguments: argparse.Namespace) -> bool:
+    demo.fill(stack.Stack.load(DIRECTORY))
     return True
 
 
@@ -148,15 +171,28 @@ def _env(arguments: argparse.Namespace) -> bool:
     if arguments.name is None:
         _print_environment(running)
         return True
-    value = running.environment().get(arguments.name)
-    if value is not None:
-        print(value)
-    return value is not None
+    environment = running.environment()
+    if arguments.name not in environment:
+        raise StackError(f"there is no variable {arguments.name}; there are {', '.join(environment)}")
+    print(environment[arguments.name])
+    return True
 
 
 def _print_environment(running: stack.Stack) -> None:
     for name, value in running.environment().items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def _publish(arguments: argparse.Namespace) -> bool:
+    if arguments.process not in stack.PREFIXES:
+        raise StackError(f"name a queue: QUEUE= one of {', '.join(stack.PREFIXES)}")
+    try:
+        message = json.loads(arguments.message)
+    except ValueError as error:
+        raise StackError(f"MESSAGE is not JSON ({error}): quote it, as in MESSAGE='{{…}}'") from None
+    queue = f"{stack.PREFIXES[arguments.process]}QueueUrl"
+    print(f"published, message_id {stack.Stack.load(DIRECTORY).publish(queue, message)}")
+    return True
 
 
 def _ingest(arguments: argparse.Namespace) -> bool:

@@ -5,15 +5,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
-from local.demo import documents, ledger, morning, night, operate, prompts, today
-from local.demo.seed import seed
+from local.demo import account, documents, ledger, morning, night, operate, prompts, today
+from local.demo.seed import Account, seed
 from local.demo.stage import DemoError, Stage
 from local.runtime import model, stack, terminal
 from local.standin import embeddings
 
-__all__ = ["STAND_IN", "DemoError", "run"]
+__all__ = ["STAND_IN", "DemoError", "fill", "run"]
 
 STAND_IN = (
     "NOTE: no language model answers here. Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set, so a stand-in"
@@ -57,13 +57,27 @@ def run() -> None:
         stack.down(directory)
 
 
+def fill(running: stack.Stack) -> None:
+    """Insert the demo's account into the database of a running stack, and print its keys."""
+    engine = create_engine(running.database.url)
+    try:
+        with engine.begin() as connection:
+            account.show(connection, _seed(running, connection))
+    finally:
+        engine.dispose()
+
+
+def _seed(running: stack.Stack, connection: Connection) -> Account:
+    embed = embeddings.passages if running.model == model.OFFLINE else None
+    return seed(connection, datetime.now(UTC), embed)
+
+
 def _show(running: stack.Stack) -> list[str]:
     """Show all parts, and return their problems."""
     engine = create_engine(running.database.url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            embed = embeddings.passages if running.model == model.OFFLINE else None
-            stage = Stage(running, connection, seed(connection, datetime.now(UTC), embed))
+            stage = Stage(running, connection, _seed(running, connection))
             parts = (today, night, morning, documents, ledger, prompts, operate)
             return [problem for part in parts for problem in part.show(stage)]
     finally:

@@ -1,10 +1,13 @@
 """Build the bundle for this machine, and deploy it to the emulator with `sam`."""
 
 import fcntl
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import yaml
 
 from local.runtime import emulator, processes
 
@@ -38,18 +41,23 @@ def build() -> None:
 def deploy(
     directory: Path, endpoint: str, parameters: Mapping[str, str], build: Path = BUILD_DIRECTORY
 ) -> None:
-    """Deploy a build to the emulator, with the parameters that have a value.
+    """Deploy a build to the emulator. Parameters that are not given keep the last deployment's values.
 
     Raises:
-        StackError: it failed; the text has the end of sam's log.
+        StackError: there is no such parameter, or it failed; the text has the end of sam's log.
     """
-    overrides = [f"{name}={value}" for name, value in parameters.items() if value]
+    # sam ignores unknown names.
+    known = yaml.safe_load((build / "template.yaml").read_text())["Parameters"]
+    if unknown := sorted(parameters.keys() - known):
+        raise StackError(f"there is no parameter {', '.join(unknown)}: docs/settings.md lists all")
+    # In a file, because sam cuts a value of the command line at its first space.
+    overrides = directory.resolve() / "parameters.yaml"
+    overrides.write_text(json.dumps(dict(parameters)))
     command: Sequence[str | Path] = [
         *(SAM, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local"),
         *("--stack-name", STACK_NAME, "--region", emulator.REGION),
         *("--template-file", build / "template.yaml"),
-        # Without overrides, sam keeps those of the last deployment.
-        *(("--parameter-overrides", *overrides) if overrides else ()),
+        *("--parameter-overrides", f"file://{overrides}"),
     ]
     log = directory / "sam-deploy.log"
     with log.open("wb") as output:

@@ -53,13 +53,14 @@ def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
     files = directory / "files"
     files.mkdir(parents=True, exist_ok=True)
     port = processes.free_port()
+    endpoint = f"http://127.0.0.1:{port}"
     processes.start(
         # -P: it must not import the modules beside the program.
         [PYTHON, "-P", Path(__file__).with_name("ministack.py")],
         directory=directory,
         name=NAME,
         cwd=files,
-        ready=lambda: _healthy(port),
+        ready=lambda: answers(endpoint),
         environment={
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
@@ -80,7 +81,7 @@ def start(directory: Path, *, environment: Mapping[str, str] = {}) -> Emulator:
             **environment,
         },
     )
-    return Emulator(f"http://127.0.0.1:{port}")
+    return Emulator(endpoint)
 
 
 def stop(directory: Path) -> None:
@@ -100,9 +101,10 @@ def sent_mails(endpoint: str) -> list[dict[str, Any]]:
     return [mail for mails in json.loads(body)["messages"].values() for mail in mails]
 
 
-def _healthy(port: int) -> bool:
+def answers(endpoint: str) -> bool:
+    """Tell whether an emulator answers at this endpoint."""
     try:
-        return _get(f"http://127.0.0.1:{port}", "/_ministack/health")[0] == http.HTTPStatus.OK
+        return _get(endpoint, "/_ministack/health")[0] == http.HTTPStatus.OK
     except OSError:
         return False
 

@@ -12,11 +12,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from local.runtime import deploy, emulator, model, postgres, processes
 from local.runtime.deploy import StackError
@@ -80,10 +80,13 @@ class Stack:
 
     @property
     def operate_url(self) -> str:
-        """The URL of the API, without a slash at its end."""
-        api = urlsplit(self.outputs["OperateUrl"]).hostname or ""
-        # The API's own host name does not resolve here.
-        return f"{self.endpoint}/_aws/execute-api/{api.partition('.')[0]}"
+        """The URL of the API, without a slash at its end; empty without OperateApi."""
+        return self.outputs.get("OperateUrl", "")
+
+    @property
+    def backend_uri(self) -> str:
+        """The setting BACKGROUND_BACKEND_URI of a Mojodex backend."""
+        return self.operate_url.replace("://", f"://backend:{self.credentials['backend']}@")
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -118,11 +121,20 @@ class Stack:
         deploy.deploy(directory, self.endpoint, {}, build)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables with which the AWS CLI, boto3 and SQLAlchemy reach this stack."""
+        """Return the variables with which the AWS CLI, boto3, psql and curl reach this stack."""
+        database = self.database
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             **emulator.CREDENTIALS,
-            "DATABASE_URL": self.database.url.render_as_string(hide_password=False),
+            "DATABASE_URL": f"postgresql://{database.username}:{quote(database.password, safe='')}"
+            f"@{database.host}:{database.port}/{database.dbname}",
+            **{
+                f"{process.upper()}_QUEUE_URL": self.outputs[f"{prefix}QueueUrl"]
+                for process, prefix in PREFIXES.items()
+            },
+            "OPERATE_URL": self.operate_url,
+            "OPERATE_CREDENTIALS": f"operator:{self.credentials['operator']}",
+            "BACKGROUND_BACKEND_URI": self.backend_uri,
         }
 
     def function_name(self, logical_id: str) -> str:
@@ -189,12 +201,16 @@ class Stack:
         for worker in ("CreateFromWebsiteWorkerFunction", "UpdateDocumentWorkerFunction"):
             self.set_environment(worker, FETCH_LOOPBACK="true")
 
-    def publish(self, queue: str, message: dict[str, Any]) -> None:
-        """Send a message as Mojodex's backend does. `queue` is the output that has the queue's URL."""
+    def publish(self, queue: str, message: dict[str, Any]) -> str:
+        """Send a message as Mojodex's backend does, and return its id.
+
+        `queue` is the output that has the queue's URL.
+        """
         group = {"MessageGroupId": str(message["user_id"])} if "user_id" in message else {}
-        self.client("sqs").send_message(
+        answer = self.client("sqs").send_message(
             QueueUrl=self.outputs[queue], MessageBody=json.dumps(message), **group
         )
+        return str(answer["MessageId"])
 
     def model_calls(self) -> dict[str, int]:
         """Return the stand-in's counts: completions, embeddings, texts_embedded.
@@ -285,7 +301,7 @@ def up(
     Raises:
         StackError, StartError: a step failed. Everything that was started is stopped.
     """
-    if (directory / "state.json").exists():
+    if is_running(directory):
         raise StackError("a stack is already running: stop it with 'make down'")
     if not (deploy.BUILD_DIRECTORY / "template.yaml").exists():
         raise StackError("nothing is built: run 'make build-local'")
@@ -312,7 +328,6 @@ def up(
             )
         }
 
-        say("sam deploy of template.yaml")
         architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         parameters = {
             "Architecture": architecture,
@@ -322,30 +337,67 @@ def up(
             **settings,
             **parameters,
         }
-        deploy.deploy(directory, endpoint, parameters)
-        # MiniStack verifies it at once, and has no sandbox by default.
-        emulator.client(endpoint, "sesv2").create_email_identity(EmailIdentity=parameters["EmailSender"])
-        described = emulator.client(endpoint, "cloudformation").describe_stacks(StackName=deploy.STACK_NAME)[
-            "Stacks"
-        ][0]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-        stack = Stack(endpoint, database, name, outputs, parameters.get("LlmBaseUrl"), operate)
-
-        # The default does not resolve here.
-        stack.set_environment("EventsWorkerFunction", OPERATE_URL=stack.operate_url)
-
-        say("migration of the database")
-        answer, succeeded = stack.invoke("MigrateFunction")
-        if not succeeded:
-            logs = "\n".join(stack.logs("MigrateFunction")[-20:])
-            raise StackError(f"MigrateFunction failed: {answer}\n{logs}")
-        state = directory / "state.json"
-        # It has passwords.
-        state.touch(mode=0o600)
-        state.write_text(json.dumps(asdict(stack)))
+        stack = Stack(endpoint, database, name, {}, parameters.get("LlmBaseUrl"), operate)
+        return _deploy(stack, directory, parameters, say)
     except BaseException:
         down(directory)
         raise
+
+
+def is_running(directory: Path) -> bool:
+    """Tell whether `up` started a stack in a directory, and `down` did not stop it."""
+    return (directory / "state.json").exists()
+
+
+def update(
+    directory: Path, *, parameters: Mapping[str, str] = {}, say: Callable[[str], None] = lambda _: None
+) -> Stack:
+    """Deploy the built template over the running stack, and migrate the database. Data and model stay.
+
+    Args:
+        directory: as `up`.
+        parameters: those to change. The others keep their values.
+        say: as `up`.
+
+    Raises:
+        StackError: no stack is running, or a step failed.
+    """
+    stack = Stack.load(directory)
+    if not emulator.answers(stack.endpoint):
+        raise StackError("the stack of 'make up' was stopped from outside: run 'make down', then 'make up'")
+    say(f"language model: {stack.model}, as before")
+    if url := parameters.get("LlmBaseUrl"):
+        stack = replace(stack, model=url, model_url=url)
+    return _deploy(stack, directory, parameters, say)
+
+
+def _deploy(
+    stack: Stack, directory: Path, parameters: Mapping[str, str], say: Callable[[str], None]
+) -> Stack:
+    """Deploy the built template, migrate the database, and save and return the stack with its outputs."""
+    say("sam deploy of template.yaml")
+    deploy.deploy(directory, stack.endpoint, parameters)
+    if sender := parameters.get("EmailSender"):
+        # MiniStack verifies it at once, and has no sandbox by default.
+        stack.client("sesv2").create_email_identity(EmailIdentity=sender)
+    described = stack.client("cloudformation").describe_stacks(StackName=deploy.STACK_NAME)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    if "OperateUrl" in outputs:
+        # The API's own host name does not resolve here.
+        api = (urlsplit(outputs["OperateUrl"]).hostname or "").partition(".")[0]
+        outputs["OperateUrl"] = f"{stack.endpoint}/_aws/execute-api/{api}"
+    stack = replace(stack, outputs=outputs)
+    stack.set_environment("EventsWorkerFunction", OPERATE_URL=stack.operate_url)
+
+    say("migration of the database")
+    answer, succeeded = stack.invoke("MigrateFunction")
+    if not succeeded:
+        logs = "\n".join(stack.logs("MigrateFunction")[-20:])
+        raise StackError(f"MigrateFunction failed: {answer}\n{logs}")
+    state = directory / "state.json"
+    # It has passwords.
+    state.touch(mode=0o600)
+    state.write_text(json.dumps(asdict(stack)))
     return stack
 
 

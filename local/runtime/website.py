@@ -40,7 +40,7 @@ IS_USER = text("SELECT user_id FROM md_user WHERE user_id = :user_id")
 HOW_TO_ASK = """
   To look at the documents:
 
-    psql "$(.venv/bin/python -m local env DATABASE_URL | sed 's/+pg8000//; s/ /%20/g')"
+    psql "$(.venv/bin/python -m local env DATABASE_URL)"
 
     SELECT d.name, c.index, c.chunk_text
     FROM md_document d JOIN md_document_chunk c ON c.document_fk = d.document_pk
