@@ -56,8 +56,9 @@ SETTINGS = """# Settings
 For operators: which parameters does a deployment take?
 
 Pass them to `sam deploy --parameter-overrides` ([deploy](deploy.md#deploy)). At the next deployment, a
-parameter that is not named keeps its value. `python -m tools.pages --write` makes this page from
-`template.yaml`.
+parameter that is not named keeps its value. A value with spaces needs two pairs of quotation marks, because
+sam cuts it at the first space: `'EmailSenderName="Acme Assistant"'`. An empty value is `'AlarmEmail=""'`.
+`python -m tools.pages --write` makes this page from `template.yaml`.
 """
 DATABASE = """# Database
 

@@ -1,6 +1,7 @@
 """The README and the docs say what is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ CI = (ROOT / ".ci" / "run").read_text()
 
 
 def test_ci_runs_what_the_readme_names() -> None:
-    in_ci = set(re.findall(r"^make ([\w-]+)$", CI, re.MULTILINE))
+    lines = re.findall(r"^make (.+)$", CI, re.MULTILINE)
+    in_ci = {word for line in lines for word in line.split() if not word.startswith("-")}
 
     assert {"demo", "test"} <= in_ci
     assert {"make demo", "make test"} <= set(commands())
@@ -42,6 +44,14 @@ def test_names_in_deploy_commands_exist() -> None:
         assert function in functions()
     for payload in re.findall(r"EVENT=([\w/.-]+)", text):
         assert (ROOT / payload).is_file()
+
+
+def test_only_a_build_is_deployed() -> None:
+    """Without a template that is named, and a forgotten `make build`, sam deploys the sources."""
+    environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+    for name in ("staging", "production"):
+        assert environments[name]["deploy"]["parameters"]["template_file"] == ".aws-sam/build/template.yaml"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

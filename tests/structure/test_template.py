@@ -14,6 +14,7 @@ from evals import work
 from maintenance.purge import KEPT
 from mojodex.circuit import PROBE_SECONDS
 from mojodex.queues import HIDDEN_SECONDS, MAX_RECEIVES, RETENTION
+from mojodex.spending import parse_prices
 from tests import ROOT
 from tests.structure.metrics import emitted
 from tests.structure.template import functions, resources, sqs_sources, template
@@ -433,6 +434,29 @@ def test_a_secret_parameter_takes_only_a_whole_arn(name: str) -> None:
     assert re.fullmatch(pattern, f"{arn}-AbC12x")
     assert not re.fullmatch(pattern, arn)
     assert not re.fullmatch(pattern, f"{arn}-AbC12")
+
+
+@pytest.mark.parametrize("models", ["gpt-5-mini,", "a b", "", "a=b=c", "a,,b"])
+def test_a_list_of_models_that_was_cut_is_refused(models: str) -> None:
+    pattern = template()["Parameters"]["LlmModels"]["AllowedPattern"]
+
+    assert not re.fullmatch(pattern, models)
+    assert re.fullmatch(pattern, "gpt-5-mini, gpt-4.1=org/my-model:7b")
+
+
+@pytest.mark.parametrize("prices", ["", "a=1", "a=1/0.5/2", " a=1/0.5/2 , b=0.1 "])
+def test_prices_that_the_code_can_read_are_taken(prices: str) -> None:
+    parse_prices(prices)
+
+    assert re.fullmatch(template()["Parameters"]["ModelPrices"]["AllowedPattern"], prices)
+
+
+@pytest.mark.parametrize(
+    "prices", ["a", "=1", "a=", "a=1/2", "a=1/2/3/4", "a=-1", "a=nan", "a=1 b=2", "a=1,", ",a=1", "a=1,,b=2"]
+)
+def test_other_prices_are_refused(prices: str) -> None:
+    """A comma at the end is what sam leaves of a list with spaces that has no quotation marks."""
+    assert not re.fullmatch(template()["Parameters"]["ModelPrices"]["AllowedPattern"], prices)
 
 
 @pytest.mark.parametrize("name", template()["Parameters"])
