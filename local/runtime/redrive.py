@@ -67,15 +67,20 @@ def redrive(process: str, sqs: Any, outputs: Mapping[str, str]) -> Redriven:
         outputs: of the stack.
 
     Raises:
-        StackError: there is no such process, it has no dead letters, or SQS refuses a request.
+        StackError: there is no such process, it has no dead letters or only hidden ones, or SQS refuses.
     """
     if process not in PREFIXES:
         raise StackError(f"no process {process!r}; there are {', '.join(PREFIXES)}")
     prefix = PREFIXES[process]
+    dead_letter_queue_url = outputs[f"{prefix}DeadLetterQueueUrl"]
     try:
-        redriven = _move(sqs, outputs[f"{prefix}DeadLetterQueueUrl"], outputs[f"{prefix}QueueUrl"])
+        redriven = _move(sqs, dead_letter_queue_url, outputs[f"{prefix}QueueUrl"])
+        hidden = 0 if redriven.moved else _hidden(sqs, dead_letter_queue_url)
     except (BotoCoreError, ClientError) as error:
         raise StackError(f"queues of {process}: {error}") from error
+    if hidden:
+        # By `aws sqs receive-message` or the scheduled redrive, for at most HIDDEN_SECONDS.
+        raise StackError(f"{process}: its dead letters ({hidden}) are being read; try again in three minutes")
     if not redriven.moved:
         raise StackError(f"{process} has no dead letters")
     return redriven
@@ -104,6 +109,13 @@ def _move(sqs: Any, dead_letter_queue_url: str, queue_url: str) -> Redriven:
                 if (reason := _attribute(letter, "reason"))
             }
     return Redriven(len(sent), reasons, len(dead_again))
+
+
+def _hidden(sqs: Any, queue_url: str) -> int:
+    """Return the number of messages that were received, and are hidden until their visibility timeout."""
+    name = "ApproximateNumberOfMessagesNotVisible"
+    answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
 
 
 def _attribute(letter: dict[str, Any], name: str) -> str:

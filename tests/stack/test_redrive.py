@@ -87,3 +87,13 @@ def test_a_redrive_that_cannot_work_reports_the_reason(deployed: Deployed, proce
         redrive.redrive(process, *redrive.of_local(deployed.stack))
 
     assert str(error.value) == why
+
+
+def test_dead_letters_that_somebody_is_reading_are_no_empty_queue(deployed: Deployed) -> None:
+    sqs, url = deployed.stack.client("sqs"), deployed.dead_letter_queue_url
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    (letter,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=60)["Messages"]
+
+    with pytest.raises(StackError, match=r"its dead letters \(1\) are being read"):
+        redrive.redrive("extract_todos", *redrive.of_local(deployed.stack))
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
