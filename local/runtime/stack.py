@@ -93,12 +93,14 @@ class Stack:
         """Load the stack that `up` started in a directory.
 
         Raises:
-            StackError: no stack is running.
+            StackError: no stack is running, or its emulator does not answer.
         """
         try:
             state = json.loads((directory / "state.json").read_text())
         except FileNotFoundError:
             raise StackError("no stack is running: start one with 'make up'") from None
+        if not emulator.answers(state["endpoint"]):
+            raise StackError("the emulator does not answer any more: run 'make down', then 'make up'")
         return cls(**{**state, "database": Database(**state["database"])})
 
     def client(self, service: str) -> Any:
@@ -360,11 +362,9 @@ def update(
         say: as `up`.
 
     Raises:
-        StackError: no stack is running, or a step failed.
+        StackError: as `Stack.load`, or a step failed.
     """
     stack = Stack.load(directory)
-    if not emulator.answers(stack.endpoint):
-        raise StackError("the stack of 'make up' was stopped from outside: run 'make down', then 'make up'")
     say(f"language model: {stack.model}, as before")
     if url := parameters.get("LlmBaseUrl"):
         stack = replace(stack, model=url, model_url=url)
