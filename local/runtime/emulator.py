@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,8 +121,10 @@ def _get(endpoint: str, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
+# To make one takes a tenth of a second. Threads may share it.
+@cache
 def client(endpoint: str, service: str, *, tries: int = 1) -> Any:
-    """Make a boto3 client for an emulator, or for a proxy in front of it.
+    """Return a boto3 client for an emulator, or for a proxy in front of it.
 
     Args:
         endpoint: its URL.
