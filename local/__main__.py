@@ -16,6 +16,16 @@ from local.runtime.processes import StartError
 
 DIRECTORY = stack.ROOT / ".local" / "stack"
 PREVIEW = stack.ROOT / ".local" / "preview-email"
+SHOWS_WORDING = (
+    "wording.py: the files …-without-model have all their words from it; the others only headings, links and"
+    " notes."
+)
+SHOWS_PROMPT_ONLINE = "todo_daily_emails.mpt: your model follows it in the files without that ending."
+SHOWS_PROMPT = (
+    "todo_daily_emails.mpt: no file shows a change of its instructions, because the stand-in does not follow"
+    " them. `make demo` writes the filled-in prompt to .local/demo/prompts/DailyEmail.txt. To see what a"
+    " model makes of it, set OPENAI_API_KEY or OPENAI_BASE_URL and run this again."
+)
 # For the functions' code when it runs in this process: AWS is mocked, logs are off, metrics are not shown.
 IN_PROCESS = {
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -157,7 +167,9 @@ def _preview(arguments: argparse.Namespace) -> bool:
             ),
         ]
     )
-    print(f"\n  {_relative(arguments.directory)} has each as .html, .txt and .eml (with all headers)")
+    print(f"\n  {_relative(arguments.directory)} has each as .html, .txt and .eml (with all headers)\n")
+    terminal.paragraph(SHOWS_WORDING, following="    ")
+    terminal.paragraph(SHOWS_PROMPT_ONLINE if model.from_environment() else SHOWS_PROMPT, following="    ")
     return True
 
 

@@ -506,9 +506,17 @@ def test_the_evaluation_runs_the_workers_with_the_templates_defaults() -> None:
     assert int(budget) == work.CONVERSATION_TOKEN_BUDGET
 
 
-def test_the_cost_bench_assumes_the_real_number_of_alarms() -> None:
-    assumed = Assumed()
+RUNS_A_DAY = {"rate(5 minutes)": 288, "rate(10 minutes)": 144, "cron(0 * * * ? *)": 24, "rate(1 day)": 1}
 
+
+def test_the_cost_bench_assumes_the_real_numbers_of_alarms_queues_and_schedules() -> None:
+    assumed = Assumed()
+    events = [event for function in functions().values() for event in function.get("Events", {}).values()]
+    schedules = [event["Properties"] for event in events if event["Type"] == "ScheduleV2"]
+
+    # Five pollers a queue, each of which long-polls for 20 s.
+    assert assumed.empty_receives == len(sqs_sources()) * 5 * DAY / 20
+    assert assumed.schedule_runs == sum(RUNS_A_DAY[it["ScheduleExpression"]] for it in schedules)
     assert assumed.alarms == len(ALARMS)
     assert assumed.keys == len(resources("AWS::KMS::Key"))
     assert assumed.dashboards == len(resources("AWS::CloudWatch::Dashboard"))

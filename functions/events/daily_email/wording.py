@@ -29,6 +29,8 @@ class Words:
         unsubscribe: link to the page that ends these mails.
         closing: the last sentence.
         pause: says that this is the last mail until the user does something in Mojodex.
+        hello: greeting of a user without a name.
+        hello_name: greeting; with {name}.
     """
 
     language: str
