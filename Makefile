@@ -10,8 +10,9 @@ HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64
 BUILD_DIR ?= .aws-sam/build
 # One cache for each build folder. With a shared one, SAM would mix up the layers.
 CACHE_DIR := $(dir $(BUILD_DIR))cache
-# Folders too, because their dates change when a file is deleted.
-SOURCES := $(shell find functions shared/mojodex shared/Makefile -not -path '*/__pycache__*')
+SOURCES := $(shell find functions shared/mojodex shared/Makefile -type f -not -path '*/__pycache__/*')
+# Their names. It changes only if a file was added or deleted.
+NAMES := .aws-sam/sources
 
 UV := $(CURDIR)/.tools/uv/bin/uv
 SAM := $(CURDIR)/.tools/sam/bin/sam
@@ -89,7 +90,7 @@ lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/cfn-lint template.yaml
 	$(SAM_ENV) $(SAM) validate --lint
 
-test: $(VENV_STAMP) ## Run all five kinds of tests, even after a failure, and print a table
+test: setup build build-local ## Run all five kinds of tests, even after a failure, and print a table
 	@$(RUN)/python -m tests.run
 
 test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
@@ -150,7 +151,7 @@ clean: ## Stop the system of `make up`, and remove all generated files and tools
 	rm -rf .tools .venv .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis shared/requirements.txt functions/requirements.txt
 
 # SAM empties the folder before a build, also the stamp of another architecture. Its cache has the last architecture only.
-$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt functions/requirements.txt $(SOURCES) $(VENV_STAMP) $(SAM_STAMP)
+$(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt functions/requirements.txt $(SOURCES) $(NAMES) $(VENV_STAMP) $(SAM_STAMP)
 	@echo "Building $(BUILD_DIR) for $(LAMBDA_ARCHITECTURE) ..."
 	@test -f $@ || rm -rf $(CACHE_DIR)
 	@rm -rf .aws-sam/tmp && mkdir -p .aws-sam/tmp
@@ -159,6 +160,11 @@ $(BUILD_DIR)/.$(LAMBDA_ARCHITECTURE): template.yaml shared/requirements.txt func
 		--parameter-overrides Architecture=$(LAMBDA_ARCHITECTURE) >.aws-sam/build.log 2>&1 \
 		|| { cat .aws-sam/build.log; exit 1; }
 	@touch $@
+
+.PHONY: always
+$(NAMES): always
+	@mkdir -p $(@D)
+	@echo $(SOURCES) | cmp -s - $@ || echo $(SOURCES) >$@
 
 # The layer's libraries from uv.lock, with their hashes.
 shared/requirements.txt: uv.lock $(UV_STAMP)
