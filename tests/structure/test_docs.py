@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.runtime.deploy import BUILD_DIRECTORY
 from tests import ROOT
 from tests.pages import PAGES, README, blocks, commands, without_code
 from tests.structure.template import functions, template
@@ -48,10 +49,17 @@ def test_names_in_deploy_commands_exist() -> None:
 
 def test_only_a_build_is_deployed() -> None:
     """Without a template that is named, and a forgotten `make build`, sam deploys the sources."""
-    environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    samconfig = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
-    for name in ("staging", "production"):
-        assert environments[name]["deploy"]["parameters"]["template_file"] == ".aws-sam/build/template.yaml"
+    deployed = {
+        name: environment["deploy"]["parameters"]["template_file"]
+        for name, environment in samconfig.items()
+        if isinstance(environment, dict) and "deploy" in environment
+    }
+
+    local = str((BUILD_DIRECTORY / "template.yaml").relative_to(ROOT))
+    for_aws = ".aws-sam/build/template.yaml"
+    assert deployed == {"local": local, "staging": for_aws, "production": for_aws}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cost import Assumed
 from documents.create_from_website import crawl, worker
@@ -436,27 +438,46 @@ def test_a_secret_parameter_takes_only_a_whole_arn(name: str) -> None:
     assert not re.fullmatch(pattern, f"{arn}-AbC12")
 
 
-@pytest.mark.parametrize("models", ["gpt-5-mini,", "a b", "", "a=b=c", "a,,b"])
-def test_a_list_of_models_that_was_cut_is_refused(models: str) -> None:
-    pattern = template()["Parameters"]["LlmModels"]["AllowedPattern"]
+def fits(name: str, value: str) -> bool:
+    return re.fullmatch(template()["Parameters"][name]["AllowedPattern"], value) is not None
 
-    assert not re.fullmatch(pattern, models)
-    assert re.fullmatch(pattern, "gpt-5-mini, gpt-4.1=org/my-model:7b")
+
+@pytest.mark.parametrize("models", ["gpt-5-mini,", "a b", "", "a=b=c", "a,,b", "=b", "a="])
+def test_a_list_of_models_that_was_cut_is_refused(models: str) -> None:
+    assert not fits("LlmModels", models)
+    assert fits("LlmModels", "gpt-5-mini, gpt-4.1=org/my-model:7b")
 
 
 @pytest.mark.parametrize("prices", ["", "a=1", "a=1/0.5/2", " a=1/0.5/2 , b=0.1 "])
 def test_prices_that_the_code_can_read_are_taken(prices: str) -> None:
     parse_prices(prices)
 
-    assert re.fullmatch(template()["Parameters"]["ModelPrices"]["AllowedPattern"], prices)
+    assert fits("ModelPrices", prices)
 
 
 @pytest.mark.parametrize(
-    "prices", ["a", "=1", "a=", "a=1/2", "a=1/2/3/4", "a=-1", "a=nan", "a=1 b=2", "a=1,", ",a=1", "a=1,,b=2"]
+    "prices",
+    [
+        *("a", "=1", "a=", "a=x", "a=-1", "a=nan", "a=inf", f"a=1{'0' * 309}", "a=1 b=2", "a=1;b=2"),
+        *("a=1/2", "a=1/2/3/4", "a=1/2/", "a=1/-2/3", "b=1,a"),
+    ],
 )
-def test_other_prices_are_refused(prices: str) -> None:
+def test_prices_that_the_code_cannot_read_are_refused(prices: str) -> None:
+    with pytest.raises(ValueError, match="is not a price"):
+        parse_prices(prices)
+
+    assert not fits("ModelPrices", prices)
+
+
+@pytest.mark.parametrize("prices", ["a=1,", ",a=1", "a=1,,b=2", ","])
+def test_a_list_of_prices_that_was_cut_is_refused(prices: str) -> None:
     """A comma at the end is what sam leaves of a list with spaces that has no quotation marks."""
-    assert not re.fullmatch(template()["Parameters"]["ModelPrices"]["AllowedPattern"], prices)
+    assert not fits("ModelPrices", prices)
+
+
+@given(st.from_regex(template()["Parameters"]["ModelPrices"]["AllowedPattern"], fullmatch=True))
+def test_the_code_can_read_all_prices_that_the_template_takes(prices: str) -> None:
+    assert len(parse_prices(prices)) == prices.count("=")
 
 
 @pytest.mark.parametrize("name", template()["Parameters"])
