@@ -4,6 +4,7 @@ SQS's own StartMessageMoveTask loses when a message was first sent (docs/operati
 which ones are dead letters again, and the emulator does not have it.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -45,8 +46,10 @@ def of_account(stack_name: str) -> tuple[Any, dict[str, str]]:
         StackError: there is no such stack, or AWS refused or did not answer.
     """
     try:
-        (described,) = boto3.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
-        return boto3.client("sqs"), {o["OutputKey"]: o["OutputValue"] for o in described.get("Outputs", [])}
+        # The AWS CLI reads AWS_REGION, boto3 does not.
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        (described,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+        return session.client("sqs"), {o["OutputKey"]: o["OutputValue"] for o in described.get("Outputs", [])}
     except (BotoCoreError, ClientError) as error:
         raise StackError(f"stack {stack_name}: {error}") from error
 

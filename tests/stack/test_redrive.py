@@ -1,6 +1,7 @@
 """`make redrive`: dead letters of an operator's mistake are done once after it is corrected."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -58,6 +59,9 @@ def test_a_stack_of_an_account_is_redriven_by_its_name(
 ) -> None:
     for name, value in deployed.stack.environment().items():
         monkeypatch.setenv(name, value)
+    # As in the runbook.
+    monkeypatch.setenv("AWS_REGION", os.environ["AWS_DEFAULT_REGION"])
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
     pk = deployed.mojodex.execution(SAID)
     deployed.stack.client("sqs").send_message(
         QueueUrl=deployed.dead_letter_queue_url, MessageBody=json.dumps({"user_task_execution_pk": pk})
