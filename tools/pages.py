@@ -56,8 +56,12 @@ SETTINGS = """# Settings
 For operators: which parameters does a deployment take?
 
 Pass them to `sam deploy --parameter-overrides` ([deploy](deploy.md#deploy)). At the next deployment, a
-parameter that is not named keeps its value. A value with spaces needs two pairs of quotation marks, because
-sam cuts it at the first space: `'EmailSenderName="Acme Assistant"'`. An empty value is `'AlarmEmail=""'`.
+parameter that is not named keeps its value. sam ignores a name that is not on this page.
+
+- sam cuts a value at its first space, unless it has two pairs of quotation marks:
+  `'EmailSenderName="Acme Assistant"'`. An empty value is `'AlarmEmail=""'`.
+- On this machine: `make up PARAMETERS="EmailSenderName='Acme Assistant' AlarmEmail= LogLevel=DEBUG"`.
+
 `python -m tools.pages --write` makes this page from `template.yaml`.
 """
 DATABASE = """# Database
