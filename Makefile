@@ -90,23 +90,23 @@ lint: $(VENV_STAMP) $(SAM_STAMP) ## Check style, types and the template
 	$(RUN)/cfn-lint template.yaml
 	$(SAM_ENV) $(SAM) validate --lint
 
-test: setup build build-local ## Run all five kinds of tests, even after a failure, and print a table
+test: $(VENV_STAMP) ## Run all five kinds of tests, even after a failure, and print a table
 	@$(RUN)/python -m tests.run
 
 test-unit: $(VENV_STAMP) ## Run the unit tests (no sockets)
-	$(RUN)/pytest tests/unit
+	$(RUN)/pytest tests/unit -n 2
 
 test-structure: $(VENV_STAMP) build ## Run the tests of the template and of the built artifacts
 	$(RUN)/pytest tests/structure
 
 test-integration: $(VENV_STAMP) ## Run the tests on a real Postgres
-	$(RUN)/pytest tests/integration -n 2
+	$(RUN)/pytest tests/integration -n 3
 
 test-simulation: $(VENV_STAMP) ## Run a short simulation, and the tests of its parts
 	$(RUN)/pytest tests/simulation -n 2 --dist loadfile --no-loadscope-reorder
 
 test-stack: setup build-local ## Deploy the built template to the emulator, and test it from outside
-	$(RUN)/pytest tests/stack -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN)/pytest tests/stack -n 3 --dist loadfile --no-loadscope-reorder
 
 mutate: $(VENV_STAMP) ## Run mutation tests of the code that must lose and double nothing (MODULE=…)
 	@PYTHONPATH=functions:shared $(RUN)/python -m tools.mutate $(MODULE)

@@ -1,7 +1,6 @@
 """Run all kinds of tests, whatever fails, and print a table: `make test`."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,16 +8,12 @@ import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from tests import ROOT
 
-# The stack tests wait for processes half of the time, so they run beside the other kinds.
-BESIDE = "stack"
-KINDS = ("unit", "structure", "integration", "simulation", BESIDE)
+KINDS = ("unit", "structure", "integration", "simulation", "stack")
 # Elements of pytest's report that say how a test ended.
 NOT_PASSED = ("failure", "error", "skipped")
 ROW = "{:<12} {:>7} {:>7} {:>8} {:>8}"
@@ -40,30 +35,14 @@ class Result:
     seconds: float = 0
 
 
-def run(kind: str, directory: Path, output: BinaryIO | None = None) -> Result:
-    """Run `make test-<kind>`.
-
-    Args:
-        kind: one of KINDS.
-        directory: where pytest's report is written.
-        output: gets what it prints. By default that is shown at once.
-    """
+def run(kind: str, directory: Path) -> Result:
+    """Run `make test-<kind>`, which prints what it does."""
     report = directory / f"{kind}.xml"
     began = time.monotonic()
     # -k and the like of the caller's stay.
     options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junit-xml={report}"
     command = ["make", "--no-print-directory", f"test-{kind}"]
-    if kind != BESIDE:
-        # The stack tests wait for real processes, with limits in real time.
-        command = ["nice", "-n", "5", *command]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PYTEST_ADDOPTS": options},
-        check=False,
-        stdout=output,
-        stderr=output and subprocess.STDOUT,
-    )
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTEST_ADDOPTS": options}, check=False)
     return read(kind, report, done.returncode, time.monotonic() - began)
 
 
@@ -99,17 +78,8 @@ def table(results: Sequence[Result]) -> str:
 
 def main() -> int:
     """Run all kinds and print the table; returns the exit code."""
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        tempfile.TemporaryFile() as output,
-        ThreadPoolExecutor(1) as thread,
-    ):
-        beside = thread.submit(run, BESIDE, Path(directory), output)
-        results = [run(kind, Path(directory)) for kind in KINDS if kind != BESIDE]
-        results.append(beside.result())
-        output.seek(0)
-        shutil.copyfileobj(output, sys.stdout.buffer)
-        sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as directory:
+        results = [run(kind, Path(directory)) for kind in KINDS]
     sys.stdout.write(f"\n{table(results)}\n")
     return int(any(result.failed for result in results))
 
