@@ -56,7 +56,8 @@ SETTINGS = """# Settings
 For operators: which parameters does a deployment take?
 
 Pass them to `sam deploy --parameter-overrides` ([deploy](deploy.md#deploy)). At the next deployment, a
-parameter that is not named keeps its value. sam ignores a name that is not on this page.
+parameter that is not named keeps its value. sam ignores a name that is not on this page; `make up`
+refuses it.
 
 - sam cuts a value at its first space, unless it has two pairs of quotation marks:
   `'EmailSenderName="Acme Assistant"'`. An empty value is `'AlarmEmail=""'`.
