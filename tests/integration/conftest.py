@@ -6,6 +6,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -144,15 +145,22 @@ class Bundle:
         ]
 
 
+@contextmanager
+def closing_databases() -> Iterator[dict[Any, Database]]:
+    """Databases of modules, by name and pool size. All that were added are closed at the end."""
+    added: dict[Any, Database] = {}
+    try:
+        yield added
+    finally:
+        for each in added.values():
+            each.close()
+
+
 @pytest.fixture(scope="session")
 def databases() -> Iterator[dict[Any, Database]]:
-    """The databases of the modules, by name and pool size. They are kept, because a new one compiles each
-    statement again.
-    """
-    kept: dict[Any, Database] = {}
-    yield kept
-    for each in kept.values():
-        each.close()
+    """The databases that all tests share, because a new one compiles each statement again."""
+    with closing_databases() as shared:
+        yield shared
 
 
 @pytest.fixture
@@ -163,12 +171,11 @@ def make_bundle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Bundle]]:
     def forget() -> None:
-        # The clients stay. Each new one takes a tenth of a second.
+        # Its client stays.
         secrets._provider().clear_cache()
         provider.client.cache_clear()
 
     created: set[str] = set()
-    own: dict[Any, Database] = {}
     # Between two attempts at a call of the model is a pause; no test learns anything from it.
     monkeypatch.setattr(provider, "time", SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None}))
 
@@ -234,11 +241,9 @@ def make_bundle(
         return Bundle(sqs, *urls, *modules, *(module.settings for module in modules))
 
     # The session keeps what it has read of botocore's data: .05 s for each client of a new one.
-    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+    with mock_aws(config={"core": {"reset_boto3_session": False}}), closing_databases() as own:
         forget()
         yield make
-        for each in own.values():
-            each.close()
         forget()
 
 

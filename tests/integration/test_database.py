@@ -25,17 +25,15 @@ from mojodex import wire
 from mojodex.errors import TransientError
 from tests.certificates import certificate
 from tests.fake_model import FakeModel, Reply
-from tests.integration.conftest import Bundle
+from tests.integration.conftest import Bundle, closing_databases
 from tests.mojodex import Mojodex
 
 
 @pytest.fixture
 def databases() -> Iterator[dict[Any, db.Database]]:
-    """Nothing is kept: each test's connections are new."""
-    made: dict[Any, db.Database] = {}
-    yield made
-    for each in made.values():
-        each.close()
+    """Nothing is shared: each test's connections are new."""
+    with closing_databases() as own:
+        yield own
 
 
 def answer(bundle: Bundle) -> Any:
