@@ -62,7 +62,10 @@ def fill(running: stack.Stack) -> None:
     engine = create_engine(running.database.url)
     try:
         with engine.begin() as connection:
-            account.show(connection, _seed(running, connection))
+            seeded = _seed(running, connection)
+        # After the commit: keys that were printed are there, even if the reader of the output has gone.
+        with engine.connect() as connection:
+            account.show(connection, seeded)
     finally:
         engine.dispose()
 
